@@ -1,0 +1,1 @@
+"""Data sets, augmentations, networks, optimizers: know nothing of sweeps or jobs."""

@@ -1,0 +1,95 @@
+"""Every error that a user may see.
+
+    CnnjobsError
+      InputError            bad input: exit code 2, nothing was submitted
+        SpecError           mistakes in a sweep or profile file, all of them at once
+        UnknownNameError    a model, data set, run, sweep, ... that does not exist
+        DataError           a data set that is missing, cut short or wrong
+        StorageError        a results folder that cannot be written
+      RunError              a run failed: exit code 1
+        DivergedError       the loss is no longer a number
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class CnnjobsError(Exception):
+    """What a user is told in place of a traceback; `exit_code` is what the shell sees."""
+
+    exit_code = 1
+
+
+class InputError(CnnjobsError):
+    """What the user gave cannot be used; nothing was started."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in a file: where it is, what was found, what is allowed or what to do."""
+
+    file: str
+    line: int | None
+    key: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (place, self.key, "; ".join(filter(None, (self.found, self.remedy)))) if part)
+
+
+class SpecError(InputError):
+    """A sweep or profile file holds mistakes; `mistakes` lists every one, in the order of the file."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line or 0))
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class UnknownNameError(InputError):
+    """A name that nothing here answers to."""
+
+
+class DataError(InputError):
+    """A data set is missing, cut short, or not what its name says."""
+
+
+class StorageError(InputError):
+    """The results folder cannot be written."""
+
+
+class RunError(CnnjobsError):
+    """A run failed; the message is its cause."""
+
+
+class DivergedError(RunError):
+    """The loss became NaN or infinite at `step`."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        super().__init__(f"diverged at step {step}: the loss is no longer a number; try a smaller lr")
+
+
+def suggest(name: str, allowed: Iterable[str]) -> str:
+    """What is allowed in place of `name`, with the nearest name when one is near."""
+    names = [str(choice) for choice in allowed]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    listed = f"allowed: {', '.join(sorted(names))}" if names else "nothing is allowed here"
+    return f"did you mean `{near[0]}`? {listed}" if near else listed
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """The one sentence for a file system that refuses, with what to do about it."""
+    if error.errno == errno.ENOSPC:
+        return StorageError(f"{path}: the disk is full; free some space or choose another folder with --results")
+    if error.errno == errno.EDQUOT:
+        return StorageError(f"{path}: the disk quota is used up; free some space or choose another folder with --results")
+    return StorageError(f"{path}: cannot be written ({error.strerror}); choose another folder with --results")

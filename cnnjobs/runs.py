@@ -1,0 +1,288 @@
+"""The run folder: the only module that knows its file names.
+
+    results/<sweep>/
+      sweep.yaml          the sweep file as it was last started
+      jobs/               one folder per submission, pruned when its runs are collected
+      report/             what `cnnjobs report` writes
+      <run_id>/
+        config.yaml       the resolved RunConfig
+        record.json       RunRecord, always whole (temp + fsync + rename)
+        metrics.jsonl     one line per validation, appended; whoever trains the run holds its lock
+        checkpoint.pt     the last whole epoch; checkpoint.previous.pt the one before it; both go when the run finishes
+        model.pt          best-validation weights (state_dict)
+        events.out.tfevents.*   TensorBoard
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from ruamel.yaml import YAML
+
+from cnnjobs.errors import InputError, storage_error
+from cnnjobs.spec.run import RunConfig, read_config
+
+
+class RunState(enum.StrEnum):
+    """What is known of a run."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+
+
+class Attempt(BaseModel):
+    """One start of a run. Times are ISO 8601 in UTC."""
+
+    model_config = ConfigDict(frozen=True)
+    number: int
+    host: str
+    pid: int
+    job_id: str | None = None
+    device: str = "cpu"
+    threads: int = 1
+    started: str
+    ended: str | None = None
+    from_epoch: int = 0
+    seconds: float = 0.0
+
+
+class RunRecord(BaseModel):
+    """What became of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1])."""
+
+    model_config = ConfigDict(frozen=True)
+    run_id: str
+    state: RunState = RunState.PENDING
+    cause: str | None = None
+    traceback: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    planned_epochs: int = 0
+    epochs_done: float = 0.0
+    best_epoch: float | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+KILLED_CAUSE: Final = "the process ended without a word: killed, out of memory, or the machine went down"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader, or a crash at any instant, finds the old one or the new one. Raises StorageError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise storage_error(path, error) from error
+
+
+class MetricsLog:
+    """The append-only metrics of a run; holding it open is the claim on the run."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        """Add one line. Raises StorageError; what was there before stays whole."""
+        start = self._file.seek(0, os.SEEK_END)
+        try:
+            self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(start)
+            raise storage_error(Path(self._file.name), error) from error
+
+    def keep_up_to(self, step: int) -> None:
+        """Drop what an interrupted attempt wrote after the checkpoint at `step`, and a torn last line."""
+        end = 0
+        self._file.seek(0)
+        for raw in self._file:
+            if not raw.endswith(b"\n") or json.loads(raw)["step"] > step:
+                break
+            end += len(raw)
+        self._file.truncate(end)
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def run_id(self) -> str:  # noqa: D102
+        return self.path.name
+
+    @property
+    def config_file(self) -> Path:  # noqa: D102
+        return self.path / "config.yaml"
+
+    @property
+    def record_file(self) -> Path:  # noqa: D102
+        return self.path / "record.json"
+
+    @property
+    def metrics_file(self) -> Path:  # noqa: D102
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoint_file(self) -> Path:  # noqa: D102
+        return self.path / "checkpoint.pt"
+
+    @property
+    def previous_checkpoint_file(self) -> Path:  # noqa: D102
+        return self.path / "checkpoint.previous.pt"
+
+    @property
+    def model_file(self) -> Path:  # noqa: D102
+        return self.path / "model.pt"
+
+    def event_files(self) -> list[Path]:
+        """TensorBoard's files, oldest first."""
+        return sorted(self.path.glob("events.out.tfevents.*"))
+
+    def create(self, config: RunConfig) -> None:
+        """Make the folder with its configuration; an existing one stays as it is. Raises StorageError."""
+        if not self.config_file.exists():
+            lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in config.nested().items())
+            write_whole(self.config_file, f"{lines}\n".encode())
+
+    def read_config(self) -> RunConfig:
+        """The resolved configuration. Raises InputError when this version cannot read it."""
+        config = read_config(YAML(typ="safe").load(self.config_file.read_text(encoding="utf-8")))
+        if isinstance(config, list):
+            raise InputError(f"{self.config_file}: {config[0].key}: {config[0].found}; written by another version?")
+        return config
+
+    def read_record(self) -> RunRecord:
+        """What is known now: a record that says running while nobody holds the run is `interrupted`."""
+        if not self.record_file.exists():
+            state = RunState.RUNNING if self.is_claimed() else RunState.PENDING
+            return RunRecord(run_id=self.run_id, state=state)
+        record = RunRecord.model_validate_json(self.record_file.read_bytes())
+        if record.state is RunState.RUNNING and not self.is_claimed():
+            # The process may have finished between the two looks: what it wrote last counts.
+            record = RunRecord.model_validate_json(self.record_file.read_bytes())
+            if record.state is RunState.RUNNING:
+                return record.model_copy(update={"state": RunState.INTERRUPTED, "cause": KILLED_CAUSE})
+        return record
+
+    def write_record(self, record: RunRecord) -> None:
+        """Replace the record. Raises StorageError."""
+        write_whole(self.record_file, record.model_dump_json(indent=1).encode() + b"\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Every whole line of metrics, in order."""
+        if not self.metrics_file.exists():
+            return []
+        *whole, _torn = self.metrics_file.read_bytes().split(b"\n")
+        return [json.loads(line) for line in whole]
+
+    def is_claimed(self) -> bool:
+        """Whether a living process holds the run."""
+        try:
+            with self.metrics_file.open("rb") as file:
+                return not _lock(file, shared=True)
+        except FileNotFoundError:
+            return False
+
+    @contextmanager
+    def claim(self) -> Iterator[MetricsLog | None]:
+        """The run's metrics log for as long as the process lives, or None when another process holds it."""
+        try:
+            file = self.metrics_file.open("a+b")
+        except OSError as error:
+            raise storage_error(self.metrics_file, error) from error
+        with file:
+            if not _lock(file, shared=False):
+                yield None
+                return
+            for leftover in self.path.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
+            yield MetricsLog(file)
+
+    def reset(self) -> None:
+        """Forget all that was trained, before a run starts again from nothing; only for who holds the claim."""
+        for file in (self.checkpoint_file, self.previous_checkpoint_file, self.model_file, *self.event_files()):
+            file.unlink(missing_ok=True)
+
+
+def _lock(file: Any, *, shared: bool) -> bool:
+    """Take the lock that the kernel gives back when the process dies, however it dies; False when another holds it."""
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class RunStore:
+    """All runs of one sweep on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def sweep_file(self) -> Path:  # noqa: D102
+        return self.path / "sweep.yaml"
+
+    @property
+    def jobs_folder(self) -> Path:  # noqa: D102
+        return self.path / "jobs"
+
+    @property
+    def report_folder(self) -> Path:  # noqa: D102
+        return self.path / "report"
+
+    def run(self, run_id: str) -> RunFolder:
+        """The folder of a run, whether it exists or not."""
+        return RunFolder(self.path / run_id)
+
+    def runs(self) -> list[RunFolder]:
+        """Every run on disk, by name."""
+        if not self.path.is_dir():
+            return []
+        return [RunFolder(path.parent) for path in sorted(self.path.glob("*/config.yaml"))]
+
+    def keep_sweep_file(self, text: str) -> None:
+        """Make the sweep's folder with a copy of its file. Raises StorageError."""
+        write_whole(self.sweep_file, text.encode())
+
+    @contextmanager
+    def launching(self) -> Iterator[bool]:
+        """Hold the sweep while launching it; False when another launcher holds it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / ".launcher").open("ab")
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        with file:
+            yield _lock(file, shared=False)
+
+
+def stores(results: Path) -> list[RunStore]:
+    """Every sweep under a results folder, the latest started first."""
+    found = [RunStore(path.parent) for path in results.glob("*/sweep.yaml")]
+    return sorted(found, key=lambda store: store.sweep_file.stat().st_mtime, reverse=True)

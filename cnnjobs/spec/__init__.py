@@ -1,0 +1,1 @@
+"""What to run and where: run configurations, sweep files, job profiles."""
