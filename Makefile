@@ -1,0 +1,43 @@
+# Every target sets up what it needs first. PYTHON names another interpreter (3.11 or newer): make test PYTHON=python3.12
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: setup local test lint ci golden clean slurm-up slurm-down test-slurm
+
+setup: .venv/developer
+
+local: .venv/user
+	$(BIN)/cnnjobs local
+
+test: .venv/developer
+	$(BIN)/pytest
+
+lint: .venv/developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ci: lint test
+
+golden: .venv/developer
+	CNNJOBS_GOLDEN=write $(BIN)/pytest -k golden
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The folder and its pip are made once; a changed pyproject.toml installs again.
+.venv/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "cnnjobs needs Python 3.11 or newer, and $(PYTHON) is older: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+.venv/user: .venv/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/developer: .venv/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ .venv/user
