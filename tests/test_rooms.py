@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "cnnjobs").rglob("*.py"))
+HEAVY = {"torch", "torchvision", "pandas", "matplotlib", "tensorboard", "submitit", "numpy"}
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -41,7 +42,7 @@ def test_planning_loads_nothing_heavy(command: list[str], tmp_path: Path) -> Non
         f"sys.argv = ['cnnjobs', *{command + results!r}]\n"
         "try: run()\n"
         "except SystemExit as stop: assert not stop.code, stop.code\n"
-        "heavy = {'torch', 'torchvision', 'pandas', 'matplotlib', 'tensorboard', 'submitit', 'numpy'} & set(sys.modules)\n"
+        f"heavy = {HEAVY!r} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
