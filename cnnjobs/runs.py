@@ -1,32 +1,32 @@
 """The run folder: the only module that knows its file names.
 
-    results/<sweep>/
-      sweep.yaml          the sweep file as it was last started
-      jobs/               one folder per submission, pruned when its runs are collected
-      report/             what `cnnjobs report` writes
-      <run_id>/
-        config.yaml       the resolved RunConfig
-        record.json       RunRecord, always whole (temp + fsync + rename)
-        metrics.jsonl     one line per validation, appended; whoever trains the run holds its lock
-        checkpoint.pt     the last whole epoch; checkpoint.previous.pt the one before it; both go when the run finishes
-        model.pt          best-validation weights (state_dict)
-        events.out.tfevents.*   TensorBoard
+results/<sweep>/
+  sweep.yaml          the sweep file as it was last started
+  jobs/               one folder per submission, pruned when its runs are collected
+  report/             what `cnnjobs report` writes
+  <run_id>/
+    config.yaml       the resolved RunConfig
+    record.json       RunRecord, always whole (temp + fsync + rename)
+    metrics.jsonl     one line per validation, appended; whoever trains the run holds its lock
+    checkpoint.pt     the last whole epoch; checkpoint.previous.pt the one before it; both go when the run finishes
+    model.pt          best-validation weights (state_dict)
+    events.out.tfevents.*   TensorBoard
 """
 
 from __future__ import annotations
 
 import enum
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 
+from cnnjobs import locks
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.spec.run import RunConfig, read_config
 
@@ -81,8 +81,12 @@ class RunRecord(BaseModel):
 KILLED_CAUSE: Final = "the process ended without a word: killed, out of memory, or the machine went down"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file so that a reader, or a crash at any instant, finds the old one or the new one. Raises StorageError."""
+def write_whole(path: Path, content: bytes, *, keep_as: Path | None = None) -> None:
+    """Replace a file so that a reader, or a crash at any instant, finds the old one or the new one.
+
+    With `keep_as` the old file lives on under that name; a crash between the two renames leaves it there alone.
+    Raises StorageError.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +94,8 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if keep_as is not None and path.exists():
+            path.replace(keep_as)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -100,29 +106,41 @@ def write_whole(path: Path, content: bytes) -> None:
 class MetricsLog:
     """The append-only metrics of a run; holding it open is the claim on the run."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, hold: locks.Hold) -> None:
+        self._file = hold.file
+        self.locked = hold.by_kernel
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add one line. Raises StorageError; what was there before stays whole."""
         start = self._file.seek(0, os.SEEK_END)
+        content = json.dumps(line, allow_nan=False).encode() + b"\n"
         try:
-            self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-            self._file.flush()
+            # One unbuffered write; a disk that fills up takes a part of the line and refuses the rest.
+            written = self._file.write(content)
+            if written < len(content):
+                self._file.write(content[written:])
+            os.fsync(self._file.fileno())
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(start)
             raise storage_error(Path(self._file.name), error) from error
 
-    def keep_up_to(self, step: int) -> None:
-        """Drop what an interrupted attempt wrote after the checkpoint at `step`, and a torn last line."""
+    def keep_up_to(self, step: int) -> list[dict[str, Any]]:
+        """Keep and return the lines up to a checkpoint's `step`; later ones and a torn last one go."""
+        kept: list[dict[str, Any]] = []
         end = 0
         self._file.seek(0)
         for raw in self._file:
-            if not raw.endswith(b"\n") or json.loads(raw)["step"] > step:
+            try:
+                line = json.loads(raw) if raw.endswith(b"\n") else None
+            except ValueError:
+                line = None
+            if line is None or line["step"] > step:
                 break
+            kept.append(line)
             end += len(raw)
         self._file.truncate(end)
+        return kept
 
 
 class RunFolder:
@@ -130,34 +148,13 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def run_id(self) -> str:  # noqa: D102
-        return self.path.name
-
-    @property
-    def config_file(self) -> Path:  # noqa: D102
-        return self.path / "config.yaml"
-
-    @property
-    def record_file(self) -> Path:  # noqa: D102
-        return self.path / "record.json"
-
-    @property
-    def metrics_file(self) -> Path:  # noqa: D102
-        return self.path / "metrics.jsonl"
-
-    @property
-    def checkpoint_file(self) -> Path:  # noqa: D102
-        return self.path / "checkpoint.pt"
-
-    @property
-    def previous_checkpoint_file(self) -> Path:  # noqa: D102
-        return self.path / "checkpoint.previous.pt"
-
-    @property
-    def model_file(self) -> Path:  # noqa: D102
-        return self.path / "model.pt"
+        self.run_id = path.name
+        self.config_file = path / "config.yaml"
+        self.record_file = path / "record.json"
+        self.metrics_file = path / "metrics.jsonl"
+        self.checkpoint_file = path / "checkpoint.pt"
+        self.previous_checkpoint_file = path / "checkpoint.previous.pt"
+        self.model_file = path / "model.pt"
 
     def event_files(self) -> list[Path]:
         """TensorBoard's files, oldest first."""
@@ -202,40 +199,43 @@ class RunFolder:
 
     def is_claimed(self) -> bool:
         """Whether a living process holds the run."""
-        try:
-            with self.metrics_file.open("rb") as file:
-                return not _lock(file, shared=True)
-        except FileNotFoundError:
-            return False
+        return locks.is_held(self.metrics_file)
 
     @contextmanager
     def claim(self) -> Iterator[MetricsLog | None]:
-        """The run's metrics log for as long as the process lives, or None when another process holds it."""
-        try:
-            file = self.metrics_file.open("a+b")
-        except OSError as error:
-            raise storage_error(self.metrics_file, error) from error
-        with file:
-            if not _lock(file, shared=False):
+        """The run's metrics log, held while the process lives; None when another holds it. Raises StorageError."""
+        with _held(self.metrics_file) as hold:
+            if hold is None:
                 yield None
                 return
             for leftover in self.path.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
-            yield MetricsLog(file)
+            yield MetricsLog(hold)
+
+    def write_checkpoint(self, content: bytes) -> None:
+        """Replace the checkpoint and keep the one before it. Raises StorageError."""
+        write_whole(self.checkpoint_file, content, keep_as=self.previous_checkpoint_file)
+
+    def drop_checkpoints(self) -> None:
+        """Remove both checkpoints: the run is finished."""
+        for file in (self.checkpoint_file, self.previous_checkpoint_file):
+            file.unlink(missing_ok=True)
 
     def reset(self) -> None:
         """Forget all that was trained, before a run starts again from nothing; only for who holds the claim."""
-        for file in (self.checkpoint_file, self.previous_checkpoint_file, self.model_file, *self.event_files()):
+        self.drop_checkpoints()
+        for file in (self.model_file, *self.event_files()):
             file.unlink(missing_ok=True)
 
 
-def _lock(file: Any, *, shared: bool) -> bool:
-    """Take the lock that the kernel gives back when the process dies, however it dies; False when another holds it."""
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+@contextmanager
+def _held(path: Path) -> Iterator[locks.Hold | None]:
+    with ExitStack() as stack:
+        try:
+            hold = stack.enter_context(locks.hold(path))
+        except OSError as error:
+            raise storage_error(path, error) from error
+        yield hold
 
 
 class RunStore:
@@ -243,18 +243,9 @@ class RunStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def sweep_file(self) -> Path:  # noqa: D102
-        return self.path / "sweep.yaml"
-
-    @property
-    def jobs_folder(self) -> Path:  # noqa: D102
-        return self.path / "jobs"
-
-    @property
-    def report_folder(self) -> Path:  # noqa: D102
-        return self.path / "report"
+        self.sweep_file = path / "sweep.yaml"
+        self.jobs_folder = path / "jobs"
+        self.report_folder = path / "report"
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a run, whether it exists or not."""
@@ -272,14 +263,13 @@ class RunStore:
 
     @contextmanager
     def launching(self) -> Iterator[bool]:
-        """Hold the sweep while launching it; False when another launcher holds it."""
+        """Hold the sweep while launching it; False when another launcher holds it. Raises StorageError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / ".launcher").open("ab")
         except OSError as error:
             raise storage_error(self.path, error) from error
-        with file:
-            yield _lock(file, shared=False)
+        with _held(self.path / ".launcher") as hold:
+            yield hold is not None
 
 
 def stores(results: Path) -> list[RunStore]:

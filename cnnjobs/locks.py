@@ -1,0 +1,115 @@
+"""Who works on a file: a lock that the kernel gives back when its process dies, however it dies.
+
+File systems without locks (Lustre mounted without `flock`, some network shares) get a mark beside the file instead that
+names host and process: from this host it counts while the process lives, from another host always.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+_NO_LOCKS: Final = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
+_LOOKS: Final = 5
+_PAUSE_S: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A file open and held; `by_kernel` is False where a mark stands in for the lock."""
+
+    file: BinaryIO
+    by_kernel: bool
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[Hold | None]:
+    """The file, opened for appending and held, or None when another process holds it. Raises OSError."""
+    with path.open("a+b", buffering=0) as file:
+        locked = _lock(file)
+        if locked is not None:
+            yield Hold(file, by_kernel=True) if locked else None
+            return
+        mark = _mark(path)
+        if not _place(mark):
+            yield None
+            return
+        try:
+            yield Hold(file, by_kernel=False)
+        finally:
+            mark.unlink(missing_ok=True)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the file."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return _holder_lives(_mark(path))
+    return False
+
+
+def _lock(file: BinaryIO) -> bool | None:
+    """Take the lock: whether it was free, or None where there are no locks."""
+    # `is_held` borrows the lock for an instant, so one refusal does not mean that it is taken.
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return None
+        else:
+            return True
+    return False
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(f".{path.name}.holder")
+
+
+def _place(mark: Path) -> bool:
+    """Leave the mark of this process unless a living one has left its own."""
+    if _holder_lives(mark):
+        return False
+    mark.unlink(missing_ok=True)
+    name = f"{socket.gethostname()} {os.getpid()}"
+    try:
+        with mark.open("x") as file:
+            file.write(name)
+    except FileExistsError:
+        return False
+    # Of two that removed the same dead mark, the one whose own mark lasts goes on.
+    time.sleep(_LOOKS * _PAUSE_S)
+    with suppress(FileNotFoundError):
+        return mark.read_text() == name
+    return False
+
+
+def _holder_lives(mark: Path) -> bool:
+    try:
+        host, pid = mark.read_text().split()
+        if host == socket.gethostname():
+            os.kill(int(pid), 0)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
