@@ -18,6 +18,7 @@ from __future__ import annotations
 import enum
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -244,6 +245,7 @@ class RunStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.sweep_file = path / "sweep.yaml"
+        self.launcher_file = path / ".launcher"
         self.jobs_folder = path / "jobs"
         self.report_folder = path / "report"
 
@@ -268,8 +270,15 @@ class RunStore:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(self.path, error) from error
-        with _held(self.path / ".launcher") as hold:
+        with _held(self.launcher_file) as hold:
+            if hold is not None:
+                hold.file.truncate(0)
+                hold.file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
             yield hold is not None
+
+    def launcher(self) -> str:
+        """Who launched the sweep last, in words."""
+        return self.launcher_file.read_text(encoding="utf-8") if self.launcher_file.exists() else "nobody"
 
 
 def stores(results: Path) -> list[RunStore]:
