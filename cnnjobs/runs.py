@@ -272,8 +272,11 @@ class RunStore:
             raise storage_error(self.path, error) from error
         with _held(self.launcher_file) as hold:
             if hold is not None:
-                hold.file.truncate(0)
-                hold.file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+                try:
+                    hold.file.truncate(0)
+                    hold.file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+                except OSError as error:
+                    raise storage_error(self.launcher_file, error) from error
             yield hold is not None
 
     def launcher(self) -> str:
