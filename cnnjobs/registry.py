@@ -50,7 +50,7 @@ class Kind:
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "dataset": Kind("cnnjobs.components.datasets", ("folders",)),
+    "dataset": Kind("cnnjobs.components.datasets", ("name", "folders")),
     "augmentation": Kind("cnnjobs.components.augment"),
     "model": Kind("cnnjobs.components.models", ("in_channels", "num_classes", "image_size")),
     "loss": Kind("cnnjobs.components.losses"),

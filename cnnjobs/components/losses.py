@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @register("loss", "cross_entropy")
 def cross_entropy(*, label_smoothing: Fraction = 0.0) -> nn.Module:
-    """Cross-entropy of the softmax; label smoothing as Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, section 7."""
+    """Cross-entropy of the softmax; label smoothing: Szegedy et al. 2016, section 7, https://arxiv.org/abs/1512.00567."""
     from torch import nn
 
     return nn.CrossEntropyLoss(label_smoothing=label_smoothing)

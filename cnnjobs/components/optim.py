@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from cnnjobs.registry import Fraction, PositiveFloat, register
+from cnnjobs.registry import Fraction, register
 
 if TYPE_CHECKING:
     import torch

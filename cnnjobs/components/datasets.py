@@ -1,0 +1,169 @@
+"""Data sets: the program gives `name` and the `folders` to look in; the rest are YAML keys.
+
+A folder of images `<data folder>/<name>/{train,test}/<class>/*` is a data set by its own name, read by `image_folder`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cnnjobs.components.data_places import place_of
+from cnnjobs.errors import DataError
+from cnnjobs.registry import Fraction, NonNegativeInt, register
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cnnjobs.components.decoding import Decoded
+
+CIFAR10_CLASSES: Final = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+MNIST_CLASSES: Final = tuple("0123456789")
+FASHION_CLASSES: Final = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images (N, H, W, C) uint8 and their labels (N,) int64."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Three splits of square images; `mean` and `std` are those of each channel, of pixel values in [0, 1].
+
+    The validation split is drawn from the training images; mean and std are those of all training images, both splits.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def in_channels(self) -> int:
+        """1 for gray images, 3 for colour."""
+        return int(self.train.images.shape[3])
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the labels tell apart."""
+        return len(self.classes)
+
+
+def data_folders(cli: Path | None = None, profile: Path | None = None) -> tuple[Path, ...]:
+    """Where data sets are looked for, in order: --data-dir, CNNJOBS_DATA, the profile's data_dir, ./data."""
+    environment = os.environ.get("CNNJOBS_DATA")
+    places = (cli, Path(environment) if environment else None, profile, Path("data"))
+    return tuple(dict.fromkeys(place.expanduser().absolute() for place in places if place is not None))
+
+
+def find_data(name: str, folders: Sequence[Path]) -> Path | None:
+    """Where the data set lies, by a look at the names of its files; None for an import path, which looks for itself.
+
+    Raises DataError with the places looked in and the command that fetches the data set.
+    """
+    return None if ":" in name else place_of(name, folders).path
+
+
+@register("dataset", "cifar10")
+def cifar10(
+    name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0
+) -> DataSet:
+    """CIFAR-10: 50,000 + 10,000 colour images of 32x32 pixels, 10 classes.
+
+    Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html; mean and std computed over its training images.
+    """
+    data = _load(name, folders, CIFAR10_CLASSES)
+    data = replace(data, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+    return _split(name, data, validation, split_seed)
+
+
+@register("dataset", "mnist")
+def mnist(name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0) -> DataSet:
+    """MNIST: 60,000 + 10,000 gray images of 28x28 pixels, 10 digits.
+
+    LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/; mean and std computed over its training images.
+    """
+    data = replace(_load(name, folders, MNIST_CLASSES), mean=(0.1307,), std=(0.3081,))
+    return _split(name, data, validation, split_seed)
+
+
+@register("dataset", "fashion_mnist")
+def fashion_mnist(
+    name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0
+) -> DataSet:
+    """Fashion-MNIST: 60,000 + 10,000 gray images of 28x28 pixels, 10 kinds of clothes.
+
+    Xiao et al. 2017, https://arxiv.org/abs/1708.07747; mean and std computed over its training images.
+    """
+    data = replace(_load(name, folders, FASHION_CLASSES), mean=(0.2860,), std=(0.3530,))
+    return _split(name, data, validation, split_seed)
+
+
+@register("dataset", "fashion_mnist_mini")
+def fashion_mnist_mini(
+    name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0
+) -> DataSet:
+    """The first 600 training and 100 test images of each class of Fashion-MNIST, which come with the package.
+
+    Made by tools/make_fashion_mnist_mini.py; mean and std computed over its training images.
+    """
+    data = replace(_load(name, folders, FASHION_CLASSES), mean=(0.2869,), std=(0.3538,))
+    return _split(name, data, validation, split_seed)
+
+
+@register("dataset", "image_folder")
+def image_folder(
+    name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0
+) -> DataSet:
+    """The images of `<data folder>/<name>/{train,test}/<class>/*`, all of one square size, gray if all are gray."""
+    return _split(name, _load(name, folders, ()), validation, split_seed)
+
+
+def _load(name: str, folders: Sequence[Path], classes: tuple[str, ...]) -> Decoded:
+    from cnnjobs.components.data_cache import cached
+    from cnnjobs.components.decoding import decode, source_files
+
+    place = place_of(name, folders)
+    return cached(name, source_files(place), lambda: decode(place, classes))
+
+
+def _split(name: str, data: Decoded, validation: float, split_seed: int) -> DataSet:
+    """Draw the validation split from the training images."""
+    import numpy as np
+
+    total = len(data.train_labels)
+    size = round(total * validation)
+    if not 0 < size < total:
+        allowed = "training and validation need at least one image each"
+        raise DataError(
+            f"data set `{name}`: validation {validation} takes {size} of {total} training images; {allowed}"
+        )
+    # RandomState is frozen: the same split with every version of NumPy.
+    order = np.random.RandomState(np.random.MT19937(split_seed)).permutation(total)
+    train, chosen = (
+        Split(data.train_images[rows], data.train_labels[rows])
+        for rows in (np.sort(order[size:]), np.sort(order[:size]))
+    )
+    test = Split(data.test_images, data.test_labels)
+    return DataSet(name, train, chosen, test, data.classes, data.mean, data.std)
