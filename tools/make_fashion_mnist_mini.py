@@ -20,7 +20,8 @@ HEADER_BYTES = {"images-idx3": 16, "labels-idx1": 8}
 
 
 def main(source: Path) -> None:
-    """Write the four files and say how large     import numpy as np
+    """Write the four files and say how large they are together."""
+    import numpy as np
 
     for split, per_class in IMAGES_PER_CLASS.items():
         contents = {kind: _read(source, split, kind) for kind in HEADER_BYTES}

@@ -44,13 +44,12 @@ def list_images(split: Path) -> Listing:
         if not folder.is_dir():
             listing.others.append(folder)
             continue
-        images, others = [], []
+        images: list[Path] = []
         for path in _visible(folder):
-            (images if path.name.lower().endswith(SUFFIXES) else others).append(path)
+            (images if path.name.lower().endswith(SUFFIXES) else listing.others).append(path)
         if not images:
             raise DataError(f"{folder}: holds no image; put images there ({' '.join(SUFFIXES)}) or remove the folder")
         listing.classes[folder.name] = images
-        listing.others.extend(others)
     if not listing.classes:
         raise DataError(f"{split}: holds no class; make one folder per class, with its images in it")
     return listing

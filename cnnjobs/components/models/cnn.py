@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, pairwise
 from typing import Final, Literal
 
 from torch import nn
@@ -24,7 +24,7 @@ _MONOTONE: Final = ("relu", "leaky_relu", "elu", "tanh")
 
 
 @register("model", "cnn")
-def cnn(
+def cnn(  # noqa: PLR0913 (every option is a YAML key)
     in_channels: int,
     num_classes: int,
     image_size: int,
@@ -40,7 +40,7 @@ def cnn(
 ) -> nn.Module:
     """Blocks of convolutions that halve the image, then linear layers; as it stands, TDT4265 assignment 3, Table 2.
 
-    images (N, in_channels, image_size, image_size) -> logits (N, num_classes); 390,410 parameters at 3x32x32, 10 classes.
+    images (N, in_channels, image_size, image_size) -> logits (N, num_classes); 390,410 parameters at 3x32x32.
     One block per entry of `filters`, its convolutions padded by kernel_size // 2; `kernel_size` may be one per block.
     `pooling: stride` halves with the last convolution of a block. Batch norm follows every layer but the last, dropout
     precedes every linear layer.
@@ -55,7 +55,11 @@ def cnn(
         for number in range(1, convolutions_per_block + 1):
             name = f"{block}" if convolutions_per_block == 1 else f"{block}_{number}"
             halving = pooling if number == convolutions_per_block else None
-            for kind, layer in _convolution(in_channels, width, kernel, batch_norm, halving, activation):
+            stride = 2 if halving == "stride" else 1
+            layers.add_module(f"conv{name}", nn.Conv2d(in_channels, width, kernel, stride, padding=kernel // 2))
+            if batch_norm:
+                layers.add_module(f"norm{name}", nn.BatchNorm2d(width))
+            for kind, layer in _pooled_activation(halving, activation):
                 layers.add_module(f"{kind}{name}", layer)
             in_channels = width
     layers.add_module("flatten", nn.Flatten())
@@ -64,27 +68,21 @@ def cnn(
     return layers
 
 
-def _convolution(
-    in_channels: int, width: int, kernel: int, batch_norm: bool, halving: str | None, activation: str
-) -> Iterator[tuple[str, nn.Module]]:
-    """One convolution with what follows it, each under the kind of layer that it is."""
-    stride = 2 if halving == "stride" else 1
-    yield "conv", nn.Conv2d(in_channels, width, kernel, stride=stride, padding=kernel // 2)
-    if batch_norm:
-        yield "norm", nn.BatchNorm2d(width)
-    after = [(activation, _ACTIVATIONS[activation]())]
+def _pooled_activation(halving: str | None, activation: str) -> list[tuple[str, nn.Module]]:
+    """What follows a convolution, each layer with its kind: the activation, and pooling where the block ends."""
+    layers: list[tuple[str, nn.Module]] = [(activation, _ACTIVATIONS[activation]())]
     if halving == "max":
-        after.insert(0 if activation in _MONOTONE else 1, ("pool", nn.MaxPool2d(2)))
+        layers.insert(0 if activation in _MONOTONE else 1, ("pool", nn.MaxPool2d(2)))
     elif halving == "average":
-        after.append(("pool", nn.AvgPool2d(2)))
-    yield from after
+        layers.append(("pool", nn.AvgPool2d(2)))
+    return layers
 
 
 def _classifier(
     widths: tuple[int, ...], batch_norm: bool, dropout: float, activation: str
 ) -> Iterator[tuple[str, nn.Module]]:
     """Linear layers from `widths[0]` features to `widths[-1]` logits."""
-    for number, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True), 1):
+    for number, (inputs, outputs) in enumerate(pairwise(widths), 1):
         if dropout:
             yield f"dropout{number}", nn.Dropout(dropout)
         yield f"fc{number}", nn.Linear(inputs, outputs)
