@@ -61,7 +61,10 @@ class Attempt(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """What became of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1])."""
+    """What became of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1]).
+
+    `input_shape` (C, H, W) is an image as the network sees it; `num_images` counts those of each split.
+    """
 
     model_config = ConfigDict(frozen=True)
     run_id: str
@@ -76,6 +79,9 @@ class RunRecord(BaseModel):
     planned_epochs: int = 0
     epochs_done: float = 0.0
     best_epoch: float | None = None
+    input_shape: tuple[int, int, int] | None = None
+    classes: tuple[str, ...] = ()
+    num_images: dict[str, int] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
 
 
