@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cnnjobs.components.models.cnn import cnn
+from cnnjobs.report.layers import LayerTable, layer_table
+
+torch.set_num_threads(1)
+
+
+def rows(table: LayerTable) -> list[tuple[Any, ...]]:
+    return [(layer.name, layer.output_shape, layer.parameters, layer.macs) for layer in table.layers]
+
+
+def test_the_cnn_of_the_assignment() -> None:
+    table = layer_table(cnn(3, 10, 32), (3, 32, 32))
+    weighty = [(layer.kind, layer.output_shape, layer.parameters) for layer in table.layers if layer.parameters]
+    assert weighty == [
+        ("Conv2d", (1, 32, 32, 32), 2_432),
+        ("Conv2d", (1, 64, 16, 16), 51_264),
+        ("Conv2d", (1, 128, 8, 8), 204_928),
+        ("Linear", (1, 64), 131_136),
+        ("Linear", (1, 10), 650),
+    ]
+    assert (table.parameters, table.trainable, table.frozen) == (390_410, 390_410, 0)
+    # 5x5 kernels: outputs x inputs per output.
+    assert table.macs == 1024 * 32 * 75 + 256 * 64 * 800 + 64 * 128 * 1600 + 2048 * 64 + 64 * 10
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2, bias=False)
+        self.up = nn.ConvTranspose2d(8, 6, 2, stride=2)
+        self.fc = nn.Linear(6 * 8 * 8, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = F.relu(self.first(images))
+        return self.fc(torch.flatten(F.max_pool2d(self.up(images), 1), 1))
+
+
+def test_a_functional_network_has_the_rows_of_its_modules() -> None:
+    table = layer_table(Functional(), (4, 8, 8), batch=3)
+    assert rows(table) == [
+        ("first", (3, 8, 4, 4), 8 * 2 * 9, 3 * 8 * 16 * 2 * 9),
+        ("up", (3, 6, 8, 8), 8 * 6 * 4 + 6, 3 * 8 * 16 * 6 * 4),
+        ("fc", (3, 5), 384 * 5 + 5, 3 * 384 * 5),
+    ]
+    assert table.input_shape == (3, 4, 8, 8)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"dilation": 2}, {"groups": 4}])
+def test_macs_are_those_of_torch_counted(options: dict[str, int]) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = nn.Sequential(nn.Conv2d(4, 8, 3, **options), nn.Flatten(), nn.LazyLinear(7), nn.Linear(7, 2))
+    model(torch.zeros(1, 4, 12, 12))
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(2, 4, 12, 12))
+    assert layer_table(model, (4, 12, 12), batch=2).macs * 2 == counter.get_total_flops()
+
+
+def test_a_module_called_twice_has_two_rows_and_its_parameters_once() -> None:
+    shared = nn.Linear(6, 6)
+    model = nn.Sequential(shared, nn.ReLU(), shared)
+    table = layer_table(model, (6,))
+    assert [(layer.name, layer.parameters, layer.shared) for layer in table.layers] == [
+        ("0", 42, False),
+        ("1", 0, False),
+        ("0", 0, True),
+    ]
+    assert (table.parameters, table.macs) == (42, 72)
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encode, self.decode = nn.Linear(4, 4, bias=False), nn.Linear(4, 4)
+        self.decode.weight = self.encode.weight
+        self.scale = nn.Parameter(torch.ones(3))
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decode(self.encode(images)) * self.scale[0]
+
+
+def test_tied_weights_count_once_and_what_is_never_called_is_listed() -> None:
+    table = layer_table(Tied(), (4,))
+    found = [(layer.name, layer.parameters, layer.shared, layer.called) for layer in table.layers]
+    assert found == [
+        ("encode", 16, False, True),
+        ("decode", 4, True, True),
+        ("Tied", 3, False, True),
+        ("unused", 6, False, False),
+    ]
+    assert table.parameters == 29 == sum(layer.parameters for layer in table.layers)
+    assert table.layers[-1].output_shape is None
+
+
+@dataclass
+class Output:
+    name: str
+    logits: Tensor
+
+
+@pytest.mark.parametrize(
+    ("wrap", "shape"),
+    [
+        (lambda x: (None, x), (1, 4)),
+        (lambda x: {"logits": x}, (1, 4)),
+        (lambda x: Output("two", x), (1, 4)),
+        (lambda _: "nothing", None),
+    ],
+)
+def test_outputs_that_are_no_tensor(wrap: Callable[[Tensor], Any], shape: tuple[int, ...] | None) -> None:
+    class Wrapped(nn.Module):
+        def forward(self, images: Tensor) -> Any:
+            return wrap(images)
+
+    assert layer_table(Wrapped(), (4,)).layers[0].output_shape == shape
+
+
+def test_the_model_stays_as_it_was() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5), nn.Flatten(), nn.Linear(72, 2))
+    model.train()
+    model[1].eval()
+    for parameter in model[0].parameters():
+        parameter.requires_grad = False
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    random = torch.random.get_rng_state()
+    table = layer_table(model, (1, 8, 8))
+    assert [module.training for module in model.modules()] == [True, True, False, True, True, True]
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert not any(module._forward_hooks for module in model.modules())
+    assert (table.parameters, table.trainable, table.frozen) == (170, 150, 20)
+
+
+def test_hooks_go_and_modes_come_back_when_the_forward_pass_fails() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 4)).train()
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        layer_table(model, (3,))
+    assert all(module.training and not module._forward_hooks for module in model.modules())
+
+
+def test_double_precision_gets_images_of_its_kind() -> None:
+    assert layer_table(nn.Sequential(nn.Linear(2, 3)).double(), (2,)).macs == 6
