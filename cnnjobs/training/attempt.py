@@ -1,0 +1,206 @@
+"""One attempt at a run: from its claim to its last record."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from cnnjobs.errors import CnnjobsError, RunError
+from cnnjobs.runs import Attempt, MetricsLog, RunFolder, RunRecord, RunState, write_whole
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.training import checkpoint, provenance
+from cnnjobs.training.evaluate import Stopped
+from cnnjobs.training.events import EventFile
+from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.trainer import Trainer
+
+SILENT_ENDS: Final = 3
+NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
+
+
+class RunAttempt:
+    """A start of a claimed run that goes on from its last whole epoch and leaves a record of how it ended."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        log: MetricsLog,
+        data_sets: DataSets,
+        *,
+        threads: int,
+        stopped: Callable[[], bool],
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self._folder, self._log, self._data_sets = folder, log, data_sets
+        self._stopped, self._say = stopped, say
+        self._clock = time.perf_counter()
+        self._before = folder.read_record()
+        self._attempt = Attempt(
+            number=len(self._before.attempts) + 1,
+            host=provenance.host(),
+            pid=os.getpid(),
+            job_id=provenance.job_id(),
+            device=provenance.device_name(data_sets.device),
+            threads=threads,
+            started=provenance.now(),
+        )
+        self._record = RunRecord(run_id=folder.run_id, notes=self._before.notes)
+        self._trainer: Trainer | None = None
+
+    def execute(self) -> RunState:
+        """Train to the end, or to whatever ends it. Raises StorageError only when not even that can be written."""
+        try:
+            self._train()
+        except (Stopped, KeyboardInterrupt):
+            self._end(RunState.INTERRUPTED, cause="stopped")
+        except Exception as error:
+            self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
+        return self._record.state
+
+    def _train(self) -> None:
+        config = self._folder.read_config()
+        self._update(planned_epochs=config.epochs)
+        state, lines = self._resumed()
+        if state is not None:
+            self._attempt = self._attempt.model_copy(update={"threads": state["threads"], "from_epoch": state["epoch"]})
+            self._update(epochs_done=state["epoch"])
+        torch.set_num_threads(self._attempt.threads)
+        self._refuse_a_hopeless_start()
+        self._begin()
+        trainer = self._trainer = Trainer(config, self._data_sets.get(config), stopped=self._stopped)
+        self._describe(trainer)
+        if state is not None:
+            trainer.restore(state)
+        with closing(EventFile(self._folder, config, lines)) as events:
+            self._train_epochs(trainer, events)
+            self._finish(trainer, events)
+
+    def _describe(self, trainer: Trainer) -> None:
+        data = trainer.data
+        splits = {"train": data.train, "validation": data.validation, "test": data.test}
+        self._update(
+            input_shape=trainer.pipeline.input_shape,
+            classes=data.classes,
+            num_images={name: len(split) for name, split in splits.items()},
+        )
+        self._folder.write_record(self._record)
+
+    def _train_epochs(self, trainer: Trainer, events: EventFile) -> None:
+        saved = False
+
+        def on_validation(line: dict[str, Any]) -> None:
+            line = {"attempt": self._attempt.number, **line}
+            self._log.append(line)
+            events.add(line)
+            self._say(progress(line, trainer.config))
+
+        def on_epoch() -> None:
+            nonlocal saved
+            state = {"threads": self._attempt.threads, **trainer.state()}
+            checkpoint.save(self._folder, state, check=not saved)
+            saved = True
+
+        trainer.train(on_validation, on_epoch)
+
+    def _finish(self, trainer: Trainer, events: EventFile) -> None:
+        metrics = trainer.final_metrics()
+        write_whole(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model))
+        events.finish(trainer.step, trainer.seconds, metrics)
+        if trainer.best is None:
+            self._note("no validation images: the final metrics are those of the last epoch's weights")
+        if trainer.stopped_early:
+            self._note(f"stopped early: {trainer.config.early_stopping} validations without a lower validation loss")
+        best_epoch = trainer.best.epoch if trainer.best else trainer.epochs_done
+        self._end(RunState.FINISHED, metrics=metrics, best_epoch=best_epoch)
+        self._folder.drop_checkpoints()
+
+    def _resumed(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """What the run goes on from: a checkpoint and the lines of metrics up to it, or nothing."""
+        state, notes = checkpoint.load(self._folder)
+        lines = self._log.keep_up_to(state["step"]) if state is not None else []
+        if state is not None and len(lines) != state["validations"]:
+            notes += (f"metrics.jsonl holds {len(lines)} of the checkpoint's {state['validations']} lines",)
+            state, lines = None, []
+        if notes:
+            then = "started anew" if state is None else f"went on from epoch {state['epoch']}"
+            self._note(f"attempt {self._attempt.number}: {'; '.join(notes)}: {then}")
+        if state is None:
+            self._log.keep_up_to(0)
+            self._folder.reset()
+        return state, lines
+
+    def _refuse_a_hopeless_start(self) -> None:
+        """A run that keeps taking its process down is not started for ever."""
+        recent = self._before.attempts[-SILENT_ENDS:]
+        silent = [past for past in recent if past.ended is None and past.from_epoch == self._attempt.from_epoch]
+        if self._before.state is RunState.RUNNING and len(silent) == SILENT_ENDS:
+            raise RunError(
+                f"the last {SILENT_ENDS} starts all ended without a word before the end of epoch"
+                f" {self._attempt.from_epoch + 1}: killed, out of memory, or the machine went down; give the job more"
+                " memory, then use --retry-failed"
+            )
+
+    def _begin(self) -> None:
+        if not self._log.locked:
+            self._note(NO_LOCKS_NOTE)
+        for note in self._data_sets.notes:
+            self._note(note)
+        commit, dirty = provenance.git_state(Path.cwd())
+        self._update(
+            state=RunState.RUNNING,
+            attempts=(*self._before.attempts, self._attempt),
+            versions=provenance.versions(),
+            git_commit=commit,
+            git_dirty=dirty,
+        )
+        self._folder.write_record(self._record)
+        where = f"from epoch {self._attempt.from_epoch}, " if self._attempt.from_epoch else ""
+        self._say(f"attempt {self._attempt.number}, {where}{self._attempt.device}, threads: {self._attempt.threads}")
+
+    def _end(self, state: RunState, **changes: Any) -> None:
+        ended = {"ended": provenance.now(), "seconds": time.perf_counter() - self._clock}
+        if self._trainer is not None:
+            # Only whole epochs are on disk when a run does not finish.
+            finished = state is RunState.FINISHED
+            changes["epochs_done"] = self._trainer.epochs_done if finished else float(self._trainer.epoch)
+        attempts = (*self._before.attempts, self._attempt.model_copy(update=ended))
+        self._update(state=state, attempts=attempts, **changes)
+        self._folder.write_record(self._record)
+        results = [f"{name} {value:.4f}" for name, value in self._record.metrics.items()]
+        self._say(" ".join(filter(None, (f"{state}:", self._record.cause, *results))))
+
+    def _update(self, **changes: Any) -> None:
+        self._record = self._record.model_copy(update=changes)
+
+    def _note(self, note: str) -> None:
+        if note not in self._record.notes:
+            self._update(notes=(*self._record.notes, note))
+            self._say(f"note: {note}")
+
+
+def progress(line: dict[str, Any], config: RunConfig) -> str:
+    """A line of metrics in words, for the job's log."""
+    words = [f"epoch {line['epoch']:g}/{config.epochs}", f"train loss {line['train.loss']:.4f}"]
+    if "validation.loss" in line:
+        words.append(f"validation loss {line['validation.loss']:.4f} accuracy {line['validation.accuracy']:.4f}")
+    return ", ".join((*words, f"{line['images_per_s']:.0f} images/s"))
+
+
+def cause_of(error: Exception) -> str:
+    """Why a run failed, in one line."""
+    said = " ".join(str(error).split())
+    if isinstance(error, CnnjobsError):
+        return str(error)
+    if isinstance(error, torch.OutOfMemoryError):
+        return f"the GPU's memory is full: make batch_size smaller or run fewer at once ({said})"
+    if isinstance(error, MemoryError) or "can't allocate memory" in said:
+        return f"the machine's memory is full: make batch_size smaller or run fewer at once ({said})"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {said} ({frame.filename}:{frame.lineno} in {frame.name})"

@@ -1,0 +1,74 @@
+"""Checkpoints on disk: whole, checked, and the one before kept."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cnnjobs.errors import RunError
+from cnnjobs.runs import RunFolder
+
+
+def save(folder: RunFolder, state: dict[str, Any], *, check: bool) -> None:
+    """Replace the run's checkpoint, keeping the one before. Raises StorageError.
+
+    With `check` the bytes are read back first. Raises RunError when a component's state holds what no one may load.
+    """
+    content = to_bytes({"run_id": folder.run_id, **state})
+    if check:
+        try:
+            torch.load(io.BytesIO(content), weights_only=True)
+        except Exception as error:
+            raise RunError(
+                f"the state of the optimizer, schedule or model holds more than tensors and plain values: {error}"
+            ) from error
+    folder.write_checkpoint(content)
+
+
+def load(folder: RunFolder) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """The newest checkpoint that is whole, on the CPU, or None, and a note for each one that is damaged and removed."""
+    notes: list[str] = []
+    for file in (folder.checkpoint_file, folder.previous_checkpoint_file):
+        if not file.exists():
+            continue
+        state = _read(file, folder.run_id)
+        if isinstance(state, dict):
+            return state, tuple(notes)
+        notes.append(f"{file.name} could not be used ({state})")
+        # Removed, so that it never takes the place of a whole one when the next is written.
+        file.unlink()
+    return None, tuple(notes)
+
+
+def _read(file: Path, run_id: str) -> dict[str, Any] | str:
+    """The state, or why there is none."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            return f"its part {damaged} is damaged"
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        if state["run_id"] != run_id:
+            return f"it belongs to run {state['run_id']}"
+    except zipfile.BadZipFile:
+        return "it is cut short or damaged"
+    except Exception as error:
+        # A damaged file can break its reader in any way.
+        return f"it is damaged: {type(error).__name__}"
+    return state
+
+
+def to_bytes(value: object) -> bytes:
+    """What `torch.save` writes, checksums included."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def weights_to_bytes(model: torch.nn.Module) -> bytes:
+    """The network's state_dict on the CPU in the usual memory layout."""
+    return to_bytes({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})

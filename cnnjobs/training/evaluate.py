@@ -1,0 +1,65 @@
+"""Loss and accuracy over a whole split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class Stopped(Exception):  # noqa: N818
+    """The run was asked to stop; what is on disk is its last whole epoch."""
+
+
+def autocast(device: torch.device, precision: str) -> Any:
+    """The context in which the network runs at this precision; weights stay float32."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
+
+
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    loss: Loss,
+    *,
+    precision: str = "float32",
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
+    """`loss` and `accuracy` as means over all images of batches (images (B, C, H, W), labels (B,)), in eval mode.
+
+    The model is left as it was found. The loss runs in eval mode too, where label smoothing is off as dropout is, so
+    that runs with and without it can be compared. Raises Stopped, and ValueError when there are no images.
+    """
+    losses: list[Tensor] = []
+    correct: list[Tensor] = []
+    count = 0
+    with torch.no_grad(), _evaluating(model), _evaluating(loss):
+        for images, labels in batches:
+            if stopped():
+                raise Stopped
+            with autocast(images.device, precision):
+                logits = model(images)
+            # The last batch may be smaller: each counts by its images. Nothing leaves the device before the end.
+            losses.append(loss(logits.float(), labels).double() * len(labels))
+            correct.append((logits.argmax(1) == labels).sum())
+            count += len(labels)
+    if not count:
+        raise ValueError("a split without images has no loss")
+    return {"loss": torch.stack(losses).sum().item() / count, "accuracy": int(torch.stack(correct).sum()) / count}
+
+
+@contextmanager
+def _evaluating(module: Any) -> Iterator[None]:
+    """Eval mode, and afterwards each part in the mode that it was in: a frozen layer stays in eval mode."""
+    modes = {part: part.training for part in module.modules()} if isinstance(module, nn.Module) else {}
+    try:
+        if isinstance(module, nn.Module):
+            module.eval()
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode

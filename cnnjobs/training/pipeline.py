@@ -1,0 +1,187 @@
+"""Data on the device: one uint8 tensor per split, and the batches that training and evaluation draw from it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from cnnjobs import registry
+from cnnjobs.components.augment import Augmentation
+from cnnjobs.components.datasets import DataSet, Split
+from cnnjobs.errors import DataError
+from cnnjobs.spec.run import RunConfig
+
+# Images are augmented this many bytes at a time: enough to hide the start of each operation, few enough for the cache.
+_CHUNK_BYTES: Final = 4 << 20
+_EVALUATION_BATCH: Final = 256
+_EVALUATION_PIXELS: Final = 1 << 21
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceSplit:
+    """A split on the device: pixels (N, H, W, C) uint8, labels (N,) int64."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, index: Tensor | slice) -> Tensor:
+        """Images (n, C, H, W) uint8, channels last in memory."""
+        return self.pixels[index].permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceData:
+    """A data set whose splits lie on one device."""
+
+    train: DeviceSplit
+    validation: DeviceSplit
+    test: DeviceSplit
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.train.pixels.device
+
+
+def to_device(data: DataSet, device: torch.device) -> DeviceData:
+    """The data set on a device; on the CPU its memory maps serve as they are. Raises DataError when nothing can train."""
+    if not len(data.train.labels):
+        raise DataError(f"data set `{data.name}`: no training images are left; set dataset.validation below 1")
+    train, validation, test = (_split_to_device(split, device) for split in (data.train, data.validation, data.test))
+    return DeviceData(train, validation, test, data.classes, data.mean, data.std)
+
+
+def _split_to_device(split: Split, device: torch.device) -> DeviceSplit:
+    with warnings.catch_warnings():
+        # torch warns of read-only memory maps; nothing here writes to them.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return DeviceSplit(torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device))
+
+
+class DataSets:
+    """The data sets of a worker's runs; the last one stays on the device for the next run."""
+
+    def __init__(self, folders: Sequence[Path], device: torch.device, notes: Sequence[str] = ()) -> None:
+        self.device, self.notes = device, tuple(notes)
+        self._folders = tuple(folders)
+        self._last: tuple[str, DeviceData] | None = None
+
+    def get(self, config: RunConfig) -> DeviceData:
+        """The run's data set on the device. Raises DataError."""
+        key = config.dataset.model_dump_json()
+        if self._last is None or self._last[0] != key:
+            self._last = None  # one at a time: the next one may need its memory
+            built = config.dataset.build(name=config.dataset.name, folders=self._folders)
+            self._last = (key, to_device(built, self.device))
+        return self._last[1]
+
+
+def draws(seed: int, epoch: int, purpose: str) -> torch.Generator:
+    """The random draws of one purpose in one epoch, whatever was drawn before and whatever the device."""
+    digest = hashlib.sha256(f"{purpose} {seed} {epoch}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+
+
+class Pipeline:
+    """The batches of one run.
+
+    Augmentations run in the order of the configuration, each image with its own draw; those that are not random
+    (resize, grayscale, normalise) in evaluation too. Where none normalises, the data set's mean and standard deviation
+    do, before the first `erase`, so that erased pixels are zero. Raises InputError for augmentations that do not fit.
+    """
+
+    def __init__(self, config: RunConfig, data: DeviceData) -> None:
+        self._config, self._data = config, data
+        names: list[str] = [choice.name for choice in config.augment]
+        self._augmentations: list[Augmentation] = [choice.build() for choice in config.augment]
+        if "normalise" not in names:
+            place = names.index("erase") if "erase" in names else len(names)
+            self._augmentations.insert(place, self._normalisation(self._augmentations[:place]))
+        channels, size = self._shape(self._augmentations)
+        self.input_shape = (channels, size, size)
+        whole, rest = divmod(len(data.train), config.batch_size)
+        self.steps_per_epoch = whole + (rest > 0 and not (config.drop_last and whole))
+
+    def training_batches(self, epoch: int) -> Batches:
+        """Augmented images (B, C, H, W) and labels (B,), in the order of this seed and epoch alone."""
+        config, split, device = self._config, self._data.train, self._data.device
+        # The order is drawn on the CPU, so that it is the same on every device.
+        order = torch.randperm(len(split), generator=draws(config.seed, epoch, "order"))
+        order = order[: self.steps_per_epoch * config.batch_size].to(device)
+        generator = draws(config.seed, epoch, "augmentation")
+        image_bytes = 4 * math.prod(self.input_shape)
+        chunk = config.batch_size * max(1, _CHUNK_BYTES // (image_bytes * config.batch_size))
+        for start in range(0, len(order), chunk):
+            chosen = order[start : start + chunk]
+            images, labels = _apply(self._augmentations, split.images(chosen), generator), split.labels[chosen]
+            for first in range(0, len(chosen), config.batch_size):
+                batch = slice(first, first + config.batch_size)
+                yield images[batch], labels[batch]
+
+    def evaluation_batches(self, split: DeviceSplit) -> Batches:
+        """The whole split in its order, never augmented: images (B, C, H, W) and labels (B,)."""
+        side_pixels = self.input_shape[1] * self.input_shape[2]
+        size = max(self._config.batch_size, min(_EVALUATION_BATCH, _EVALUATION_PIXELS // side_pixels))
+        for start in range(0, len(split), size):
+            place = slice(start, start + size)
+            yield self.evaluation_images(split, place), split.labels[place]
+
+    def evaluation_images(self, split: DeviceSplit, place: Tensor | slice) -> Tensor:
+        """Images (n, C, H, W) as the network sees them in evaluation."""
+        return _evaluation(self._augmentations, split.images(place))
+
+    def _shape(self, augmentations: Sequence[Augmentation]) -> tuple[int, int]:
+        """Channels and size of the images that come out of the augmentations."""
+        _, size, _, channels = self._data.train.pixels.shape
+        for augmentation in augmentations:
+            channels, size = augmentation.shape(channels, size)
+        return channels, size
+
+    def _normalisation(self, before: Sequence[Augmentation]) -> Augmentation:
+        mean, std = self._data.mean, self._data.std
+        if self._shape(before)[0] != len(mean):
+            mean, std = _statistics(self._data.train, before)
+        normalise = registry.find("augmentation", "normalise")
+        built: Augmentation = normalise.build(given={}, options={"mean": mean, "std": std})
+        return built
+
+
+def _apply(augmentations: Sequence[Augmentation], images: Tensor, generator: torch.Generator) -> Tensor:
+    for augmentation in augmentations:
+        images = augmentation(images, generator)
+    return images
+
+
+def _evaluation(augmentations: Sequence[Augmentation], images: Tensor) -> Tensor:
+    for augmentation in augmentations:
+        if not augmentation.random:
+            images = augmentation(images)
+    return images
+
+
+def _statistics(split: DeviceSplit, before: Sequence[Augmentation]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, in [0, 1], of what the augmentations make of the training images."""
+    means, squares, sizes = [], [], []
+    for start in range(0, len(split), _EVALUATION_BATCH):
+        images = _evaluation(before, split.images(slice(start, start + _EVALUATION_BATCH))).double() / 255
+        means.append(images.mean((0, 2, 3)) * len(images))
+        squares.append(images.square().mean((0, 2, 3)) * len(images))
+        sizes.append(len(images))
+    mean, square = (torch.stack(sums).sum(0) / sum(sizes) for sums in (means, squares))
+    return tuple(mean.tolist()), tuple((square - mean.square()).clamp(min=1e-12).sqrt().tolist())

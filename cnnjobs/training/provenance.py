@@ -1,0 +1,84 @@
+"""What a run was made with: code, versions, machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import torch
+
+_GIT_TIMEOUT_S: Final = 5
+_PACKAGES: Final = ("cnnjobs", "torch", "torchvision", "numpy")
+
+
+@cache
+def git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """Commit and whether tracked files differ from it; (None, None) outside a repository or without git."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return commit, bool(changes) if changes is not None else None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    # No lock is taken: many jobs may look at one repository at once.
+    command = ("git", "--no-optional-locks", "-C", str(folder), *arguments)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers, and the processor."""
+    found = {"python": platform.python_version(), "system": platform.platform(), "processor": processor()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    if torch.cuda.is_available():
+        found |= {
+            "cuda": str(torch.version.cuda),
+            "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
+        }
+    return found
+
+
+def processor() -> str:
+    """The processor's name and, where torch knows it, the instructions used."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def device_name(device: torch.device) -> str:
+    """`cpu`, or `cuda` with the GPU's name."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
+
+
+def host() -> str:
+    """This machine's name."""
+    return socket.gethostname()
+
+
+def job_id() -> str | None:
+    """The scheduler's number of this job, or submitit's local one."""
+    environment = os.environ
+    if "SLURM_ARRAY_JOB_ID" in environment:
+        return f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
+    return environment.get("SLURM_JOB_ID") or environment.get("SUBMITIT_LOCAL_JOB_ID")
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

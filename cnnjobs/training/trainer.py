@@ -1,0 +1,228 @@
+"""The training loop of one run."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnnjobs.errors import DivergedError, InputError, RunError
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.training.evaluate import Loss, Stopped, autocast, evaluate
+from cnnjobs.training.pipeline import DeviceData, DeviceSplit, Pipeline
+from cnnjobs.training.windows import TrainingCurve, validation_steps, window_ends
+
+
+@dataclass(frozen=True)
+class Best:
+    """The weights with the lowest validation loss so far, the earliest of equals."""
+
+    loss: float
+    epoch: float
+    weights: dict[str, Tensor]
+
+
+class Trainer:
+    """One run from its seed to its final metrics.
+
+    The data order and the augmentations of an epoch follow from the seed and the epoch alone; whatever else is drawn
+    (initial weights, dropout) comes from the global generators, which `state` holds.
+    """
+
+    def __init__(self, config: RunConfig, data: DeviceData, *, stopped: Callable[[], bool] = lambda: False) -> None:
+        if config.early_stopping and not len(data.validation):
+            raise InputError("early_stopping needs validation images: set dataset.validation above 0 or leave it out")
+        self.config, self.data, self.device = config, data, data.device
+        self._stopped = stopped
+        self.pipeline = Pipeline(config, data)
+        seed_everything(config.seed)
+        self.model = build_model(config, self.pipeline.input_shape, len(data.classes)).to(self.device)
+        self.model = self.model.to(memory_format=torch.channels_last)
+        loss = config.loss.build()
+        self.loss: Loss = loss.to(self.device) if isinstance(loss, nn.Module) else loss
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer: torch.optim.Optimizer = config.optimizer.build(
+            parameters=trained, lr=config.lr, weight_decay=config.weight_decay
+        )
+        self.steps_per_epoch = self.pipeline.steps_per_epoch
+        self.schedule = config.schedule.build(
+            optimizer=self.optimizer, epochs=config.epochs, steps_per_epoch=self.steps_per_epoch
+        )
+        self._window_ends = window_ends(self.steps_per_epoch)
+        total = config.epochs * self.steps_per_epoch
+        self._validation_steps = validation_steps(config.validate_every, self.steps_per_epoch, total)
+        self.epoch = self.step = 0
+        self.seconds = 0.0
+        self.best: Best | None = None
+        self._curve = TrainingCurve()
+        self._validations = self._without_best = 0
+
+    @property
+    def epochs_done(self) -> float:
+        """Epochs trained, with the part of the one that early stopping cut."""
+        return self.step / self.steps_per_epoch
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `early_stopping` validations in a row brought no lower validation loss."""
+        return self.config.early_stopping is not None and self._without_best >= self.config.early_stopping
+
+    def train(self, on_validation: Callable[[dict[str, Any]], None], on_epoch: Callable[[], None]) -> None:
+        """Train to the end, telling each validation's line of metrics and each whole epoch.
+
+        Raises DivergedError, and Stopped when asked to stop.
+        """
+        while self.epoch < self.config.epochs and not self.stopped_early:
+            self._train_epoch(on_validation)
+            if self.step == (self.epoch + 1) * self.steps_per_epoch:
+                self.epoch += 1
+                on_epoch()
+
+    def final_metrics(self) -> dict[str, float]:
+        """Loss and accuracy over each whole split with the best weights, which the model has from now on."""
+        if self.best is not None:
+            self.model.load_state_dict(self.best.weights)
+        splits = {"train": self.data.train, "validation": self.data.validation, "test": self.data.test}
+        metrics: dict[str, float] = {}
+        for name, split in splits.items():
+            if len(split):
+                metrics |= self._evaluate(name, split)
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """All that an epoch leaves behind, in plain values and tensors."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "random": random_state(self.device),
+            "best": vars(self.best) if self.best else None,
+            "validations": self._validations,
+            "without_best": self._without_best,
+            "curve": self._curve.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`. Raises RunError when the network has changed since."""
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            why = " ".join(str(error).split())
+            raise RunError(
+                f"the checkpoint does not fit the network, has its code changed? start anew with --force; {why}"
+            ) from error
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.best = None
+        if state["best"]:
+            weights = {name: tensor.to(self.device) for name, tensor in state["best"]["weights"].items()}
+            self.best = Best(state["best"]["loss"], state["best"]["epoch"], weights)
+        self._validations, self._without_best = state["validations"], state["without_best"]
+        self._curve = TrainingCurve(**state["curve"])
+        restore_random_state(state["random"], self.device)
+
+    def _train_epoch(self, on_validation: Callable[[dict[str, Any]], None]) -> None:
+        self.model.train()
+        started = time.perf_counter()
+        for images, labels in self.pipeline.training_batches(self.epoch):
+            if self._stopped():
+                raise Stopped
+            lr = self.optimizer.param_groups[0]["lr"]
+            self._curve.add(*self._train_step(images, labels), labels)
+            self.step += 1
+            validating = self.step in self._validation_steps
+            if validating or (self.step - 1) % self.steps_per_epoch + 1 in self._window_ends:
+                self._curve.close_window(self.step)
+            if validating:
+                self._curve.seconds += time.perf_counter() - started
+                on_validation(self._validate(lr))
+                if self.stopped_early:
+                    return
+                started = time.perf_counter()
+        self._curve.seconds += time.perf_counter() - started
+
+    def _train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """One step on images (B, C, H, W) and labels (B,): the mean loss () and the logits (B, classes)."""
+        with autocast(self.device, self.config.precision):
+            logits = self.model(images)
+        expected = (len(labels), len(self.data.classes))
+        if logits.shape != expected:
+            raise RunError(
+                f"model `{self.config.model.name}` gives {tuple(logits.shape)}, not (batch, classes) = {expected}"
+            )
+        loss = self.loss(logits.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.schedule.step()
+        return loss, logits
+
+    def _validate(self, lr: float) -> dict[str, Any]:
+        """The line of metrics at this step; keeps the weights when they are the best."""
+        started = time.perf_counter()
+        measured = self._evaluate("validation", self.data.validation) if len(self.data.validation) else {}
+        self._validations += 1
+        if measured:
+            loss = measured["validation.loss"]
+            if not math.isfinite(loss):
+                raise DivergedError(self.step)
+            if self.best is None or loss < self.best.loss:
+                weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+                self.best, self._without_best = Best(loss, self.epochs_done, weights), 0
+            else:
+                self._without_best += 1
+        curve, self._curve = self._curve, TrainingCurve()
+        self.seconds += curve.seconds + time.perf_counter() - started
+        place = {"step": self.step, "epoch": self.epochs_done, "seconds": self.seconds, "lr": lr}
+        return place | curve.line() | measured
+
+    def _evaluate(self, name: str, split: DeviceSplit) -> dict[str, float]:
+        batches = self.pipeline.evaluation_batches(split)
+        found = evaluate(self.model, batches, self.loss, precision=self.config.precision, stopped=self._stopped)
+        return {f"{name}.{metric}": value for metric, value in found.items()}
+
+
+def build_model(config: RunConfig, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    """The network for images of `input_shape` (C, H, W), with weights drawn from the global generator."""
+    model: nn.Module = config.model.build(
+        in_channels=input_shape[0], num_classes=num_classes, image_size=input_shape[1]
+    )
+    return model
+
+
+def seed_everything(seed: int) -> None:
+    """Set every global generator: Python, NumPy, torch on all devices."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed % 2**63)
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """The states of the global generators, loadable with weights_only."""
+    name, keys, *rest = np.random.get_state()
+    state = {
+        "python": random.getstate(),
+        "numpy": (name, np.asarray(keys).tolist(), *rest),
+        "torch": torch.get_rng_state(),
+    }
+    return state | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
+    """Put the global generators back to a `random_state`."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,0 +1,100 @@
+"""Where in training something is measured, and the training curve between two validations."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from cnnjobs.errors import DivergedError
+
+WINDOWS_PER_EPOCH: Final = 50
+
+
+def marks(every: Fraction, steps_per_epoch: int, total: int) -> Iterator[int]:
+    """The steps nearest to every `every` epochs (a half goes down: 351 of 703), and the last step."""
+    every = max(every, Fraction(1, steps_per_epoch))
+    last = 0
+    for count in itertools.count(1):
+        step = min(math.ceil(count * every * steps_per_epoch - Fraction(1, 2)), total)
+        if step > last:
+            last = step
+            yield step
+        if step == total:
+            return
+
+
+def validation_steps(every: float, steps_per_epoch: int, total: int) -> frozenset[int]:
+    """The steps after which the network is validated."""
+    return frozenset(marks(Fraction(str(every)), steps_per_epoch, total))
+
+
+def window_ends(steps_per_epoch: int) -> frozenset[int]:
+    """The steps of an epoch, counted from 1, after which a window of the training curve ends."""
+    return frozenset(marks(Fraction(1, WINDOWS_PER_EPOCH), steps_per_epoch, steps_per_epoch))
+
+
+@dataclass
+class TrainingCurve:
+    """Training loss and accuracy, as trained, since the last validation.
+
+    Steps are kept on the device and read once per window of about 1/50 epoch. `step` is a window's last step, `loss`
+    and `sd` are the mean and standard deviation (of the population) over its steps, `accuracy` the share of right images.
+    """
+
+    step: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    sd: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    images: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._open: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """One step: its mean loss (), logits (B, classes), labels (B,). The device is not waited for."""
+        self._open.append((loss.detach(), logits.detach().argmax(1), labels))
+
+    def close_window(self, step: int) -> None:
+        """Read the steps up to `step`. Raises DivergedError with the first step whose loss is no number."""
+        if not self._open:
+            return
+        losses, predictions, labels = zip(*self._open, strict=True)
+        first = step - len(losses) + 1
+        values = torch.stack(losses).tolist()
+        for number, value in enumerate(values, first):
+            if not math.isfinite(value):
+                raise DivergedError(number)
+        sizes = [len(batch) for batch in labels]
+        correct = int((torch.cat(predictions) == torch.cat(labels)).sum())
+        self.step.append(step)
+        self.loss.append(statistics.fmean(values))
+        self.sd.append(statistics.pstdev(values))
+        self.accuracy.append(correct / sum(sizes))
+        self.images += sum(sizes)
+        self.loss_sum += math.fsum(value * size for value, size in zip(values, sizes, strict=True))
+        self.correct += correct
+        self._open.clear()
+
+    def line(self) -> dict[str, Any]:
+        """The training part of a line of metrics."""
+        return {
+            "images_per_s": self.images / self.seconds,
+            "train.loss": self.loss_sum / self.images,
+            "train.accuracy": self.correct / self.images,
+            "windows": {"step": self.step, "loss": self.loss, "sd": self.sd, "accuracy": self.accuracy},
+        }
+
+    def state(self) -> dict[str, Any]:
+        """All closed windows as plain values; `TrainingCurve(**state)` goes on from there."""
+        return asdict(self)

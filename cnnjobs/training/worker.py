@@ -1,0 +1,150 @@
+"""What a job executes: it claims the runs of its list one after the other and trains them.
+
+Runs that are done, failed or another worker's are passed over; a run that fails leaves the others alone. SIGTERM and
+Ctrl-C end the worker at the next step, a second Ctrl-C at once. Whoever launched it may be gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from cnnjobs.registry import NonNegativeInt, PositiveInt
+from cnnjobs.runs import RunFolder, RunState, RunStore
+
+if TYPE_CHECKING:
+    import torch
+
+    from cnnjobs.training.pipeline import DataSets
+
+_SETTLED: Final = (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+_THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+class Job(BaseModel):
+    """A job file: whose runs to train, where their data is, and with what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    store: Path
+    run_ids: tuple[str, ...]
+    data_folders: tuple[Path, ...]
+    threads: PositiveInt
+    gpu: NonNegativeInt | None
+
+
+class StopRequest:
+    """Whether a signal has asked the worker to end."""
+
+    def __init__(self) -> None:
+        self.received = False
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.received
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGTERM and SIGINT as requests to stop; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = True
+
+
+def run_job(job_file: Path) -> None:
+    """Train every run of the job's list that no one else has. Raises what kept a run's end from being written."""
+    job = Job.model_validate_json(job_file.read_bytes())
+    stop = StopRequest()
+    with stop.listening():
+        device, notes = prepare_process(job.threads, job.gpu)
+        from cnnjobs.training.pipeline import DataSets
+
+        data_sets = DataSets(job.data_folders, device, notes)
+        unwritten: Exception | None = None
+        for run_id in job.run_ids:
+            if stop():
+                _say("worker", "stopped")
+                break
+            try:
+                _train(RunStore(job.store).run(run_id), data_sets, job.threads, stop)
+            except Exception as error:
+                _say(run_id, f"its end could not be written: {type(error).__name__}: {error}")
+                unwritten = error
+    if unwritten is not None:
+        raise unwritten
+
+
+def _train(folder: RunFolder, data_sets: DataSets, threads: int, stop: StopRequest) -> None:
+    from cnnjobs.training.attempt import RunAttempt
+
+    if _is_settled(folder):
+        return
+    with folder.claim() as log:
+        if log is None:
+            _say(folder.run_id, "another worker has it")
+        # It may have been finished since the first look.
+        elif not _is_settled(folder):
+            attempt = RunAttempt(
+                folder, log, data_sets, threads=threads, stopped=stop, say=lambda text: _say(folder.run_id, text)
+            )
+            attempt.execute()
+
+
+def _is_settled(folder: RunFolder) -> bool:
+    state = folder.read_record().state
+    if state is RunState.FINISHED:
+        # A crash right after the last record leaves them.
+        folder.drop_checkpoints()
+    return state in _SETTLED
+
+
+def prepare_process(threads: int, gpu: int | None) -> tuple[torch.device, tuple[str, ...]]:
+    """Set this process up, import torch, and choose the device; a note where it is not the one that was given."""
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)
+    _keep_freed_memory()
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    if gpu is None:
+        return torch.device("cpu"), ()
+    if not torch.cuda.is_available():
+        return torch.device("cpu"), (f"GPU {gpu} was given but torch finds none: trained on the CPU",)
+    # The same run again gives the same numbers.
+    torch.backends.cudnn.deterministic = True
+    return torch.device("cuda", 0), ()
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep the memory of one step for the next: handing it back costs thousands of page faults each step."""
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def _say(who: str, what: str) -> None:
+    print(f"{who}: {what}", flush=True)
