@@ -54,6 +54,9 @@ def t_quantile(probability: float, degrees: int) -> float:
 
 def t_probability(t: float, degrees: int) -> float:
     """The probability that Student's t with `degrees` of freedom falls below `t`."""
+    # Of the two sides of the same identity, the one whose argument is not near 1 keeps its digits.
+    if t * t < degrees:
+        return 0.5 + math.copysign(_incomplete_beta(t * t / (degrees + t * t), 0.5, degrees / 2) / 2, t)
     tail = _incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5) / 2
     return 1 - tail if t > 0 else tail
 

@@ -4,7 +4,7 @@ import math
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -19,6 +19,8 @@ def test_the_quantile_is_that_of_scipy(probability: float, degrees: int) -> None
 
 
 @given(t=st.floats(-50, 50), degrees=st.integers(1, 500))
+@example(t=6e-8, degrees=4)
+@example(t=-6e-8, degrees=4)
 def test_the_probability_is_that_of_scipy(t: float, degrees: int) -> None:
     assert t_probability(t, degrees) == pytest.approx(stats.t.cdf(t, degrees), rel=1e-9, abs=1e-13)
 
