@@ -72,11 +72,13 @@ def host() -> str:
 
 
 def job_id() -> str | None:
-    """The scheduler's number of this job, or submitit's local one."""
+    """The scheduler's number of this job, or submitit's local one, also inside a Slurm allocation."""
     environment = os.environ
+    if environment.get("SUBMITIT_EXECUTOR") == "local":
+        return environment.get("SUBMITIT_LOCAL_JOB_ID")
     if "SLURM_ARRAY_JOB_ID" in environment:
         return f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
-    return environment.get("SLURM_JOB_ID") or environment.get("SUBMITIT_LOCAL_JOB_ID")
+    return environment.get("SLURM_JOB_ID")
 
 
 def now() -> str:

@@ -33,14 +33,14 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 class Job(BaseModel):
-    """A job file: whose runs to train, where their data is, and with what."""
+    """A job file: whose runs to train, where their data is, and with what; `gpu` as CUDA_VISIBLE_DEVICES names it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     store: Path
     run_ids: tuple[str, ...]
     data_folders: tuple[Path, ...]
     threads: PositiveInt
-    gpu: NonNegativeInt | None
+    gpu: NonNegativeInt | str | None
 
 
 class StopRequest:
@@ -120,7 +120,7 @@ def _is_settled(folder: RunFolder) -> bool:
     return state in _SETTLED
 
 
-def prepare_process(threads: int, gpu: int | None) -> tuple[torch.device, tuple[str, ...]]:
+def prepare_process(threads: int, gpu: int | str | None) -> tuple[torch.device, tuple[str, ...]]:
     """Set this process up, import torch, and choose the device; a note where it is not the one that was given."""
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)
