@@ -56,8 +56,8 @@ KINDS: Final[dict[str, Kind]] = {
     "loss": Kind("cnnjobs.components.losses"),
     "optimizer": Kind("cnnjobs.components.optim", ("parameters", "lr", "weight_decay")),
     "schedule": Kind("cnnjobs.components.schedules", ("optimizer", "epochs", "steps_per_epoch")),
-    "sampler": Kind("cnnjobs.spec.samplers", ("parameters", "run_cap", "seed")),
-    "distribution": Kind("cnnjobs.spec.distributions", ("random",)),
+    "sampler": Kind("cnnjobs.spec.samplers", ("axes", "run_cap", "seed")),
+    "distribution": Kind("cnnjobs.spec.distributions"),
 }
 
 
@@ -201,12 +201,19 @@ def _imported(kind: str, name: str) -> Component:
     if path is None:
         raise UnknownNameError(f"{kind} `{name}`: no module `{module}` can be found from {Path.cwd()}; write `module:Name`")
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute and not _inherits_start(node):
             try:
                 return _component(kind, name, module, node)
             except ValueError:
                 break
     return _inspected(kind, name, module, attribute)
+
+
+def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Whether a class takes its __init__ from elsewhere: from a base class or from `@dataclass`."""
+    if isinstance(node, ast.FunctionDef) or not (node.bases or node.decorator_list):
+        return False
+    return not any(isinstance(item, ast.FunctionDef) and item.name == "__init__" for item in node.body)
 
 
 def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:

@@ -7,10 +7,9 @@ import json
 import re
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -27,15 +26,42 @@ from pydantic_core import PydanticCustomError
 
 from cnnjobs import registry
 from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.spec.mistakes import KeyMistake, key_mistakes
+from cnnjobs.spec.reading import shown
+
+__all__ = [
+    "COMPONENTS",
+    "Choice",
+    "KeyMistake",
+    "RunConfig",
+    "flatten",
+    "our_name",
+    "read_config",
+    "read_options",
+    "suggest_key",
+]
 
 
-@dataclass(frozen=True)
-class KeyMistake:
-    """One mistake in a configuration: the dotted key, what was found, what is allowed."""
+# The fields that hold a component by name, each with options of its own.
+COMPONENTS: Final = ("dataset", "model", "loss", "optimizer", "schedule")
 
-    key: str
-    found: str
-    remedy: str
+# Names that other tools use -> ours.
+_HABITS: Final = {
+    **dict.fromkeys(("learning_rate", "learningrate", "init_lr", "base_lr"), "lr"),
+    **dict.fromkeys(("batchsize", "batch", "bs", "train_batch_size"), "batch_size"),
+    **dict.fromkeys(("epoch", "num_epochs", "max_epochs", "n_epochs"), "epochs"),
+    **dict.fromkeys(("wd", "weightdecay", "l2"), "weight_decay"),
+    **dict.fromkeys(("arch", "architecture", "net", "network", "model_name"), "model"),
+    **dict.fromkeys(("opt", "optim", "optimiser"), "optimizer"),
+    **dict.fromkeys(("scheduler", "lr_scheduler", "lr_schedule"), "schedule"),
+    **dict.fromkeys(("data", "data_set", "ds"), "dataset"),
+    **dict.fromkeys(("augmentation", "augmentations", "transform", "transforms"), "augment"),
+    **dict.fromkeys(("criterion", "loss_fn", "loss_function"), "loss"),
+    **dict.fromkeys(("random_seed", "random_state", "manual_seed"), "seed"),
+    **dict.fromkeys(("patience", "early_stop", "early_stop_count"), "early_stopping"),
+    **dict.fromkeys(("amp", "dtype", "bf16"), "precision"),
+    **dict.fromkeys(("eval_every", "val_every", "val_check_interval"), "validate_every"),
+}
 
 
 class Choice(BaseModel):
@@ -56,7 +82,7 @@ class Choice(BaseModel):
 
 
 def _component(kind: str, name: str) -> registry.Component:
-    # Any folder of images is a data set by its own name: the same options as `image_folder`, found when the run is planned.
+    # Any folder of images is a data set by its own name, with the options of `image_folder`; planning finds it on disk.
     if kind == "dataset" and ":" not in name and name not in registry.components(kind):
         return registry.find(kind, "image_folder")
     return registry.find(kind, name)
@@ -95,16 +121,19 @@ def _choose(kind: str, value: Any) -> Any:
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        found = "a mapping without `name`" if isinstance(value, Mapping) else f"found {value!r}"
-        names = ", ".join(sorted(registry.components(kind)))
-        raise PydanticCustomError("choice", "{why}", {"why": f"{found}; write a name ({names}) or a mapping with `name`"})
+        found = "a mapping without `name`" if isinstance(value, Mapping) else f"found {shown(value)}"
+        raise _refusal(found, f"write a name ({', '.join(sorted(registry.components(kind)))}) or a mapping with `name`")
     name, options = value["name"], {key: option for key, option in value.items() if key != "name"}
     try:
         schema = _schema(kind, name)
     except UnknownNameError as error:
-        raise PydanticCustomError("unknown_name", "{why}", {"why": str(error)}) from None
-    checked = schema.model_validate(options)
-    return Choice(kind=kind, name=name, options=checked.model_dump())
+        found, _, remedy = str(error).partition("; ")
+        raise _refusal(found, remedy) from None
+    return Choice(kind=kind, name=name, options=dict(schema.model_validate(options)))
+
+
+def _refusal(found: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("component", "{found}; {remedy}", {"found": found, "remedy": remedy})
 
 
 def _chosen(kind: str) -> Any:
@@ -141,7 +170,7 @@ class RunConfig(BaseModel):
         """Dotted key -> plain value; a component's name stands under its bare key: `model`, `model.dropout`."""
         return flatten(self.nested())
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         """A readable part and 8 hex digits of SHA-256 over the whole configuration, defaults included."""
         text = json.dumps(self.nested(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -167,29 +196,68 @@ def read_config(nested: Mapping[str, Any]) -> RunConfig | list[KeyMistake]:
     try:
         return RunConfig.model_validate(dict(nested))
     except ValidationError as error:
-        return [_mistake(dict(nested), details) for details in error.errors(include_url=False)]
+        return key_mistakes(error, nested, lambda path: _unknown(nested, path), lambda path: _missing(nested, path))
 
 
-def _mistake(nested: dict[str, Any], details: Any) -> KeyMistake:
-    place = [str(part) for part in details["loc"] if not isinstance(part, str) or part.isidentifier() or "." not in part]
-    key, kind = ".".join(place), details["type"]
-    if kind == "extra_forbidden":
-        return KeyMistake(key, "unknown key", suggest(place[-1], _allowed_beside(nested, place)))
-    if kind == "missing":
-        return KeyMistake(key, "missing", "give it a value")
-    if kind in ("unknown_name", "choice"):
-        found, _, remedy = details["msg"].partition("; ")
-        return KeyMistake(key, found, remedy)
-    return KeyMistake(key, f"found {details['input']!r}", details["msg"][0].lower() + details["msg"][1:])
+def read_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any] | list[KeyMistake]:
+    """The options of one component with defaults filled in, or every mistake in them. Raises UnknownNameError."""
+    component = _component(kind, name)
+    try:
+        return dict(_schema(kind, name).model_validate(dict(options)))
+    except ValidationError as error:
+        return key_mistakes(
+            error, options, lambda path: _unknown_option(component, path), lambda path: _missing_option(component, path)
+        )
 
 
-def _allowed_beside(nested: dict[str, Any], place: list[str]) -> list[str]:
-    """The keys that are allowed where the unknown key at `place` stands."""
-    if len(place) == 1:
-        return list(RunConfig.model_fields)
-    kind = "augmentation" if place[0] == "augment" else place[0]
-    value = nested[place[0]]
-    if kind == "augmentation":
-        value = value[int(place[1])]
-    name = value if isinstance(value, str) else value["name"]
-    return list(_component(kind, name).parameters)
+def _unknown(nested: Mapping[str, Any], path: Sequence[str]) -> KeyMistake:
+    if len(path) == 1:
+        return KeyMistake(path[0], "unknown key", suggest_key(path[0]))
+    component = _chosen_component(nested, path)
+    return _unknown_option(component, path)
+
+
+def _missing(nested: Mapping[str, Any], path: Sequence[str]) -> KeyMistake:
+    if path == ["dataset"]:
+        return KeyMistake("dataset", "missing", f"name a data set: {', '.join(sorted(registry.components('dataset')))}")
+    if len(path) == 1:
+        return KeyMistake(path[0], "missing", f"choose one: {', '.join(sorted(registry.components(path[0])))}")
+    return _missing_option(_chosen_component(nested, path), path)
+
+
+def _unknown_option(component: registry.Component, path: Sequence[str]) -> KeyMistake:
+    found = f"{component.kind} `{component.name}` has no `{path[-1]}`"
+    remedy = suggest(path[-1], component.parameters) if component.parameters else f"`{component.name}` has no options"
+    return KeyMistake(".".join(path), found, remedy)
+
+
+def _missing_option(component: registry.Component, path: Sequence[str]) -> KeyMistake:
+    return KeyMistake(".".join(path), "missing", f"{component.kind} `{component.name}` needs it: give it a value")
+
+
+def _chosen_component(nested: Mapping[str, Any], path: Sequence[str]) -> registry.Component:
+    """The component whose options the last key of `path` stands among."""
+    value = nested[path[0]]
+    if path[0] == "augment":
+        value = value[int(path[1])]
+    kind = "augmentation" if path[0] == "augment" else path[0]
+    return _component(kind, value if isinstance(value, str) else value["name"])
+
+
+def our_name(name: str) -> str:
+    """The key here for what another tool calls `name`; the name itself where it means nothing here."""
+    return _HABITS.get(name.lower().replace("-", "_"), name)
+
+
+def suggest_key(name: str) -> str:
+    """What is allowed in place of an unknown key of a run: also by its name elsewhere, or as a component's option."""
+    fields = RunConfig.model_fields
+    habit = our_name(name) if our_name(name) != name else None
+    owners = [
+        f"{kind}.{name}"
+        for kind in COMPONENTS
+        if any(name in component.parameters for component in registry.components(kind).values())
+    ]
+    listed = suggest(name, fields)
+    near = f"`{habit}`" if habit else " or ".join(f"`{owner}`" for owner in owners)
+    return f"did you mean {near}? {listed[listed.index('allowed:') :]}" if near else listed

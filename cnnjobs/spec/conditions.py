@@ -1,0 +1,87 @@
+"""Partial matches, as `when`, `exclude` and `compare` use them.
+
+`{model: cnn, lr: [0.1, 0.3]}` matches a run whose model is `cnn` and whose lr is one of the two. Keys are those of a
+run, nested or dotted, and `variant`. A value that is itself a list (`model.filters: [16, 32]`) matches as a whole, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cnnjobs import registry
+from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.spec.layers import Layer, read_layer
+from cnnjobs.spec.reading import Findings, Node
+from cnnjobs.spec.run import COMPONENTS, RunConfig, suggest_key
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a condition may speak of beyond the registered names."""
+
+    variants: tuple[str, ...]
+    imported: frozenset[str]
+    """Kinds of component that the sweep takes from an import path: these may have any option."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Dotted key -> the value that is asked for, each with its line."""
+
+    line: int | None
+    wanted: Layer
+
+    def holds(self, value_of: Callable[[str], Any]) -> bool:
+        """Whether every key has the value, or one of the values, that is asked for."""
+        return all(fits(value_of(key), node.plain) for key, node in self.wanted.items())
+
+
+def fits(value: Any, wanted: Any) -> bool:
+    """Whether a run's value is the wanted one, or one of the wanted list."""
+    return same(value, wanted) or (isinstance(wanted, list) and any(same(value, one) for one in wanted))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equality of plain values: 1 is 1.0, but not true."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def read_condition(node: Node, place: str, words: Vocabulary, findings: Findings) -> Condition:
+    """A partial match; keys and component names that do not exist are mistakes."""
+    wanted = read_layer(node, place, findings)
+    for key, value in wanted.items():
+        _check(key, value, f"{place}.{key}", words, findings)
+    return Condition(node.line, wanted)
+
+
+def _check(key: str, node: Node, place: str, words: Vocabulary, findings: Findings) -> None:
+    kind, _, option = key.partition(".")
+    choices = node.value if isinstance(node.value, list) else [node]
+    if key == "variant":
+        for choice in choices:
+            if choice.value not in words.variants:
+                remedy = suggest(str(choice.value), words.variants) if words.variants else "this sweep has no variants"
+                findings.mistake(choice.line, place, f"no variant is called `{choice.value}`", remedy)
+    elif kind not in COMPONENTS and key not in RunConfig.model_fields:
+        findings.mistake(node.line, place, "unknown key", suggest_key(key))
+    elif option:
+        options = [name for component in registry.components(kind).values() for name in component.parameters]
+        if option not in options and kind not in words.imported:
+            findings.mistake(node.line, place, f"no {kind} has `{option}`", suggest(option, dict.fromkeys(options)))
+    elif kind in COMPONENTS and kind != "dataset":
+        for choice in choices:
+            _check_name(kind, choice, place, findings)
+
+
+def _check_name(kind: str, choice: Node, place: str, findings: Findings) -> None:
+    try:
+        registry.find(kind, str(choice.value))
+    except UnknownNameError as error:
+        found, _, remedy = str(error).partition("; ")
+        findings.mistake(choice.line, place, found, remedy)

@@ -1,0 +1,187 @@
+"""Every distribution of W&B's sweep format: one function each, its keyword-only parameters are the YAML keys.
+
+`min` and `max` of `log_uniform`, `inv_log_uniform` and `q_log_uniform` are exponents of e, those of the `..._values`
+forms are the values themselves. `q` rounds to its multiples; a whole `q` gives whole numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+from typing import Any, Final
+
+from cnnjobs.registry import NonNegativeFloat, PositiveFloat, PositiveInt, register
+
+_MOST_POINTS: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How one parameter is drawn, and every value it has in a grid: None where a grid cannot list them."""
+
+    draw: Callable[[Random], Any]
+    points: Sequence[Any] | None = None
+    why_no_grid: str = "is a continuous range"
+
+
+@register("distribution", "constant")
+def constant(*, value: Any) -> Distribution:
+    """One value."""
+    return Distribution(lambda _: value, [value])
+
+
+@register("distribution", "categorical")
+def categorical(*, values: list[Any]) -> Distribution:
+    """Each value as likely as the others."""
+    return Distribution(lambda random: random.choice(values), values)
+
+
+@register("distribution", "categorical_w_probabilities")
+def categorical_w_probabilities(*, values: list[Any], probabilities: list[NonNegativeFloat]) -> Distribution:
+    """Each value with its own probability."""
+    if len(values) != len(probabilities):
+        raise ValueError(f"{len(values)} values but {len(probabilities)} probabilities; give one for each value")
+    if not math.isclose(sum(probabilities), 1, abs_tol=1e-6):
+        raise ValueError(f"the probabilities add up to {sum(probabilities):g}; they must add up to 1")
+    limits = list(accumulate(probabilities))
+    return Distribution(
+        lambda random: random.choices(values, cum_weights=limits)[0],
+        why_no_grid="has probabilities, and a grid tries every value once",
+    )
+
+
+@register("distribution", "int_uniform")
+def int_uniform(*, min: int, max: int) -> Distribution:
+    """Whole numbers from `min` to `max`, both included."""
+    _below(min, max)
+    count = max - min + 1
+    points = range(min, max + 1) if count <= _MOST_POINTS else None
+    return Distribution(lambda random: random.randint(min, max), points, f"has {count:,} values")
+
+
+@register("distribution", "uniform")
+def uniform(*, min: float, max: float) -> Distribution:
+    """Any number between the two."""
+    _below(min, max)
+    return Distribution(lambda random: random.uniform(min, max))
+
+
+@register("distribution", "q_uniform")
+def q_uniform(*, min: int | float, max: int | float, q: PositiveInt | PositiveFloat = 1) -> Distribution:
+    """Uniform, rounded to multiples of `q`; a grid goes from `min` in steps of `q` and stops before `max` (as W&B)."""
+    _below(min, max)
+    count = math.ceil((max - min) / q)
+    points = [_tidy(min + step * q) for step in range(count)] if count <= _MOST_POINTS else None
+    return Distribution(_rounded(lambda random: random.uniform(min, max), q), points, f"has {count:,} values")
+
+
+@register("distribution", "log_uniform")
+def log_uniform(*, min: float, max: float) -> Distribution:
+    """e to the power of a uniform number between the two exponents."""
+    _exponents(min, max, "log_uniform")
+    return Distribution(lambda random: math.exp(random.uniform(min, max)))
+
+
+@register("distribution", "log_uniform_values")
+def log_uniform_values(*, min: PositiveFloat, max: PositiveFloat) -> Distribution:
+    """Between the two values, uniform in the logarithm."""
+    _below(min, max)
+    return Distribution(_between_values(min, max))
+
+
+@register("distribution", "q_log_uniform")
+def q_log_uniform(*, min: float, max: float, q: PositiveInt | PositiveFloat = 1) -> Distribution:
+    """`log_uniform`, rounded to multiples of `q`."""
+    _exponents(min, max, "q_log_uniform")
+    return Distribution(_rounded(lambda random: math.exp(random.uniform(min, max)), q))
+
+
+@register("distribution", "q_log_uniform_values")
+def q_log_uniform_values(*, min: PositiveFloat, max: PositiveFloat, q: PositiveInt | PositiveFloat = 1) -> Distribution:
+    """`log_uniform_values`, rounded to multiples of `q`."""
+    _below(min, max)
+    return Distribution(_rounded(_between_values(min, max), q))
+
+
+@register("distribution", "inv_log_uniform")
+def inv_log_uniform(*, min: float, max: float) -> Distribution:
+    """One divided by a `log_uniform` number."""
+    _exponents(min, max, "inv_log_uniform")
+    return Distribution(lambda random: math.exp(-random.uniform(min, max)))
+
+
+@register("distribution", "inv_log_uniform_values")
+def inv_log_uniform_values(*, min: PositiveFloat, max: PositiveFloat) -> Distribution:
+    """Between the two values, one divided by it uniform in the logarithm."""
+    _below(min, max)
+    return Distribution(lambda random: math.exp(-random.uniform(-math.log(max), -math.log(min))))
+
+
+@register("distribution", "normal")
+def normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0) -> Distribution:
+    """Normal with mean `mu` and standard deviation `sigma`."""
+    return Distribution(lambda random: random.normalvariate(mu, sigma))
+
+
+@register("distribution", "q_normal")
+def q_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0, q: PositiveInt | PositiveFloat = 1) -> Distribution:
+    """`normal`, rounded to multiples of `q`."""
+    return Distribution(_rounded(lambda random: random.normalvariate(mu, sigma), q))
+
+
+@register("distribution", "log_normal")
+def log_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0) -> Distribution:
+    """e to the power of a normal number."""
+    return Distribution(lambda random: random.lognormvariate(mu, sigma))
+
+
+@register("distribution", "q_log_normal")
+def q_log_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0, q: PositiveInt | PositiveFloat = 1) -> Distribution:
+    """`log_normal`, rounded to multiples of `q`."""
+    return Distribution(_rounded(lambda random: random.lognormvariate(mu, sigma), q))
+
+
+@register("distribution", "beta")
+def beta(*, a: PositiveFloat = 1.0, b: PositiveFloat = 1.0) -> Distribution:
+    """Beta on [0, 1] with shapes `a` and `b`."""
+    return Distribution(lambda random: random.betavariate(a, b))
+
+
+@register("distribution", "q_beta")
+def q_beta(*, a: PositiveFloat = 1.0, b: PositiveFloat = 1.0, q: PositiveInt | PositiveFloat = 1) -> Distribution:
+    """`beta`, rounded to multiples of `q`."""
+    return Distribution(_rounded(lambda random: random.betavariate(a, b), q))
+
+
+def _below(low: float, high: float) -> None:
+    if low > high:
+        raise ValueError(f"min {low:g} is above max {high:g}; swap them")
+    if low == high:
+        raise ValueError(f"min and max are both {low:g}; for one value write value: {low:g}")
+
+
+def _exponents(low: float, high: float, name: str) -> None:
+    """Refuses bounds that look like values: exponents between 0 and 1 would give values between 1 and e."""
+    _below(low, high)
+    if 0 < low < high < 1:
+        values = f"{math.exp(low):.4g} to {math.exp(high):.4g}"
+        raise ValueError(
+            f"min and max of `{name}` are exponents of e: {low:g} and {high:g} give values from {values}; "
+            f"did you mean `{name}_values`?"
+        )
+
+
+def _between_values(low: float, high: float) -> Callable[[Random], float]:
+    return lambda random: math.exp(random.uniform(math.log(low), math.log(high)))
+
+
+def _rounded(draw: Callable[[Random], float], q: int | float) -> Callable[[Random], int | float]:
+    return lambda random: _tidy(round(draw(random) / q) * q)
+
+
+def _tidy(value: int | float) -> int | float:
+    """3 times 0.1 is 0.3 here, so that `exclude` and `compare` can name it."""
+    return value if isinstance(value, int) else float(f"{value:.12g}")

@@ -1,0 +1,253 @@
+"""A sweep file -> every run of it, checked before anything is started.
+
+The format is W&B's, read strictly: `name description method metric parameters early_terminate run_cap`. Beside it stand
+our own keys, each optional: `base seeds sampling_seed zip when exclude variants ablate compare report job`. Each is
+described where it is read: parameters.py, expansion.py, comparison.py, settings.py.
+
+    name: task3
+    method: grid                       # or random, with run_cap and sampling_seed
+    base: {dataset: cifar10, model: cnn, optimizer: {name: sgd, momentum: 0.9}, epochs: 10}
+    parameters:
+      lr: {values: [5e-2, 1e-2]}
+      model.batch_norm: {values: [false, true]}
+    seeds: 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from cnnjobs import registry
+from cnnjobs.errors import InputError, suggest
+from cnnjobs.spec.comparison import Comparison, Pair, pair_runs, read_comparisons
+from cnnjobs.spec.conditions import Vocabulary, read_condition
+from cnnjobs.spec.conventions import recognise
+from cnnjobs.spec.expansion import Space, expand, order_by_need
+from cnnjobs.spec.labels import SweepRun
+from cnnjobs.spec.layers import Layer, bare, read_layer
+from cnnjobs.spec.parameters import read_parameters, tie
+from cnnjobs.spec.reading import Findings, Node, is_list, is_mapping, read_text, read_yaml, shown
+from cnnjobs.spec.run import COMPONENTS
+from cnnjobs.spec.samplers import Axis
+from cnnjobs.spec.settings import (
+    JobSettings,
+    Metric,
+    ReportSettings,
+    read_early_terminate,
+    read_job,
+    read_metric,
+    read_report,
+    text,
+    whole_number,
+)
+from cnnjobs.spec.validation import check_base, check_runs
+
+__all__ = ["JobSettings", "Metric", "Pair", "ReportSettings", "Sweep", "SweepRun", "read_sweep"]
+
+_KEYS: Final = (
+    "name", "description", "method", "metric", "parameters", "early_terminate", "run_cap",
+    "base", "seeds", "sampling_seed", "zip", "when", "exclude", "variants", "ablate", "compare", "report", "job",
+)  # fmt: skip
+
+_PASSED_OVER: Final = {
+    "program": "runs are trained by cnnjobs itself",
+    "command": "runs are trained by cnnjobs itself",
+    "project": "results go to results/<name>",
+    "entity": "results go to results/<name>",
+    "controller": "no server is needed",
+    "apiVersion": "no server is needed",
+    "kind": "no server is needed",
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One sweep file and every run that it asks for."""
+
+    name: str
+    path: Path
+    text: str
+    description: str
+    method: str
+    metric: Metric
+    runs: tuple[SweepRun, ...]
+    pairs: tuple[Pair, ...]
+    report: ReportSettings
+    job: JobSettings
+    notices: tuple[str, ...]
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Read a sweep file. Raises InputError where there is no text to read, SpecError with every mistake in it."""
+    findings = Findings(path)
+    content = read_text(path, near=[*sorted(path.parent.glob("*.yaml")), *sorted(Path("sweeps").glob("*.yaml"))])
+    keys = _top_level(read_yaml(content, findings), findings)
+    name = _read_name(keys, path, findings)
+    description = text(keys["description"], "description", findings) if "description" in keys else ""
+    metric = read_metric(keys["metric"], findings) if "metric" in keys else Metric()
+    if "early_terminate" in keys:
+        read_early_terminate(keys["early_terminate"], findings)
+    report = read_report(keys["report"], path.parent, findings) if "report" in keys else ReportSettings()
+    if metric.target is not None:
+        report = replace(report, targets={metric.name: metric.target, **report.targets})
+    job = read_job(keys["job"], findings) if "job" in keys else JobSettings()
+    space, comparisons = _read_space(keys, findings)
+    runs = _read_runs(space, keys, findings)
+    if not findings.found_mistakes:
+        pairs = pair_runs(comparisons, runs, space.variants, findings)
+    findings.stop_at_mistakes()
+    return Sweep(name, path, content, description, space.method, metric, runs, pairs, report, job, findings.notices)
+
+
+def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
+    """The keys of the file that are ours. Raises SpecError for what is no sweep file at all."""
+    if root.value is None:
+        findings.mistake(None, "", "the file is empty", "a sweep has at least base: {dataset: ..., model: ...}")
+    elif isinstance(root.value, dict) and list(root.value) == ["sweep"]:
+        findings.notice(root.value["sweep"].line, "sweep", "read as if its content stood at the top of the file")
+        return _top_level(root.value["sweep"], findings)
+    elif not isinstance(root.value, dict):
+        found = "a list" if isinstance(root.value, list) else shown(root.plain)
+        findings.mistake(root.line, "", f"found {found}", f"a sweep is a mapping of keys: {', '.join(_KEYS)}")
+    else:
+        foreign = recognise(root, frozenset({*_KEYS, *_PASSED_OVER}))
+        if foreign:
+            findings.mistake(root.line, "", foreign[0], f"the same sweep in the form that is read here:\n{foreign[1]}")
+    findings.stop_at_mistakes()
+    for key in root.value:
+        line = root.value[key].line
+        if key in _PASSED_OVER:
+            findings.notice(line, key, f"passed over: {_PASSED_OVER[key]}")
+        elif key not in _KEYS:
+            findings.mistake(line, key, "unknown key", suggest(key, _KEYS))
+    return {key: node for key, node in root.value.items() if key in _KEYS}
+
+
+def _read_name(keys: dict[str, Node], path: Path, findings: Findings) -> str:
+    if "name" not in keys:
+        return path.stem
+    name = text(keys["name"], "name", findings)
+    if name and (name.startswith(".") or "/" in name or len(name) > 100 or not name.isprintable()):
+        remedy = "it becomes a folder's name: no `/`, no dot in front, at most 100 characters"
+        findings.mistake(keys["name"].line, "name", f"found {shown(name)}", remedy)
+    return name
+
+
+def _read_space(keys: dict[str, Node], findings: Findings) -> tuple[Space, list[Comparison]]:
+    """What the file spans, and its comparisons; what is wrong becomes mistakes."""
+    base = read_layer(keys["base"], "base", findings) if "base" in keys else {}
+    variants = _read_variants(keys, findings)
+    axes = read_parameters(keys["parameters"], findings) if "parameters" in keys else []
+    words = Vocabulary(tuple(variants), _imported(base, variants, axes))
+    when = {}
+    if "when" in keys and is_mapping(keys["when"], "when", findings):
+        names = [axis.names[0] for axis in axes]
+        for name, node in keys["when"].value.items():
+            if bare(name) not in names:
+                findings.mistake(node.line, f"when.{name}", "is not in `parameters`", suggest(name, names))
+            else:
+                when[bare(name)] = read_condition(node, f"when.{name}", words, findings)
+    exclude = [
+        read_condition(node, f"exclude.{number}", words, findings)
+        for number, node in enumerate(_items(keys, "exclude", "[{model: lenet5, lr: 0.3}]", findings))
+    ]
+    space = Space(
+        method=_read_method(keys, findings),
+        base=base,
+        variants=variants,
+        axes=tie(keys["zip"], axes, findings) if "zip" in keys else axes,
+        seeds=_read_seeds(keys, findings),
+        sampling_seed=_whole(keys, "sampling_seed", 0, findings) or 0,
+        run_cap=_whole(keys, "run_cap", 1, findings),
+        when=order_by_need(when, findings),
+        exclude=exclude,
+        ablate=_read_ablate(keys, findings),
+    )
+    return space, read_comparisons(keys["compare"], words, findings) if "compare" in keys else []
+
+
+def _read_runs(space: Space, keys: dict[str, Node], findings: Findings) -> tuple[SweepRun, ...]:
+    """Every run of the space, checked."""
+    check_base(space.base, findings)
+    named = {axis_name.partition(".")[0] for axis in space.axes for axis_name in axis.names}
+    given = keys["parameters"].value if "parameters" in keys else {}
+    # What could not be read is reported already: that it is missing in the runs is no second mistake.
+    unread = {key.partition(".")[0] for key in given or ()} - named if isinstance(given, dict) else set()
+    if not space.method:
+        return ()
+    return check_runs(space, expand(space, findings), unread, findings)
+
+
+def _read_variants(keys: dict[str, Node], findings: Findings) -> dict[str, Layer]:
+    if "variants" not in keys or not is_mapping(keys["variants"], "variants", findings):
+        return {}
+    return {
+        # `plain: {}` is `base` as it stands.
+        name: {} if node.value in (None, {}) else read_layer(node, f"variants.{name}", findings)
+        for name, node in keys["variants"].value.items()
+    }
+
+
+def _imported(base: Layer, variants: dict[str, Layer], axes: Sequence[Axis]) -> frozenset[str]:
+    """The kinds of component for which an import path stands in the file."""
+    settings = [*base.items(), *(item for layer in variants.values() for item in layer.items())]
+    for axis in axes:
+        settings += [(name, node) for row in axis.rows or () for name, node in zip(axis.names, row, strict=True)]
+    return frozenset(key for key, node in settings if key in COMPONENTS and ":" in str(node.plain))
+
+
+def _read_method(keys: dict[str, Node], findings: Findings) -> str:
+    """The sampler's name; "" after a mistake. Without parameters there is nothing to search, and `grid` is meant."""
+    methods = registry.components("sampler")
+    if "method" not in keys:
+        if "parameters" not in keys:
+            return "grid"
+        findings.mistake(None, "method", "missing", f"allowed: {', '.join(sorted(methods))}")
+        return ""
+    node = keys["method"]
+    if node.value == "bayes":
+        remedy = "use method: random with the same parameters, and run_cap for how many to draw"
+        findings.mistake(node.line, "method", "`bayes` comes later", remedy)
+        return ""
+    try:
+        return registry.find("sampler", text(node, "method", findings)).name if node.value else ""
+    except InputError as error:
+        found, _, remedy = str(error).partition("; ")
+        findings.mistake(node.line, "method", found, remedy)
+        return ""
+
+
+def _read_seeds(keys: dict[str, Node], findings: Findings) -> tuple[Node, ...]:
+    if "seeds" not in keys:
+        return ()
+    node = keys["seeds"]
+    if not isinstance(node.value, list):
+        count = whole_number(node, "seeds", findings, low=1)
+        return tuple(Node(seed, node.line) for seed in range(count or 0))
+    if not is_list(node, "seeds", findings, "[0, 1, 2]"):
+        return ()
+    values = [whole_number(each, f"seeds.{number}", findings, low=0) for number, each in enumerate(node.value)]
+    if len(set(values)) < len(values):
+        findings.mistake(node.line, "seeds", f"found {shown(values)}", "each seed once")
+    return tuple(node.value)
+
+
+def _read_ablate(keys: dict[str, Node], findings: Findings) -> bool:
+    if "ablate" not in keys:
+        return False
+    value: Any = keys["ablate"].value
+    if not isinstance(value, bool):
+        findings.mistake(keys["ablate"].line, "ablate", f"found {shown(value)}", "allowed: true or false")
+    return value is True
+
+
+def _whole(keys: dict[str, Node], key: str, low: int, findings: Findings) -> int | None:
+    return whole_number(keys[key], key, findings, low=low) if key in keys else None
+
+
+def _items(keys: dict[str, Node], key: str, example: str, findings: Findings) -> list[Node]:
+    """The items of an optional list."""
+    return keys[key].value if key in keys and is_list(keys[key], key, findings, example) else []

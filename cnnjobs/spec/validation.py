@@ -1,0 +1,90 @@
+"""Settings -> runs: each checked against the signatures of what it chooses, mistakes at the line of the value."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from cnnjobs import registry
+from cnnjobs.spec.expansion import Candidate, Space
+from cnnjobs.spec.labels import SweepRun, name_runs
+from cnnjobs.spec.layers import Layer, nest, node_at
+from cnnjobs.spec.reading import Findings, shown
+from cnnjobs.spec.run import COMPONENTS, KeyMistake, RunConfig, read_config
+
+
+def check_base(base: Layer, findings: Findings) -> None:
+    """Find what is wrong in `base` itself, also where every run replaces it."""
+    config = read_config(nest(base))
+    for mistake in config if isinstance(config, list) else ():
+        kind, _, option = mistake.key.partition(".")
+        # Whether something is missing, and which options there are, may be for variants and parameters to decide.
+        undecided = mistake.found == "missing" or (option and kind in COMPONENTS and kind not in base)
+        node = node_at(base, mistake.key)
+        if node is not None and not undecided and mistake.found != "a mapping without `name`":
+            findings.mistake(node.line, mistake.key, mistake.found, mistake.remedy)
+
+
+def check_runs(
+    space: Space, candidates: Sequence[Candidate], unread: Collection[str], findings: Findings
+) -> tuple[SweepRun, ...]:
+    """Every different run; mistakes in keys under `unread` are not reported again."""
+    kept: dict[str, tuple[RunConfig, Candidate]] = {}
+    doubles: list[Candidate] = []
+    for candidate in candidates:
+        config = read_config(nest(candidate.settings))
+        if isinstance(config, list):
+            _report(config, candidate, unread, findings)
+            continue
+        if config.run_id not in kept:
+            kept[config.run_id] = (config, candidate)
+        elif kept[config.run_id][0] == config:
+            doubles.append(candidate)
+        else:
+            findings.mistake(None, "", f"two different runs are called {config.run_id}", "change one of them slightly")
+    if findings.found_mistakes:
+        return ()
+    _notice_doubles(doubles, len(candidates), findings)
+    _notice_unused(space.base, candidates, findings)
+    configs, chosen = zip(*kept.values(), strict=True)
+    changed = [candidate.changed if space.ablate else None for candidate in chosen]
+    return name_runs(configs, [candidate.variant for candidate in chosen], changed)
+
+
+def _report(mistakes: Iterable[KeyMistake], candidate: Candidate, unread: Collection[str], findings: Findings) -> None:
+    for mistake in mistakes:
+        kind, _, option = mistake.key.partition(".")
+        if kind in unread:
+            continue
+        node = node_at(candidate.settings, mistake.key)
+        remedy = mistake.remedy
+        if option and mistake.key in candidate.changed and "has no" in mistake.found:
+            owners = [name for name, each in registry.components(kind).items() if option in each.parameters]
+            example = owners[0] if owners else "..."
+            if owners:
+                remedy += f"; or only where it exists: when: {{{mistake.key}: {{{kind}: {example}}}}}"
+        findings.mistake(node.line if node else None, mistake.key, mistake.found, remedy)
+
+
+def _notice_doubles(doubles: Sequence[Candidate], count: int, findings: Findings) -> None:
+    if doubles:
+        first = doubles[0]
+        values = ", ".join(f"{key}: {shown(first.settings[key].plain)}" for key in first.changed)
+        example = f" (the first: {values or first.variant})" if values or first.variant else ""
+        told = f"{len(doubles)} of {count} runs equal an earlier one, defaults included, and run once{example}"
+        findings.notice(None, "", told)
+
+
+def _notice_unused(base: Layer, candidates: Sequence[Candidate], findings: Findings) -> None:
+    """Say which values of `base` no run takes over."""
+    used = {id(node) for candidate in candidates for node in candidate.settings.values()}
+    for key, node in base.items():
+        if id(node) in used:
+            continue
+        kind, _, option = key.partition(".")
+        if option and kind in COMPONENTS:
+            told = (
+                f"no run uses it, as `{kind}` is set anew: write {kind}: {{name: ..., {option}: ...}} there to keep it"
+            )
+        else:
+            told = "no run uses it, as each sets its own"
+        findings.notice(node.line, f"base.{key}", told)
