@@ -96,8 +96,8 @@ def _missing(place: Place) -> list[str]:
 
 def _headline(name: str, folders: Sequence[Path]) -> str:
     if name in _BELOW:
-        what = "; or ".join(_WHAT[layout] for _, layout in _BELOW[name])
-        return f"data set `{name}` was not found; looked for {what} in"
+        what = ", or ".join(_WHAT[layout] for _, layout in _BELOW[name])
+        return f"data set `{name}` was not found; looked for {what}, in"
     if name == "fashion_mnist_mini":
         return f"data set `{name}` comes with the package, but is not where it belongs; looked in"
     known = [*_BELOW, "fashion_mnist_mini", *(found for folder in folders for found in _image_folders(folder))]

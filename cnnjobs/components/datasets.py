@@ -155,15 +155,10 @@ def _split(name: str, data: Decoded, validation: float, split_seed: int) -> Data
     total = len(data.train_labels)
     size = round(total * validation)
     if not 0 < size < total:
-        allowed = "training and validation need at least one image each"
-        raise DataError(
-            f"data set `{name}`: validation {validation} takes {size} of {total} training images; {allowed}"
-        )
+        found = f"validation {validation:g} takes {size} of {total} training images"
+        raise DataError(f"data set `{name}`: {found}; training and validation need at least one each")
     # RandomState is frozen: the same split with every version of NumPy.
     order = np.random.RandomState(np.random.MT19937(split_seed)).permutation(total)
-    train, chosen = (
-        Split(data.train_images[rows], data.train_labels[rows])
-        for rows in (np.sort(order[size:]), np.sort(order[:size]))
-    )
-    test = Split(data.test_images, data.test_labels)
-    return DataSet(name, train, chosen, test, data.classes, data.mean, data.std)
+    drawn, rest = np.sort(order[:size]), np.sort(order[size:])
+    train, held_out = (Split(data.train_images[rows], data.train_labels[rows]) for rows in (rest, drawn))
+    return DataSet(name, train, held_out, Split(data.test_images, data.test_labels), data.classes, data.mean, data.std)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnjobs.components import image_folders
+from cnnjobs.components.data_places import Place
+from cnnjobs.components.decoding import source_files
+from cnnjobs.components.image_folders import read_splits
+from cnnjobs.errors import DataError
+
+Writer = Callable[..., Path]
+SUFFIXES = ".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp"
+REMEDY = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
+
+
+def failure(folder: Path) -> str:
+    with pytest.raises(DataError) as raised:
+        read_splits(folder)
+    return str(raised.value)
+
+
+def test_images_are_read_in_the_order_of_classes_and_names(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets", classes=("dog", "cat"))
+    train_images, train_labels, test_images, test_labels, classes = read_splits(folder)
+    assert classes == ("cat", "dog")
+    assert train_labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert test_labels.tolist() == [0, 0, 1, 1]
+    assert (train_images.shape, test_images.shape) == ((8, 6, 6, 3), (4, 6, 6, 3))
+    assert np.array_equal(train_images[5], np.asarray(Image.open(folder / "train" / "dog" / "1.png")))
+    assert np.array_equal(test_images[0], np.asarray(Image.open(folder / "test" / "cat" / "0.png")))
+    assert source_files(Place(folder, "image_folder"))[5] == folder / "train" / "dog" / "1.png"
+
+
+def test_many_images_are_shared_out_among_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_folders, "_IMAGES_PER_TASK", 3)
+    for split, count in (("train", 20), ("test", 1)):
+        (tmp_path / split / "only").mkdir(parents=True)
+        for index in range(count):
+            Image.new("L", (2, 2), index).save(tmp_path / split / "only" / f"{index:02}.png")
+    images = read_splits(tmp_path)[0]
+    assert images[:, 0, 0, 0].tolist() == list(range(20))
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("RGB", 3), ("RGBA", 3), ("P", 3), ("LA", 1)])
+def test_gray_images_have_one_channel_and_all_others_three(
+    tmp_path: Path, write_images: Writer, mode: str, channels: int
+) -> None:
+    assert read_splits(write_images(tmp_path / "pets", mode=mode))[0].shape == (8, 6, 6, channels)
+
+
+def test_one_colour_image_makes_all_colour(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets", mode="L")
+    gray = read_splits(folder)[0]
+    Image.new("RGB", (6, 6), (1, 2, 3)).save(folder / "test" / "dog" / "1.png")
+    train_images, _, test_images, *_ = read_splits(folder)
+    assert np.array_equal(train_images, np.repeat(gray, 3, axis=3))
+    assert test_images[3, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_corrupt_image_is_named(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    path = folder / "train" / "dog" / "2.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)).save(path)
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 20):
+        path.write_bytes(whole[:length])
+        told = failure(folder)
+        assert told.startswith(f"{path}: cannot be read as an image (")
+        assert told.endswith("); replace or remove it")
+
+
+def test_images_of_different_sizes_are_named(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    path, first = folder / "test" / "cat" / "1.png", folder / "train" / "cat" / "0.png"
+    Image.new("RGB", (7, 6)).save(path)
+    assert failure(folder) == f"{path}: is 7×6 pixels, not 6×6 like {first}; {REMEDY}"
+
+
+def test_images_that_are_not_square_are_refused(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    path = folder / "train" / "cat" / "0.png"
+    Image.new("RGB", (7, 6)).save(path)
+    assert failure(folder) == f"{path}: is 7×6 pixels, but networks here take square images; {REMEDY}"
+
+
+def test_deep_pixels_are_refused(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    path = folder / "test" / "cat" / "0.png"
+    Image.fromarray(np.zeros((6, 6), np.uint16)).save(path)
+    found = f"{path}: holds pixels of mode I;16"
+    assert failure(folder) == f"{found}; save it as gray or RGB with 8 bits per channel"
+
+
+def test_classes_of_train_and_test_must_agree(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    (folder / "test" / "dog").rename(folder / "test" / "dogs")
+    lonely = "dog (in train alone), dogs (in test alone)"
+    assert failure(folder) == f"{folder}: train and test must hold the same classes; found {lonely}"
+
+
+def test_empty_class_is_named(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    (folder / "train" / "bird").mkdir()
+    (folder / "train" / "bird" / "notes.txt").touch()
+    put = f"put images there ({SUFFIXES}) or remove the folder"
+    assert failure(folder) == f"{folder / 'train' / 'bird'}: holds no image; {put}"
+
+
+def test_split_without_classes_is_named(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets", classes=())
+    (folder / "train").mkdir(parents=True)
+    told = "holds no class; make one folder per class, with its images in it"
+    assert failure(folder) == f"{folder / 'train'}: {told}"
+
+
+def test_other_files_are_passed_over_and_told_once(
+    tmp_path: Path, write_images: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_images(tmp_path / "pets")
+    (folder / "test" / "labels.csv").touch()
+    (folder / "train" / "cat" / "README.txt").touch()
+    (folder / "train" / "cat" / ".DS_Store").touch()
+    with caplog.at_level(logging.WARNING, "cnnjobs"):
+        assert len(read_splits(folder)[0]) == 8
+    first = folder / "train" / "cat" / "README.txt"
+    assert caplog.messages == [f"{folder}: 2 files are not images and were passed over, the first is {first}"]
