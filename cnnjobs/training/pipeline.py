@@ -60,7 +60,7 @@ class DeviceData:
 
 
 def to_device(data: DataSet, device: torch.device) -> DeviceData:
-    """The data set on a device; on the CPU its memory maps serve as they are. Raises DataError when nothing can train."""
+    """The data set on a device; on the CPU memory maps serve as they are. Raises DataError when nothing can train."""
     if not len(data.train.labels):
         raise DataError(f"data set `{data.name}`: no training images are left; set dataset.validation below 1")
     train, validation, test = (_split_to_device(split, device) for split in (data.train, data.validation, data.test))

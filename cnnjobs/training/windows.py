@@ -46,7 +46,8 @@ class TrainingCurve:
     """Training loss and accuracy, as trained, since the last validation.
 
     Steps are kept on the device and read once per window of about 1/50 epoch. `step` is a window's last step, `loss`
-    and `sd` are the mean and standard deviation (of the population) over its steps, `accuracy` the share of right images.
+    and `sd` are the mean and standard deviation (of the population) over its steps, `accuracy` the share of images that
+    were right.
     """
 
     step: list[int] = field(default_factory=list)
