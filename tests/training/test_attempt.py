@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cnnjobs.errors import RunError
+from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.training import attempt as attempts
+from cnnjobs.training.attempt import RunAttempt
+from cnnjobs.training.pipeline import DataSets
+
+
+class Runs:
+    """Runs in a folder of their own, started in this process."""
+
+    def __init__(self, path: Path) -> None:
+        self.store = RunStore(path / "sweep")
+        self.data_sets = DataSets((), torch.device("cpu"))
+        self.said: list[str] = []
+
+    def folder(self, run: RunConfig) -> RunFolder:
+        folder = self.store.run(run.run_id)
+        folder.create(run)
+        return folder
+
+    def start(self, run: RunConfig, stopped: Callable[[], bool] = lambda: False) -> RunRecord:
+        folder = self.folder(run)
+        with folder.claim() as log:
+            assert log is not None
+            RunAttempt(folder, log, self.data_sets, threads=1, stopped=stopped, say=self.said.append).execute()
+        return folder.read_record()
+
+    def start_and_stop(self, run: RunConfig, after_epochs: int) -> RunRecord:
+        """Stop in the epoch after `after_epochs` whole ones."""
+        folder = self.folder(run)
+        return self.start(run, lambda: len(folder.read_metrics()) >= after_epochs)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path)
+
+
+def names(folder: RunFolder) -> set[str]:
+    return {file.name.partition(".tfevents")[0] for file in folder.path.iterdir()}
+
+
+def test_a_finished_run_leaves_its_record_metrics_weights_and_events(runs: Runs, toy: Any) -> None:
+    run = toy.config()
+    record, folder = runs.start(run), runs.folder(run)
+    assert names(folder) == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "events.out"}
+    assert (record.state, record.cause, record.notes) == (RunState.FINISHED, None, ())
+    assert (record.planned_epochs, record.epochs_done, record.best_epoch) == (3, 3.0, 3.0)
+    assert (record.input_shape, record.classes) == ((1, 8, 8), ("rows", "columns", "plain"))
+    assert record.num_images == {"train": 96, "validation": 40, "test": 30}
+    assert set(record.versions) >= {"python", "torch", "cnnjobs", "processor"}
+    (attempt,) = record.attempts
+    assert (attempt.number, attempt.device, attempt.threads, attempt.from_epoch) == (1, "cpu", 1, 0)
+    assert attempt.ended is not None
+    lines = folder.read_metrics()
+    assert [line["attempt"] for line in lines] == [1, 1, 1]
+    trainer = toy.trainer(run)
+    trainer.model.load_state_dict(torch.load(folder.model_file, weights_only=True))
+    assert trainer.final_metrics() == record.metrics
+    assert runs.said[0] == "attempt 1, cpu, threads: 1"
+    assert runs.said[1].startswith("epoch 1/3, train loss ")
+    assert runs.said[-1].startswith("finished: train.loss ")
+
+
+def test_a_stopped_run_goes_on_to_the_same_end(runs: Runs, toy: Any, tmp_path: Path) -> None:
+    run = toy.config()
+    expected = Runs(tmp_path / "undisturbed")
+    undisturbed = expected.start(run)
+    stopped = runs.start_and_stop(run, after_epochs=2)
+    assert (stopped.state, stopped.cause, stopped.epochs_done) == (RunState.INTERRUPTED, "stopped", 2.0)
+    assert stopped.attempts[0].ended is not None
+    record, folder = runs.start(run), runs.folder(run)
+    assert record.state is RunState.FINISHED
+    assert [attempt.from_epoch for attempt in record.attempts] == [0, 2]
+    assert record.metrics == undisturbed.metrics
+    assert [line["attempt"] for line in folder.read_metrics()] == [1, 1, 2]
+    assert toy.timeless(folder.read_metrics()) == toy.timeless(expected.folder(run).read_metrics())
+    weights, others = (torch.load(one.folder(run).model_file, weights_only=True) for one in (runs, expected))
+    assert all(torch.equal(weights[name], others[name]) for name in others)
+    assert len(folder.event_files()) == 1
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with(runs: Runs, toy: Any) -> None:
+    run = toy.config()
+    runs.start_and_stop(run, after_epochs=1)
+    folder = runs.folder(run)
+    with folder.claim() as log:
+        assert log is not None
+        RunAttempt(folder, log, runs.data_sets, threads=2, stopped=lambda: False, say=runs.said.append).execute()
+    assert [attempt.threads for attempt in folder.read_record().attempts] == [1, 1]
+    assert torch.get_num_threads() == 1
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_said(runs: Runs, toy: Any) -> None:
+    run = toy.config(epochs=4)
+    runs.start_and_stop(run, after_epochs=3)
+    folder = runs.folder(run)
+    folder.checkpoint_file.write_bytes(folder.checkpoint_file.read_bytes()[:1000])
+    record = runs.start(run)
+    note = "attempt 2: checkpoint.pt could not be used (it is cut short or damaged): went on from epoch 2"
+    assert record.notes == (note,)
+    assert f"note: {note}" in runs.said
+    assert [line["step"] for line in folder.read_metrics()] == [12, 24, 36, 48]
+    assert record.state is RunState.FINISHED
+
+
+@pytest.mark.parametrize("loss", ["both checkpoints", "metrics"])
+def test_without_anything_whole_a_run_starts_anew_and_says_so(runs: Runs, toy: Any, loss: str) -> None:
+    run = toy.config()
+    runs.start_and_stop(run, after_epochs=2)
+    folder = runs.folder(run)
+    if loss == "metrics":
+        folder.metrics_file.unlink()
+        expected = "attempt 2: metrics.jsonl holds 0 of the checkpoint's 2 lines: started anew"
+    else:
+        folder.checkpoint_file.write_bytes(b"rubbish")
+        folder.previous_checkpoint_file.write_bytes(b"")
+        damaged = "could not be used (it is cut short or damaged)"
+        expected = f"attempt 2: checkpoint.pt {damaged}; checkpoint.previous.pt {damaged}: started anew"
+    record = runs.start(run)
+    assert record.notes == (expected,)
+    assert (record.state, record.attempts[1].from_epoch) == (RunState.FINISHED, 0)
+    assert [line["attempt"] for line in folder.read_metrics()] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"model__name": "toys:Exploding"}, "diverged at step 9: the loss is no longer a number; try a smaller lr"),
+        ({"dataset": {"name": "toys:missing"}}, "data set `missing`: not found; cnnjobs data fetch missing"),
+    ],
+)
+def test_a_failed_run_says_why(runs: Runs, toy: Any, changes: dict[str, Any], cause: str) -> None:
+    record = runs.start(toy.config(**changes))
+    assert (record.state, record.cause, record.metrics) == (RunState.FAILED, cause, {})
+    assert record.attempts[0].ended is not None
+    assert runs.said[-1] == f"failed: {cause}"
+
+
+def test_an_exception_is_told_with_its_last_frame(runs: Runs, toy: Any, toys: Path) -> None:
+    record = runs.start(toy.config(model__name="toys:Breaking"))
+    assert record.state is RunState.FAILED
+    number = (toys / "toys.py").read_text().split("raise ValueError")[0].count("\n") + 1
+    assert record.cause == f"ValueError: the eleventh step is too much ({toys / 'toys.py'}:{number} in forward)"
+    assert record.traceback is not None
+    assert "in _train_step" in record.traceback
+
+
+def test_full_memory_is_told_in_words() -> None:
+    gpu = attempts.cause_of(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"))
+    assert gpu.startswith("the GPU's memory is full: make batch_size smaller or run fewer at once (CUDA out of memory.")
+    host = attempts.cause_of(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
+    assert host.startswith("the machine's memory is full: make batch_size smaller or run fewer at once (Default")
+
+
+def test_a_configuration_of_another_version_fails_the_run_alone(runs: Runs, toy: Any) -> None:
+    run = toy.config()
+    folder = runs.folder(run)
+    folder.config_file.write_text(folder.config_file.read_text() + "sharpness: 3\n")
+    record = runs.start(run)
+    assert record.state is RunState.FAILED
+    assert record.cause is not None
+    assert record.cause.endswith("config.yaml: sharpness: unknown key; written by another version?")
+
+
+def silent(number: int, from_epoch: int) -> Attempt:
+    return Attempt(number=number, host="here", pid=1, started="2026-01-01T00:00:00+00:00", from_epoch=from_epoch)
+
+
+def test_a_run_that_keeps_killing_its_process_is_not_started_a_fourth_time(runs: Runs, toy: Any) -> None:
+    run = toy.config()
+    folder = runs.folder(run)
+    past = tuple(silent(number, 0) for number in (1, 2, 3))
+    folder.write_record(RunRecord(run_id=run.run_id, state=RunState.RUNNING, attempts=past))
+    record = runs.start(run)
+    assert record.state is RunState.FAILED
+    assert record.cause == (
+        "the last 3 starts all ended without a word before the end of epoch 1: killed, out of memory, or the machine"
+        " went down; give the job more memory, then use --retry-failed"
+    )
+    assert folder.read_metrics() == []
+    # An explicit retry starts it again.
+    folder.write_record(record.model_copy(update={"state": RunState.PENDING, "cause": None}))
+    assert runs.start(run).state is RunState.FINISHED
+
+
+@pytest.mark.parametrize("past", [(silent(1, 0), silent(2, 0)), (silent(1, 1), silent(2, 0), silent(3, 0))])
+def test_a_run_that_was_killed_less_often_or_got_on_is_started(runs: Runs, toy: Any, past: Any) -> None:
+    run = toy.config()
+    runs.folder(run).write_record(RunRecord(run_id=run.run_id, state=RunState.RUNNING, attempts=past))
+    assert runs.start(run).state is RunState.FINISHED
+
+
+def test_notes_tell_what_a_reader_might_not_expect(runs: Runs, toy: Any) -> None:
+    record = runs.start(toy.config(dataset__validation=0))
+    assert record.notes == ("no validation images: the final metrics are those of the last epoch's weights",)
+    record = runs.start(toy.config(early_stopping=1, lr=0.5, epochs=20))
+    assert record.notes == ("stopped early: 1 validations without a lower validation loss",)
+    assert record.epochs_done < record.planned_epochs
+
+
+def test_a_run_that_was_stopped_while_it_ended_ends_again(
+    runs: Runs, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = toy.config()
+    with monkeypatch.context() as patch:
+        patch.setattr("cnnjobs.training.trainer.Trainer.final_metrics", lambda self: 1 / 0)
+        failed = runs.start(run)
+    assert failed.cause is not None
+    assert failed.cause.startswith("ZeroDivisionError: division by zero (")
+    before = runs.folder(run).read_metrics()
+    record = runs.start(run)
+    assert (record.state, record.attempts[1].from_epoch) == (RunState.FINISHED, 3)
+    assert runs.folder(run).read_metrics() == before
+
+
+def test_a_changed_network_is_refused_before_it_mixes_with_the_old(
+    runs: Runs, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = toy.config()
+    runs.start_and_stop(run, after_epochs=1)
+
+    def refuse(self: Any, state: Any) -> None:
+        raise RunError("the checkpoint does not fit")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cnnjobs.training.trainer.Trainer.restore", refuse)
+        assert runs.start(run).cause == "the checkpoint does not fit"
+    assert runs.start(run).state is RunState.FINISHED
+
+
+def test_the_record_is_json_that_anyone_can_read(runs: Runs, toy: Any) -> None:
+    run = toy.config()
+    record = runs.start(run)
+    assert json.loads(runs.folder(run).record_file.read_text())["metrics"] == record.metrics
