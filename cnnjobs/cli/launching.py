@@ -1,0 +1,83 @@
+"""What `cnnjobs local` and `cnnjobs sweep` do alike: plan, run what is missing, report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from cnnjobs.cli.options import LaunchOptions
+from cnnjobs.cli.report import make_report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cnnjobs.launch.resources import Resources
+    from cnnjobs.launch.state import Snapshot
+    from cnnjobs.launch.sweeps import OpenSweep
+
+
+def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str) -> None:
+    """Run on this machine all of the sweep that is missing; exit code 1 when runs failed, 128 + signal when stopped."""
+    from cnnjobs.components.datasets import data_folders
+    from cnnjobs.console.outcome import show_failures
+    from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs, show_resources
+    from cnnjobs.launch.place import profile_file
+    from cnnjobs.launch.plan import check_data, make_plan
+    from cnnjobs.launch.resources import share_out
+    from cnnjobs.launch.state import Watch
+    from cnnjobs.runs import RunState
+    from cnnjobs.spec.profile import read_profile
+
+    sweep, store = opened.sweep, opened.store
+    settings = {**sweep.job.overrides, **options.overrides()}
+    profile = read_profile(profile_file(options.profile or sweep.job.profile), settings)
+    resources = share_out(profile, len(sweep.runs))
+    folders = data_folders(options.data_dir, profile.data_dir)
+    plan = make_plan(sweep, store, retry_failed=options.retry_failed, force=options.force)
+    show_plan(plan)
+    check_data(plan.to_run, folders)
+    if options.dry_run:
+        show_planned_runs(plan)
+        show_resources(resources, reason)
+        return
+    command = options.command(verb, opened.word)
+    if plan.is_open:
+        show_resources(resources, reason)
+        snapshot = _run(opened, options, resources, folders, command)
+    else:
+        show_idle(plan)
+        snapshot = Watch(store, sweep.runs).look()
+    if options.report:
+        make_report(opened)
+    failed = snapshot.having(RunState.FAILED)
+    if failed:
+        show_failures(failed, store.jobs_folder, command)
+        raise typer.Exit(1)
+
+
+def _run(
+    opened: OpenSweep, options: LaunchOptions, resources: Resources, folders: Sequence[Path], command: str
+) -> Snapshot:
+    from cnnjobs.console.outcome import show_stop, show_stopping
+    from cnnjobs.console.plan import show_adopted
+    from cnnjobs.console.progress import progress
+    from cnnjobs.launch.local import LocalPool, Stopped
+    from cnnjobs.launch.plan import carried_out
+
+    with carried_out(opened.sweep, opened.store, retry_failed=options.retry_failed, force=options.force) as plan:
+        pool = LocalPool(plan, resources, folders)
+        show_adopted(pool.num_adopted)
+        try:
+            with pool, progress(resources.workers) as view:
+                try:
+                    for snapshot in pool.snapshots():
+                        view.update(snapshot)
+                except Stopped:
+                    show_stopping()
+                    raise
+        except Stopped as stopped:
+            show_stop(pool.snapshot, str(stopped), command)
+            raise typer.Exit(stopped.exit_code) from None
+        return pool.snapshot

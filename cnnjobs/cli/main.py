@@ -1,0 +1,69 @@
+"""The console script. Commands import what they need when they run, so that `--help` and plans start at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cnnjobs.cli import local, report, show, status, sweep
+from cnnjobs.errors import CnnjobsError, SpecError
+
+app = typer.Typer(
+    name="cnnjobs",
+    help="From one YAML file to a finished report: hyperparameter sweeps of image classifiers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (local.local, sweep.sweep, status.status, report.report, show.show):
+    app.command()(command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        from cnnjobs.console.terminal import say
+
+        say(f"cnnjobs {version('cnnjobs')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[  # noqa: ARG001 (answered before any command)
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 (read by `run`)
+        bool, typer.Option("--debug", help="Show the traceback of an error, with any command.")
+    ] = False,
+) -> None:
+    """From one YAML file to a finished report: hyperparameter sweeps of image classifiers."""
+
+
+def run() -> None:
+    """What the shell calls: exit code 0, 1 for failed runs, 2 for bad input; a traceback only with --debug."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app(args=[word for word in sys.argv[1:] if word != "--debug"], prog_name="cnnjobs")
+    except Exception as problem:
+        sys.exit(_tell(problem, debug))
+
+
+def _tell(problem: Exception, debug: bool) -> int:
+    from cnnjobs.console.terminal import error, failure
+
+    if debug:
+        failure()
+    if isinstance(problem, SpecError):
+        for mistake in problem.mistakes:
+            error(str(mistake))
+        return problem.exit_code
+    if isinstance(problem, CnnjobsError):
+        error(str(problem))
+        return problem.exit_code
+    said = " ".join(str(problem).split())
+    error(f"{type(problem).__name__}: {said}" + ("" if debug else "; run again with --debug to see where"))
+    return 1

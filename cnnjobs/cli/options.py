@@ -1,0 +1,77 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+RESULTS: Final = Path("results")
+
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where all sweeps keep their runs.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where data sets are looked for first.")
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="jobs/NAME.yaml, or a path. [default: jobs/local.yaml]")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="job.KEY=VALUE", help="A setting over the profile, such as job.max_parallel=1."),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run the failed ones again too.")]
+Force = Annotated[bool, typer.Option("--force", help="Run everything again from nothing, the finished ones too.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Build no report at the end.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run and why, and write nothing.")]
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """How the user wants a sweep to be run."""
+
+    results: Path = RESULTS
+    data_dir: Path | None = None
+    profile: str | None = None
+    settings: tuple[str, ...] = ()
+    retry_failed: bool = False
+    force: bool = False
+    dry_run: bool = False
+    report: bool = True
+
+    def command(self, verb: str, word: str) -> str:
+        """The command that goes on with the same sweep in the same way."""
+        words = ["cnnjobs", verb, *([word] if word else [])]
+        words += ["--profile", shlex.quote(self.profile)] if self.profile else []
+        for setting in self.settings:
+            words += ["--set", shlex.quote(setting)]
+        words += ["--data-dir", shlex.quote(str(self.data_dir))] if self.data_dir else []
+        return " ".join(words) + results_option(self.results)
+
+    def overrides(self) -> dict[str, Any]:
+        """`--set job.KEY=VALUE` as profile keys with their values read as YAML. Raises InputError."""
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        from cnnjobs.errors import InputError
+
+        found: dict[str, Any] = {}
+        for setting in self.settings:
+            key, equals, value = setting.partition("=")
+            if not equals or not key.startswith("job."):
+                raise InputError(
+                    f"--set {setting}: write job.KEY=VALUE; only resources are set here, what changes a run's numbers "
+                    "belongs into the sweep file"
+                )
+            try:
+                found[key.removeprefix("job.")] = YAML(typ="safe").load(value)
+            except YAMLError:
+                raise InputError(f"--set {setting}: the value cannot be read as YAML; quote it") from None
+        return found
+
+
+def results_option(results: Path) -> str:
+    """` --results DIR` where it is not the usual one, for commands that are shown to the user."""
+    return f" --results {shlex.quote(str(results))}" if results != RESULTS else ""

@@ -1,0 +1,100 @@
+"""`cnnjobs show`: the layers of a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cnnjobs.cli.options import RESULTS, Results
+from cnnjobs.errors import InputError, UnknownNameError, suggest
+
+if TYPE_CHECKING:
+    from cnnjobs.runs import RunFolder
+    from cnnjobs.spec.run import Choice
+
+_INPUT: Final = (3, 32, 32)
+_CLASSES: Final = 10
+
+
+def show(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|RUN",
+            help="A model's name, import path or YAML ('{name: cnn, dropout: 0.5}'), or a run's id.",
+        ),
+    ],
+    image: Annotated[
+        str | None,
+        typer.Option("--input", metavar="C,H,W", help="Shape of an image. [default: that of the run, or 3,32,32]"),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option("--classes", min=1, help="Number of classes. [default: those of the run, or 10]")
+    ] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Show the layers of a model or of a run's network: output shapes, parameters, multiply-accumulates."""
+    from cnnjobs.console.layers import show_layers
+
+    run = _find_run(what, results)
+    record = run.read_record() if run else None
+    model: Choice = run.read_config().model if run else _read_model(what, results)
+    shape = _shape(image) or (record.input_shape if record else None) or _INPUT
+    number = classes or (len(record.classes) if record else 0) or _CLASSES
+    network = model.build(in_channels=shape[0], num_classes=number, image_size=shape[1])
+
+    from cnnjobs.report.layers import layer_table
+
+    show_layers(layer_table(network, shape), f"{run.run_id if run else model.name}: {number} classes")
+
+
+def _find_run(what: str, results: Path) -> RunFolder | None:
+    """The run of that id, or of that folder."""
+    from cnnjobs.runs import RunFolder, stores
+
+    if (Path(what) / "config.yaml").is_file():
+        return RunFolder(Path(what).resolve())
+    if "/" in what:
+        return None
+    return next((store.run(what) for store in stores(results) if store.run(what).config_file.is_file()), None)
+
+
+def _read_model(what: str, results: Path) -> Choice:
+    """The model of that name, import path or YAML mapping. Raises InputError."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from cnnjobs import registry
+    from cnnjobs.runs import stores
+    from cnnjobs.spec.run import read_config
+
+    value: Any = what
+    if what.startswith("{"):
+        try:
+            value = YAML(typ="safe").load(what)
+        except YAMLError:
+            raise InputError(
+                f"{what}: cannot be read as YAML; write for example '{{name: cnn, dropout: 0.5}}'"
+            ) from None
+    elif ":" not in what and what not in registry.components("model"):
+        runs = [run.run_id for store in stores(results) for run in store.runs()]
+        allowed = suggest(what, [*registry.components("model"), *runs])
+        raise UnknownNameError(f"`{what}` is neither a model nor a run under {results}; {allowed}")
+    config = read_config({"dataset": "cifar10", "model": value})
+    if isinstance(config, list):
+        raise InputError("\n".join(f"{mistake.key}: {mistake.found}; {mistake.remedy}" for mistake in config))
+    model: Choice = config.model
+    return model
+
+
+def _shape(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    parts = text.replace("x", ",").split(",")
+    numbers = [int(part) for part in parts if part.strip().isdecimal()]
+    if len(numbers) != 3 or len(parts) != 3 or 0 in numbers or numbers[1] != numbers[2]:
+        raise InputError(f"--input {text}: write channels, height and width of a square image, for example 3,32,32")
+    channels, height, width = numbers
+    return channels, height, width

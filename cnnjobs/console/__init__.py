@@ -1,0 +1,1 @@
+"""All terminal output: what to say is decided below, how it looks here."""

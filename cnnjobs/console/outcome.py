@@ -1,0 +1,40 @@
+"""How a launch ended: what finished, what failed and why, and the command to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnnjobs.console.terminal import error, notice, say
+from cnnjobs.launch.state import RunStatus, Snapshot
+from cnnjobs.runs import RunState
+
+
+def show_failures(failed: Sequence[RunStatus], jobs_folder: Path, command: str) -> None:
+    """Every failed run with its cause, where its log is, and the command that takes them up again."""
+    many = "1 run failed" if len(failed) == 1 else f"{len(failed)} runs failed"
+    lines = [f"  {status.label}: {status.cause or 'no cause was written'}" for status in failed]
+    logs = [f"logs: {jobs_folder}"] if jobs_folder.is_dir() else []
+    error("\n".join([f"{many}:", *lines, *logs, f"run the failed ones again with: {command} --retry-failed"]))
+
+
+def show_stopping() -> None:
+    """That it takes a moment."""
+    notice("stopping: every run ends its step and is kept up to its last whole epoch; once more stops at once")
+
+
+def show_stop(snapshot: Snapshot, why: str, command: str) -> None:
+    """What a stopped launch leaves, and the command that goes on."""
+    begun = sum(status.epoch > 0 for status in snapshot.open)
+    parts = [
+        f"{snapshot.count(RunState.FINISHED)} of {len(snapshot.runs)} runs are finished",
+        *([f"{begun} go on from their last whole epoch"] if begun else []),
+        *([f"{len(snapshot.open) - begun} start from their beginning"] if len(snapshot.open) > begun else []),
+        *([f"{snapshot.count(RunState.FAILED)} failed"] if snapshot.count(RunState.FAILED) else []),
+    ]
+    error(f"stopped by {why}: {', '.join(parts)}\ngo on with: {command}")
+
+
+def show_report(path: Path) -> None:
+    """Where the report is."""
+    say(f"report: {path}")

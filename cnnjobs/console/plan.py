@@ -1,0 +1,64 @@
+"""The plan of a sweep: what runs, what is kept, and why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cnnjobs.console.terminal import notice, say
+from cnnjobs.launch.plan import Fate, Plan
+from cnnjobs.launch.resources import Resources
+from cnnjobs.launch.state import label
+
+_WORDS: Final = {
+    Fate.NEW: "new",
+    Fate.RESUMED: "to resume",
+    Fate.AGAIN: "to run again",
+    Fate.RUNNING: "running",
+    Fate.FINISHED: "finished",
+    Fate.FAILED: "failed",
+}
+
+
+def show_plan(plan: Plan) -> None:
+    """One line for the sweep, and one for what left its file."""
+    for text in plan.sweep.notices:
+        notice(text)
+    counts = [f"{plan.count(fate)} {word}" for fate, word in _WORDS.items() if plan.count(fate)]
+    runs = "1 run" if len(plan.runs) == 1 else f"{len(plan.runs)} runs"
+    say(f"{plan.sweep.name}: {runs}: {', '.join(counts)}", style="bold")
+    if plan.left:
+        are = "1 run on disk is" if len(plan.left) == 1 else f"{len(plan.left)} runs on disk are"
+        say(f"{are} not in the file any more and stay as they are, under {plan.store.path}")
+
+
+def show_idle(plan: Plan) -> None:
+    """That nothing is left to run."""
+    failed = plan.count(Fate.FAILED)
+    kept = f"; {failed} failed before and {'is' if failed == 1 else 'are'} kept so" if failed else ""
+    say(f"nothing to run: {plan.count(Fate.FINISHED)} of {len(plan.runs)} runs are finished{kept}")
+
+
+def show_adopted(workers: int) -> None:
+    """That workers of a launcher that died are still at it."""
+    if workers:
+        many = "1 worker" if workers == 1 else f"{workers} workers"
+        say(f"{many} of an earlier start still at work: going on with what they do")
+
+
+def show_planned_runs(plan: Plan) -> None:
+    """One line per run: its fate, label, id and the reason."""
+    rows = [(_WORDS[planned.fate], label(planned.run), planned.run.run_id, planned.reason) for planned in plan.runs]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True))
+        say("  ".join((" ", *cells, row[3])).rstrip())
+
+
+def show_resources(resources: Resources, reason: str) -> None:
+    """Where it runs, why there, and how the machine is shared out."""
+    threads = "1 thread" if resources.threads == 1 else f"{resources.threads} threads"
+    at_once = "1 run at a time" if resources.workers == 1 else f"up to {resources.workers} runs at a time"
+    device = f"GPU {', '.join(resources.gpus)}" if resources.gpus else "no GPU"
+    say(f"on this machine ({reason}): {at_once}, {threads} each, {device}")
+    for text in resources.notices:
+        notice(text)

@@ -1,0 +1,154 @@
+"""A sweep while it runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from cnnjobs.console.durations import duration
+from cnnjobs.console.terminal import out, say
+from cnnjobs.launch.state import RunStatus, Snapshot
+from cnnjobs.runs import RunState
+
+_REFRESHES_PER_S: Final = 4
+_BAR_WIDTH: Final = 30
+
+
+class View(Protocol):
+    """Something that shows one snapshot after the other."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Show what is new."""
+
+
+@contextmanager
+def progress(workers: int) -> Iterator[View]:
+    """The view that suits stdout, for a sweep of which `workers` runs go on at once."""
+    if not out().is_terminal:
+        yield PlainView(workers)
+        return
+    with Live(console=out(), refresh_per_second=_REFRESHES_PER_S) as live:
+        yield LiveView(live, workers)
+
+
+class PlainView:
+    """One line for every run that starts, gets a whole epoch further, or ends."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._before: dict[str, RunStatus] = {}
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Say what has happened since the last look."""
+        for status in snapshot.runs:
+            before = self._before.get(status.run_id)
+            self._before[status.run_id] = status
+            if before is None and (status.is_over or status.state is not RunState.RUNNING):
+                continue
+            text = _event(before, status)
+            if text is not None:
+                over = sum(each.is_over for each in snapshot.runs)
+                say(f"[{over}/{len(snapshot.runs)}] {status.label}: {text}{_left(snapshot, self._workers)}")
+
+
+def _event(before: RunStatus | None, now: RunStatus) -> str | None:
+    """What to say of a run, when there is something to say."""
+    if before is None or before.state is not now.state:
+        if now.state is RunState.FINISHED:
+            return f"finished: {metrics_in_words(now)}"
+        if now.state is RunState.RUNNING:
+            attempt = now.attempts[-1] if now.attempts else None
+            return f"running, from epoch {attempt.from_epoch}" if attempt and attempt.from_epoch else "running"
+        return f"{now.state}: {now.cause}" if now.cause else str(now.state)
+    if now.state is RunState.RUNNING and int(now.epoch) > int(before.epoch):
+        return f"epoch {now.epoch:g}/{now.epochs}, {metrics_in_words(now)}"
+    return None
+
+
+def metrics_in_words(status: RunStatus) -> str:
+    """`train loss 0.412, validation accuracy 85.1 %`, of the end when the run is over, else of the last validation."""
+    metrics = status.final or status.latest
+    words = []
+    for name in ("train.loss", "validation.accuracy", "test.accuracy"):
+        if name in metrics:
+            value = f"{100 * metrics[name]:.1f} %" if name.endswith("accuracy") else f"{metrics[name]:.3f}"
+            words.append(f"{name.replace('.', ' ')} {value}")
+    return ", ".join(words) or "no metrics"
+
+
+def _left(snapshot: Snapshot, workers: int) -> str:
+    seconds = snapshot.seconds_left(workers)
+    return f" ({duration(seconds)} left)" if seconds and snapshot.open else ""
+
+
+class LiveView:
+    """The sweep's bar and one row per running run, drawn anew in place; runs that end leave a line above."""
+
+    def __init__(self, live: Live, workers: int) -> None:
+        self._live, self._workers = live, workers
+        self._before: Snapshot | None = None
+        self._ends_at: float | None = None
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Draw."""
+        if self._before is not None:
+            for before, now in zip(self._before.runs, snapshot.runs, strict=True):
+                if now.is_over and not before.is_over:
+                    text = metrics_in_words(now) if now.state is RunState.FINISHED else now.cause
+                    style = None if now.state is RunState.FINISHED else "red"
+                    self._live.console.print(f"{now.label}: {now.state}: {text}", style=style, soft_wrap=True)
+        self._live.update(Group(self._heading(snapshot), running_table(snapshot, out().height - 4)))
+        self._before = snapshot
+
+    def _heading(self, snapshot: Snapshot) -> RenderableType:
+        total = sum(status.epochs for status in snapshot.runs)
+        done = sum(status.epochs if status.is_over else status.epoch for status in snapshot.runs)
+        heading = Table.grid(padding=(0, 2))
+        heading.add_row(ProgressBar(total, done, width=_BAR_WIDTH), Text(self._words(snapshot)))
+        return heading
+
+    def _words(self, snapshot: Snapshot) -> str:
+        states = (RunState.FINISHED, RunState.RUNNING, RunState.FAILED)
+        words = [f"{snapshot.count(state)} {state}" for state in states if snapshot.count(state)]
+        waiting = len(snapshot.open) - snapshot.count(RunState.RUNNING)
+        words += [f"{waiting} waiting"] if waiting else []
+        # Counted down between validations, and set again when a new one moves it by more than its own error.
+        seconds, now = snapshot.seconds_left(self._workers), time.monotonic()
+        if seconds is not None and (self._ends_at is None or abs(now + seconds - self._ends_at) > 0.1 * seconds):
+            self._ends_at = now + seconds
+        if self._ends_at is not None and snapshot.open:
+            words.append(f"about {duration(max(0.0, self._ends_at - now))} left")
+        return ", ".join(words)
+
+
+def running_table(snapshot: Snapshot, height: int) -> Table:
+    """One row per running run, as many as fit."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "epoch", "train loss", "validation loss", "validation accuracy"):
+        table.add_column(
+            heading, justify="left" if heading == "run" else "right", style="cyan" if heading == "run" else ""
+        )
+    running = snapshot.having(RunState.RUNNING)
+    shown = running[: max(1, height)]
+    for status in shown:
+        table.add_row(status.label, f"{status.epoch:g}/{status.epochs}", *_cells(status))
+    if len(running) > len(shown):
+        table.add_row(f"and {len(running) - len(shown)} more")
+    return table
+
+
+def _cells(status: RunStatus) -> Iterator[str]:
+    for name in ("train.loss", "validation.loss", "validation.accuracy"):
+        value = status.latest.get(name)
+        if value is None:
+            yield ""
+        else:
+            yield f"{100 * value:.1f} %" if name.endswith("accuracy") else f"{value:.3f}"

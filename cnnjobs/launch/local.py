@@ -1,0 +1,167 @@
+"""Runs a sweep on this machine: a bounded number of workers, replaced when they die, stopped when asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+from cnnjobs.errors import RunError
+from cnnjobs.launch.jobs import JobFolder, Worker, is_worker, living_workers, prune
+from cnnjobs.launch.plan import Plan
+from cnnjobs.launch.resources import Resources
+from cnnjobs.launch.state import Snapshot, Watch
+from cnnjobs.runs import RunState
+
+_LOOK_EVERY_S: Final = 0.5
+_GRACE_S: Final = 8.0
+_MAX_FRUITLESS: Final = 2
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(KeyboardInterrupt):
+    """The user or the system asked the launcher to stop; `exit_code` is what a shell reports for the signal."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.exit_code = 128 + signum
+
+
+class LocalPool:
+    """The workers of one sweep on this machine, those that a killed launcher left behind among them.
+
+    Inside the `with` block, Ctrl-C, SIGTERM and a closed terminal end `snapshots` with Stopped. An exception that
+    leaves the block stops every worker; what is unfinished goes on at the next start.
+    """
+
+    def __init__(self, plan: Plan, resources: Resources, folders: Sequence[Path]) -> None:
+        self._store = plan.store
+        self._resources = resources
+        self._folders = [str(folder) for folder in folders]
+        self._watch = Watch(plan.store, [planned.run for planned in plan.runs])
+        self._jobs = JobFolder(plan.store)
+        self._adopted = living_workers(plan.store)
+        self._own: list[Worker] = []
+        self._starts_at: dict[str, int] = {}
+        self._fruitless = 0
+        self._last_words = ""
+        self._heard: list[int] = []
+        self._handlers: dict[int, Any] = {}
+        self.snapshot = self._watch.look()
+
+    def __enter__(self) -> Self:
+        self._handlers = {signum: signal.signal(signum, self._hear) for signum in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._end(ask=kind is not None)
+            self.snapshot = self._watch.look()
+            prune(self._store)
+        finally:
+            for signum, handler in self._handlers.items():
+                signal.signal(signum, handler)
+
+    def _hear(self, signum: int, _frame: FrameType | None) -> None:
+        self._heard.append(signum)
+
+    @property
+    def num_adopted(self) -> int:
+        """Workers of an earlier launcher that still go on."""
+        return len(self._adopted)
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Keep workers going until every run is over; a look at all runs twice a second. Raises RunError, Stopped."""
+        while True:
+            ended = [worker for worker in self._own if self._jobs.has_ended(worker)]
+            self._own = [worker for worker in self._own if worker not in ended]
+            self._adopted = [worker for worker in self._adopted if worker.is_alive()]
+            self.snapshot = self._watch.look()
+            yield self.snapshot
+            if not self.snapshot.open:
+                return
+            self._judge_ends(ended)
+            if self._fruitless < _MAX_FRUITLESS:
+                self._top_up()
+            self._sleep()
+
+    def _sleep(self) -> None:
+        until = time.monotonic() + _LOOK_EVERY_S
+        while time.monotonic() < until:
+            if self._heard:
+                raise Stopped(self._heard[0])
+            time.sleep(0.05)
+
+    def _top_up(self) -> None:
+        """Start as many workers as there is room and work for."""
+        free = [status for status in self.snapshot.open if status.state is not RunState.RUNNING]
+        living = len(self._own) + len(self._adopted) + len(self._strays())
+        room = min(self._resources.workers, len(self.snapshot.open)) - living
+        for _ in range(min(room, len(free))):
+            slot = self._free_slot()
+            worker = self._jobs.submit(
+                slot,
+                {
+                    "store": str(self._store.path),
+                    "run_ids": [status.run_id for status in self.snapshot.open],
+                    "data_folders": self._folders,
+                    "threads": self._resources.threads,
+                    "gpu": self._resources.gpu(slot),
+                },
+            )
+            self._starts_at[worker.job_id] = self._num_starts()
+            self._own.append(worker)
+
+    def _free_slot(self) -> int:
+        taken = {worker.slot for worker in (*self._own, *self._adopted)}
+        return next(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+    def _strays(self) -> set[int]:
+        """Processes of this machine that train runs of this sweep and belong to no job: their controller was killed."""
+        known = {worker.job_id for worker in (*self._own, *self._adopted)}
+        last = (status.attempts[-1] for status in self.snapshot.having(RunState.RUNNING) if status.attempts)
+        here = {attempt.pid for attempt in last if attempt.host == socket.gethostname() and attempt.job_id not in known}
+        return {pid for pid in here if is_worker(pid)}
+
+    def _num_starts(self) -> int:
+        return sum(len(status.attempts) for status in self.snapshot.runs)
+
+    def _judge_ends(self, ended: Sequence[Worker]) -> None:
+        """Workers that end while runs wait, and have started none, are not replaced for ever. Raises RunError."""
+        waiting = any(status.state is not RunState.RUNNING for status in self.snapshot.open)
+        for worker in ended:
+            fruitless = waiting and self._num_starts() == self._starts_at[worker.job_id]
+            self._fruitless = self._fruitless + 1 if fruitless else 0
+            if self._fruitless >= _MAX_FRUITLESS:
+                self._last_words = f"{worker.last_words()}; all they said: {worker.log}"
+        nobody = not (self._own or self._adopted or self.snapshot.having(RunState.RUNNING))
+        if nobody and self._fruitless >= _MAX_FRUITLESS:
+            raise RunError(f"the workers end before they start a run: {self._last_words}")
+
+    def _end(self, *, ask: bool) -> None:
+        """Wait a few seconds for the workers to end, and kill what is left; another Ctrl-C does not wait."""
+        strays = self._strays() if ask else set()
+        if ask:
+            for worker in (*self._own, *self._adopted):
+                worker.ask_to_stop()
+            for pid in strays:
+                os.kill(pid, signal.SIGTERM)
+        until, heard = time.monotonic() + _GRACE_S, len(self._heard)
+        while time.monotonic() < until and len(self._heard) == heard:
+            self._own = [worker for worker in self._own if not self._jobs.has_ended(worker)]
+            self._adopted = [worker for worker in self._adopted if worker.is_alive()]
+            strays = {pid for pid in strays if is_worker(pid)}
+            if not (self._own or self._adopted or strays):
+                return
+            time.sleep(0.05)
+        for worker in (*self._own, *(self._adopted if ask else ())):
+            worker.kill()
+        for pid in strays:
+            os.kill(pid, signal.SIGKILL)

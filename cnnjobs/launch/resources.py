@@ -1,0 +1,100 @@
+"""How this machine is shared out: how many runs at once, threads and GPU of each. Without loading torch."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cnnjobs.errors import InputError
+from cnnjobs.spec.profile import JobProfile
+
+_PATIENCE_S: Final = 20
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_DEVICES = Path("/dev")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """At most `workers` runs at once, each with `threads` threads; worker k trains on gpus[k % len(gpus)]."""
+
+    workers: int
+    threads: int
+    gpus: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def gpu(self, worker: int) -> str | None:
+        """The GPU of a worker, as CUDA_VISIBLE_DEVICES names it; None for the CPU."""
+        return self.gpus[worker % len(self.gpus)] if self.gpus else None
+
+
+def share_out(profile: JobProfile, num_runs: int) -> Resources:
+    """What each run of a sweep of `num_runs` gets here. Raises InputError.
+
+    It depends on the whole sweep, never on what is left of it: a run that starts tomorrow has as many threads as one of
+    today, so that its numbers stay the same.
+    """
+    cores = allowed_cores()
+    gpus = find_gpus() if profile.gpus_per_run != 0 else ()
+    if (profile.gpus_per_run or 0) > 1:
+        raise InputError(
+            f"job.gpus_per_run: found {profile.gpus_per_run}; a run trains on one GPU: write 1, or 0 for the CPU"
+        )
+    if profile.gpus_per_run and not gpus:
+        raise InputError("job.gpus_per_run: found 1, but no GPU is visible here; write 0, or look at `nvidia-smi -L`")
+    if (profile.cpus_per_run or 1) > cores:
+        raise InputError(f"job.cpus_per_run: found {profile.cpus_per_run}, but only {cores} cores are allowed here")
+    room = cores // (profile.cpus_per_run or 1)
+    wanted = profile.max_parallel or (len(gpus) if gpus else room)
+    workers = min(wanted, room)
+    threads = profile.cpus_per_run or max(1, cores // min(workers, max(1, num_runs)))
+    return Resources(workers, threads, gpus, _notices(wanted, workers, cores, profile))
+
+
+def _notices(wanted: int, workers: int, cores: int, profile: JobProfile) -> tuple[str, ...]:
+    if wanted == workers:
+        return ()
+    each = f" with {profile.cpus_per_run} threads each" if profile.cpus_per_run else ""
+    return (f"{workers} runs at once instead of {wanted}{each}: {cores} cores are allowed here",)
+
+
+def allowed_cores() -> int:
+    """The cores that this process may use: its affinity and its container's quota."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = _CPU_QUOTA.read_text().split()
+        return max(1, min(affinity, math.ceil(int(quota) / int(period))))
+    return affinity
+
+
+def find_gpus() -> tuple[str, ...]:
+    """The GPUs that a process here may use, each as CUDA_VISIBLE_DEVICES names it."""
+    present = _present_gpus()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None or not present:
+        return present
+    # CUDA stops at the first entry that it does not know: an empty one or -1 hides all that follow.
+    named: list[str] = []
+    for entry in (part.strip() for part in visible.split(",")):
+        if entry in ("", "-1"):
+            break
+        named.append(entry)
+    return tuple(named)
+
+
+def _present_gpus() -> tuple[str, ...]:
+    """By number, from the driver's own list or else from the device files."""
+    if shutil.which("nvidia-smi"):
+        with suppress(OSError, subprocess.TimeoutExpired):
+            listed = subprocess.run(
+                ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+            )
+            return tuple(re.findall(r"^GPU (\d+):", listed.stdout, flags=re.MULTILINE))
+    files = (re.fullmatch(r"nvidia(\d+)", path.name) for path in _DEVICES.glob("nvidia[0-9]*"))
+    return tuple(sorted((found[1] for found in files if found), key=int))

@@ -1,0 +1,164 @@
+"""What every run of a sweep is doing, from its own files: cheap enough to look twice a second."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from cnnjobs.runs import Attempt, RunFolder, RunState, RunStore
+from cnnjobs.spec.sweep import SweepRun
+
+_TAIL_BYTES: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run at one moment. `latest` are the metrics of its last validation, `final` those of its best weights."""
+
+    run: SweepRun
+    state: RunState
+    epoch: float = 0.0
+    cause: str | None = None
+    traceback: str | None = None
+    seconds: float = 0.0
+    latest: Mapping[str, float] = field(default_factory=dict)
+    final: Mapping[str, float] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def run_id(self) -> str:  # noqa: D102
+        return self.run.run_id
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it may train; early stopping may end it before."""
+        return self.run.config.epochs
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens to it by itself."""
+        return self.state in (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+
+    @property
+    def label(self) -> str:
+        """What tells it from the other runs of the sweep, its seed included."""
+        return label(self.run)
+
+
+def label(run: SweepRun) -> str:
+    """What tells a run from the others of its sweep, its seed included; the model's name when nothing does."""
+    seed = f"seed={run.overrides['seed']}" if "seed" in run.overrides else ""
+    return " ".join(filter(None, (run.label, seed))) or run.config.model.name
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All runs of a sweep at one moment, in the order of its file."""
+
+    runs: tuple[RunStatus, ...]
+
+    def count(self, *states: RunState) -> int:
+        """How many runs are in one of these states."""
+        return sum(status.state in states for status in self.runs)
+
+    def having(self, *states: RunState) -> tuple[RunStatus, ...]:
+        """The runs in one of these states."""
+        return tuple(status for status in self.runs if status.state in states)
+
+    @property
+    def open(self) -> tuple[RunStatus, ...]:
+        """The runs that are not over."""
+        return tuple(status for status in self.runs if not status.is_over)
+
+    def seconds_left(self, workers: int) -> float | None:
+        """Training time to come when `workers` runs go on at once; None before the first validation of all."""
+        paces: dict[str, list[float]] = defaultdict(list)
+        for status in self.runs:
+            if status.epoch > 0 and status.seconds > 0:
+                paces[status.run.config.model.name].append(status.seconds / status.epoch)
+        if not paces:
+            return None
+        overall = _mean([pace for group in paces.values() for pace in group])
+        means = {model: _mean(group) for model, group in paces.items()}
+        ahead = [
+            max(0.0, status.epochs - status.epoch) * means.get(status.run.config.model.name, overall)
+            for status in self.open
+        ]
+        return max([sum(ahead) / max(1, workers), *ahead], default=0.0)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+class Watch:
+    """Looks at the same runs again and again; what is over is read once."""
+
+    def __init__(self, store: RunStore, runs: Iterable[SweepRun]) -> None:
+        self._store = store
+        self._runs = tuple(runs)
+        self._over: dict[str, RunStatus] = {}
+
+    def look(self) -> Snapshot:
+        """Every run now."""
+        statuses = tuple(
+            self._over.get(run.run_id) or read_status(self._store.run(run.run_id), run) for run in self._runs
+        )
+        self._over.update({status.run_id: status for status in statuses if status.is_over})
+        return Snapshot(statuses)
+
+
+def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
+    """What the run's own files tell."""
+    record = folder.read_record()
+    line = _last_line(folder.metrics_file) if record.attempts or record.state is RunState.RUNNING else {}
+    return RunStatus(
+        run,
+        record.state,
+        epoch=max(record.epochs_done, float(line.get("epoch", 0.0))),
+        cause=record.cause,
+        traceback=record.traceback,
+        seconds=float(line.get("seconds", 0.0)),
+        latest=_metrics(line),
+        final=record.metrics,
+        attempts=record.attempts,
+        notes=record.notes,
+    )
+
+
+def best_so_far(folder: RunFolder, metric: str, goal: str) -> float | None:
+    """The best value of a metric that the run has reached."""
+    values = [line[metric] for line in folder.read_metrics() if line.get(metric) is not None]
+    if not values:
+        return None
+    best: float = max(values) if goal == "maximize" else min(values)
+    return best
+
+
+def _metrics(line: Mapping[str, Any]) -> dict[str, float]:
+    """The losses and accuracies of a line: the names with a dot."""
+    return {name: value for name, value in line.items() if "." in name and value is not None}
+
+
+def _last_line(path: Path) -> dict[str, Any]:
+    """The last whole line of a log, from its end; a line that is still being written is not one."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            length = min(size, _TAIL_BYTES)
+            while True:
+                file.seek(size - length)
+                lines = file.read(length).split(b"\n")
+                if len(lines) > 2 or length == size:
+                    break
+                length = min(size, 2 * length)
+    except FileNotFoundError:
+        return {}
+    last: dict[str, Any] = json.loads(lines[-2]) if len(lines) > 1 else {}
+    return last

@@ -1,0 +1,67 @@
+"""A sweep by its file or by its name under the results folder, with its runs on disk."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.runs import RunStore, stores
+from cnnjobs.spec.sweep import Sweep, read_sweep
+
+QUICKSTART: Final = Path(__file__).parent.parent / "starter" / "quickstart.yaml"
+
+
+@dataclass(frozen=True)
+class OpenSweep:
+    """A sweep, its runs on disk, and the word that names it in a command."""
+
+    sweep: Sweep
+    store: RunStore
+    word: str
+
+
+def open_sweep(given: str, results: Path) -> OpenSweep:
+    """The sweep of a file, or the started one of that name. Raises InputError."""
+    if Path(given).is_file():
+        return open_file(Path(given), results)
+    store = RunStore(results / given)
+    if store.sweep_file.is_file():
+        return open_started(store)
+    names = [store.path.name for store in stores(results)]
+    files = [str(file) for file in sorted(Path("sweeps").glob("*.yaml"))]
+    if not names + files:
+        raise UnknownNameError(f"`{given}` is no sweep file, and no sweep was started under {results}")
+    raise UnknownNameError(f"`{given}` is no sweep file and no sweep under {results}; {suggest(given, names + files)}")
+
+
+def open_file(path: Path, results: Path) -> OpenSweep:
+    """The sweep of a file and the place of its runs. Raises SpecError."""
+    sweep = read_sweep(path)
+    return OpenSweep(sweep, RunStore(results / sweep.name), shlex.quote(str(path)))
+
+
+def open_quickstart(results: Path) -> OpenSweep:
+    """The sweep that comes with the package: what `cnnjobs local` runs when it is given nothing."""
+    return replace(open_file(QUICKSTART, results), word="")
+
+
+def latest_sweep(results: Path) -> OpenSweep:
+    """The sweep that was started last. Raises InputError when there is none."""
+    return open_started(started_stores(results)[0])
+
+
+def started_stores(results: Path) -> list[RunStore]:
+    """The runs of every sweep that was started, the latest first. Raises UnknownNameError when there is none."""
+    found = stores(results)
+    if not found:
+        raise UnknownNameError(f"no sweep was started under {results}; start the first one with: cnnjobs local")
+    return found
+
+
+def open_started(store: RunStore) -> OpenSweep:
+    """A started sweep, from the copy of its file; its name stays, whatever the copy is called. Raises SpecError."""
+    sweep = replace(read_sweep(store.sweep_file), name=store.path.name)
+    return OpenSweep(sweep, store, shlex.quote(store.path.name))
