@@ -259,8 +259,8 @@ class Normalise:
     def shape(self, channels: int, size: int) -> tuple[int, int]:
         """As it comes in."""
         if len(self.mean) not in (1, channels):
-            found = f"mean and std have {len(self.mean)} numbers, the images {channels} channels"
-            raise InputError(f"augmentation normalise: {found}; give 1 or {channels}")
+            needed = "1 channel need 1" if channels == 1 else f"{channels} channels need 1 or {channels}"
+            raise InputError(f"augmentation normalise: mean and std have {len(self.mean)} numbers, images of {needed}")
         return channels, size
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
