@@ -1,13 +1,13 @@
 """Every error that a user may see.
 
-    CnnjobsError
-      InputError            bad input: exit code 2, nothing was submitted
-        SpecError           mistakes in a sweep or profile file, all of them at once
-        UnknownNameError    a model, data set, run, sweep, ... that does not exist
-        DataError           a data set that is missing, cut short or wrong
-        StorageError        a results folder that cannot be written
-      RunError              a run failed: exit code 1
-        DivergedError       the loss is no longer a number
+CnnjobsError
+  InputError            bad input: exit code 2, nothing was submitted
+    SpecError           mistakes in a sweep or profile file, all of them at once
+    UnknownNameError    a model, data set, run, sweep, ... that does not exist
+    DataError           a data set that is missing, cut short or wrong
+    StorageError        a results folder that cannot be written
+  RunError              a run failed: exit code 1
+    DivergedError       the loss is no longer a number
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
     """What is allowed in place of `name`, with the nearest name when one is near."""
     names = [str(choice) for choice in allowed]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = near or [each for each in names if min(len(each), len(name)) > 2 and (each in name or name in each)]
     listed = f"allowed: {', '.join(sorted(names))}" if names else "nothing is allowed here"
     return f"did you mean `{near[0]}`? {listed}" if near else listed
 
@@ -91,5 +92,5 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     if error.errno == errno.ENOSPC:
         return StorageError(f"{path}: the disk is full; free some space or choose another folder with --results")
     if error.errno == errno.EDQUOT:
-        return StorageError(f"{path}: the disk quota is used up; free some space or choose another folder with --results")
+        return StorageError(f"{path}: the quota is used up; free some space or choose another folder with --results")
     return StorageError(f"{path}: cannot be written ({error.strerror}); choose another folder with --results")

@@ -1,8 +1,8 @@
 """YAML name -> builder. The one list of everything that can be extended.
 
 A builder's signature is its schema: the parameters that its kind is `given` come from the program, all others are YAML
-keys with their types and defaults. Signatures are read from the source text, so that a sweep is checked without importing
-torch. `module.path:Name` works wherever a registered name does.
+keys with their types and defaults. Signatures are read from the source text, so that a sweep is checked without
+importing torch. `module.path:Name` works wherever a registered name does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import types
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,7 +34,11 @@ REQUIRED: Final = inspect.Parameter.empty
 
 _ANNOTATION_NAMES: Final[dict[str, Any]] = {
     **{kind.__name__: kind for kind in (int, float, bool, str, tuple, list, dict)},
-    **{name: globals()[name] for name in ("PositiveInt", "NonNegativeInt", "PositiveFloat", "NonNegativeFloat", "Fraction")},
+    "PositiveInt": PositiveInt,
+    "NonNegativeInt": NonNegativeInt,
+    "PositiveFloat": PositiveFloat,
+    "NonNegativeFloat": NonNegativeFloat,
+    "Fraction": Fraction,
     "Any": Any,
     "Literal": Literal,
 }
@@ -144,16 +149,15 @@ def _registered_names(node: ast.FunctionDef | ast.ClassDef, kind: str) -> Iterat
 
 def _component(kind: str, name: str, module: str, node: ast.FunctionDef | ast.ClassDef) -> Component:
     parameters = {key: Parameter(_annotation(hint), _default(value)) for key, hint, value in _arguments(node)}
-    return _split(kind, name, module, node.name, parameters, ast.get_docstring(node) or "")
+    options, given = _split(kind, parameters)
+    summary = (ast.get_docstring(node) or "").partition("\n")[0]
+    return Component(kind, name, module, node.name, options, given, summary)
 
 
-def _split(
-    kind: str, name: str, module: str, attribute: str, parameters: dict[str, Parameter], docstring: str
-) -> Component:
+def _split(kind: str, parameters: dict[str, Parameter]) -> tuple[dict[str, Parameter], tuple[str, ...]]:
+    """(what YAML sets, what the program gives) of a builder's parameters."""
     given = tuple(key for key in parameters if key in KINDS[kind].given)
-    options = {key: parameter for key, parameter in parameters.items() if key not in given}
-    summary = docstring.strip().partition("\n")[0]
-    return Component(kind, name, module, attribute, options, given, summary)
+    return {key: parameter for key, parameter in parameters.items() if key not in given}, given
 
 
 def _arguments(node: ast.FunctionDef | ast.ClassDef) -> Iterator[tuple[str, ast.expr | None, ast.expr | None]]:
@@ -194,19 +198,28 @@ def _imported(kind: str, name: str) -> Component:
     module, _, attribute = name.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    # Looking for a module runs the packages around it, which may fail in any way.
     try:
         path = _source(module)
-    except (ImportError, ValueError):
+        nodes = ast.parse(path.read_text(encoding="utf-8")).body if path else []
+    except ModuleNotFoundError:
         path = None
+    except Exception as error:
+        raise _unusable(kind, name, error) from error
     if path is None:
-        raise UnknownNameError(f"{kind} `{name}`: no module `{module}` can be found from {Path.cwd()}; write `module:Name`")
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        place = f"no module `{module}` can be found from {Path.cwd()}"
+        raise UnknownNameError(f"{kind} `{name}`: {place}; write `module:Name`")
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute and not _inherits_start(node):
             try:
                 return _component(kind, name, module, node)
             except ValueError:
                 break
     return _inspected(kind, name, module, attribute)
+
+
+def _unusable(kind: str, name: str, error: Exception) -> UnknownNameError:
+    return UnknownNameError(f"{kind} `{name}` cannot be imported: {type(error).__name__}: {error}; correct the module")
 
 
 def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
@@ -217,15 +230,51 @@ def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
 
 
 def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:
-    loaded = importlib.import_module(module)
+    try:
+        loaded = importlib.import_module(module)
+    except Exception as error:
+        raise _unusable(kind, name, error) from error
     builder = getattr(loaded, attribute, None)
     if not callable(builder):
         public = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
         raise UnknownNameError(f"{kind} `{name}`: module `{module}` has no `{attribute}`; {suggest(attribute, public)}")
-    hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder)
+    hints = _hints(builder)
     parameters = {
         key: Parameter(hints.get(key, Any), parameter.default)
         for key, parameter in inspect.signature(builder).parameters.items()
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
-    return _split(kind, name, module, attribute, parameters, inspect.getdoc(builder) or "")
+    options, given = _split(kind, parameters)
+    for key, option in options.items():
+        if option.default is not REQUIRED and not _is_plain(option.default):
+            found = f"the default of `{key}` is {option.default!r}"
+            raise UnknownNameError(f"{kind} `{name}`: {found}; a default is a plain value, as YAML writes it")
+    return Component(kind, name, module, attribute, options, given, (inspect.getdoc(builder) or "").partition("\n")[0])
+
+
+def _hints(builder: Any) -> dict[str, Any]:
+    """The annotations that YAML values can be checked against."""
+    try:
+        hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return {}
+    return {key: hint for key, hint in hints.items() if _is_plain_type(hint)}
+
+
+def _is_plain_type(hint: Any) -> bool:
+    if typing.get_origin(hint) is Literal:
+        return True
+    if typing.get_origin(hint) is Annotated:
+        return _is_plain_type(typing.get_args(hint)[0])
+    arguments = [argument for argument in typing.get_args(hint) if argument is not ...]
+    leaf = typing.get_origin(hint) or hint
+    known = (int, float, bool, str, tuple, list, dict, type(None), types.UnionType, typing.Union, Any)
+    return leaf in known and all(map(_is_plain_type, arguments))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    return value is None or isinstance(value, int | float | str)

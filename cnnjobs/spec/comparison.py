@@ -18,7 +18,7 @@ from typing import Any, Final
 from cnnjobs.spec.conditions import Condition, Vocabulary, fits, read_condition
 from cnnjobs.spec.labels import SweepRun, differing_keys
 from cnnjobs.spec.layers import ABSENT, Layer
-from cnnjobs.spec.reading import Findings, Node, check_keys, is_list, shown
+from cnnjobs.spec.reading import Findings, Node, is_list, known_keys, shown
 from cnnjobs.spec.run import COMPONENTS
 from cnnjobs.spec.settings import text
 
@@ -54,14 +54,13 @@ def read_comparisons(node: Node, words: Vocabulary, findings: Findings) -> list[
     example = "- {title: ..., before: {...}, after: {...}}"
     for number, entry in enumerate(node.value if is_list(node, "compare", findings, example) else ()):
         place = f"compare.{number}"
-        if not check_keys(entry, place, _KEYS, findings):
-            continue
-        missing = [key for key in _KEYS if key not in entry.value]
+        keys = known_keys(entry, place, _KEYS, findings)
+        missing = [key for key in _KEYS if keys and key not in keys]
         for key in missing:
             findings.mistake(entry.line, f"{place}.{key}", "missing", "an entry has title, before and after")
-        if not missing:
-            title = text(entry.value["title"], f"{place}.title", findings)
-            sides = [read_condition(entry.value[side], f"{place}.{side}", words, findings) for side in _KEYS[1:]]
+        title = text(keys["title"], f"{place}.title", findings) if "title" in keys else ""
+        sides = [read_condition(keys[side], f"{place}.{side}", words, findings) for side in _KEYS[1:] if side in keys]
+        if len(sides) == 2 and not any(side.faulty for side in sides):
             comparisons.append(Comparison(place, entry.line, title, *sides))
     return comparisons
 
@@ -70,7 +69,7 @@ def pair_runs(
     comparisons: Sequence[Comparison], runs: Sequence[SweepRun], variants: Mapping[str, Layer], findings: Findings
 ) -> tuple[Pair, ...]:
     """The runs of every comparison; sides that match no run, several configurations or differ in more are mistakes."""
-    flats = [{**run.config.flat(), "variant": run.variant} for run in runs]
+    flats = [{**run.config.flat(), "variant": run.variant} for run in runs] if comparisons else []
     pairs = []
     for comparison in comparisons:
         before = _select(comparison.before, f"{comparison.place}.before", runs, flats, findings)

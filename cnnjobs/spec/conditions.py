@@ -32,6 +32,8 @@ class Condition:
 
     line: int | None
     wanted: Layer
+    faulty: bool = False
+    """Whether there was a mistake in it; then it decides nothing."""
 
     def holds(self, value_of: Callable[[str], Any]) -> bool:
         """Whether every key has the value, or one of the values, that is asked for."""
@@ -54,10 +56,11 @@ def same(one: Any, other: Any) -> bool:
 
 def read_condition(node: Node, place: str, words: Vocabulary, findings: Findings) -> Condition:
     """A partial match; keys and component names that do not exist are mistakes."""
+    before = findings.num_mistakes
     wanted = read_layer(node, place, findings)
     for key, value in wanted.items():
         _check(key, value, f"{place}.{key}", words, findings)
-    return Condition(node.line, wanted)
+    return Condition(node.line, wanted, faulty=findings.num_mistakes > before)
 
 
 def _check(key: str, node: Node, place: str, words: Vocabulary, findings: Findings) -> None:

@@ -16,9 +16,11 @@ stand in the file, points as the sampler gives them, seeds last.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from random import Random
+from typing import Any, Final
 
 from cnnjobs import registry
 from cnnjobs.spec.conditions import Condition, same
@@ -26,7 +28,9 @@ from cnnjobs.spec.layers import Layer, flat, lookup, merge
 from cnnjobs.spec.reading import Findings, Node
 from cnnjobs.spec.samplers import Axis, Point, SamplerRefusal
 
-BASE = "base"
+_MOST_COVERED: Final = 1000
+
+BASE: Final = "base"
 """The name of the unchanged configuration in an ablation."""
 
 
@@ -55,8 +59,15 @@ class Candidate:
     changed: tuple[str, ...]
 
 
-def expand(space: Space, findings: Findings) -> list[Candidate]:
-    """Every run of the space in order; conditions that never hold, and a space without runs, are mistakes."""
+def expand(space: Space, unread: frozenset[str], findings: Findings) -> tuple[list[Candidate], bool]:
+    """Every run of the space in order, and whether these are all that the file asks for.
+
+    Where it cannot be expanded, there are just enough runs to check every value. Conditions that hold nowhere and a
+    space without runs are mistakes. `unread` are parameters that have no axis because of a mistake.
+    """
+    before = findings.num_mistakes
+    for line, key, found in _conflicts(space):
+        findings.mistake(line, key, found, "set it in one of the two")
     used: set[str] = set()
     kept: list[Candidate] = []
     configurations = tried = 0
@@ -68,34 +79,48 @@ def expand(space: Space, findings: Findings) -> list[Candidate]:
         chosen = [run for run in _with_seeds(space, variant, point) if not _excluded(space, run, used)]
         kept += chosen
         configurations += bool(chosen)
-    if tried:
+    complete = findings.num_mistakes == before and not unread
+    if complete:
         _check_use(space, used, findings)
-    if tried and not kept:
+    if complete and not kept:
         found = f"leaves no run: all {tried} configurations are excluded" if tried > 1 else "leaves no run"
         findings.mistake(space.exclude[0].line, "exclude", found, "exclude fewer of them")
-    elif space.method == "random" and configurations < tried:
+    elif complete and space.method == "random" and configurations < tried:
         findings.notice(None, "exclude", f"{tried - configurations} of {tried} draws are excluded and not replaced")
-    return kept
+    return kept, complete
 
 
 def _points(space: Space, used: set[str], findings: Findings) -> Iterator[tuple[str | None, Point]]:
     """(variant, point) of every configuration, each once; `when` has taken its part of the points."""
-    conflicts = _conflicts(space)
-    for line, key, found in conflicts:
-        findings.mistake(line, key, found, "set it in one of the two")
-    if conflicts:
-        return
     seen = set()
+    for variant, point in _sampled(space, findings):
+        active = _active(space, variant, point, used)
+        identity = (variant, tuple(sorted((name, id(node)) for name, node in active.items())))
+        if identity not in seen:
+            seen.add(identity)
+            yield variant, active
+
+
+def _sampled(space: Space, findings: Findings) -> Iterator[tuple[str | None, Point]]:
     try:
-        for variant, point in _ablation(space) if space.ablate else _product(space):
-            active = _active(space, variant, point, used)
-            identity = (variant, tuple(sorted((name, id(node)) for name, node in active.items())))
-            if identity not in seen:
-                seen.add(identity)
-                yield variant, active
+        yield from _ablation(space) if space.ablate else _product(space)
     except SamplerRefusal as refusal:
         for mistake in refusal.mistakes:
             findings.mistake(*mistake)
+        variants: list[str | None] = [*space.variants] or [None]
+        yield from itertools.product(variants, _cover(space.axes))
+
+
+def _cover(axes: Sequence[Axis]) -> Iterator[Point]:
+    """Points in which every value occurs."""
+    count = max((len(axis.rows) for axis in axes if axis.rows), default=1)
+    generator = Random(0)
+    for number in range(min(count, _MOST_COVERED)):
+        point: Point = {}
+        for axis in axes:
+            row = axis.rows[number % len(axis.rows)] if axis.rows else axis.draw(generator)
+            point.update(zip(axis.names, row, strict=True))
+        yield point
 
 
 def _product(space: Space) -> Iterator[tuple[str | None, Point]]:
@@ -108,6 +133,8 @@ def _product(space: Space) -> Iterator[tuple[str | None, Point]]:
 
 
 def _sample(space: Space, run_cap: int | None) -> Iterable[Point]:
+    if not space.method:
+        raise SamplerRefusal([])
     given = {"axes": space.axes, "run_cap": run_cap, "seed": space.sampling_seed}
     points: Iterable[Point] = registry.find("sampler", space.method).build(given=given, options={})
     return points
@@ -135,7 +162,11 @@ def _active(space: Space, variant: str | None, point: Point, used: set[str]) -> 
         return point
     active = {name: node for name, node in point.items() if name not in space.when}
     for name, condition in space.when.items():
-        if name in point and condition.holds(_values(_settings(space, variant, active), variant)):
+        if (
+            name in point
+            and not condition.faulty
+            and condition.holds(_values(_settings(space, variant, active), variant))
+        ):
             active[name] = point[name]
             used.add(f"when.{name}")
     return active

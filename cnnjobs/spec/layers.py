@@ -114,4 +114,5 @@ def node_at(layer: Mapping[str, Node], key: str) -> Node | None:
         start = layer.get(".".join(parts[:length]))
         if start is not None:
             return start.at(parts[length:])
-    return None
+    # A component that nobody named: the first of its options.
+    return next((node for name, node in layer.items() if name.startswith(f"{parts[0]}.")), None)

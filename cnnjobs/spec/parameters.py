@@ -41,15 +41,16 @@ _KEYS: Final = (
 _LISTING: Final = ("constant", "categorical", "categorical_w_probabilities")
 
 
-def read_parameters(node: Node, findings: Findings) -> list[Axis]:
-    """The axes of `parameters`, names sorted; what is wrong becomes mistakes."""
-    axes: dict[str, Axis] = {}
+def read_parameters(node: Node, findings: Findings) -> tuple[list[Axis], frozenset[str]]:
+    """The axes of `parameters`, names sorted, and the names that could not be read; what is wrong becomes mistakes."""
+    axes: dict[str, Axis | None] = {}
     if is_mapping(node, "parameters", findings):
         _read_level(node, "", axes, findings)
-    return [axes[name] for name in sorted(axes)]
+    readable = {name: axis for name, axis in axes.items() if axis is not None}
+    return [readable[name] for name in sorted(readable)], frozenset(axes.keys() - readable.keys())
 
 
-def _read_level(node: Node, prefix: str, axes: dict[str, Axis], findings: Findings) -> None:
+def _read_level(node: Node, prefix: str, axes: dict[str, Axis | None], findings: Findings) -> None:
     for key, inner in node.value.items():
         name = bare(f"{prefix}{key}")
         place = f"parameters.{name}"
@@ -62,12 +63,10 @@ def _read_level(node: Node, prefix: str, axes: dict[str, Axis], findings: Findin
             if is_mapping(nested, f"{place}.parameters", findings):
                 _read_level(nested, f"{name}.", axes, findings)
         elif name in axes:
-            found = f"`{name}` is given twice, first in line {axes[name].line}"
-            findings.mistake(inner.line, place, found, "keep one of them")
+            findings.mistake(inner.line, place, f"`{name}` is given twice", "keep one of them")
         else:
             distribution = _read_parameter(place, inner, findings)
-            if distribution is not None:
-                axes[name] = _axis(name, inner, distribution)
+            axes[name] = None if distribution is None else _axis(name, inner, distribution)
 
 
 def _axis(name: str, node: Node, distribution: Distribution) -> Axis:

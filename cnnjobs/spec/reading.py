@@ -68,9 +68,9 @@ class Findings:
         return tuple(self._notices)
 
     @property
-    def found_mistakes(self) -> bool:
-        """Whether anything is wrong so far."""
-        return bool(self._mistakes)
+    def num_mistakes(self) -> int:
+        """How many mistakes there are so far."""
+        return len(self._mistakes)
 
     def stop_at_mistakes(self) -> None:
         """Raise SpecError with all mistakes, if there are any."""
@@ -222,16 +222,14 @@ def number_in(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def check_keys(node: Node, place: str, allowed: Iterable[str], findings: Findings) -> bool:
-    """Whether `node` is a filled mapping of allowed keys only; what is wrong becomes mistakes."""
+def known_keys(node: Node, place: str, allowed: Sequence[str], findings: Findings) -> dict[str, Node]:
+    """The allowed keys of a mapping; unknown ones, and what is no mapping, are mistakes."""
     if not is_mapping(node, place, findings):
-        return False
-    allowed = tuple(allowed)
-    unknown = [key for key in node.value if key not in allowed]
-    for key in unknown:
-        dotted = f"{place}.{key}" if place else key
-        findings.mistake(node.value[key].line, dotted, "unknown key", suggest(key, allowed))
-    return not unknown
+        return {}
+    for key, inner in node.value.items():
+        if key not in allowed:
+            findings.mistake(inner.line, f"{place}.{key}", "unknown key", suggest(key, allowed))
+    return {key: inner for key, inner in node.value.items() if key in allowed}
 
 
 def is_mapping(node: Node, place: str, findings: Findings) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from cnnjobs.errors import suggest
 from cnnjobs.spec.profile import PROFILE_KEYS, check_settings
-from cnnjobs.spec.reading import Findings, Node, check_keys, is_list, is_mapping, number_in, shown
+from cnnjobs.spec.reading import Findings, Node, is_list, is_mapping, known_keys, number_in, shown
 
 METRICS: Final = (
     "train.loss", "train.accuracy", "validation.loss", "validation.accuracy", "test.loss", "test.accuracy",
@@ -111,11 +111,15 @@ def known_metric(node: Node, name: str, place: str, findings: Findings) -> bool:
 
 def read_metric(node: Node, findings: Findings) -> Metric:
     """`metric: {name, goal, target}`."""
-    if not check_keys(node, "metric", ("name", "goal", "target", "impute"), findings):
+    keys = known_keys(node, "metric", ("name", "goal", "target", "impute"), findings)
+    if not keys:
         return Metric()
-    keys: dict[str, Node] = node.value
     if "impute" in keys:
         findings.notice(keys["impute"].line, "metric.impute", "passed over: failed runs are listed and never ranked")
+    goal = keys.get("goal", Node(None, None))
+    if "goal" in keys and goal.value not in ("maximize", "minimize"):
+        remedy = suggest(str(goal.value), ("maximize", "minimize"))
+        findings.mistake(goal.line, "metric.goal", f"found {shown(goal.plain)}", remedy)
     if "name" not in keys:
         findings.mistake(node.line, "metric.name", "missing", f"allowed: {', '.join(METRICS[:4])}")
         return Metric()
@@ -126,7 +130,8 @@ def read_metric(node: Node, findings: Findings) -> Metric:
         remedy = f"the test split is read once, at the end: choose by {name.replace('test.', 'validation.')}"
         findings.mistake(keys["name"].line, "metric.name", f"`{name}` cannot choose between runs", remedy)
     best: Literal["maximize", "minimize"] = "minimize" if name.endswith("loss") else "maximize"
-    _check_goal(keys.get("goal"), name, best, findings)
+    if goal.value in {"maximize", "minimize"} - {best}:
+        findings.mistake(goal.line, "metric.goal", f"found {goal.value} for `{name}`", f"write {best}")
     target = None
     if "target" in keys:
         high = 1 if best == "maximize" else math.inf
@@ -136,22 +141,12 @@ def read_metric(node: Node, findings: Findings) -> Metric:
     return Metric(name, best, target)
 
 
-def _check_goal(node: Node | None, name: str, best: str, findings: Findings) -> None:
-    if node is None or node.value == best:
-        return
-    if node.value in ("maximize", "minimize"):
-        findings.mistake(node.line, "metric.goal", f"found {node.value} for `{name}`", f"write {best}")
-    else:
-        remedy = suggest(str(node.value), ("maximize", "minimize"))
-        findings.mistake(node.line, "metric.goal", f"found {shown(node.plain)}", remedy)
-
-
 def read_early_terminate(node: Node, findings: Findings) -> None:
     """Check W&B's `early_terminate`, and say that it is not applied."""
     allowed = ("type", "min_iter", "max_iter", "s", "eta")
-    if not check_keys(node, "early_terminate", allowed, findings):
+    keys = known_keys(node, "early_terminate", allowed, findings)
+    if not keys:
         return
-    keys: dict[str, Node] = node.value
     if keys.get("type", Node(None, None)).value != "hyperband":
         line = keys["type"].line if "type" in keys else node.line
         found = f"found {shown(keys['type'].plain)}" if "type" in keys else "missing"
@@ -171,9 +166,7 @@ def read_early_terminate(node: Node, findings: Findings) -> None:
 
 def read_report(node: Node, folder: Path, findings: Findings) -> ReportSettings:
     """`report: {targets, figures, titles, ylim, notes}`."""
-    if not check_keys(node, "report", ("targets", "figures", "titles", "ylim", "notes"), findings):
-        return ReportSettings()
-    keys: dict[str, Node] = node.value
+    keys = known_keys(node, "report", ("targets", "figures", "titles", "ylim", "notes"), findings)
     figures: tuple[str, ...] = ()
     if "figures" in keys and is_list(keys["figures"], "report.figures", findings, "[curves]"):
         figures = tuple(text(each, "report.figures", findings) for each in keys["figures"].value)

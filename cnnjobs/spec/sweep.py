@@ -23,14 +23,14 @@ from typing import Any, Final
 from cnnjobs import registry
 from cnnjobs.errors import InputError, suggest
 from cnnjobs.spec.comparison import Comparison, Pair, pair_runs, read_comparisons
-from cnnjobs.spec.conditions import Vocabulary, read_condition
+from cnnjobs.spec.conditions import Condition, Vocabulary, read_condition
 from cnnjobs.spec.conventions import recognise
 from cnnjobs.spec.expansion import Space, expand, order_by_need
 from cnnjobs.spec.labels import SweepRun
 from cnnjobs.spec.layers import Layer, bare, read_layer
 from cnnjobs.spec.parameters import read_parameters, tie
 from cnnjobs.spec.reading import Findings, Node, is_list, is_mapping, read_text, read_yaml, shown
-from cnnjobs.spec.run import COMPONENTS
+from cnnjobs.spec.run import COMPONENTS, RunConfig, our_name
 from cnnjobs.spec.samplers import Axis
 from cnnjobs.spec.settings import (
     JobSettings,
@@ -51,6 +51,12 @@ _KEYS: Final = (
     "name", "description", "method", "metric", "parameters", "early_terminate", "run_cap",
     "base", "seeds", "sampling_seed", "zip", "when", "exclude", "variants", "ablate", "compare", "report", "job",
 )  # fmt: skip
+
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("slurm", "resources"), "resources stand in a file of jobs/: write job: {profile: its name}"),
+    **dict.fromkeys(("fixed", "defaults", "config"), "what every run shares stands in `base`"),
+    "seed": "write seeds: [0], or base: {seed: 0}",
+}
 
 _PASSED_OVER: Final = {
     "program": "runs are trained by cnnjobs itself",
@@ -94,36 +100,46 @@ def read_sweep(path: Path) -> Sweep:
     if metric.target is not None:
         report = replace(report, targets={metric.name: metric.target, **report.targets})
     job = read_job(keys["job"], findings) if "job" in keys else JobSettings()
-    space, comparisons = _read_space(keys, findings)
-    runs = _read_runs(space, keys, findings)
-    if not findings.found_mistakes:
-        pairs = pair_runs(comparisons, runs, space.variants, findings)
+    space, comparisons, unread = _read_space(keys, findings)
+    check_base(space.base, findings)
+    candidates, complete = expand(space, unread, findings)
+    runs = check_runs(space, candidates, unread, findings)
+    pairs = pair_runs(comparisons, runs, space.variants, findings) if runs and complete else ()
     findings.stop_at_mistakes()
     return Sweep(name, path, content, description, space.method, metric, runs, pairs, report, job, findings.notices)
 
 
 def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
     """The keys of the file that are ours. Raises SpecError for what is no sweep file at all."""
-    if root.value is None:
-        findings.mistake(None, "", "the file is empty", "a sweep has at least base: {dataset: ..., model: ...}")
-    elif isinstance(root.value, dict) and list(root.value) == ["sweep"]:
+    if isinstance(root.value, dict) and list(root.value) == ["sweep"]:
         findings.notice(root.value["sweep"].line, "sweep", "read as if its content stood at the top of the file")
         return _top_level(root.value["sweep"], findings)
-    elif not isinstance(root.value, dict):
+    _refuse_other_files(root, findings)
+    for key, node in root.value.items():
+        if key in _PASSED_OVER:
+            findings.notice(node.line, key, f"passed over: {_PASSED_OVER[key]}")
+        elif key in _ELSEWHERE:
+            findings.mistake(node.line, key, "unknown key", _ELSEWHERE[key])
+        elif our_name(key) in RunConfig.model_fields:
+            findings.mistake(node.line, key, "stands at the top of the file", f"write base: {{{our_name(key)}: ...}}")
+        elif key not in _KEYS:
+            findings.mistake(node.line, key, "unknown key", suggest(key, _KEYS))
+    return {key: node for key, node in root.value.items() if key in _KEYS}
+
+
+def _refuse_other_files(root: Node, findings: Findings) -> None:
+    """Raise SpecError for an empty file, for what is no mapping, and for another tool's file."""
+    if isinstance(root.value, dict) and root.value:
+        foreign = recognise(root, frozenset({*_KEYS, *_PASSED_OVER}))
+        if not foreign:
+            return
+        findings.mistake(root.line, "", foreign[0], f"the same sweep in the form that is read here:\n{foreign[1]}")
+    elif root.value in (None, {}):
+        findings.mistake(root.line, "", "no key in it", "a sweep has at least base: {dataset: ..., model: ...}")
+    else:
         found = "a list" if isinstance(root.value, list) else shown(root.plain)
         findings.mistake(root.line, "", f"found {found}", f"a sweep is a mapping of keys: {', '.join(_KEYS)}")
-    else:
-        foreign = recognise(root, frozenset({*_KEYS, *_PASSED_OVER}))
-        if foreign:
-            findings.mistake(root.line, "", foreign[0], f"the same sweep in the form that is read here:\n{foreign[1]}")
     findings.stop_at_mistakes()
-    for key in root.value:
-        line = root.value[key].line
-        if key in _PASSED_OVER:
-            findings.notice(line, key, f"passed over: {_PASSED_OVER[key]}")
-        elif key not in _KEYS:
-            findings.mistake(line, key, "unknown key", suggest(key, _KEYS))
-    return {key: node for key, node in root.value.items() if key in _KEYS}
 
 
 def _read_name(keys: dict[str, Node], path: Path, findings: Findings) -> str:
@@ -136,20 +152,12 @@ def _read_name(keys: dict[str, Node], path: Path, findings: Findings) -> str:
     return name
 
 
-def _read_space(keys: dict[str, Node], findings: Findings) -> tuple[Space, list[Comparison]]:
-    """What the file spans, and its comparisons; what is wrong becomes mistakes."""
+def _read_space(keys: dict[str, Node], findings: Findings) -> tuple[Space, list[Comparison], frozenset[str]]:
+    """What the file spans, its comparisons, and the parameters that could not be read; mistakes go to `findings`."""
     base = read_layer(keys["base"], "base", findings) if "base" in keys else {}
     variants = _read_variants(keys, findings)
-    axes = read_parameters(keys["parameters"], findings) if "parameters" in keys else []
+    axes, unread = read_parameters(keys["parameters"], findings) if "parameters" in keys else ([], frozenset())
     words = Vocabulary(tuple(variants), _imported(base, variants, axes))
-    when = {}
-    if "when" in keys and is_mapping(keys["when"], "when", findings):
-        names = [axis.names[0] for axis in axes]
-        for name, node in keys["when"].value.items():
-            if bare(name) not in names:
-                findings.mistake(node.line, f"when.{name}", "is not in `parameters`", suggest(name, names))
-            else:
-                when[bare(name)] = read_condition(node, f"when.{name}", words, findings)
     exclude = [
         read_condition(node, f"exclude.{number}", words, findings)
         for number, node in enumerate(_items(keys, "exclude", "[{model: lenet5, lr: 0.3}]", findings))
@@ -162,23 +170,28 @@ def _read_space(keys: dict[str, Node], findings: Findings) -> tuple[Space, list[
         seeds=_read_seeds(keys, findings),
         sampling_seed=_whole(keys, "sampling_seed", 0, findings) or 0,
         run_cap=_whole(keys, "run_cap", 1, findings),
-        when=order_by_need(when, findings),
-        exclude=exclude,
+        when=_read_when(keys, axes, unread, words, findings),
+        exclude=[condition for condition in exclude if not condition.faulty],
         ablate=_read_ablate(keys, findings),
     )
-    return space, read_comparisons(keys["compare"], words, findings) if "compare" in keys else []
+    comparisons = read_comparisons(keys["compare"], words, findings) if "compare" in keys else []
+    return space, comparisons, unread
 
 
-def _read_runs(space: Space, keys: dict[str, Node], findings: Findings) -> tuple[SweepRun, ...]:
-    """Every run of the space, checked."""
-    check_base(space.base, findings)
-    named = {axis_name.partition(".")[0] for axis in space.axes for axis_name in axis.names}
-    given = keys["parameters"].value if "parameters" in keys else {}
-    # What could not be read is reported already: that it is missing in the runs is no second mistake.
-    unread = {key.partition(".")[0] for key in given or ()} - named if isinstance(given, dict) else set()
-    if not space.method:
-        return ()
-    return check_runs(space, expand(space, findings), unread, findings)
+def _read_when(
+    keys: dict[str, Node], axes: Sequence[Axis], unread: frozenset[str], words: Vocabulary, findings: Findings
+) -> dict[str, Condition]:
+    if "when" not in keys or not is_mapping(keys["when"], "when", findings):
+        return {}
+    names = [name for axis in axes for name in axis.names]
+    when = {}
+    for key, node in keys["when"].value.items():
+        name, place = bare(key), f"when.{key}"
+        if name not in names and name not in unread:
+            findings.mistake(node.line, place, "is not in `parameters`", suggest(name, names))
+        else:
+            when[name] = read_condition(node, place, words, findings)
+    return order_by_need(when, findings)
 
 
 def _read_variants(keys: dict[str, Node], findings: Findings) -> dict[str, Layer]:
@@ -229,10 +242,11 @@ def _read_seeds(keys: dict[str, Node], findings: Findings) -> tuple[Node, ...]:
         return tuple(Node(seed, node.line) for seed in range(count or 0))
     if not is_list(node, "seeds", findings, "[0, 1, 2]"):
         return ()
-    values = [whole_number(each, f"seeds.{number}", findings, low=0) for number, each in enumerate(node.value)]
-    if len(set(values)) < len(values):
-        findings.mistake(node.line, "seeds", f"found {shown(values)}", "each seed once")
-    return tuple(node.value)
+    items = enumerate(node.value)
+    seeds = [each for number, each in items if whole_number(each, f"seeds.{number}", findings, low=0) is not None]
+    if len({each.value for each in seeds}) < len(seeds):
+        findings.mistake(node.line, "seeds", f"found {shown(node.plain)}", "give each seed once")
+    return tuple(seeds)
 
 
 def _read_ablate(keys: dict[str, Node], findings: Findings) -> bool:

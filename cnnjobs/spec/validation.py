@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from cnnjobs import registry
 from cnnjobs.spec.expansion import Candidate, Space
 from cnnjobs.spec.labels import SweepRun, name_runs
-from cnnjobs.spec.layers import Layer, nest, node_at
+from cnnjobs.spec.layers import Layer, lookup, nest, node_at
 from cnnjobs.spec.reading import Findings, shown
 from cnnjobs.spec.run import COMPONENTS, KeyMistake, RunConfig, read_config
 
@@ -27,13 +27,15 @@ def check_base(base: Layer, findings: Findings) -> None:
 def check_runs(
     space: Space, candidates: Sequence[Candidate], unread: Collection[str], findings: Findings
 ) -> tuple[SweepRun, ...]:
-    """Every different run; mistakes in keys under `unread` are not reported again."""
+    """Every different run, or none after a mistake; that keys in `unread` are missing was reported where they stand."""
+    faulty = False
     kept: dict[str, tuple[RunConfig, Candidate]] = {}
     doubles: list[Candidate] = []
     for candidate in candidates:
         config = read_config(nest(candidate.settings))
         if isinstance(config, list):
-            _report(config, candidate, unread, findings)
+            _report(config, candidate, candidates, unread, findings)
+            faulty = True
             continue
         if config.run_id not in kept:
             kept[config.run_id] = (config, candidate)
@@ -41,7 +43,7 @@ def check_runs(
             doubles.append(candidate)
         else:
             findings.mistake(None, "", f"two different runs are called {config.run_id}", "change one of them slightly")
-    if findings.found_mistakes:
+    if faulty or not kept:
         return ()
     _notice_doubles(doubles, len(candidates), findings)
     _notice_unused(space.base, candidates, findings)
@@ -50,19 +52,30 @@ def check_runs(
     return name_runs(configs, [candidate.variant for candidate in chosen], changed)
 
 
-def _report(mistakes: Iterable[KeyMistake], candidate: Candidate, unread: Collection[str], findings: Findings) -> None:
+def _report(
+    mistakes: Iterable[KeyMistake],
+    candidate: Candidate,
+    candidates: Sequence[Candidate],
+    unread: Collection[str],
+    findings: Findings,
+) -> None:
     for mistake in mistakes:
         kind, _, option = mistake.key.partition(".")
-        if kind in unread:
+        if kind in unread or mistake.key in unread:
             continue
         node = node_at(candidate.settings, mistake.key)
         remedy = mistake.remedy
         if option and mistake.key in candidate.changed and "has no" in mistake.found:
-            owners = [name for name, each in registry.components(kind).items() if option in each.parameters]
-            example = owners[0] if owners else "..."
-            if owners:
-                remedy += f"; or only where it exists: when: {{{mistake.key}: {{{kind}: {example}}}}}"
+            owners = _owners(kind, option, candidates)
+            remedy += f"; or only where it exists: when: {{{mistake.key}: {{{kind}: {owners[0]}}}}}" if owners else ""
         findings.mistake(node.line if node else None, mistake.key, mistake.found, remedy)
+
+
+def _owners(kind: str, option: str, candidates: Sequence[Candidate]) -> list[str]:
+    """The components of the sweep that have an option which another one lacks."""
+    chosen = dict.fromkeys(lookup(candidate.settings, kind) for candidate in candidates)
+    known = registry.components(kind)
+    return [name for name in chosen if name in known and option in known[name].parameters]
 
 
 def _notice_doubles(doubles: Sequence[Candidate], count: int, findings: Findings) -> None:
@@ -77,14 +90,11 @@ def _notice_doubles(doubles: Sequence[Candidate], count: int, findings: Findings
 def _notice_unused(base: Layer, candidates: Sequence[Candidate], findings: Findings) -> None:
     """Say which values of `base` no run takes over."""
     used = {id(node) for candidate in candidates for node in candidate.settings.values()}
-    for key, node in base.items():
-        if id(node) in used:
-            continue
+    unused = {key: node for key, node in base.items() if id(node) not in used}
+    for key, node in unused.items():
         kind, _, option = key.partition(".")
         if option and kind in COMPONENTS:
-            told = (
-                f"no run uses it, as `{kind}` is set anew: write {kind}: {{name: ..., {option}: ...}} there to keep it"
-            )
-        else:
-            told = "no run uses it, as each sets its own"
-        findings.notice(node.line, f"base.{key}", told)
+            told = f"no run uses it, as all set `{kind}` anew; to keep it, write {kind}: {{name: ..., {option}: ...}}"
+            findings.notice(node.line, f"base.{key}", told)
+        elif not any(other.startswith(f"{key}.") for other in unused):
+            findings.notice(node.line, f"base.{key}", "no run uses it, as each sets its own")
