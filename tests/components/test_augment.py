@@ -285,3 +285,14 @@ def test_building_loads_no_torch() -> None:
         "assert not {'torch', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.gpu
+@every_case
+def test_images_on_a_gpu_are_augmented_as_on_the_cpu(name: str, options: dict[str, Any]) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+    there = build(name, options)(pixels().cuda(), generator())
+    here = build(name, options)(pixels(), generator())
+    assert there.device.type == "cuda"
+    assert (there.cpu().float() - here.float()).abs().max() <= (1e-5 if name == "normalise" else 1)
