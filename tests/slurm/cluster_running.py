@@ -106,15 +106,12 @@ class RunningCluster:
 
     def kill_node(self, node: str) -> None:
         """Kill a node's slurmd, its job steps and all that they run, as when the power fails."""
-        log = self._daemons.logs / f"slurmd.{node}.log"
-
-        def on_node() -> list[Process]:
-            daemons = [process for process in daemons_of(self.folder) if log in process.open_files()]
-            jobs = [p for p in job_processes_of(self.conf) if p.environment()["SLURMD_NODENAME"] == node]
-            return with_descendants([*daemons, *jobs])
-
         self.kill_slurmd(node)
-        end_all(on_node)
+        end_all(lambda: self._step_processes(node))
+
+    def declare_down(self, node: str) -> None:
+        """Tell Slurm at once what it would find out after SlurmdTimeout: that the node is lost."""
+        self.client("scontrol", "update", f"nodename={node}", "state=down", "reason=declared")
 
     def start_slurmd(self, node: str) -> None:
         """Start a node's slurmd again and wait until it listens."""
@@ -123,7 +120,7 @@ class RunningCluster:
         wait_until(f"slurmd of {node} listens; logs: {self._daemons.logs}", lambda: accepts(("127.0.0.1", port)))
 
     def stop_controller(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Stop slurmctld: SIGTERM lets it save its state, SIGKILL is a crash."""
+        """Stop slurmctld: SIGTERM lets it save its state; SIGKILL makes it forget the last 5 s, jobs included."""
         self._daemons.stop("slurmctld", number)
 
     def start_controller(self) -> None:
@@ -150,4 +147,16 @@ class RunningCluster:
         if self.queue():
             self.client("scancel", "--user=root")
             self.client("scancel", "--user=root", "--signal=KILL", "--full", check=False)
+        wait_until(f"no job is left; logs: {self._daemons.logs}", lambda: not self.queue())
+        # A node that was given up may still run its old copy of a job.
+        end_all(self._step_processes)
         self.wait_idle()
+
+    def _step_processes(self, node: str | None = None) -> list[Process]:
+        log = f"slurmd.{node}.log"
+        steps = [process for process in daemons_of(self.folder) if process.name == "slurmstepd"]
+        jobs = job_processes_of(self.conf)
+        if node is not None:
+            steps = [process for process in steps if any(path.name == log for path in process.open_files())]
+            jobs = [process for process in jobs if process.environment().get("SLURMD_NODENAME") == node]
+        return with_descendants([*steps, *jobs])

@@ -1,0 +1,81 @@
+"""Throwaway Slurm clusters for the tests of this room; where none can run, each test says why and what helps."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+# The cluster is also a program that runs by its path, so its modules are found as their program finds them.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cluster import Cluster, end_abandoned
+from cluster_packages import obstacle
+from cluster_settings import ClusterSettings
+
+_running: list[Cluster] = []
+
+
+@pytest.fixture(scope="session")
+def slurm_place() -> None:
+    """Skips where no cluster can run; ends what an earlier session that was killed has left."""
+    reason = obstacle()
+    if reason:
+        pytest.skip(reason)
+    end_abandoned()
+
+
+@pytest.fixture(scope="session")
+def _session_cluster(slurm_place: None) -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        _running.append(cluster)
+        yield cluster
+        _running.remove(cluster)
+
+
+@pytest.fixture
+def slurm(_session_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """The cluster with the default settings, the one in use; empty and whole again after the test."""
+    _use(_session_cluster, monkeypatch)
+    yield _session_cluster
+    _session_cluster.reset()
+
+
+@pytest.fixture
+def start_slurm(slurm_place: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[ClusterSettings], Cluster]]:
+    """Starts a cluster of another kind for one test and makes it the one in use."""
+    with ExitStack() as stack:
+
+        def start(settings: ClusterSettings) -> Cluster:
+            cluster = stack.enter_context(Cluster(settings))
+            _running.append(cluster)
+            stack.callback(_running.remove, cluster)
+            _use(cluster, monkeypatch)
+            return cluster
+
+        yield start
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test names the place where the daemons' logs stay."""
+    report = yield
+    if report.failed:
+        for cluster in _running:
+            cluster.keep_logs = True
+            report.sections.append(("Slurm", f"logs of the daemons: {cluster.kept_logs}"))
+    return report
+
+
+def _use(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = cluster.environment
+    for name in set(os.environ) - set(environment):
+        monkeypatch.delenv(name)
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, environment[name])
