@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.errors import InputError, StorageError
-from cnnjobs.runs import KILLED_CAUSE, Attempt, RunFolder, RunRecord, RunState, RunStore, stores, write_whole
+from cnnjobs.files import write_whole
+from cnnjobs.runs import KILLED_CAUSE, Attempt, RunFolder, RunRecord, RunState, RunStore, stores
 from cnnjobs.spec.run import RunConfig
 
 CONFIG = RunConfig.model_validate({"dataset": "fashion_mnist_mini", "model": "lenet5", "lr": 1e-05, "seed": 3})

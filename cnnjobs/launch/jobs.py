@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.errors import storage_error
-from cnnjobs.runs import RunState, RunStore, write_whole
+from cnnjobs.files import write_whole
+from cnnjobs.runs import RunState, RunStore
 from cnnjobs.training.worker import run_job
 
 if TYPE_CHECKING:

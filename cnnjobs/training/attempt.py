@@ -13,7 +13,8 @@ from typing import Any, Final
 import torch
 
 from cnnjobs.errors import CnnjobsError, RunError
-from cnnjobs.runs import Attempt, MetricsLog, RunFolder, RunRecord, RunState, write_whole
+from cnnjobs.files import MetricsLog, write_whole
+from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training import checkpoint, provenance
 from cnnjobs.training.evaluate import Stopped
