@@ -27,12 +27,12 @@ from typing import Any
 
 from cluster_daemons import ClusterError
 from cluster_packages import PackagesError, install, obstacle
-from cluster_processes import Process, end_all, running
+from cluster_processes import Process, end_all, running, unreaped
 from cluster_running import RunningCluster
 from cluster_settings import CLUSTER, ClusterSettings, free_ports, gres_conf, slurm_conf
 
 PREFIX = "cnnjobs-slurm"
-STATE = "cluster.json"
+STATE, DRAFT = "cluster.json", "cluster.json.draft"
 SUBFOLDERS = ("etc", "log", "run", "state", "spool", "db", "dev")
 NULL_DEVICE = os.makedev(1, 3)
 LONGEST_FOLDER = 80  # the kernel allows 107 characters for the path of a socket
@@ -89,13 +89,14 @@ class Cluster(RunningCluster):
                 self._end()
                 raise
 
-    def down(self) -> None:
-        """End every process of it and remove the folder; the logs go to `kept_logs` if `keep_logs` is set."""
+    def down(self) -> list[Process]:
+        """End and return its processes, remove the folder; the logs go to `kept_logs` if `keep_logs` is set."""
         if (self.folder / STATE).exists():
             with self._lock():
-                self._end()
-        elif self._own and self.folder.exists():
+                return self._end()
+        if self._own and self.folder.exists():
             self.folder.rmdir()
+        return []
 
     def is_ready(self) -> bool:
         """Whether it is up: every daemon lives and the controller knows the nodes."""
@@ -122,7 +123,7 @@ class Cluster(RunningCluster):
             raise ClusterError(f"{self.folder}: too long for the path of a socket; name a shorter folder")
         if (self.folder / STATE).exists():
             raise ClusterError(f"{self.folder} holds a cluster already: {DOWN}")
-        strangers = sorted(path.name for path in self.folder.iterdir() if path.name != "lock")
+        strangers = sorted({path.name for path in self.folder.iterdir()} - {"lock", DRAFT})
         if strangers:
             raise ClusterError(f"{self.folder} holds other things: {', '.join(strangers[:3])}; name an empty folder")
 
@@ -136,7 +137,7 @@ class Cluster(RunningCluster):
             "owner": [owner.pid, owner.started] if owner else None,
         }
         # First of all files, and whole: from here on `down` knows that the folder is a cluster's.
-        draft = self.folder.with_name(f"{self.folder.name}.draft")
+        draft = self.folder / DRAFT
         draft.write_text(json.dumps(state, indent=1), encoding="utf-8")
         draft.replace(self.folder / STATE)
         for name in SUBFOLDERS:
@@ -159,22 +160,20 @@ class Cluster(RunningCluster):
             self._daemons.start_slurmd(node)
         self.wait_idle(timeout_s=60 + 0.2 * self.settings.nodes)
 
-    def _end(self) -> None:
-        left = end_all(self.processes)
-        if left:
-            names = ", ".join(f"{process.name} ({process.pid})" for process in left)
-            raise ClusterError(f"still running after SIGKILL: {names}; {self.folder} stays")
+    def _end(self) -> list[Process]:
+        ended = end_all(self.processes)
         if self.keep_logs and self._daemons.logs.is_dir():
             shutil.rmtree(self.kept_logs, ignore_errors=True)
             shutil.move(self._daemons.logs, self.kept_logs)
         shutil.rmtree(self.folder)
+        return ended
 
 
 def end_abandoned() -> list[Path]:
     """End the clusters whose owner was killed before it could, and name their folders."""
     ended = []
     for file in Path(tempfile.gettempdir()).glob(f"{PREFIX}-*/{STATE}"):
-        state = _read_state(file.parent)
+        state = _read_state(file.parent) if file.parent.stat().st_uid == os.geteuid() else None
         if state and state["owner"] and not running(*state["owner"]):
             Cluster.open(file.parent).down()
             ended.append(file.parent)
@@ -243,12 +242,19 @@ def _down(folder: Path) -> None:
     if not (folder / STATE).exists():
         _say(f"{folder} holds no cluster: nothing to end")
         return
-    Cluster.open(folder).down()
-    _say(f"down: nothing runs any more, {folder} is removed")
+    ended = Cluster.open(folder).down()
+    # The daemons of an `up` that has long returned are children of process 1, which may take its time.
+    zombies = unreaped(ended)
+    if zombies:
+        _say(f"{len(zombies)} ended processes stay as zombies: process 1 of this machine does not reap them")
+    _say(f"down: {len(ended)} processes ended, {folder} is removed")
 
 
 def _read_state(folder: Path) -> dict[str, Any] | None:
     try:
+        # Its records say which processes to kill, and anyone may have made a folder of that name below /tmp.
+        if folder.stat().st_uid != os.geteuid():
+            raise ClusterError(f"{folder} belongs to another user: name another --folder")
         return json.loads((folder / STATE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     except FileNotFoundError:
         return None

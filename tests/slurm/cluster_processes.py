@@ -129,16 +129,32 @@ def send(processes: Iterable[Process], number: signal.Signals) -> None:
 
 
 def end_all(find: Callable[[], list[Process]], timeout_s: float = 20.0) -> list[Process]:
-    """Kill what `find` returns until it returns nothing; what withstood that is returned."""
+    """Kill what `find` returns until it returns nothing, and return all that; TimeoutError names what withstands."""
     limit = time.monotonic() + timeout_s
-    ended: set[int] = set()
+    ended: dict[int, Process] = {}
     while left := find():
         if time.monotonic() > limit:
-            return left
+            names = ", ".join(f"{process.name} ({process.pid})" for process in left)
+            raise TimeoutError(f"still running {timeout_s:.0f} s after SIGKILL: {names}")
         send(left, signal.SIGKILL)
-        ended |= {process.pid for process in left}
+        ended |= {process.pid: process for process in left}
         time.sleep(0.02)
     for pid in ended:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
-    return []
+    return list(ended.values())
+
+
+def unreaped(processes: Iterable[Process], timeout_s: float = 10.0) -> list[Process]:
+    """Wait until the parents of these ended processes have taken note of it; the zombies that stay are returned."""
+    limit = time.monotonic() + timeout_s
+    left = list(processes)
+    while left and time.monotonic() < limit:
+        left = [process for process in left if _is_there(process)]
+        time.sleep(0.05 if left else 0)
+    return left
+
+
+def _is_there(process: Process) -> bool:
+    now = Process.read(process.pid)
+    return now is not None and now.started == process.started

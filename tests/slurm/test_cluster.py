@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster, end_abandoned
-from cluster_daemons import ClusterError, wait_until
+from cluster_daemons import ClusterError, cluster_environment, wait_until
+from cluster_packages import INSTALL, PackagesError, install, obstacle
 from cluster_processes import DAEMONS, all_processes
 from cluster_settings import ClusterSettings
 
@@ -203,6 +204,31 @@ def test_no_zombie_is_left_in_this_process(slurm_place: None) -> None:
     with Cluster(ClusterSettings(nodes=1, accounting=False)) as cluster:
         cluster.kill_slurmd("n1")
     assert [p for p in all_processes() if p.parent == os.getpid() and p.name in DAEMONS and not p.alive] == []
+
+
+def test_what_is_missing_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("cluster_packages.PATH", str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    names = "slurmctld slurmd slurm-client munge slurmdbd mariadb-server"
+    assert obstacle() == f"a throwaway Slurm cluster needs Debian's packages {names}: {INSTALL}"
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert str(obstacle()).startswith("a throwaway Slurm cluster needs root (daemons, fake GPU devices): sudo make")
+    with pytest.raises(PackagesError, match=f"as root there: apt-get install .* {names}"):
+        install()
+
+
+def test_nothing_of_a_surrounding_job_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SBATCH_PARTITION", "big")
+    environment = cluster_environment(tmp_path)
+    assert {key for key in environment if key.startswith(("SLURM", "SBATCH"))} == {"SLURM_CONF"}
+
+
+def test_a_folder_of_another_user_is_not_trusted(slurm_place: None, tmp_path: Path) -> None:
+    (tmp_path / "cluster.json").write_text("{}")
+    os.chown(tmp_path, 65534, 65534)
+    answer = _program("down", tmp_path)
+    assert (answer.returncode, answer.stderr) == (1, f"{tmp_path} belongs to another user: name another --folder\n")
 
 
 def _command(*words: str | Path) -> list[str]:
