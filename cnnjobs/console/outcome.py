@@ -25,13 +25,17 @@ def show_stopping() -> None:
 
 def show_stop(snapshot: Snapshot, why: str, command: str) -> None:
     """What a stopped launch leaves, and the command that goes on."""
-    begun = sum(status.epoch > 0 for status in snapshot.open)
-    parts = [
-        f"{snapshot.count(RunState.FINISHED)} of {len(snapshot.runs)} runs are finished",
-        *([f"{begun} go on from their last whole epoch"] if begun else []),
-        *([f"{len(snapshot.open) - begun} start from their beginning"] if len(snapshot.open) > begun else []),
-        *([f"{snapshot.count(RunState.FAILED)} failed"] if snapshot.count(RunState.FAILED) else []),
-    ]
+    begun = sum(status.epoch >= 1 for status in snapshot.open)
+    fresh, failed = len(snapshot.open) - begun, snapshot.count(RunState.FAILED)
+    parts = [f"{snapshot.count(RunState.FINISHED)} of {len(snapshot.runs)} runs are finished"]
+    if begun:
+        parts.append(
+            "1 goes on from its last whole epoch" if begun == 1 else f"{begun} go on from their last whole epoch"
+        )
+    if fresh:
+        parts.append("1 starts from its beginning" if fresh == 1 else f"{fresh} start from their beginning")
+    if failed:
+        parts.append(f"{failed} failed")
     error(f"stopped by {why}: {', '.join(parts)}\ngo on with: {command}")
 
 

@@ -27,8 +27,13 @@ def show_plan(plan: Plan) -> None:
     runs = "1 run" if len(plan.runs) == 1 else f"{len(plan.runs)} runs"
     say(f"{plan.sweep.name}: {runs}: {', '.join(counts)}", style="bold")
     if plan.left:
-        are = "1 run on disk is" if len(plan.left) == 1 else f"{len(plan.left)} runs on disk are"
-        say(f"{are} not in the file any more and stay as they are, under {plan.store.path}")
+        one = len(plan.left) == 1
+        which, stay = (
+            ("1 run on disk is", "stays as it is")
+            if one
+            else (f"{len(plan.left)} runs on disk are", "stay as they are")
+        )
+        say(f"{which} not in the file any more and {stay}, under {plan.store.path}")
 
 
 def show_idle(plan: Plan) -> None:
@@ -41,8 +46,8 @@ def show_idle(plan: Plan) -> None:
 def show_adopted(workers: int) -> None:
     """That workers of a launcher that died are still at it."""
     if workers:
-        many = "1 worker" if workers == 1 else f"{workers} workers"
-        say(f"{many} of an earlier start still at work: going on with what they do")
+        many, they = ("1 worker", "it does") if workers == 1 else (f"{workers} workers", "they do")
+        say(f"{many} of an earlier start still at work: going on with what {they}")
 
 
 def show_planned_runs(plan: Plan) -> None:

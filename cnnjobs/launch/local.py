@@ -109,7 +109,7 @@ class LocalPool:
             worker = self._jobs.submit(
                 slot,
                 {
-                    "store": str(self._store.path),
+                    "store": str(self._store.path.absolute()),
                     "run_ids": [status.run_id for status in self.snapshot.open],
                     "data_folders": self._folders,
                     "threads": self._resources.threads,
