@@ -1,0 +1,124 @@
+"""The report of a sweep: one page that opens anywhere, and its tables and figures as files."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from cnnjobs.files import write_whole
+from cnnjobs.report import grids, summary, wording
+from cnnjobs.report.architectures import Architecture, architectures
+from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
+from cnnjobs.report.pairs import paired_result
+from cnnjobs.report.results import Choice, ResultsTable
+from cnnjobs.report.tables import csv_bytes, markdown
+from cnnjobs.runs import RunStore
+from cnnjobs.spec.sweep import Sweep
+
+_TITLES: Final = {
+    "results": "Results",
+    "compare": "Before and after",
+    "curves": "Curves",
+    "unfinished": "Runs without a result",
+    "configuration": "Configuration",
+    "networks": "Networks",
+    "notes": "Notes",
+    "environment": "Environment",
+}
+
+
+def build_report(sweep: Sweep, store: RunStore) -> Path:
+    """Write the report of what is known now, whatever is still running, and return its page. Raises StorageError."""
+    table = ResultsTable.load(sweep, store)
+    ranked, folder = table.ranked(), store.report_folder
+    results = grids.results_grid(table, ranked)
+    table.write_csv(folder / "results.csv")
+    write_whole(folder / "history.csv", csv_bytes(table.history))
+    write_whole(folder / "tables" / "results.csv", csv_bytes(table.aggregate()))
+    write_whole(folder / "tables" / "results.md", markdown(results).encode())
+    drawings = Drawings(table, folder / "figures", [])
+    content = {"results": results, **_content(table, ranked), **_drawn(table, ranked, drawings)}
+    content["remarks"] = summary.remarks(table, [*drawings.unknown_settings(), *_unknown_titles(sweep)])
+    content["sections"] = _sections(sweep, content)
+    page = folder / "report.html"
+    write_whole(page, _render(content).encode())
+    drawings.remove_others()
+    return page
+
+
+def _content(table: ResultsTable, ranked: list[Choice]) -> dict[str, Any]:
+    """What the page says, without its figures."""
+    sweep = table.sweep
+    varying, shared = grids.settings_grids(table)
+    return {
+        "name": sweep.name,
+        "description": sweep.description,
+        "text": sweep.text,
+        "metric": wording.metric_name(sweep.metric.name),
+        "progress": summary.progress(table),
+        "state_of": summary.state_of(table),
+        "complete": summary.is_complete(table),
+        "best": summary.best(table, ranked),
+        "targets": summary.targets(table, ranked),
+        "runs": grids.runs_grid(table),
+        "unfinished": grids.unfinished_grid(table),
+        "tracebacks": [(record.run_id, record.traceback) for record in table.records.values() if record.traceback],
+        "varying": varying,
+        "shared": shared,
+        "networks": [_network(architecture) for architecture in architectures(table)],
+        "notes": sweep.report.notes.read_text(encoding="utf-8", errors="replace") if sweep.report.notes else "",
+        "environment": grids.environment_grid(table),
+    }
+
+
+def _drawn(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> dict[str, Any]:
+    """The figures, and the pairs with theirs."""
+    pairs = []
+    for number, pair in enumerate(table.sweep.pairs, 1):
+        result = paired_result(pair, table)
+        own = {"pictures": drawings.pair(number, result), "grid": grids.pair_grid(result)}
+        pairs.append({"title": pair.title, "differing": result.differing, "verdict": result.verdict, **own})
+    count, not_drawn = len(table.configurations), ""
+    if count > MOST_CONFIGURATIONS and drawings.wants("curves"):
+        not_drawn = (
+            f"Of {count} configurations the best {MOST_CONFIGURATIONS} are drawn one by one; history.csv has all."
+        )
+    overview, curves = drawings.overview(ranked), drawings.configurations(ranked)
+    return {"pairs": pairs, "overview": overview, "curves": curves, "not_drawn": not_drawn}
+
+
+def _network(architecture: Architecture) -> dict[str, Any]:
+    """A network's title, who uses it, its layers."""
+    table, used = architecture.table, len(architecture.labels)
+    if table is None:
+        title, grid = f"{architecture.name}: {architecture.problem}", None
+    else:
+        frozen = f", {table.frozen:,} of them frozen" if table.frozen else ""
+        cost = f"{wording.quantity(table.macs)} multiply-accumulates"
+        title = f"{architecture.name}: {table.parameters:,} parameters{frozen}, {cost}"
+        grid = grids.layers_grid(architecture)
+    listed = "; ".join(architecture.labels)
+    return {"title": title, "grid": grid, "used_by": f"{wording.counted(used, 'configuration')}: {listed}"}
+
+
+def _sections(sweep: Sweep, content: dict[str, Any]) -> dict[str, str]:
+    """id -> title of every section that the page has, in its order."""
+    absent = {"compare": not content["pairs"], "notes": not content["notes"]}
+    absent |= {"curves": not (content["overview"] or content["curves"]), "unfinished": not content["unfinished"].rows}
+    return {id_: sweep.report.titles.get(id_, title) for id_, title in _TITLES.items() if not absent.get(id_)}
+
+
+def _unknown_titles(sweep: Sweep) -> list[str]:
+    unknown = [name for name in sweep.report.titles if name not in _TITLES]
+    return [f"report.titles: no section is called `{name}`; allowed: {', '.join(_TITLES)}" for name in unknown]
+
+
+def _render(content: dict[str, Any]) -> str:
+    files = resources.files("cnnjobs.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    css = Markup(files.joinpath("page.css").read_text(encoding="utf-8"))
+    return environment.from_string(files.joinpath("page.html").read_text(encoding="utf-8")).render(**content, css=css)

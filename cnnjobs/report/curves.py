@@ -1,0 +1,68 @@
+"""Loss and accuracy over training as figures: data in, figure out; nothing is saved here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from cnnjobs.report.histories import Quantity, RunHistory, SetName
+from cnnjobs.report.images import INK, SERIES_COLOURS, SIDE_COLOURS, SPLIT_COLOURS, style
+from cnnjobs.report.panels import Limits, Look, Panel
+
+_SPLITS: Final[tuple[SetName, ...]] = ("train", "validation")
+_DASHES: Final[dict[SetName, str]] = {"train": "-", "validation": "--"}
+_SPLIT_MARKERS: Final[dict[SetName, str]] = {"train": "", "validation": "o"}
+_SERIES_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "p")
+_COMPARED_WINDOWS: Final = 80
+
+
+def training_curves(title: str, histories: Sequence[RunHistory], quantity: Quantity, ylim: Limits = None) -> Figure:
+    """One configuration: train and validation with bands; test as a point at the epoch whose weights it is of."""
+    with style():
+        panel = Panel(title, quantity, histories)
+        for split in _SPLITS:
+            panel.curve(histories, split, Look(SPLIT_COLOURS[split], _DASHES[split], _SPLIT_MARKERS[split]), split)
+        tested = [
+            (history.best_epoch, history.test[quantity])
+            for history in histories
+            if history.best_epoch is not None and quantity in history.test
+        ]
+        if tested:
+            epochs, values = zip(*tested, strict=True)
+            panel.points(epochs, values, SPLIT_COLOURS["test"], "test")
+        return panel.finish(ylim)
+
+
+def before_after(
+    title: str,
+    before: Sequence[RunHistory],
+    after: Sequence[RunHistory],
+    quantity: Quantity,
+    ylim: Limits = None,
+) -> Figure:
+    """A change in one graph: train and validation before and after; the colour is the side, the line is the set."""
+    with style():
+        panel = Panel(title, quantity, [*before, *after])
+        for side, histories in (("before", before), ("after", after)):
+            for split in _SPLITS:
+                look = Look(SIDE_COLOURS[side], _DASHES[split], _SPLIT_MARKERS[split], windows=_COMPARED_WINDOWS)
+                panel.curve(histories, split, look, f"{side}: {split}")
+        return panel.finish(ylim)
+
+
+def overview(series: Sequence[tuple[str, Sequence[RunHistory]]], quantity: Quantity, ylim: Limits = None) -> Figure:
+    """The validation curve of every configuration; the first ones in colours of their own, the others in gray."""
+    with style():
+        panel = Panel(f"Validation {quantity} ± 1 sd over seeds", quantity, [each for _, own in series for each in own])
+        named, others = series[: len(SERIES_COLOURS)], series[len(SERIES_COLOURS) :]
+        faint = Look(INK, width=0.6, alpha=0.3, shade=0)
+        for _, histories in others:
+            panel.curve(histories, "validation", faint)
+        for (label, histories), colour, marker in zip(named, SERIES_COLOURS, _SERIES_MARKERS, strict=False):
+            look = Look(colour, marker=marker, shade=0.1, tells_spread=False)
+            panel.curve(histories, "validation", look, label)
+        if others:
+            panel.name(f"{len(others)} more", faint)
+        return panel.finish(ylim, legend_below=True)

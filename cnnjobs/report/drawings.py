@@ -1,0 +1,126 @@
+"""The figures of a report: which are drawn, and where they are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from cnnjobs.files import write_whole
+from cnnjobs.report import curves
+from cnnjobs.report.histories import Quantity
+from cnnjobs.report.images import inline_svg, png_bytes, svg_text
+from cnnjobs.report.pairs import PairedResult
+from cnnjobs.report.panels import Limits
+from cnnjobs.report.results import Choice, Configuration, ResultsTable
+from cnnjobs.spec.sweep import ReportSettings
+
+FIGURES: Final = ("overview", "curves", "compare")
+QUANTITIES: Final[tuple[Quantity, ...]] = ("loss", "accuracy")
+MOST_CONFIGURATIONS: Final = 12
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """The figures of one report, each as SVG and PNG in `folder`, in the order in which they are drawn."""
+
+    table: ResultsTable
+    folder: Path
+    names: list[str]
+
+    @property
+    def _settings(self) -> ReportSettings:
+        return self.table.sweep.report
+
+    def wants(self, figure: str) -> bool:
+        """Whether the sweep file asks for this kind of figure; all of them where it names none."""
+        return not self._settings.figures or figure in self._settings.figures
+
+    def overview(self, ranked: Sequence[Choice]) -> list[Markup]:
+        """The validation curves of all configurations, where there are several."""
+        series = [(each.label, self.table.validation_curves(each.runs)) for each in _ordered(self.table, ranked)]
+        measured = [(label, histories) for label, histories in series if any(len(one.validation) for one in histories)]
+        if len(measured) < 2 or not self.wants("overview"):
+            return []
+        return [
+            self._keep(
+                f"overview-{quantity}",
+                curves.overview(measured, quantity, self._limits("overview", quantity)),
+                f"Validation {quantity} over epochs of {len(measured)} configurations",
+            )
+            for quantity in QUANTITIES
+        ]
+
+    def configurations(self, ranked: Sequence[Choice]) -> list[Markup]:
+        """Loss and accuracy of the best configurations, and of those that are not ranked yet."""
+        if not self.wants("curves"):
+            return []
+        drawn: list[Markup] = []
+        for configuration in _ordered(self.table, ranked)[:MOST_CONFIGURATIONS]:
+            histories = self.table.curves(configuration.runs)
+            number = self.table.configurations.index(configuration) + 1
+            for quantity in QUANTITIES if histories else ():
+                limits = self._limits("curves", quantity)
+                figure = curves.training_curves(configuration.label, histories, quantity, limits)
+                alt = f"{quantity} of {configuration.label} over epochs: train, validation, test"
+                drawn.append(self._keep(_file_name("curves", number, configuration.label, quantity), figure, alt))
+        return drawn
+
+    def pair(self, number: int, result: PairedResult) -> list[Markup]:
+        """Before and after one change: train and validation of both in one graph."""
+        before, after = self.table.curves(result.pair.before), self.table.curves(result.pair.after)
+        if not (before and after and self.wants("compare")):
+            return []
+        drawn: list[Markup] = []
+        for quantity in QUANTITIES:
+            title, limits = f"{result.pair.title}\n{result.differing}", self._limits("compare", quantity)
+            figure = curves.before_after(title, before, after, quantity, limits)
+            alt = f"{quantity} before and after {result.pair.title}: train and validation"
+            drawn.append(self._keep(_file_name("compare", number, result.pair.title, quantity), figure, alt))
+        return drawn
+
+    def remove_others(self) -> None:
+        """Remove figures of an earlier report that this one no longer has."""
+        for kind in FIGURES:
+            for file in self.folder.glob(f"{kind}-*"):
+                if file.suffix in (".svg", ".png") and file.stem not in self.names:
+                    file.unlink(missing_ok=True)
+
+    def unknown_settings(self) -> list[str]:
+        """What the sweep file asks of figures that there are not."""
+        limits = [
+            *FIGURES,
+            *(f"{place}{each}" for place in ("", *(f"{kind}." for kind in FIGURES)) for each in QUANTITIES),
+        ]
+        wrong = [("figures", name, list(FIGURES)) for name in self._settings.figures if name not in FIGURES]
+        wrong += [("ylim", name, limits) for name in self._settings.ylim if name not in limits]
+        return [f"report.{key}: nothing is called `{name}`; allowed: {', '.join(known)}" for key, name, known in wrong]
+
+    def _limits(self, figure: str, quantity: Quantity) -> Limits:
+        """The `ylim` of a figure, or of all; a figure's bare name means its loss."""
+        ylim = self._settings.ylim
+        bare = ylim.get(figure) if quantity == "loss" else None
+        return ylim.get(f"{figure}.{quantity}") or bare or ylim.get(quantity)
+
+    def _keep(self, name: str, figure: Figure, alt: str) -> Markup:
+        svg = svg_text(figure)
+        write_whole(self.folder / f"{name}.svg", svg.encode())
+        write_whole(self.folder / f"{name}.png", png_bytes(figure))
+        self.names.append(name)
+        return Markup(inline_svg(svg, name, alt))
+
+
+def _ordered(table: ResultsTable, ranked: Sequence[Choice]) -> list[Configuration]:
+    """All configurations, the best first."""
+    best = [choice.configuration for choice in ranked]
+    return [*best, *(each for each in table.configurations if each not in best)]
+
+
+def _file_name(kind: str, number: int, label: str, quantity: Quantity) -> str:
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", label)[:60].strip("-.")
+    return "-".join(filter(None, (kind, f"{number:02}", slug, quantity)))

@@ -1,0 +1,153 @@
+"""The tables that a report shows, as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cnnjobs.report import wording
+from cnnjobs.report.architectures import Architecture
+from cnnjobs.report.pairs import PairedResult
+from cnnjobs.report.results import Choice, Configuration, ResultsTable
+from cnnjobs.report.summary import state_word
+from cnnjobs.report.tables import Grid
+from cnnjobs.runs import RunState
+from cnnjobs.spec.sweep import SweepRun
+
+_MOST_KEYS = 6
+
+
+def results_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
+    """A row per configuration, the best first and those without a finished run last: mean ± sd of every metric."""
+    order = [choice.configuration for choice in ranked]
+    order += [configuration for configuration in table.configurations if configuration not in order]
+    columns, label = _label(table)
+    rows = []
+    for configuration in order:
+        finished = len(table.finished(configuration.runs))
+        metrics = [wording.mean_and_sd(name, table.summary(configuration.runs, name)) for name in table.metrics]
+        rows.append(
+            (*label(configuration, configuration.runs[0]), f"{finished} of {len(configuration.runs)}", *metrics)
+        )
+    names = [wording.metric_name(metric) for metric in table.metrics]
+    return Grid((*columns, "seeds", *names), tuple(rows), labels=len(columns), marked=0 if ranked else None)
+
+
+def runs_grid(table: ResultsTable) -> Grid:
+    """A row per run, whatever became of it."""
+    columns, label = _label(table)
+    seconds = dict(zip(table.runs["run_id"], table.runs["seconds"], strict=True))
+    done = dict(zip(table.runs["run_id"], table.runs["epochs_done"], strict=True))
+    rows = []
+    for configuration in table.configurations:
+        for run in configuration.runs:
+            record = table.records[run.run_id]
+            best_epoch = wording.NOTHING if record.best_epoch is None else f"{record.best_epoch:.4g}"
+            metrics = [wording.number(name, record.metrics.get(name)) for name in table.metrics]
+            epochs = f"{done[run.run_id]:.4g} of {run.config.epochs}"
+            time = wording.duration(seconds[run.run_id])
+            words = (*label(configuration, run), run.run_id, state_word(record.state))
+            rows.append((*words, str(run.config.seed), epochs, best_epoch, *metrics, time))
+    names = [wording.metric_name(metric) for metric in table.metrics]
+    columns += ["run", "state", "seed", "epochs", "best epoch", *names, "training time"]
+    return Grid(tuple(columns), tuple(rows), labels=len(columns) - len(names) - 4)
+
+
+def unfinished_grid(table: ResultsTable) -> Grid:
+    """Every run without a result, and why."""
+    columns, label = _label(table)
+    rows = []
+    for configuration in table.configurations:
+        for run in configuration.runs:
+            record = table.records[run.run_id]
+            if record.state is not RunState.FINISHED:
+                cause = record.cause or ""
+                rows.append(
+                    (*label(configuration, run), str(run.config.seed), state_word(record.state), cause, run.run_id)
+                )
+    columns += ["seed", "state", "cause", "run"]
+    return Grid(tuple(columns), tuple(rows), labels=len(columns))
+
+
+def _label(table: ResultsTable) -> tuple[list[str], Callable[[Configuration, SweepRun], tuple[str, ...]]]:
+    """The columns that tell configurations apart, and their cells: the keys that differ where these are few."""
+    keys = table.label_keys
+    if not keys or len(keys) > _MOST_KEYS or "variant" in keys:
+        return ["configuration"], lambda configuration, _: (configuration.label,)
+
+    def cells(_: Configuration, run: SweepRun) -> tuple[str, ...]:
+        return tuple(wording.value_text(run.overrides[key]) if key in run.overrides else "" for key in keys)
+
+    return list(keys), cells
+
+
+def pair_grid(result: PairedResult) -> Grid:
+    """All metrics before and after, and their differences within each seed."""
+    rows = []
+    for each in result.differences:
+        before, after = (wording.mean_and_sd(each.metric, side) for side in (each.before, each.after))
+        change = wording.change(each.metric, each.change.mean) if each.change.n else wording.NOTHING
+        rows.append(
+            (wording.metric_name(each.metric), before, after, change, wording.interval(each.metric, each.change))
+        )
+    return Grid(("metric", "before", "after", "difference", "95 % interval"), tuple(rows))
+
+
+def layers_grid(architecture: Architecture) -> Grid:
+    """A row per layer, as in the tables of papers: what it is, what comes out, what it costs."""
+    assert architecture.table is not None
+    rows = []
+    for layer in architecture.table.layers:
+        shape = "×".join(map(str, layer.output_shape[1:])) if layer.output_shape else "no tensor"
+        parameters = f"{layer.parameters:,}" + (" (shared)" if layer.shared else "")
+        numbers = (shape if layer.called else "not called", parameters, f"{layer.trainable:,}", f"{layer.macs:,}")
+        rows.append((layer.name, layer.kind, *numbers))
+    table = architecture.table
+    rows.append(("total", "", "", f"{table.parameters:,}", f"{table.trainable:,}", f"{table.macs:,}"))
+    columns = ("layer", "type", "output shape", "parameters", "trainable", "multiply-accumulates")
+    return Grid(columns, tuple(rows), labels=2, marked=len(rows) - 1)
+
+
+def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
+    """What differs between the runs with all its values, and what they share."""
+    flats = [run.config.flat() for run in table.sweep.runs]
+    values: dict[str, dict[str, Any]] = {}
+    having: dict[str, int] = {}
+    for flat in flats:
+        for key, value in flat.items():
+            values.setdefault(key, {})[wording.value_text(value)] = None
+            having[key] = having.get(key, 0) + 1
+    varying = [(key, ", ".join(seen)) for key, seen in sorted(values.items()) if len(seen) > 1]
+    shared = []
+    for key, seen in values.items():
+        if len(seen) == 1:
+            some = "" if having[key] == len(flats) else f" ({having[key]} of {len(flats)} runs)"
+            shared.append((key, f"{next(iter(seen))}{some}"))
+    return Grid(("key", "values"), tuple(varying), labels=2), Grid(("key", "value"), tuple(shared), labels=2)
+
+
+def environment_grid(table: ResultsTable) -> Grid:
+    """Code, versions, machines, data and cost, each with every value that occurs."""
+    records = list(table.records.values())
+    attempts = [attempt for record in records for attempt in record.attempts]
+    rows: list[tuple[str, list[str]]] = [("code", [_commit(record.git_commit, record.git_dirty) for record in records])]
+    packages = dict.fromkeys(name for record in records for name in record.versions)
+    rows += [(name, [record.versions.get(name, "") for record in records]) for name in packages]
+    rows.append(("device", [attempt.device for attempt in attempts]))
+    rows.append(("host", [attempt.host for attempt in attempts]))
+    rows.append(("threads of a run", [str(attempt.threads) for attempt in attempts]))
+    rows.append(("images", [_images(record.num_images) for record in records]))
+    rows.append(("classes", [", ".join(record.classes) for record in records]))
+    seconds = float(table.runs["seconds"].sum())
+    starts = wording.counted(len(attempts), "start")
+    rows.append(("training time", [f"{wording.duration(seconds)} of all runs together, {starts}"] if attempts else []))
+    told = [(name, "; ".join(dict.fromkeys(filter(None, values)))) for name, values in rows]
+    return Grid(("what", "value"), tuple(row for row in told if row[1]), labels=2)
+
+
+def _commit(commit: str | None, dirty: bool | None) -> str:
+    return "" if commit is None else f"git {commit[:12]}{' with uncommitted changes' if dirty else ''}"
+
+
+def _images(counts: dict[str, int]) -> str:
+    return wording.listed([f"{count:,} {name}" for name, count in counts.items()])

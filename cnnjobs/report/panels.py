@@ -1,0 +1,165 @@
+"""One pair of axes over epochs, on which all curves are drawn alike."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from cnnjobs.report.histories import Band, Quantity, RunHistory, SetName, band
+from cnnjobs.report.images import INK, PAPER, plain
+from cnnjobs.runs import RunState
+
+Limits = tuple[float, float] | None
+
+# Half a page wide, so that two stand side by side in print.
+_WIDTH: Final = 4.8
+_HEIGHT: Final = 3.4
+_LEGEND_LINE: Final = 0.19
+_TITLE_LETTERS: Final = 46
+_LABEL_LETTERS: Final = 60
+_MOST_LINES: Final = 3
+_MOST_MARKERS: Final = 40
+# A loss that starts so many times above where it soon is would press all the rest to the bottom.
+_TALL: Final = 2.5
+_LABELS: Final = {"loss": "Loss (mean per image)", "accuracy": "Accuracy (%)"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a curve is drawn: `windows` is the most points of a training curve, `shade` the strength of its band."""
+
+    colour: str
+    dashes: str = "-"
+    marker: str = ""
+    width: float = 1.6
+    alpha: float = 1.0
+    shade: float = 0.18
+    tells_spread: bool = True
+    windows: int = 250
+
+    def line(self) -> dict[str, Any]:
+        """What matplotlib calls it."""
+        return {
+            "color": self.colour,
+            "linestyle": self.dashes,
+            "linewidth": self.width,
+            "alpha": self.alpha,
+            "markersize": 4,
+        }
+
+    def thin(self) -> Look:
+        """The same for a run that does not count."""
+        return replace(self, width=0.8, alpha=0.7 * self.alpha)
+
+
+class Panel:
+    """A figure with one pair of axes: epochs below, and steps above where all runs have as many in an epoch."""
+
+    def __init__(self, title: str, quantity: Quantity, histories: Sequence[RunHistory]) -> None:
+        self.figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        self.axes = self.figure.add_subplot()
+        self.quantity = quantity
+        self.handles: list[Line2D] = []
+        self._bands: list[Band] = []
+        self._points: list[float] = []
+        self.axes.set_title(_wrapped(title, _TITLE_LETTERS))
+        self.axes.set_xlabel("Epochs")
+        self.axes.set_ylabel(_LABELS[quantity])
+        self.axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        if quantity == "accuracy":
+            self.axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+        rates = {history.steps_per_epoch for history in histories}
+        if len(rates) == 1:
+            (rate,) = rates
+            above = self.axes.secondary_xaxis(
+                "top", functions=(partial(np.multiply, rate), partial(np.multiply, 1 / rate))
+            )
+            above.set_xlabel("Training steps")
+
+    def curve(self, histories: Sequence[RunHistory], split: SetName, look: Look, label: str = "") -> None:
+        """The mean of the finished runs with its band; unfinished ones, and what some did beyond the others, thinly."""
+        finished = [history for history in histories if history.state is RunState.FINISHED]
+        mean = band(finished, split, self.quantity, look.windows)
+        if mean is not None:
+            self._bands.append(mean)
+            marker = look.marker if len(mean.epochs) <= _MOST_MARKERS else ""
+            self.axes.plot(mean.epochs, mean.mean, **look.line(), marker=marker)
+            known = not np.isnan(mean.sd).all()
+            if known and look.shade:
+                low, high = mean.mean - mean.sd, mean.mean + mean.sd
+                self.axes.fill_between(mean.epochs, low, high, color=look.colour, alpha=look.shade, linewidth=0)
+            self.name(label + " ± 1 sd" * (known and look.tells_spread), look, marker)
+        alone = [self._alone(history, split, look, mean) for history in histories]
+        if mean is None and any(alone):
+            self.name(f"{label}, not finished", look.thin())
+
+    def _alone(self, history: RunHistory, split: SetName, look: Look, mean: Band | None) -> bool:
+        """One run's curve, from where the mean ends when the run is in it; whether it has one."""
+        own = band([history], split, self.quantity, look.windows)
+        if own is None:
+            return False
+        shown = np.full(len(own.epochs), True)
+        if mean is None:
+            self._bands.append(own)
+        elif history.state is RunState.FINISHED:
+            shown = own.epochs >= mean.epochs[-1]
+            shown &= shown.sum() > 1
+        marker = "." if shown.sum() == 1 else ""
+        self.axes.plot(own.epochs[shown], own.mean[shown], **look.thin().line(), marker=marker)
+        return True
+
+    def points(self, epochs: Sequence[float], values: Sequence[float], colour: str, label: str) -> None:
+        """Single points over the curves."""
+        look: dict[str, Any] = {"color": colour, "marker": "D", "markersize": 6.5, "markeredgecolor": PAPER}
+        self.axes.plot(epochs, values, zorder=5, linestyle="", **look)
+        self._points += values
+        self.handles.append(Line2D([], [], label=label, linestyle="", **look))
+
+    def name(self, label: str, look: Look, marker: str = "") -> None:
+        """Add a line to the legend."""
+        if label:
+            self.handles.append(Line2D([], [], label=_wrapped(label, _LABEL_LETTERS), **look.line(), marker=marker))
+
+    def finish(self, ylim: Limits, *, legend_below: bool = False) -> Figure:
+        """The figure with its limits and its legend."""
+        self._limit(ylim)
+        self.axes.set_xlim(left=0)
+        if legend_below:
+            lines = sum(str(handle.get_label()).count("\n") + 1 for handle in self.handles)
+            self.figure.set_figheight(_HEIGHT + _LEGEND_LINE * lines)
+            self.figure.legend(handles=self.handles, loc="outside lower left")
+        elif self.handles:
+            self.axes.legend(handles=self.handles, loc="upper right" if self.quantity == "loss" else "lower right")
+        return self.figure
+
+    def _limit(self, ylim: Limits) -> None:
+        """The limits asked for; else all curves of finished runs, of a loss without a start far above the rest."""
+        if ylim is not None or not self._bands:
+            self.axes.set_ylim(ylim)
+            return
+        lows = [np.nanmin([band.mean, band.mean - band.sd]) for band in self._bands]
+        highs = [np.nanmax([band.mean, band.mean + band.sd]) for band in self._bands]
+        bottom, top = min(lows + self._points), max(highs + self._points)
+        if self.quantity == "loss":
+            later = max(float(np.max(band.mean[len(band.mean) // 20 :])) for band in self._bands)
+            if top > _TALL * later:
+                text = f"the first steps reach {top:.3g}"
+                self.axes.text(0.02, 0.97, text, transform=self.axes.transAxes, va="top", fontsize=8, color=INK)
+                top = 1.4 * later
+        margin = 0.05 * (top - bottom) or 0.05
+        self.axes.set_ylim(max(bottom - margin, 0.0), top + margin)
+
+
+def _wrapped(text: str, letters: int) -> str:
+    """A user's text on lines of so many letters; a leading underscore would hide it from the legend."""
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(plain(line), letters)]
+    shown = lines if len(lines) <= _MOST_LINES else [*lines[: _MOST_LINES - 1], f"{lines[_MOST_LINES - 1]} …"]
+    return "\n".join(f" {line}" if line.startswith("_") else line for line in shown)

@@ -1,0 +1,62 @@
+"""Data frames as CSV and Markdown: the same bytes for the same data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+# A spreadsheet takes a text that starts so for a formula.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """The frame as CSV: floats in full, missing values empty, no text that a spreadsheet would execute."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_csv_cell(str(column)) for column in frame.columns])
+    writer.writerows([_csv_cell(value) for value in row] for row in frame.itertuples(index=False, name=None))
+    return text.getvalue().encode()
+
+
+def _csv_cell(value: Any) -> str:
+    if is_missing(value):
+        return ""
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN or pandas' own mark."""
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of texts for readers; the first `labels` columns are words, the others numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    labels: int = 1
+    marked: int | None = None
+    """The row that stands out, if any."""
+
+
+def markdown(grid: Grid) -> str:
+    """The grid as a Markdown table; what the cells say is never taken for markup."""
+    rules = [":--"] * grid.labels + ["--:"] * (len(grid.columns) - grid.labels)
+    lines = [[_markdown_cell(cell) for cell in row] for row in (grid.columns, *grid.rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rules, *lines[1:]))
+
+
+def _markdown_cell(text: str) -> str:
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", text)
