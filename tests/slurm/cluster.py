@@ -85,7 +85,8 @@ class Cluster(RunningCluster):
                 self._write_files()
                 self._start()
             except BaseException as error:
-                self._blame(error)
+                if isinstance(error, Exception):
+                    self._blame(error)
                 self._end()
                 raise
 
@@ -267,5 +268,7 @@ def _say(line: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what was started has been ended")
     except (ClusterError, PackagesError, OSError, ValueError) as error:
         sys.exit("\n".join([str(error), *getattr(error, "__notes__", [])]))

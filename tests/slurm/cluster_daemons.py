@@ -82,11 +82,11 @@ class Daemons:
         data = self.folder / "db"
         common = ["--no-defaults", "--user=root", f"--datadir={data}", *DATABASE_SPEED]
         if not any(data.iterdir()):
-            install = [program("mariadb-install-db"), *common, *DATABASE_INSTALL]
-            done = subprocess.run(install, capture_output=True, text=True, env=self._environment({}), check=False)
-            (self.logs / "mariadb-install.out").write_text(done.stdout + done.stderr, encoding="utf-8")
-            if done.returncode != 0:
-                raise self.failure("mariadb-install-db failed", "mariadb-install")
+            # Recorded like a daemon: a start that is killed meanwhile leaves it behind.
+            self._start("mariadb-install", "mariadb-install-db", *common, *DATABASE_INSTALL)
+            wait_until(f"MariaDB is installed; logs: {self.logs}", lambda: not self.is_running("mariadb-install"))
+            if not (data / "mysql" / "global_priv.frm").exists():
+                raise self.failure("mariadb-install-db made no database", "mariadb-install")
         self._start("mariadbd", "mariadbd", *common, f"--socket={self._database}", *DATABASE_OPTIONS)
         self._wait("mariadbd", lambda: accepts(self._database))
 
@@ -113,9 +113,11 @@ class Daemons:
     def client(self, *command: str, timeout_s: float = 60.0, check: bool = True) -> str:
         """The output of a Slurm command that talks to this cluster."""
         line = [program(command[0]), *command[1:]]
-        done = subprocess.run(
-            line, env=cluster_environment(self.conf), capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+        environment = cluster_environment(self.conf)
+        try:
+            done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"{' '.join(command)}: no answer within {timeout_s:.0f} s", "slurmctld") from None
         if check and done.returncode != 0:
             words = " ".join((done.stderr + done.stdout).split())
             raise self.failure(f"{' '.join(command)}: exit {done.returncode}: {words}", "slurmctld")
