@@ -7,6 +7,7 @@ results/<sweep>/
   <run_id>/
     config.yaml       the resolved RunConfig
     record.json       RunRecord, always whole (temp + fsync + rename)
+    cancelled.txt     why it is to end, from the request until the record tells it
     metrics.jsonl     one line per validation, appended; whoever trains the run holds its lock
     checkpoint.pt     the last whole epoch; checkpoint.previous.pt the one before it; both go when the run finishes
     model.pt          best-validation weights (state_dict)
@@ -20,7 +21,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,6 +98,7 @@ class RunFolder:
         self.run_id = path.name
         self.config_file = path / "config.yaml"
         self.record_file = path / "record.json"
+        self.cancel_file = path / "cancelled.txt"
         self.metrics_file = path / "metrics.jsonl"
         self.checkpoint_file = path / "checkpoint.pt"
         self.previous_checkpoint_file = path / "checkpoint.previous.pt"
@@ -121,13 +123,21 @@ class RunFolder:
 
     def read_record(self) -> RunRecord:
         """What is known now: a record that says running while nobody holds the run is `interrupted`."""
+        record = self._read_marks()
+        if record.state in (RunState.PENDING, RunState.INTERRUPTED):
+            with suppress(FileNotFoundError):
+                cause = self.cancel_file.read_text(encoding="utf-8")
+                return record.model_copy(update={"state": RunState.CANCELLED, "cause": cause})
+        return record
+
+    def _read_marks(self) -> RunRecord:
         if not self.record_file.exists():
             state = RunState.RUNNING if self.is_claimed() else RunState.PENDING
             return RunRecord(run_id=self.run_id, state=state)
-        record = RunRecord.model_validate_json(self.record_file.read_bytes())
+        record = self._read_file()
         if record.state is RunState.RUNNING and not self.is_claimed():
             # The process may have finished between the two looks: what it wrote last counts.
-            record = RunRecord.model_validate_json(self.record_file.read_bytes())
+            record = self._read_file()
             if record.state is RunState.RUNNING:
                 return record.model_copy(update={"state": RunState.INTERRUPTED, "cause": KILLED_CAUSE})
         return record
@@ -135,6 +145,25 @@ class RunFolder:
     def write_record(self, record: RunRecord) -> None:
         """Replace the record. Raises StorageError."""
         write_whole(self.record_file, record.model_dump_json(indent=1).encode() + b"\n")
+
+    def cancel(self, cause: str) -> None:
+        """Let no worker take it up, and none go on with it; whoever holds it may write its own end over the record."""
+        write_whole(self.cancel_file, cause.encode())
+
+    def settle_cancellation(self) -> bool:
+        """Move the request to the record once nobody holds the run; False while someone does. Raises StorageError."""
+        with self.claim() as log:
+            if log is None:
+                return False
+            record = self._read_file() if self.record_file.exists() else RunRecord(run_id=self.run_id)
+            if self.cancel_file.exists() and record.state not in (RunState.FINISHED, RunState.FAILED):
+                cause = self.cancel_file.read_text(encoding="utf-8")
+                self.write_record(record.model_copy(update={"state": RunState.CANCELLED, "cause": cause}))
+            self.cancel_file.unlink(missing_ok=True)
+            return True
+
+    def _read_file(self) -> RunRecord:
+        return RunRecord.model_validate_json(self.record_file.read_bytes())
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every whole line of metrics, in order."""

@@ -176,3 +176,25 @@ def test_a_record_reads_back_as_it_was_written(folder: RunFolder) -> None:
     folder.write_record(record)
     assert folder.read_record() == record
     assert json.loads(folder.record_file.read_text())["metrics"]["test.loss"] == 0.1 + 0.2
+
+
+def test_a_cancelled_run_stays_so_whatever_its_process_writes_at_its_end(folder: RunFolder) -> None:
+    folder.write_record(RunRecord(run_id=CONFIG.run_id, state=RunState.RUNNING))
+    folder.cancel("cancelled by ann at noon")
+    with folder.claim():
+        assert folder.read_record().state is RunState.RUNNING
+        assert not folder.settle_cancellation()
+    folder.write_record(RunRecord(run_id=CONFIG.run_id, state=RunState.INTERRUPTED, cause="stopped"))
+    assert (folder.read_record().state, folder.read_record().cause) == (RunState.CANCELLED, "cancelled by ann at noon")
+    assert folder.settle_cancellation()
+    assert not folder.cancel_file.exists()
+    assert (folder.read_record().state, folder.read_record().cause) == (RunState.CANCELLED, "cancelled by ann at noon")
+
+
+def test_a_run_that_finished_before_it_could_be_cancelled_is_finished(folder: RunFolder) -> None:
+    folder.cancel("cancelled by ann at noon")
+    assert folder.read_record().state is RunState.CANCELLED
+    folder.write_record(RunRecord(run_id=CONFIG.run_id, state=RunState.FINISHED))
+    assert folder.read_record().state is RunState.FINISHED
+    assert folder.settle_cancellation()
+    assert folder.read_record().state is RunState.FINISHED

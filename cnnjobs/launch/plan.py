@@ -150,6 +150,7 @@ def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
             folder.reset()
             log.keep_up_to(-1)
             record = RunRecord(run_id=record.run_id, attempts=record.attempts)
+        folder.cancel_file.unlink(missing_ok=True)
         folder.write_record(record.model_copy(update={"state": RunState.PENDING, "cause": None, "traceback": None}))
 
 
