@@ -43,7 +43,7 @@ def categorical(*, values: list[Any]) -> Distribution:
 def categorical_w_probabilities(*, values: list[Any], probabilities: list[NonNegativeFloat]) -> Distribution:
     """Each value with its own probability."""
     if len(values) != len(probabilities):
-        raise ValueError(f"{len(values)} values but {len(probabilities)} probabilities; give one for each value")
+        raise ValueError(f"{len(values)} values, {len(probabilities)} probabilities; give one for each value")
     if not math.isclose(sum(probabilities), 1, abs_tol=1e-6):
         raise ValueError(f"the probabilities add up to {sum(probabilities):g}; they must add up to 1")
     limits = list(accumulate(probabilities))

@@ -227,7 +227,7 @@ def _conflicts(space: Space) -> list[tuple[int | None, str, str]]:
 
 def _check_use(space: Space, used: set[str], findings: Findings) -> None:
     """A condition that holds nowhere is a mistake in a grid; random draws may miss it by chance."""
-    places = {f"when.{name}": each.line for name, each in space.when.items()}
+    places = {f"when.{name}": each.line for name, each in space.when.items() if not each.faulty}
     places.update({f"exclude.{number}": each.line for number, each in enumerate(space.exclude)})
     for key, line in places.items():
         if key in used:

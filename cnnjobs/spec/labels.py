@@ -44,7 +44,7 @@ def name_runs(
     flats = [config.flat() for config in configs]
     differing = differing_keys(flats)
     shown_keys = _shown_keys(flats, variants, changed)
-    short = _short_names(differing)
+    short = short_names(differing)
     for write in (_brief, _full):
         labels = [
             " ".join(filter(None, (variant, *(f"{short.get(key, key)}={write(flat[key])}" for key in keys))))
@@ -73,7 +73,7 @@ def _shown_keys(
     ]
 
 
-def _short_names(keys: Sequence[str]) -> dict[str, str]:
+def short_names(keys: Sequence[str]) -> dict[str, str]:
     """`optimizer.momentum` -> `momentum`, where no other key ends so."""
     last = {key: key.rpartition(".")[2] for key in keys}
     counts = Counter(last.values())

@@ -166,14 +166,10 @@ class _Builder:
                     for name, inner in self._mapping(source, key_line).items():
                         merged.setdefault(name, inner)
             elif not isinstance(key, ScalarNode):
-                self._findings.mistake(
-                    key_line, "", "a list or a mapping stands where a key is expected", "write a name"
-                )
+                self._findings.mistake(key_line, "", "a key that is no text", "write a name")
             elif key.value in own:
-                first = own[key.value].line
-                self._findings.mistake(
-                    key_line, key.value, f"doubled key, first given in line {first}", "keep one of them"
-                )
+                found = f"doubled key, first given in line {own[key.value].line}"
+                self._findings.mistake(key_line, key.value, found, "keep one of them")
             else:
                 own[key.value] = self.build(value, key_line)
         return {**{name: inner for name, inner in merged.items() if name not in own}, **own}

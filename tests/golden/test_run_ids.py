@@ -1,0 +1,51 @@
+"""A run keeps its name from version to version: a changed default is seen here before it makes everyone train again."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from cnnjobs import registry
+from cnnjobs.spec.run import RunConfig, read_config
+
+GOLDEN = Path(__file__).with_name("run_ids.json")
+
+
+def _configs() -> dict[str, dict[str, Any]]:
+    """One run with every registered component that needs no options, and one that sets everything."""
+    base = {"dataset": "cifar10", "model": "cnn"}
+    configs: dict[str, dict[str, Any]] = {"defaults": base, "any folder of images": {**base, "dataset": "flowers"}}
+    for kind in ("dataset", "model", "loss", "optimizer", "schedule", "augmentation"):
+        for name, component in sorted(registry.components(kind).items()):
+            if all(parameter.default is not registry.REQUIRED for parameter in component.parameters.values()):
+                change = {"augment": [name]} if kind == "augmentation" else {kind: name}
+                configs[f"{kind} {name}"] = {**base, **change}
+    configs["everything set"] = {
+        "dataset": {"name": "mnist", "validation": 0.2},
+        "augment": [{"name": "crop", "padding": 2}, "flip"],
+        "model": {"name": "cnn", "filters": [8, 16, 32], "batch_norm": True},
+        "loss": {"name": "cross_entropy", "label_smoothing": 0.1},
+        "optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True},
+        "lr": 1e-2, "weight_decay": 5e-4, "schedule": "cosine", "batch_size": 128, "drop_last": False, "epochs": 3,
+        "validate_every": 0.5, "early_stopping": 4, "precision": "bfloat16", "seed": 7,
+    }  # fmt: skip
+    return configs
+
+
+def test_golden_run_ids() -> None:
+    found = {}
+    for name, nested in _configs().items():
+        config = read_config(nested)
+        assert isinstance(config, RunConfig), config
+        found[name] = {"run_id": config.run_id, "config": config.nested()}
+    if os.environ.get("CNNJOBS_GOLDEN") == "write":
+        lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in found.items())
+        GOLDEN.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    expected = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    changed = {name: found.get(name) for name in {*expected, *found} if expected.get(name) != found.get(name)}
+    assert not changed, (
+        f"these runs have another name or other defaults than before: {json.dumps(changed, indent=1)}\n"
+        "Results that users have are no longer found. If that is meant, write the file again with: make golden"
+    )
