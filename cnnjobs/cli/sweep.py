@@ -30,5 +30,5 @@ def sweep(  # noqa: PLR0913
         results, data_dir, profile, tuple(settings or ()), retry_failed, force, dry_run, not no_report
     )
     opened = open_sweep(sweep, results)
-    place = place_for(wishes.command("local", opened.word))
+    place = place_for(wishes.command("local", opened.word), dry_run=dry_run)
     launch(opened, wishes, verb="sweep", reason=place.reason)

@@ -64,14 +64,16 @@ class Worker:
         with suppress(ProcessLookupError):
             os.kill(int(self.job_id), signal.SIGTERM)
 
-    def kill(self) -> None:
-        """SIGKILL to the worker and to its controller."""
-        children: list[str] = []
+    def kill(self) -> set[int]:
+        """SIGKILL to the worker and its controller; the number of the worker's process, which takes a moment to end."""
+        children: set[int] = set()
         with suppress(OSError):
-            children = (_PROC / self.job_id / "task" / self.job_id / "children").read_text().split()
-        for process in (*children, self.job_id):
+            listed = (_PROC / self.job_id / "task" / self.job_id / "children").read_text()
+            children = {int(number) for number in listed.split()}
+        for process in (*children, int(self.job_id)):
             with suppress(ProcessLookupError):
-                os.kill(int(process), signal.SIGKILL)
+                os.kill(process, signal.SIGKILL)
+        return children
 
 
 def is_worker(pid: int) -> bool:

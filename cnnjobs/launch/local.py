@@ -153,15 +153,21 @@ class LocalPool:
                 worker.ask_to_stop()
             for pid in strays:
                 os.kill(pid, signal.SIGTERM)
+        if self._all_end(strays):
+            return
+        for worker in (*self._own, *(self._adopted if ask else ())):
+            strays |= worker.kill()
+        for pid in filter(is_worker, strays):
+            os.kill(pid, signal.SIGKILL)
+        self._all_end(strays)
+
+    def _all_end(self, strays: set[int]) -> bool:
+        """Whether all workers and strays have ended before patience does, or another signal comes."""
         until, heard = time.monotonic() + _GRACE_S, len(self._heard)
         while time.monotonic() < until and len(self._heard) == heard:
             self._own = [worker for worker in self._own if not self._jobs.has_ended(worker)]
             self._adopted = [worker for worker in self._adopted if worker.is_alive()]
-            strays = {pid for pid in strays if is_worker(pid)}
-            if not (self._own or self._adopted or strays):
-                return
+            if not (self._own or self._adopted or any(map(is_worker, strays))):
+                return True
             time.sleep(0.05)
-        for worker in (*self._own, *(self._adopted if ask else ())):
-            worker.kill()
-        for pid in strays:
-            os.kill(pid, signal.SIGKILL)
+        return False

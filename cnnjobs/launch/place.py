@@ -46,12 +46,12 @@ def profile_file(name: str | None) -> Path | None:
     return Path(name) if Path(name).suffix in (".yaml", ".yml") else Path("jobs") / f"{name}.yaml"
 
 
-def place_for(local_command: str) -> Place:
-    """Where a sweep goes from here. Raises InputError where that is a place that this version does not launch on."""
+def place_for(local_command: str, *, dry_run: bool) -> Place:
+    """Where a sweep goes from here; a plan is made anywhere. Raises InputError where this version does not launch."""
     place = find_place()
-    if place.name == "slurm":
-        raise InputError(
-            f"a Slurm controller answers here ({place.reason}), and this version does not launch on Slurm; "
-            f"run on this machine with: {local_command}"
-        )
-    return place
+    if place.name == "local":
+        return place
+    found = f"Slurm answers here ({place.reason}), and this version does not launch on it"
+    if dry_run:
+        return Place("local", found)
+    raise InputError(f"{found}; run on this machine with: {local_command}")

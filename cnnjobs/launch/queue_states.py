@@ -1,0 +1,167 @@
+"""What Slurm knows of the elements of job arrays: one squeue and, for what has left the queue, one sacct."""
+
+from __future__ import annotations
+
+import pwd
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from cnnjobs.launch.slurm_commands import SlurmError, ask
+
+PATIENCE_S: Final = 10
+WAITING: Final = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD"})
+ACTIVE: Final = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"})
+_QUEUE_FIELDS: Final = (
+    "ArrayJobID", "ArrayTaskID", "State", "Reason", "exit_code", "NodeList", "PriorityLong", "Partition", "Name",
+)  # fmt: skip
+_ACCOUNT_FIELDS: Final = ("JobID", "State", "ExitCode", "NodeList", "End", "JobName")
+
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of a job array; `ahead` counts those that come before it in its partition."""
+
+    job_id: int
+    index: int
+    state: str
+    reason: str = ""
+    exit_code: int = 0
+    signal: int = 0
+    node: str = ""
+    partition: str = ""
+    ahead: int | None = None
+    cancelled_by: str = ""
+    ended: str = ""
+
+    @property
+    def name(self) -> str:
+        """As Slurm writes it: `12_3`."""
+        return f"{self.job_id}_{self.index}"
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """The elements of some jobs: in the queue, or ended; `notices` tell what could not be asked, and why."""
+
+    queued: Mapping[Key, Element] = field(default_factory=dict)
+    ended: Mapping[Key, Element] = field(default_factory=dict)
+    job_ids: Mapping[str, int] = field(default_factory=dict)
+    knows_queue: bool = False
+    knows_ends: bool = False
+    notices: tuple[str, ...] = ()
+
+
+def look_at_queue(names: Collection[str]) -> QueueView:
+    """The jobs of these names, and their places in line, by one squeue. Never raises: a notice tells what is missing.
+
+    Slurm keeps what has ended in the queue for some minutes (MinJobAge).
+    """
+    if not names:
+        return QueueView()
+    layout = ",".join(f"{name}:|" for name in _QUEUE_FIELDS)
+    try:
+        # Pending elements stand in one line, which is cut without this setting.
+        said = ask(
+            "squeue", "--noheader", "--states=all", f"--Format={layout}",
+            seconds=PATIENCE_S, environment={"SLURM_BITSTR_LEN": "0"},
+        )  # fmt: skip
+    except SlurmError as error:
+        return QueueView(notices=(f"the queue could not be asked: {error}",))
+    queued: dict[Key, Element] = {}
+    ended: dict[Key, Element] = {}
+    job_ids: dict[str, int] = {}
+    for name, element in read_queue(said):
+        if name in names:
+            job_ids[name] = element.job_id
+            (queued if element.state in WAITING | ACTIVE else ended)[element.job_id, element.index] = element
+    return QueueView(queued, ended, job_ids, knows_queue=True)
+
+
+def read_queue(said: str) -> list[tuple[str, Element]]:
+    """Job name and element, for every element in squeue's answer."""
+    entries = sorted(_queue_entries(said), key=lambda entry: (-entry[1], entry[2].job_id))
+    before: dict[str, int] = defaultdict(int)
+    found = []
+    for name, priority, first, indices in entries:
+        for index in indices:
+            waits = first.state == "PENDING" and priority > 0
+            found.append((name, replace(first, index=index, ahead=before[first.partition] if waits else None)))
+            before[first.partition] += waits
+    return found
+
+
+def _queue_entries(said: str) -> Iterator[tuple[str, int, Element, Sequence[int]]]:
+    for line in said.splitlines():
+        cells = line.split("|", len(_QUEUE_FIELDS) - 1)
+        if len(cells) < len(_QUEUE_FIELDS) or not cells[0].strip().isdigit():
+            continue
+        job_id, indices, state, reason, status, node, priority, partition, name = (cell.strip() for cell in cells)
+        code = int(status) if status.isdigit() else 0
+        element = Element(
+            int(job_id), 0, state, "" if reason == "None" else reason, code >> 8, code & 127, node, partition
+        )
+        # The last field ends with a bar, too.
+        yield name.removesuffix("|"), int(priority) if priority.isdigit() else 0, element, expand(indices)
+
+
+def expand(indices: str) -> Sequence[int]:
+    """`0-3,8,10-20:5%4` -> 0 1 2 3 8 10 15 20; what is no array has the index 0."""
+    found: list[int] = []
+    for part in indices.partition("%")[0].strip("[]").split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
+        if match:
+            first, last, step = match[1], match[2] or match[1], match[3] or "1"
+            found.extend(range(int(first), int(last) + 1, int(step)))
+    return found or [0]
+
+
+def look_at_ends(view: QueueView, jobs: Mapping[int, str]) -> QueueView:
+    """The view with what accounting remembers of these jobs (id -> name), by one sacct. Never raises."""
+    if not jobs:
+        return view
+    try:
+        said = ask(
+            "sacct", "--noheader", "--parsable2", "--allocations", f"--format={','.join(_ACCOUNT_FIELDS)}",
+            f"--jobs={','.join(map(str, jobs))}", seconds=PATIENCE_S,
+        )  # fmt: skip
+    except SlurmError as error:
+        off = "accounting storage is disabled" in str(error)
+        notices = () if off else (f"accounting could not be asked: {error}",)
+        return replace(view, notices=(*view.notices, *notices))
+    # A number that Slurm has given away again belongs to another name.
+    told = {(each.job_id, each.index): each for name, each in read_accounts(said) if jobs.get(each.job_id) == name}
+    ends = {key: each for key, each in told.items() if each.state not in WAITING | ACTIVE and key not in view.queued}
+    return replace(view, ended={**view.ended, **ends}, knows_ends=True)
+
+
+def read_accounts(said: str) -> list[tuple[str, Element]]:
+    """Job name and element, for every element that has begun; an array that waits is squeue's affair."""
+    found = []
+    for line in said.splitlines():
+        cells = line.split("|", len(_ACCOUNT_FIELDS) - 1)
+        match = re.fullmatch(r"(\d+)(?:_(\d+))?", cells[0])
+        if len(cells) < len(_ACCOUNT_FIELDS) or match is None:
+            continue
+        _, state, exit_code, node, ended, name = cells
+        word, _, by = state.partition(" by ")
+        code, _, signal = exit_code.partition(":")
+        element = Element(
+            int(match[1]), int(match[2] or 0), word, "", int(code or 0), int(signal or 0), node,
+            cancelled_by=_user(by), ended="" if ended == "Unknown" else ended,
+        )  # fmt: skip
+        found.append((name, element))
+    return found
+
+
+def _user(number: str) -> str:
+    if number.isdigit():
+        with suppress(KeyError):
+            return pwd.getpwuid(int(number)).pw_name
+        return f"user {number}"
+    return number

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cnnjobs.errors import DataError, InputError, StorageError
+from cnnjobs.launch.plan import Fate, carried_out, check_data, make_plan
+from cnnjobs.runs import RunState, RunStore
+from cnnjobs.spec.sweep import Sweep
+
+Put = Callable[..., None]
+
+
+def fates(sweep: Sweep, store: RunStore, **options: bool) -> list[tuple[Fate, str]]:
+    return [(planned.fate, planned.reason) for planned in make_plan(sweep, store, **options).runs]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_is_new_and_looking_writes_nothing(sweep: Sweep, store: RunStore, tmp_path: Path) -> None:
+    before = contents(tmp_path)
+    assert fates(sweep, store) == [(Fate.NEW, "not run yet")] * 4
+    assert contents(tmp_path) == before
+
+
+def test_each_state_has_its_fate(sweep: Sweep, store: RunStore, put: Put) -> None:
+    put(0, RunState.FINISHED)
+    put(1, RunState.FAILED, cause="diverged at step 3")
+    put(2, RunState.INTERRUPTED, checkpoint=True)
+    put(3, RunState.RUNNING)
+    assert fates(sweep, store) == [
+        (Fate.FINISHED, "kept"),
+        (Fate.FAILED, "diverged at step 3"),
+        (Fate.RESUMED, "interrupted; goes on from its last whole epoch"),
+        (Fate.NEW, "interrupted before its first whole epoch"),
+    ]
+    with store.run(sweep.runs[3].run_id).claim():
+        plan = make_plan(sweep, store)
+    assert plan.runs[3].fate is Fate.RUNNING
+    assert plan.runs[3].reason == "held by process 1 on elsewhere"
+    assert plan.to_run == (sweep.runs[2],)
+
+
+def test_a_cancelled_run_starts_again(sweep: Sweep, store: RunStore, put: Put) -> None:
+    put(0, RunState.CANCELLED)
+    assert fates(sweep, store)[0] == (Fate.AGAIN, "was cancelled")
+    with carried_out(sweep, store):
+        assert store.run(sweep.runs[0].run_id).read_record().state is RunState.PENDING
+
+
+def test_what_left_the_file_is_named_and_kept(sweep: Sweep, store: RunStore, put: Put) -> None:
+    put(0, RunState.FINISHED)
+    before = contents(store.path)
+    rest = replace(sweep, runs=sweep.runs[1:])
+    assert make_plan(rest, store).left == (sweep.runs[0].run_id,)
+    with carried_out(rest, store):
+        pass
+    assert before.items() <= contents(store.path).items()
+
+
+def test_retrying_keeps_the_checkpoint_and_the_attempts(sweep: Sweep, store: RunStore, put: Put) -> None:
+    put(0, RunState.FAILED, cause="out of memory", checkpoint=True)
+    assert fates(sweep, store, retry_failed=True)[0] == (Fate.AGAIN, "--retry-failed: out of memory")
+    with carried_out(sweep, store, retry_failed=True) as plan:
+        assert len(plan.to_run) == 4
+    record = store.run(sweep.runs[0].run_id).read_record()
+    assert (record.state, record.cause, len(record.attempts)) == (RunState.PENDING, None, 1)
+    assert store.run(sweep.runs[0].run_id).checkpoint_file.exists()
+
+
+def test_force_forgets_what_was_trained_but_not_who_trains_now(sweep: Sweep, store: RunStore, put: Put) -> None:
+    put(0, RunState.FINISHED, checkpoint=True, metrics={"test.accuracy": 0.9}, epochs_done=10.0)
+    put(1, RunState.RUNNING)
+    first = store.run(sweep.runs[0].run_id)
+    first.metrics_file.write_text('{"step": 1}\n')
+    with store.run(sweep.runs[1].run_id).claim(), carried_out(sweep, store, force=True) as plan:
+        assert [planned.fate for planned in plan.runs] == [Fate.AGAIN, Fate.RUNNING, Fate.NEW, Fate.NEW]
+        assert plan.runs[0].reason == "--force: was finished, starts from nothing"
+    record = first.read_record()
+    assert (record.state, record.metrics, record.epochs_done) == (RunState.PENDING, {}, 0.0)
+    assert len(record.attempts) == 1
+    assert not first.checkpoint_file.exists()
+    assert first.read_metrics() == []
+
+
+def test_carrying_out_makes_every_folder_and_holds_the_sweep(sweep: Sweep, store: RunStore) -> None:
+    with carried_out(sweep, store):
+        assert store.sweep_file.read_text() == sweep.text
+        assert [run.run_id for run in sweep.runs] == [run.config.run_id for run in sweep.runs]
+        assert {folder.run_id for folder in store.runs()} == {run.run_id for run in sweep.runs}
+        with pytest.raises(InputError) as refused, carried_out(sweep, store):
+            pass
+    assert str(refused.value) == (
+        f"four is being run already, by process {os.getpid()} on {os.uname().nodename}; look at it with: cnnjobs status"
+    )
+    with carried_out(sweep, store):
+        pass
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_disk_that_fills_up_leaves_nothing_new(
+    sweep: Sweep, store: RunStore, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
+) -> None:
+    if existing:
+        put(0, RunState.FINISHED)
+    before = {path for path in (tmp_path / "results").rglob("*") if path.name != ".launcher"}
+    calls = iter(range(100))
+
+    def fill_up(file: int) -> None:
+        if next(calls) == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fill_up)
+    with pytest.raises(StorageError, match="the disk is full"), carried_out(sweep, store):
+        pass
+    after = {path for path in (tmp_path / "results").rglob("*") if path.name not in (".launcher", "sweep.yaml")}
+    assert after == before
+    assert (tmp_path / "results").exists() is existing
+
+
+def test_every_missing_data_set_is_named_at_once(sweep: Sweep, tmp_path: Path) -> None:
+    check_data(sweep.runs, [tmp_path])
+    text = sweep.text.replace("fashion_mnist_mini", "shades")
+    other = sweep.path.with_name("other.yaml")
+    other.write_text(text.replace("lr: {values: [0.1, 0.2]}", "dataset: {values: [shades, lights]}"))
+    from cnnjobs.spec.sweep import read_sweep
+
+    with pytest.raises(DataError) as missing:
+        check_data(read_sweep(other).runs, [tmp_path])
+    assert "`shades`" in str(missing.value)
+    assert "`lights`" in str(missing.value)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnjobs.errors import InputError
+from cnnjobs.launch import resources
+from cnnjobs.launch.resources import Resources, allowed_cores, find_gpus, share_out
+from cnnjobs.spec.profile import JobProfile
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Pretend: machine(cores, gpus)."""
+
+    def pretend(cores: int, gpus: tuple[str, ...] = ()) -> None:
+        monkeypatch.setattr(resources, "allowed_cores", lambda: cores)
+        monkeypatch.setattr(resources, "find_gpus", lambda: gpus)
+
+    return pretend
+
+
+def shared(num_runs: int, **settings: Any) -> Resources:
+    return share_out(JobProfile(name="test", **settings), num_runs)
+
+
+def test_one_run_per_core_with_one_thread_each(machine: Any) -> None:
+    machine(8)
+    assert shared(100) == Resources(workers=8, threads=1)
+
+
+def test_fewer_runs_than_cores_share_the_cores(machine: Any) -> None:
+    machine(8)
+    assert shared(3) == Resources(workers=8, threads=2)
+    assert shared(1) == Resources(workers=8, threads=8)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 7, 16])
+@pytest.mark.parametrize("gpus", [(), ("0",), ("0", "1", "2", "3")])
+@pytest.mark.parametrize("wanted", [None, 1, 2, 5, 100])
+@pytest.mark.parametrize("num_runs", [1, 2, 4, 50])
+def test_processes_times_threads_never_exceed_the_cores(
+    machine: Any, cores: int, gpus: tuple[str, ...], wanted: int | None, num_runs: int
+) -> None:
+    machine(cores, gpus)
+    found = shared(num_runs, max_parallel=wanted)
+    assert min(found.workers, num_runs) * found.threads <= cores
+    assert found.workers >= 1
+    assert found.threads >= 1
+
+
+def test_one_run_per_gpu_and_gpus_are_dealt_out(machine: Any) -> None:
+    machine(16, ("2", "5"))
+    found = shared(10)
+    assert (found.workers, found.threads) == (2, 8)
+    assert [found.gpu(worker) for worker in range(3)] == ["2", "5", "2"]
+
+
+def test_runs_may_share_a_gpu_or_leave_it(machine: Any) -> None:
+    machine(16, ("0",))
+    shares = shared(10, max_parallel=4)
+    assert (shares.workers, shares.threads, shares.gpu(3)) == (4, 4, "0")
+    alone = shared(100, gpus_per_run=0)
+    assert (alone.workers, alone.threads, alone.gpu(0)) == (16, 1, None)
+
+
+def test_more_than_the_cores_allow_is_said(machine: Any) -> None:
+    machine(4)
+    assert shared(10, max_parallel=9).notices == ("4 runs at once instead of 9: 4 cores are allowed here",)
+    assert shared(10, cpus_per_run=3).workers == 1
+    assert shared(10, max_parallel=4, cpus_per_run=2).notices == (
+        "2 runs at once instead of 4 with 2 threads each: 4 cores are allowed here",
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cpus_per_run": 5}, "job.cpus_per_run: found 5, but only 4 cores are allowed here"),
+        (
+            {"gpus_per_run": 1},
+            "job.gpus_per_run: found 1, but no GPU is visible here; write 0, or look at `nvidia-smi -L`",
+        ),
+        ({"gpus_per_run": 2}, "job.gpus_per_run: found 2; a run trains on one GPU: write 1, or 0 for the CPU"),
+    ],
+)
+def test_what_is_not_here_is_refused(machine: Any, settings: dict[str, Any], message: str) -> None:
+    machine(4)
+    with pytest.raises(InputError) as refused:
+        shared(10, **settings)
+    assert str(refused.value) == message
+
+
+def test_a_containers_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(resources, "_CPU_QUOTA", quota)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert allowed_cores() == 8
+    for text, cores in (("max 100000", 8), ("250000 100000", 3), ("10000 100000", 1), ("9900000 100000", 8)):
+        quota.write_text(text)
+        assert allowed_cores() == cores
+
+
+def test_gpus_by_the_drivers_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    listed = ("GPU 0: NVIDIA H200 (UUID: GPU-aa)", "  MIG 1g.18gb Device 0: (UUID: MIG-bb)", "GPU 1: NVIDIA H200")
+    tool.write_text("\n".join(["#!/bin/sh", *(f"echo '{line}'" for line in listed)]))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert find_gpus() == ("0", "1")
+    for visible, gpus in (
+        ("1", ("1",)),
+        ("", ()),
+        ("-1", ()),
+        ("1,-1,0", ("1",)),
+        ("MIG-bb", ("MIG-bb",)),
+        ("1, 0", ("1", "0")),
+    ):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert find_gpus() == gpus
+
+
+def test_gpus_by_their_device_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(resources, "_DEVICES", tmp_path)
+    assert find_gpus() == ()
+    for name in ("nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert find_gpus() == ("2", "10")
+
+
+def test_what_is_visible_means_nothing_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(resources, "_DEVICES", tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert find_gpus() == ()
