@@ -100,7 +100,7 @@ def _network(architecture: Architecture) -> dict[str, Any]:
         frozen = f", {table.frozen:,} of them frozen" if table.frozen else ""
         cost = f"{wording.quantity(table.macs)} multiply-accumulates"
         title = f"{architecture.name}: {table.parameters:,} parameters{frozen}, {cost}"
-        grid = grids.layers_grid(architecture)
+        grid = grids.layers_grid(table)
     listed = "; ".join(architecture.labels)
     return {"title": title, "grid": grid, "used_by": f"{wording.counted(used, 'configuration')}: {listed}"}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cnnjobs.report import wording
-from cnnjobs.report.architectures import Architecture
+from cnnjobs.report.layers import Layer, LayerTable
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
 from cnnjobs.report.summary import state_word
@@ -93,19 +93,29 @@ def pair_grid(result: PairedResult) -> Grid:
     return Grid(("metric", "before", "after", "difference", "95 % interval"), tuple(rows))
 
 
-def layers_grid(architecture: Architecture) -> Grid:
+def layers_grid(layers: LayerTable) -> Grid:
     """A row per layer, as in the tables of papers: what it is, what comes out, what it costs."""
-    assert architecture.table is not None
+    columns = ["layer", "type", "output shape", "parameters", "trainable", "multiply-accumulates"]
     rows = []
-    for layer in architecture.table.layers:
-        shape = "×".join(map(str, layer.output_shape[1:])) if layer.output_shape else "no tensor"
-        parameters = f"{layer.parameters:,}" + (" (shared)" if layer.shared else "")
-        numbers = (shape if layer.called else "not called", parameters, f"{layer.trainable:,}", f"{layer.macs:,}")
-        rows.append((layer.name, layer.kind, *numbers))
-    table = architecture.table
-    rows.append(("total", "", "", f"{table.parameters:,}", f"{table.trainable:,}", f"{table.macs:,}"))
-    columns = ("layer", "type", "output shape", "parameters", "trainable", "multiply-accumulates")
-    return Grid(columns, tuple(rows), labels=2, marked=len(rows) - 1)
+    for layer in layers.layers:
+        numbers = (_count(layer.parameters, layer.shared), _count(layer.trainable), _count(layer.macs))
+        rows.append([layer.name, layer.kind, _shape(layer), *numbers])
+    rows.append(["total", "", "", f"{layers.parameters:,}", f"{layers.trainable:,}", f"{layers.macs:,}"])
+    if not layers.frozen:
+        place = columns.index("trainable")
+        for row in (columns, *rows):
+            row.pop(place)
+    return Grid(tuple(columns), tuple(map(tuple, rows)), labels=2, marked=len(rows) - 1)
+
+
+def _shape(layer: Layer) -> str:
+    if layer.output_shape is None:
+        return "no tensor" if layer.called else "never called"
+    return "×".join(map(str, layer.output_shape[1:]))
+
+
+def _count(number: int, shared: bool = False) -> str:
+    return " ".join(filter(None, (f"{number:,}" if number else "", "shared" if shared else "")))
 
 
 def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:

@@ -69,11 +69,11 @@ def verdict(metric: Metric, change: Summary) -> str:
     name, amount = wording.metric_name(metric.name), wording.change(metric.name, change.mean)
     if change.n == 1:
         return f"One seed alone: {name} {amount}. One pair of runs cannot tell a change from chance."
-    evidence = f"{name} {amount}, 95 % interval {wording.interval(metric.name, change)}, {change.n} seeds"
+    evidence = f"{name} {amount}, 95 % interval {wording.interval(metric.name, change)}"
     if not change.excludes_zero:
         return f"Can't be told apart with {change.n} seeds: {evidence}."
     better = (change.mean > 0) == (metric.goal == "maximize")
-    said = f"{'Better' if better else 'Worse'} after the change: {evidence}."
+    said = f"{'Better' if better else 'Worse'} after the change: {evidence}, {change.n} seeds."
     if change.n < ENOUGH_SEEDS:
-        said += f" With {change.n} seeds this is a hint; {ENOUGH_SEEDS} or more would support it."
+        said += f" So few seeds give a hint; it takes {ENOUGH_SEEDS} or more to show it."
     return said

@@ -43,7 +43,7 @@ class Look:
     alpha: float = 1.0
     shade: float = 0.18
     tells_spread: bool = True
-    windows: int = 250
+    windows: int = 120
 
     def line(self) -> dict[str, Any]:
         """What matplotlib calls it."""
@@ -70,6 +70,7 @@ class Panel:
         self.handles: list[Line2D] = []
         self._bands: list[Band] = []
         self._points: list[float] = []
+        self._single = False
         self.axes.set_title(_wrapped(title, _TITLE_LETTERS))
         self.axes.set_xlabel("Epochs")
         self.axes.set_ylabel(_LABELS[quantity])
@@ -98,7 +99,7 @@ class Panel:
                 self.axes.fill_between(mean.epochs, low, high, color=look.colour, alpha=look.shade, linewidth=0)
             self.name(label + " ± 1 sd" * (known and look.tells_spread), look, marker)
         alone = [self._alone(history, split, look, mean) for history in histories]
-        if mean is None and any(alone):
+        if label and mean is None and any(alone):
             self.name(f"{label}, not finished", look.thin())
 
     def _alone(self, history: RunHistory, split: SetName, look: Look, mean: Band | None) -> bool:
@@ -113,6 +114,7 @@ class Panel:
             shown = own.epochs >= mean.epochs[-1]
             shown &= shown.sum() > 1
         marker = "." if shown.sum() == 1 else ""
+        self._single |= mean is not None and bool(shown.any())
         self.axes.plot(own.epochs[shown], own.mean[shown], **look.thin().line(), marker=marker)
         return True
 
@@ -132,6 +134,8 @@ class Panel:
         """The figure with its limits and its legend."""
         self._limit(ylim)
         self.axes.set_xlim(left=0)
+        if self._single:
+            self.name("thin: one seed alone", Look(INK).thin())
         if legend_below:
             lines = sum(str(handle.get_label()).count("\n") + 1 for handle in self.handles)
             self.figure.set_figheight(_HEIGHT + _LEGEND_LINE * lines)
@@ -152,7 +156,7 @@ class Panel:
             later = max(float(np.max(band.mean[len(band.mean) // 20 :])) for band in self._bands)
             if top > _TALL * later:
                 text = f"the first steps reach {top:.3g}"
-                self.axes.text(0.02, 0.97, text, transform=self.axes.transAxes, va="top", fontsize=8, color=INK)
+                self.axes.text(0.12, 0.97, text, transform=self.axes.transAxes, va="top", fontsize=8, color=INK)
                 top = 1.4 * later
         margin = 0.05 * (top - bottom) or 0.05
         self.axes.set_ylim(max(bottom - margin, 0.0), top + margin)

@@ -13,11 +13,11 @@ from typing import Any, Final
 import pandas as pd
 
 # A spreadsheet takes a text that starts so for a formula.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """The frame as CSV: floats in full, missing values empty, no text that a spreadsheet would execute."""
+    """The frame as CSV: floats in full, missing values empty, texts on one line and none that a spreadsheet executes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([_csv_cell(str(column)) for column in frame.columns])
@@ -30,7 +30,7 @@ def _csv_cell(value: Any) -> str:
         return ""
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    text = str(value)
+    text = " ".join(str(value).split())
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 

@@ -76,6 +76,10 @@ class Results:
             record = record.model_copy(update={"best_epoch": best["epoch"], "metrics": final_metrics(run)})
         folder.write_record(record.model_copy(update=changes))
 
+    def metrics(self, run: SweepRun) -> dict[str, float]:
+        """The final metrics of a finished run."""
+        return final_metrics(run)
+
     def write_all(self) -> None:
         """Every run finished."""
         for run in self.sweep.runs:
@@ -130,6 +134,10 @@ def results(tmp_path: Path) -> Results:
 
 
 @pytest.fixture
-def make_results(tmp_path: Path) -> Callable[[str], Results]:
-    """The results of a sweep file with this text."""
-    return lambda text: Results(tmp_path, text)
+def make_results(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Results]:
+    """The results of a sweep file with this text, or of the usual one chosen by another metric."""
+
+    def make(text: str = TEXT, metric: str = "") -> Results:
+        return Results(tmp_path_factory.mktemp("sweep"), text + (f"metric: {{name: {metric}}}\n" if metric else ""))
+
+    return make

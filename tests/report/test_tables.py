@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnnjobs.report.tables import Grid, csv_bytes, markdown
+
+
+def test_csv_keeps_every_digit_and_leaves_the_missing_empty() -> None:
+    frame = pd.DataFrame({"a": [0.1 + 0.2, float("nan")], "b": [True, None], "c": [3, -4], "d": ["x,y", 'say "no"']})
+    assert csv_bytes(frame).decode() == 'a,b,c,d\n0.30000000000000004,true,3,"x,y"\n,,-4,"say ""no"""\n'
+
+
+@given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_floats_come_back_from_csv(values: list[float]) -> None:
+    lines = csv_bytes(pd.DataFrame({"value": values})).decode().splitlines()
+    assert [float(line) for line in lines[1:]] == values
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r\n+", " -"])
+def test_no_text_is_a_formula(start: str) -> None:
+    frame = pd.DataFrame({f"{start}key": [f"{start}1+1"], "number": [-1.5]})
+    header, row = csv.reader(io.StringIO(csv_bytes(frame).decode(), newline=""))
+    assert header == [f"'{start.strip()}key", "number"]
+    assert row == [f"'{start.strip()}1+1", "-1.5"]
+
+
+def test_markdown_takes_no_cell_for_markup() -> None:
+    grid = Grid(("name", "value"), (("a|b *c* _d_ `e` <i> &amp; [f](g) ~x~", "1"), ("two\nlines", "$x$")))
+    assert markdown(grid) == (
+        "| name | value |\n"
+        "| :-- | --: |\n"
+        "| a\\|b \\*c\\* \\_d\\_ \\`e\\` &lt;i> &amp;amp; \\[f\\](g) \\~x\\~ | 1 |\n"
+        "| two lines | \\$x\\$ |\n"
+    )
