@@ -40,6 +40,7 @@ def mistakes(read: Callable[[str], Sweep]) -> Callable[[str], list[str]]:
 @pytest.fixture
 def write_nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's own module `mynets` in the working folder, with a network `net` that has an option `depth`."""
-    text = "import torch\n\ndef net(in_channels, num_classes, image_size, *, depth: int = 1):\n    return torch.nn.Identity()\n"
+    signature = "def net(in_channels, num_classes, image_size, *, depth: int = 1):"
+    text = f"import torch\n\n{signature}\n    return torch.nn.Identity()\n"
     (tmp_path / "mynets.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)

@@ -64,9 +64,11 @@ FILES: dict[str, tuple[str, list[str]]] = {
     "empty": ("# nothing yet\n", [" no key in it; a sweep has at least base: {dataset: ..., model: ...}"]),
     "a list": (
         "- 1\n",
-        ["1: found a list; a sweep is a mapping of keys: name, description, method, metric, parameters, "
-         "early_terminate, run_cap, base, seeds, sampling_seed, zip, when, exclude, variants, ablate, compare, "
-         "report, job"],
+        [
+            "1: found a list; a sweep is a mapping of keys: name, description, method, metric, parameters, "
+            "early_terminate, run_cap, base, seeds, sampling_seed, zip, when, exclude, variants, ablate, compare, "
+            "report, job"
+        ],
     ),
     "doubled keys": (
         f"{GRID}seeds: 1\nbase:\n  lr: 1\nparameters:\n  lr: {{value: 1, value: 2}}\n",
@@ -213,7 +215,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "parameters that are no parameters": (
-        BASE + dedent("""\
+        BASE
+        + dedent("""\
         method: grid
         parameters:
           lr: 0.1
@@ -233,7 +236,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
             "4: parameters.lr: found 0.1; write {value: 0.1}",
             "5: parameters.epochs: found [1, 2]; write {values: [1, 2]}",
             "6: parameters.batch_size: empty; give it value, values or min and max",
-            f"7: parameters.seed: empty; give it value, values, min and max, or a distribution: {names('distribution')}",
+            "7: parameters.seed: empty; give it value, values, min and max, "
+            f"or a distribution: {names('distribution')}",
             '8: parameters.weight_decay: found {"sigma": 1}; give it value, values, min and max, or a distribution: '
             + names("distribution"),
             "9: parameters.drop_last.values: found 3; allowed: a list, for example values: [0.1, 0.01]",
@@ -248,7 +252,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "ranges that are none": (
-        BASE + dedent("""\
+        BASE
+        + dedent("""\
         method: random
         run_cap: 3
         parameters:
@@ -275,7 +280,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "a grid over a continuous range": (
-        BASE + dedent("""\
+        BASE
+        + dedent("""\
         method: grid
         parameters:
           lr: {min: 0.1, max: 0.5}
@@ -299,19 +305,30 @@ FILES: dict[str, tuple[str, list[str]]] = {
             " parameters: the grid has 1,000,000 configurations; leave values out, set run_cap, or use method: random",
         ],
     ),
-    "methods that are none": (f"method: gird\n{BASE}", [f"1: method: no sampler is called `gird`; did you mean `grid`? allowed: {names('sampler')}, or an import path `module:Name`"]),
+    "methods that are none": (
+        f"method: gird\n{BASE}",
+        [
+            "1: method: no sampler is called `gird`; "
+            f"did you mean `grid`? allowed: {names('sampler')}, or an import path `module:Name`"
+        ],
+    ),
     "bayes": (
         f"method: bayes\n{BASE}parameters: {{lr: {{min: 0.1, max: 0.2}}}}\n",
-        ["1: method: `bayes` comes later; use method: random with the same parameters, and run_cap for how many to draw"],
+        [
+            "1: method: `bayes` comes later; "
+            "use method: random with the same parameters, and run_cap for how many to draw"
+        ],
     ),
     "random without a bound": (
         f"method: random\n{BASE}parameters: {{lr: {{min: 0.1, max: 0.2}}}}\n",
         [
-            " run_cap: missing, and method: random needs it; say how many configurations to draw, for example run_cap: 20"
+            " run_cap: missing, and method: random needs it; "
+            "say how many configurations to draw, for example run_cap: 20"
         ],
     ),
     "empty parts": (
-        "base:\nseeds: []\nvariants: {}\nexclude: []\nwhen:\ncompare: []\nzip: []\nreport: {}\njob:\nname: ''\nrun_cap:\n",
+        "base:\nseeds: []\nvariants: {}\nexclude: []\nwhen:\ncompare: []\nzip: []\nreport: {}\njob:\n"
+        "name: ''\nrun_cap:\n",
         [
             f" dataset: missing; name a data set: {names('dataset')}",
             f" model: missing; choose one: {names('model')}",
@@ -320,7 +337,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
             "3: variants: empty; fill it or leave the key out",
             "4: exclude: empty list; fill it or leave the key out, for example [{model: lenet5, lr: 0.3}]",
             "5: when: empty; fill it or leave the key out",
-            "6: compare: empty list; fill it or leave the key out, for example - {title: ..., before: {...}, after: {...}}",
+            "6: compare: empty list; fill it or leave the key out, for example - {title: ..., before: {...}, "
+            "after: {...}}",
             "7: zip: empty list; fill it or leave the key out, for example zip: [[lr, batch_size]]",
             "8: report: empty; fill it or leave the key out",
             "9: job: empty; fill it or leave the key out",
@@ -329,7 +347,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "settings of the wrong type": (
-        BASE + dedent("""\
+        BASE
+        + dedent("""\
         name: ../up
         description: 3
         seeds: [0, 0, -1, "2"]
@@ -356,7 +375,7 @@ FILES: dict[str, tuple[str, list[str]]] = {
     "the metric": (
         f"{BASE}metric: {{name: val_acc, goal: maximise, target: 0.9}}\n",
         [
-            "2: metric.goal: found \"maximise\"; did you mean `maximize`? allowed: maximize, minimize",
+            '2: metric.goal: found "maximise"; did you mean `maximize`? allowed: maximize, minimize',
             "2: metric.name: no metric is called `val_acc`; did you mean `validation.accuracy`? allowed: train.loss, "
             "train.accuracy, validation.loss, validation.accuracy, test.loss, test.accuracy",
         ],
@@ -371,11 +390,13 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "the report": (
-        f"{BASE}report: {{targets: {{test.accuracy: 75, trainLoss: 1}}, ylim: {{curves: [2, 0]}}, titles: {{curves: 3}}}}\n",
+        f"{BASE}report: {{targets: {{test.accuracy: 75, trainLoss: 1}}, ylim: {{curves: [2, 0]}}, "
+        f"titles: {{curves: 3}}}}\n",
         [
             "2: report.titles.curves: found 3; allowed: a text (a number needs quotes)",
             "2: report.targets.test.accuracy: found 75; accuracies are fractions: did you mean 0.75?",
-            "2: report.targets.trainLoss: no metric is called `trainLoss`; did you mean `train.loss`? allowed: train.loss, "
+            "2: report.targets.trainLoss: no metric is called `trainLoss`; "
+            "did you mean `train.loss`? allowed: train.loss, "
             "train.accuracy, validation.loss, validation.accuracy, test.loss, test.accuracy",
             "2: report.ylim.curves: found [2, 0]; allowed: the lower and the upper end, for example [0, 2]",
         ],
@@ -390,7 +411,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "zip": (
-        GRID + dedent("""\
+        GRID
+        + dedent("""\
         parameters: {lr: {values: [0.1, 0.2]}, epochs: {values: [1, 2, 3]}, seed: {values: [1, 2]}}
         zip:
           - [lr, epochs]
@@ -409,7 +431,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "a range in zip": (
-        f"method: random\nrun_cap: 2\n{BASE}parameters: {{lr: {{min: 0.1, max: 0.2}}, seed: {{values: [1, 2]}}}}\nzip: [[lr, seed]]\n",
+        f"method: random\nrun_cap: 2\n{BASE}parameters: {{lr: {{min: 0.1, max: 0.2}}, seed: {{values: [1, "
+        "2]}}\nzip: [[lr, seed]]\n",
         ["5: zip.0: `lr` is a continuous range; zip ties parameters with `values`"],
     ),
     "set twice": (
@@ -437,7 +460,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "conditions": (
-        GRID + dedent("""\
+        GRID
+        + dedent("""\
         parameters: {lr: {values: [0.1, 0.2]}, epochs: {values: [1, 2]}}
         variants: {plain: {}}
         when:
@@ -458,7 +482,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
             "11: exclude.1.model: no model is called `cmn`; did you mean `cnn`? "
             f"allowed: {names('model')}, or an import path `module:Name`",
             "12: exclude.2.variant: no variant is called `plane`; did you mean `plain`? allowed: plain",
-            f"13: exclude.3.model.drop: no model has `drop`; did you mean `dropout`? allowed: {options('model', 'cnn')}",
+            "13: exclude.3.model.drop: no model has `drop`; "
+            f"did you mean `dropout`? allowed: {options('model', 'cnn')}",
         ],
     ),
     "conditions in a circle": (
@@ -471,7 +496,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ["4: exclude: leaves no run: all 2 configurations are excluded; exclude fewer of them"],
     ),
     "compare": (
-        GRID + dedent("""\
+        GRID
+        + dedent("""\
         parameters: {lr: {values: [0.1, 0.2]}, model.batch_norm: {values: [false, true]}}
         compare:
           - {title: a, before: {model.batch_norm: false}, after: {model.batch_norm: true, lr: 0.1}}
@@ -482,7 +508,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
           - 3
         """),
         [
-            "5: compare.0.before: matches configurations that differ in lr; name the one to compare, for example lr: 0.1",
+            "5: compare.0.before: matches configurations that differ in lr; "
+            "name the one to compare, for example lr: 0.1",
             "6: compare.1.before: matches no run: none has lr: 0.3; the runs have: 0.1, 0.2",
             "7: compare.2.befor: unknown key; did you mean `before`? allowed: after, before, title",
             "7: compare.2.before: matches no run: none has epochs: [3, 4]; the runs have: 10",
@@ -496,7 +523,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "compared runs that differ in more": (
-        BASE + dedent("""\
+        BASE
+        + dedent("""\
         variants:
           a: {lr: 0.1}
           b: {lr: 0.2, weight_decay: 0.1, optimizer: adam}
@@ -504,8 +532,9 @@ FILES: dict[str, tuple[str, list[str]]] = {
           - {title: lr, before: {lr: 0.1}, after: {lr: 0.2}}
         """),
         [
-            "6: compare.0: the runs differ in more than is named: optimizer (\"sgd\" and \"adam\"), "
-            "optimizer.betas (none and [0.9, 0.999]), optimizer.eps (none and 1e-08), optimizer.momentum (0.0 and none), "
+            '6: compare.0: the runs differ in more than is named: optimizer ("sgd" and "adam"), '
+            "optimizer.betas (none and [0.9, 0.999]), optimizer.eps (none and 1e-08), "
+            "optimizer.momentum (0.0 and none), "
             "optimizer.nesterov (false and none), weight_decay (0.0 and 0.1); "
             "name it on both sides, or compare runs that share it"
         ],
@@ -518,7 +547,7 @@ FILES: dict[str, tuple[str, list[str]]] = {
         f"method: random\nrun_cap: 3\nablate: true\n{BASE}parameters: {{lr: {{values: [0.1]}}}}\n",
         [" ablate: found method: random; ablate: true needs method: grid"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FILES)

@@ -15,7 +15,8 @@ def seeds(pair: Pair) -> list[tuple[int, int]]:
 
 def test_runs_are_matched_by_seed(read: Read) -> None:
     sweep = read(
-        f"method: grid\n{BASE}seeds: [3, 1]\nparameters: {{model.batch_norm: {{values: [false, true]}}, lr: {{values: [0.1, 0.2]}}}}\n"
+        f"method: grid\n{BASE}seeds: [3, 1]\n"
+        f"parameters: {{model.batch_norm: {{values: [false, true]}}, lr: {{values: [0.1, 0.2]}}}}\n"
         "compare:\n  - title: Batch norm\n    before: {model.batch_norm: false, lr: 0.2}\n"
         "    after: {model: {name: cnn, batch_norm: true}, lr: 0.2}\n"
     )

@@ -68,7 +68,8 @@ class TestLayers:
 
     def test_an_option_goes_to_whatever_component_a_variant_chooses(self, read: Read) -> None:
         sweep = read(
-            "method: grid\nbase: {dataset: mnist}\nvariants: {a: {model: cnn}, b: {model: {name: cnn, batch_norm: true}}}\n"
+            "method: grid\nbase: {dataset: mnist}\n"
+            "variants: {a: {model: cnn}, b: {model: {name: cnn, batch_norm: true}}}\n"
             "parameters: {model.dropout: {values: [0.1, 0.2]}}\n"
         )
         assert labels(sweep) == ["a dropout=0.1", "a dropout=0.2", "b dropout=0.1", "b dropout=0.2"]
@@ -135,7 +136,8 @@ class TestWhen:
 
     def test_conditions_may_depend_on_each_other_and_on_defaults(self, read: Read) -> None:
         sweep = read(
-            f"method: grid\n{BASE}when:\n  seed: {{epochs: 2}}\n  epochs: {{weight_decay: 0.1, model.batch_norm: false}}\n"
+            f"method: grid\n{BASE}when:\n  seed: {{epochs: 2}}\n"
+            f"  epochs: {{weight_decay: 0.1, model.batch_norm: false}}\n"
             "parameters:\n  weight_decay: {values: [0, 0.1]}\n  epochs: {values: [2, 3]}\n  seed: {values: [1, 2]}\n"
         )
         assert [(run.config.weight_decay, run.config.epochs, run.config.seed) for run in sweep.runs] == [
@@ -198,11 +200,7 @@ class TestExclude:
 
 class TestRunCap:
     def test_it_bounds_the_configurations_of_a_grid(self, read: Read) -> None:
-        sweep = read(
-            f"method: grid\nrun_cap: 2\nseeds: 2\n{BASE}parameters: {{epochs: {{min: 1, max: 900000}}}}\n".replace(
-                "900000", "90000"
-            )
-        )
+        sweep = read(f"method: grid\nrun_cap: 2\nseeds: 2\n{BASE}parameters: {{epochs: {{min: 1, max: 90000}}}}\n")
         assert [(run.config.epochs, run.config.seed) for run in sweep.runs] == [(1, 0), (1, 1), (2, 0), (2, 1)]
         assert sweep.notices == ("sweep.yaml: run_cap: the first 2 configurations are run, the rest is left out",)
 
@@ -212,7 +210,8 @@ class TestRunCap:
 
     def test_a_grid_too_large_to_list_can_be_capped(self, read: Read) -> None:
         sweep = read(
-            f"method: grid\nrun_cap: 3\n{BASE}parameters: {{epochs: {{min: 1, max: 999}}, seed: {{min: 0, max: 999}}}}\n"
+            f"method: grid\nrun_cap: 3\n{BASE}parameters: {{epochs: {{min: 1, max: 999}}, seed: {{min: 0, "
+            "max: 999}}\n"
         )
         assert [run.overrides for run in sweep.runs] == [{"seed": 0}, {"seed": 1}, {"seed": 2}]
 
@@ -227,7 +226,10 @@ class TestRunCap:
 
 
 class TestRandom:
-    TEXT = f"method: random\nrun_cap: CAP\n{BASE}parameters: {{weight_decay: {{min: 0.0, max: 0.1}}, epochs: {{min: 1, max: 90}}}}\n"
+    TEXT = (
+        f"method: random\nrun_cap: CAP\n{BASE}parameters: {{weight_decay: {{min: 0.0, max: 0.1}}, "
+        f"epochs: {{min: 1, max: 90}}}}\n"
+    )
 
     def test_the_same_file_draws_the_same_runs(self, read: Read) -> None:
         first, again = read(self.TEXT.replace("CAP", "5")), read(self.TEXT.replace("CAP", "5"))
@@ -250,17 +252,17 @@ class TestRandom:
 
 def test_an_ablation_changes_one_thing_at_a_time(read: Read) -> None:
     sweep = read(
-        f"""\
+        """\
         method: grid
         ablate: true
-        base: {{dataset: mnist, model: cnn, lr: 0.1, optimizer: {{name: sgd, momentum: 0.9}}}}
+        base: {dataset: mnist, model: cnn, lr: 0.1, optimizer: {name: sgd, momentum: 0.9}}
         variants:
-          all of it: {{model.batch_norm: true, model.dropout: 0.5, lr: 0.2}}
+          all of it: {model.batch_norm: true, model.dropout: 0.5, lr: 0.2}
         parameters:
-          model.batch_norm: {{values: [false, true]}}
-          lr: {{values: [0.1, 0.2]}}
-          optimizer: {{values: [sgd, adam]}}
-          augment: {{values: [[flip]]}}
+          model.batch_norm: {values: [false, true]}
+          lr: {values: [0.1, 0.2]}
+          optimizer: {values: [sgd, adam]}
+          augment: {values: [[flip]]}
         """
     )
     assert [(run.variant, run.label) for run in sweep.runs] == [
@@ -282,7 +284,8 @@ def test_an_ablation_changes_one_thing_at_a_time(read: Read) -> None:
 
 def test_equal_runs_are_run_once_and_said(read: Read) -> None:
     sweep = read(
-        f"method: grid\n{BASE}parameters: {{epochs: {{values: [1, 2, 1]}}, optimizer: {{values: [sgd, {{name: sgd, momentum: 0}}]}}}}\n"
+        f"method: grid\n{BASE}parameters: {{epochs: {{values: [1, 2, 1]}}, optimizer: {{values: [sgd, "
+        f"{{name: sgd, momentum: 0}}]}}}}\n"
     )
     assert labels(sweep) == ["epochs=1", "epochs=2"]
     assert sweep.notices == (

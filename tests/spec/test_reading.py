@@ -95,12 +95,12 @@ class TestReadText:
             read_text(Path("zzz"))
 
     def test_a_folder_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="is a folder; name a YAML file$"):
+        with pytest.raises(InputError, match=r"is a folder; name a YAML file$"):
             read_text(tmp_path)
 
     def test_a_path_through_a_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(InputError, match="file/x: cannot be read: Not a directory$"):
+        with pytest.raises(InputError, match=r"file/x: cannot be read: Not a directory$"):
             read_text(tmp_path / "file" / "x")
 
     def test_a_binary_file_is_refused(self, tmp_path: Path) -> None:
