@@ -95,6 +95,7 @@ class LiveView:
     def __init__(self, live: Live, workers: int) -> None:
         self._live, self._workers = live, workers
         self._before: Snapshot | None = None
+        self._seconds_left: float | None = None
         self._ends_at: float | None = None
 
     def update(self, snapshot: Snapshot) -> None:
@@ -105,7 +106,8 @@ class LiveView:
                     text = metrics_in_words(now) if now.state is RunState.FINISHED else now.cause
                     style = None if now.state is RunState.FINISHED else "red"
                     self._live.console.print(f"{now.label}: {now.state}: {text}", style=style, soft_wrap=True)
-        self._live.update(Group(self._heading(snapshot), running_table(snapshot, out().height - 4)))
+        running = [running_table(snapshot, self._live.console.height - 4)] if snapshot.count(RunState.RUNNING) else []
+        self._live.update(Group(self._heading(snapshot), *running))
         self._before = snapshot
 
     def _heading(self, snapshot: Snapshot) -> RenderableType:
@@ -120,10 +122,11 @@ class LiveView:
         words = [f"{snapshot.count(state)} {state}" for state in states if snapshot.count(state)]
         waiting = len(snapshot.open) - snapshot.count(RunState.RUNNING)
         words += [f"{waiting} waiting"] if waiting else []
-        # Counted down between validations, and set again when a new one moves it by more than its own error.
+        words += ["the workers are starting"] if waiting == len(snapshot.runs) else []
+        # Between two validations nothing new is known: the time is counted down.
         seconds, now = snapshot.seconds_left(self._workers), time.monotonic()
-        if seconds is not None and (self._ends_at is None or abs(now + seconds - self._ends_at) > 0.1 * seconds):
-            self._ends_at = now + seconds
+        if seconds != self._seconds_left:
+            self._seconds_left, self._ends_at = seconds, None if seconds is None else now + seconds
         if self._ends_at is not None and snapshot.open:
             words.append(f"about {duration(max(0.0, self._ends_at - now))} left")
         return ", ".join(words)
