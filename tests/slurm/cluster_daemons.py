@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_packages import PATH, program
-from cluster_processes import Process, running
+from cluster_processes import NODE_VARIABLE, Process, running
 from cluster_settings import CLUSTER, slurmdbd_conf
 
 LOG_LINES = 4
@@ -108,7 +108,7 @@ class Daemons:
 
     def start_slurmd(self, node: str) -> None:
         """The slurmd of one node; it is not waited for."""
-        self._start(f"slurmd.{node}", "slurmd", "-N", node, "-D")
+        self._start(f"slurmd.{node}", "slurmd", "-N", node, "-D", **{NODE_VARIABLE: node})
 
     def client(self, *command: str, timeout_s: float = 60.0, check: bool = True) -> str:
         """The output of a Slurm command that talks to this cluster."""

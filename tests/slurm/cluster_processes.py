@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+NODE_VARIABLE = "CNNJOBS_SLURM_NODE"  # in the environment of a slurmd
 DAEMONS = {"munged", "mariadbd", "slurmdbd", "slurmctld", "slurmscriptd", "slurmd", "slurmstepd"}
 
 
@@ -83,11 +84,22 @@ def running(pid: int, started: int) -> bool:
     return process.alive
 
 
-def daemons_of(folder: Path) -> list[Process]:
-    """Slurm's, munge's and MariaDB's processes that hold a file of this folder open, recorded or not."""
-    # slurmstepd overwrites its environment and is no child of slurmd, but it keeps its slurmd's log open.
-    candidates = (process for process in all_processes() if process.alive and process.name in DAEMONS)
-    return [process for process in candidates if any(path.is_relative_to(folder) for path in process.open_files())]
+def daemons_of(folder: Path, node: str | None = None) -> list[Process]:
+    """Slurm's, munge's and MariaDB's processes of this folder, recorded or not; with a node, those of its slurmd."""
+    # A slurmstepd is no child of its slurmd. It starts with slurmd's environment and overwrites that later,
+    # when it holds slurmd's log open: asked in this order, it cannot slip through.
+    variable, value = (NODE_VARIABLE, node) if node else ("SLURM_CONF", f"{folder}/etc/slurm.conf")
+    place = folder / "log" / f"slurmd.{node}.log" if node else folder
+    return [
+        process
+        for process in all_processes()
+        if process.alive
+        and process.name in DAEMONS
+        and (
+            process.environment().get(variable) == value
+            or any(path.is_relative_to(place) for path in process.open_files())
+        )
+    ]
 
 
 def job_processes_of(conf: Path) -> list[Process]:
@@ -132,12 +144,16 @@ def end_all(find: Callable[[], list[Process]], timeout_s: float = 20.0) -> list[
     """Kill what `find` returns until it returns nothing, and return all that; TimeoutError names what withstands."""
     limit = time.monotonic() + timeout_s
     ended: dict[int, Process] = {}
-    while left := find():
-        if time.monotonic() > limit:
+    # A process between fork and exec can look like nobody's: only a second empty look is the end.
+    empty_looks = 0
+    while empty_looks < 2:
+        left = find()
+        if left and time.monotonic() > limit:
             names = ", ".join(f"{process.name} ({process.pid})" for process in left)
             raise TimeoutError(f"still running {timeout_s:.0f} s after SIGKILL: {names}")
         send(left, signal.SIGKILL)
         ended |= {process.pid: process for process in left}
+        empty_looks = 0 if left else empty_looks + 1
         time.sleep(0.02)
     for pid in ended:
         with contextlib.suppress(ChildProcessError):

@@ -154,13 +154,10 @@ class RunningCluster:
 
     def _step_processes(self, node: str | None = None) -> list[Process]:
         # The daemons first: what one of them starts between the two looks is then found by its environment.
-        daemons = daemons_of(self.folder)
+        daemons = daemons_of(self.folder, node)
         jobs = job_processes_of(self.conf)
         if node is None:
-            steps = [process for process in daemons if process.name == "slurmstepd"]
+            daemons = [process for process in daemons if process.name == "slurmstepd"]
         else:
-            # All that holds the log of the node's slurmd: also a fork of it that is about to become a slurmstepd.
-            log = self._daemons.logs / f"slurmd.{node}.log"
-            steps = [process for process in daemons if log in process.open_files()]
             jobs = [process for process in jobs if process.environment().get("SLURMD_NODENAME") == node]
-        return with_descendants([*steps, *jobs])
+        return with_descendants([*daemons, *jobs])
