@@ -20,6 +20,17 @@ lint: .venv/developer
 
 ci: lint test
 
+# A several-node Slurm on this machine, from Debian's packages; needs root. ARGS="--nodes 8 --no-accounting", for example.
+slurm-up: .venv/developer
+	@$(BIN)/python tests/slurm/cluster.py install && $(BIN)/python tests/slurm/cluster.py up $(ARGS)
+
+slurm-down: .venv/developer
+	@$(BIN)/python tests/slurm/cluster.py down
+
+test-slurm: .venv/developer
+	$(BIN)/python tests/slurm/cluster.py install
+	$(BIN)/pytest -m slurm
+
 golden: .venv/developer
 	CNNJOBS_GOLDEN=write $(BIN)/pytest -k golden
 
