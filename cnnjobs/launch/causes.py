@@ -15,7 +15,9 @@ from cnnjobs.runs import RunState
 _TAIL_BYTES: Final = 1 << 15
 _FAULTS: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS)
 _NO_LOG_SIGNAL: Final = 53
-_STEPD: Final = re.compile(r"slurmstepd\S*: error: \*\*\* JOB \d+ ON (\S+) CANCELLED AT (\S+?)(?: DUE TO ([A-Z ]+?))? \*\*\*")
+_STEPD: Final = re.compile(
+    r"slurmstepd\S*: error: \*\*\* JOB \d+ ON (\S+) CANCELLED AT (\S+?)(?: DUE TO ([A-Z ]+?))? \*\*\*"
+)
 _OOM: Final = re.compile(r"slurmstepd\S*: error: .*\boom[-_ ]kill", re.IGNORECASE)
 _SPELT: Final = {
     None: "CANCELLED", "TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL",
@@ -57,14 +59,14 @@ def matches(cause: str | None, word: str) -> bool:
 
 
 def waiting(element: Element) -> str:
-    """Why an element of the queue has not started, and how many come before it."""
+    """Why an element of the queue has not started."""
     reason = element.reason.strip("()").split(",")[0]
     words = _WAITS.get(reason.replace(" ", "_"))
     if words is None and reason.startswith(("QOS", "Assoc", "MaxJobs", "MaxMem", "MaxCpu")):
         words = f"a limit of the account or QOS holds it back ({reason})"
     if words is None:
         words = f"waits ({element.reason})" if element.reason else "waits to be looked at by Slurm"
-    return f"{words}, {element.ahead} ahead in {element.partition}" if element.ahead else words
+    return words
 
 
 def ending(element: Element, *, began: bool, last_line: str) -> tuple[RunState, str]:

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnnjobs import locks
-from cnnjobs.launch.state import RunStatus, Snapshot, Watch, best_so_far
+from cnnjobs.launch.state import RunStatus, Snapshot, best_so_far
 from cnnjobs.launch.sweeps import OpenSweep
+from cnnjobs.launch.truth import Lookout, Truth
 from cnnjobs.runs import RunState, RunStore
 from cnnjobs.spec.sweep import Metric
 
 
 @dataclass(frozen=True)
 class Overview:
-    """One sweep at one moment; `best` holds the sweep's metric by run id, `launcher` who works on it now."""
+    """One sweep at one moment; `best` holds the sweep's metric by run id, `launcher` who works on it now.
+
+    `held` tells what keeps jobs from starting, `notices` what could not be asked.
+    """
 
     name: str
     store: RunStore
@@ -24,20 +28,37 @@ class Overview:
     left: tuple[str, ...]
     launcher: str | None
     next_command: str
+    held: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    seconds_left: float | None = None
 
 
 def overview(opened: OpenSweep, options: str = "") -> Overview:
     """Look at a sweep and write nothing; `options` are those that every next command needs."""
     sweep, store = opened.sweep, opened.store
-    snapshot = Watch(store, sweep.runs).look()
+    truth = Lookout(store, sweep.runs).look()
+    snapshot = truth.snapshot
     best = {
         status.run_id: value for status in snapshot.runs if (value := _best(status, store, sweep.metric)) is not None
     }
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
     launcher = store.launcher() if locks.is_held(store.launcher_file) else None
-    command = f"{_next(snapshot, launcher).format(sweep=opened.word)}{options}"
-    return Overview(sweep.name, store, sweep.metric, snapshot, best, left, launcher, " ".join(command.split()))
+    command = f"{_next(truth, launcher).format(sweep=opened.word)}{options}"
+    running = snapshot.count(RunState.RUNNING)
+    return Overview(
+        sweep.name,
+        store,
+        sweep.metric,
+        snapshot,
+        best,
+        left,
+        launcher,
+        " ".join(command.split()),
+        truth.held,
+        truth.view.notices,
+        snapshot.seconds_left(running) if running else None,
+    )
 
 
 def _best(status: RunStatus, store: RunStore, metric: Metric) -> float | None:
@@ -47,11 +68,12 @@ def _best(status: RunStatus, store: RunStore, metric: Metric) -> float | None:
     return best_so_far(store.run(status.run_id), metric.name, metric.goal) if status.attempts else None
 
 
-def _next(snapshot: Snapshot, launcher: str | None) -> str:
-    if launcher is not None:
-        return "cnnjobs status {sweep}"
-    if snapshot.open:
-        return "cnnjobs local {sweep}"
-    if snapshot.count(RunState.FAILED):
-        return "cnnjobs local {sweep} --retry-failed"
+def _next(truth: Truth, launcher: str | None) -> str:
+    snapshot = truth.snapshot
+    if launcher is not None or truth.is_queued:
+        return "cnnjobs status {sweep} --watch"
+    if snapshot.count(RunState.PENDING, RunState.INTERRUPTED, RunState.RUNNING):
+        return "cnnjobs sweep {sweep}" if truth.seats else "cnnjobs local {sweep}"
+    if snapshot.count(RunState.FAILED, RunState.CANCELLED, RunState.LOST):
+        return "cnnjobs retry {sweep}"
     return "cnnjobs report {sweep}"

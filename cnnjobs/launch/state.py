@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +16,16 @@ from cnnjobs.runs import Attempt, RunFolder, RunState, RunStore
 from cnnjobs.spec.sweep import SweepRun
 
 _TAIL_BYTES: Final = 1 << 16
+_ALIVE: Final = (RunState.RUNNING, RunState.INTERRUPTED)
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """One run at one moment. `latest` are the metrics of its last validation, `final` those of its best weights."""
+    """One run at one moment. `latest` are the metrics of its last validation, `final` those of its best weights.
+
+    `silent_s` is the time since an unfinished run's last sign of life; `job` is its element of a job array, `ahead` the
+    number of those that wait before it.
+    """
 
     run: SweepRun
     state: RunState
@@ -30,6 +37,9 @@ class RunStatus:
     final: Mapping[str, float] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     notes: tuple[str, ...] = ()
+    silent_s: float | None = None
+    job: str | None = None
+    ahead: int | None = None
 
     @property
     def run_id(self) -> str:  # noqa: D102
@@ -129,7 +139,15 @@ def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
         final=record.metrics,
         attempts=record.attempts,
         notes=record.notes,
+        silent_s=_silence(folder) if record.attempts and record.state in _ALIVE else None,
     )
+
+
+def _silence(folder: RunFolder) -> float | None:
+    """Seconds since the worker last touched its metrics: it does so twice a minute."""
+    with suppress(OSError):
+        return max(0.0, time.time() - folder.metrics_file.stat().st_mtime)
+    return None
 
 
 def best_so_far(folder: RunFolder, metric: str, goal: str) -> float | None:
