@@ -97,7 +97,8 @@ class Panel:
             if known and look.shade:
                 low, high = mean.mean - mean.sd, mean.mean + mean.sd
                 self.axes.fill_between(mean.epochs, low, high, color=look.colour, alpha=look.shade, linewidth=0)
-            self.name(label + " ± 1 sd" * (known and look.tells_spread), look, marker)
+            if label:
+                self.name(label + " ± 1 sd" * (known and look.tells_spread), look, marker)
         alone = [self._alone(history, split, look, mean) for history in histories]
         if label and mean is None and any(alone):
             self.name(f"{label}, not finished", look.thin())
@@ -113,9 +114,10 @@ class Panel:
         elif history.state is RunState.FINISHED:
             shown = own.epochs >= mean.epochs[-1]
             shown &= shown.sum() > 1
-        marker = "." if shown.sum() == 1 else ""
-        self._single |= mean is not None and bool(shown.any())
-        self.axes.plot(own.epochs[shown], own.mean[shown], **look.thin().line(), marker=marker)
+        if shown.any():
+            self._single |= mean is not None
+            marker = "." if shown.sum() == 1 else ""
+            self.axes.plot(own.epochs[shown], own.mean[shown], **look.thin().line(), marker=marker)
         return True
 
     def points(self, epochs: Sequence[float], values: Sequence[float], colour: str, label: str) -> None:
@@ -127,8 +129,7 @@ class Panel:
 
     def name(self, label: str, look: Look, marker: str = "") -> None:
         """Add a line to the legend."""
-        if label:
-            self.handles.append(Line2D([], [], label=_wrapped(label, _LABEL_LETTERS), **look.line(), marker=marker))
+        self.handles.append(Line2D([], [], label=_wrapped(label, _LABEL_LETTERS), **look.line(), marker=marker))
 
     def finish(self, ylim: Limits, *, legend_below: bool = False) -> Figure:
         """The figure with its limits and its legend."""

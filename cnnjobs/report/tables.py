@@ -17,7 +17,7 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """The frame as CSV: floats in full, missing values empty, texts on one line and none that a spreadsheet executes."""
+    """The frame as CSV: floats in full, missing values empty, texts on one line, none of them a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([_csv_cell(str(column)) for column in frame.columns])
