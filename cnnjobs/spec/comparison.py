@@ -109,7 +109,7 @@ def _value(flat: Flat, key: str) -> Any:
 def _why_none(condition: Condition, flats: Sequence[Flat]) -> tuple[str, str]:
     for key, node in condition.wanted.items():
         values = [flat[key] for flat in flats if key in flat]
-        if not any(fits(value, node.plain) for value in values):
+        if not any(fits(key, value, node.plain) for value in values):
             there = ", ".join(dict.fromkeys(shown(value) for value in values)) or "no run has this key"
             return f"matches no run: none has {key}: {shown(node.plain)}", f"the runs have: {there}"
     return "matches no run: none has all of these values together", "name fewer of them, or add such a run"

@@ -6,6 +6,7 @@ run, nested or dotted, and `variant`. A value that is itself a list (`model.filt
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from cnnjobs import registry
 from cnnjobs.errors import UnknownNameError, suggest
 from cnnjobs.spec.layers import Layer, read_layer
 from cnnjobs.spec.reading import Findings, Node
-from cnnjobs.spec.run import COMPONENTS, RunConfig, suggest_key
+from cnnjobs.spec.run import COMPONENTS, RunConfig, read_options, suggest_key
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,29 @@ class Condition:
 
     def holds(self, value_of: Callable[[str], Any]) -> bool:
         """Whether every key has the value, or one of the values, that is asked for."""
-        return all(fits(value_of(key), node.plain) for key, node in self.wanted.items())
+        return all(fits(key, value_of(key), node.plain) for key, node in self.wanted.items())
 
 
-def fits(value: Any, wanted: Any) -> bool:
+def fits(key: str, value: Any, wanted: Any) -> bool:
     """Whether a run's value is the wanted one, or one of the wanted list."""
+    if key == "augment":
+        value, wanted = _in_full(value), _in_full(wanted)
     return same(value, wanted) or (isinstance(wanted, list) and any(same(value, one) for one in wanted))
+
+
+def _in_full(steps: Any) -> Any:
+    """Augmentations with all their options, so that `flip` is `{name: flip, probability: 0.5}`; nested lists too."""
+    if isinstance(steps, list):
+        return [_in_full(step) for step in steps]
+    step = {"name": steps} if isinstance(steps, str) else steps
+    if not isinstance(step, dict) or not isinstance(step.get("name"), str):
+        return steps
+    try:
+        options = read_options("augmentation", step["name"], {key: step[key] for key in step if key != "name"})
+    except UnknownNameError:
+        return step
+    # Through JSON, as in config.yaml: tuples become lists.
+    return step if isinstance(options, list) else {"name": step["name"], **json.loads(json.dumps(options))}
 
 
 def same(one: Any, other: Any) -> bool:

@@ -22,6 +22,7 @@ _ALLOWED: Final = {
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "none_required": "null",
+    "path_type": "a path",
     "finite_number": "a finite number",
     "greater_than": "a number above {gt:g}",
     "greater_than_equal": "{ge:g} or more",

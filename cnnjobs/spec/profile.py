@@ -63,9 +63,9 @@ def _validate(settings: dict[str, Any], name: str) -> JobProfile | list[KeyMista
     def unknown(path: Any) -> KeyMistake:
         return KeyMistake(".".join(path), "unknown key", suggest(path[-1], PROFILE_KEYS))
 
-    if "name" in settings:
-        return [KeyMistake("name", "unknown key", "a profile is called by its file")]
+    named = [KeyMistake("name", "unknown key", "a profile is called by its file")] if "name" in settings else []
     try:
-        return JobProfile.model_validate({"name": name, **settings})
+        profile = JobProfile.model_validate({**settings, "name": name})
     except ValidationError as error:
-        return key_mistakes(error, settings, unknown, unknown)
+        return named + key_mistakes(error, settings, unknown, unknown)
+    return named or profile

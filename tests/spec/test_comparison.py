@@ -50,6 +50,16 @@ def test_a_variant_that_sets_a_component_anew_names_the_options_it_drops(read: R
     assert sweep.pairs[0].differing == {"model.dropout": (0.5, 0.0)}
 
 
+def test_augmentations_are_named_without_their_defaults(read: Read) -> None:
+    sweep = read(
+        f"method: grid\n{BASE}parameters: {{augment: {{values: [[], [flip, {{name: crop, padding: 2}}]]}}}}\n"
+        "compare: [{title: t, before: {augment: []}, after: {augment: [flip, {padding: 2, name: crop}]}}]\n"
+    )
+    (pair,) = sweep.pairs
+    assert [len(run.config.augment) for run in (*pair.before, *pair.after)] == [0, 2]
+    assert list(pair.differing) == ["augment"]
+
+
 def test_seeds_of_one_side_only_are_left_out_and_said(read: Read) -> None:
     sweep = read(
         f"method: grid\n{BASE}seeds: 3\nexclude: [{{lr: 0.2, seed: 1}}]\nparameters: {{lr: {{values: [0.1, 0.2]}}}}\n"
