@@ -1,0 +1,96 @@
+"""The tables as they stand on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from cnnjobs.console.layers import show_layers
+from cnnjobs.console.plan import show_plan, show_planned_runs
+from cnnjobs.console.results import show_results
+from cnnjobs.console.status import show_status
+from cnnjobs.launch.overview import overview
+from cnnjobs.launch.plan import make_plan
+from cnnjobs.launch.sweeps import OpenSweep
+from cnnjobs.report.layers import layer_table
+from cnnjobs.report.results import ResultsTable
+from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
+from cnnjobs.spec.sweep import Sweep
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def store(sweep: Sweep, tmp_path: Path) -> RunStore:
+    """The first two runs finished, the third failed."""
+    made = RunStore(tmp_path / "results" / "four")
+    attempt = Attempt(number=1, host="h", pid=1, started="2026-01-01T00:00:00+00:00")
+    for index, run in enumerate(sweep.runs[:3]):
+        folder = made.run(run.run_id)
+        folder.create(run.config)
+        record = RunRecord(run_id=run.run_id, attempts=(attempt,), state=RunState.FAILED, cause="diverged at step 7")
+        if index < 2:
+            values = {"validation.accuracy": 0.8 + 0.02 * index, "test.accuracy": 0.75, "test.loss": 0.5 + index}
+            done = {"state": RunState.FINISHED, "cause": None, "metrics": values, "epochs_done": 10.0}
+            record = record.model_copy(update=done)
+        folder.write_record(record)
+    return made
+
+
+def test_plan(sweep: Sweep, store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = make_plan(sweep, store)
+    show_plan(plan)
+    show_planned_runs(plan)
+    ids = [run.run_id for run in sweep.runs]
+    assert lines(capsys) == [
+        "four: 4 runs: 1 new, 2 finished, 1 failed",
+        f"   finished  hidden=[] seed=0    {ids[0]}  kept",
+        f"   finished  hidden=[] seed=1    {ids[1]}  kept",
+        f"   failed    hidden=[64] seed=0  {ids[2]}  diverged at step 7",
+        f"   new       hidden=[64] seed=1  {ids[3]}  not run yet",
+    ]
+
+
+def test_status(sweep: Sweep, store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
+    show_status(overview(OpenSweep(sweep, store, "four")))
+    assert lines(capsys) == [
+        "four: 4 runs: 1 pending, 2 finished, 1 failed",
+        "state     run                 epoch  best validation.accuracy  test accuracy  time",
+        "finished  hidden=[] seed=0    10/10                    80.0 %         75.0 %",
+        "finished  hidden=[] seed=1    10/10                    82.0 %         75.0 %",
+        "failed    hidden=[64] seed=0   0/10",
+        "pending   hidden=[64] seed=1   0/10",
+        "hidden=[64] seed=0: diverged at step 7",
+        "next: cnnjobs local four",
+    ]
+
+
+def test_results(sweep: Sweep, store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
+    show_results(ResultsTable.load(sweep, store))
+    assert lines(capsys) == [
+        "configuration  validation accuracy   test accuracy        test loss    runs",
+        "hidden=[]           81.00 ± 1.41 %  75.00 ± 0.00 %  1.0000 ± 0.7071       2",
+        "hidden=[64]                                                          0 of 2",
+        "mean ± standard deviation over the finished runs of each configuration",
+    ]
+
+
+def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+    network[0].weight.requires_grad_(False)
+    show_layers(layer_table(network, (3, 8, 8)), "tiny: 10 classes")
+    assert lines(capsys) == [
+        "tiny: 10 classes, input 3 x 8 x 8",
+        "layer  kind     output shape  parameters   MACs",
+        "0      Conv2d      4 x 8 x 8         112  6,912",
+        "1      ReLU        4 x 8 x 8           0",
+        "2      Flatten           256           0",
+        "3      Linear             10       2,570  2,560",
+        "2,682 parameters (108 frozen), 9,472 MACs",
+    ]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cnnjobs.errors import InputError, UnknownNameError
+from cnnjobs.launch.sweeps import QUICKSTART, latest_sweep, open_quickstart, open_sweep
+from cnnjobs.runs import RunStore
+from cnnjobs.spec.sweep import Sweep
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_by_its_file(here: Path, sweep: Sweep) -> None:
+    opened = open_sweep("four.yaml", Path("results"))
+    assert (opened.sweep.name, opened.store.path, opened.word) == ("four", Path("results/four"), "four.yaml")
+
+
+def test_by_its_name_without_its_file(here: Path, sweep: Sweep, store: RunStore) -> None:
+    # The copy's own name says nothing when the file gives none.
+    store.keep_sweep_file(sweep.text.replace("name: four\n", ""))
+    sweep.path.unlink()
+    for opened in (open_sweep("four", Path("results")), latest_sweep(Path("results"))):
+        assert (opened.sweep.name, opened.store.path, opened.word) == ("four", Path("results/four"), "four")
+
+
+def test_the_latest_is_the_one_started_last(here: Path, sweep: Sweep) -> None:
+    for age, name in enumerate(("new", "old")):
+        store = RunStore(here / "results" / name)
+        store.keep_sweep_file(sweep.text)
+        os.utime(store.sweep_file, (1e9 - age, 1e9 - age))
+    assert latest_sweep(Path("results")).sweep.name == "new"
+
+
+def test_words_survive_a_shell(here: Path, sweep: Sweep) -> None:
+    sweep.path.rename("my sweep.yaml")
+    assert open_sweep("my sweep.yaml", Path("results")).word == "'my sweep.yaml'"
+
+
+def test_the_quickstart_comes_with_the_package(here: Path) -> None:
+    opened = open_quickstart(Path("results"))
+    assert (opened.sweep.path, opened.word) == (QUICKSTART, "")
+    assert opened.sweep.name == "quickstart"
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_unknown_names(here: Path, sweep: Sweep, store: RunStore, started: bool) -> None:
+    if started:
+        store.keep_sweep_file(sweep.text)
+    with pytest.raises(UnknownNameError) as unknown:
+        open_sweep("fuor", Path("results"))
+    assert str(unknown.value) == (
+        "`fuor` is no sweep file and no sweep under results; did you mean `four`? allowed: four"
+        if started
+        else "`fuor` is no sweep file, and no sweep was started under results"
+    )
+
+
+def test_nothing_was_started(here: Path) -> None:
+    with pytest.raises(InputError) as unknown:
+        latest_sweep(Path("results"))
+    assert str(unknown.value) == "no sweep was started under results; start the first one with: cnnjobs local"
