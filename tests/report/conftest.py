@@ -135,9 +135,17 @@ def results(tmp_path: Path) -> Results:
 
 @pytest.fixture
 def make_results(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Results]:
-    """The results of a sweep file with this text, or of the usual one chosen by another metric."""
+    """The results of a sweep file with this text, or of the usual one with another metric or other figures."""
 
-    def make(text: str = TEXT, metric: str = "") -> Results:
-        return Results(tmp_path_factory.mktemp("sweep"), text + (f"metric: {{name: {metric}}}\n" if metric else ""))
+    def make(text: str = TEXT, *, metric: str = "", figures: str = "") -> Results:
+        text += f"metric: {{name: {metric}}}\n" if metric else ""
+        text += f"  figures: [{figures}]\n" if figures else ""
+        return Results(tmp_path_factory.mktemp("sweep"), text)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def module_results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Results]:
+    """The results of a sweep file with this text, for all tests of a module."""
+    return lambda text: Results(tmp_path_factory.mktemp("sweep"), text)

@@ -165,8 +165,8 @@ def test_figures_are_the_same_bytes_each_time(table: ResultsTable) -> None:
     assert images.png_bytes(first) == images.png_bytes(second)
 
 
-def test_the_colours_of_sets_and_sides_differ_in_lightness_or_hue_for_every_eye() -> None:
-    # Brettel, Vienot and Mollon's simulations share one property that is enough here: luminance survives all of them.
+def test_before_and_after_differ_in_lightness_too() -> None:
+    # Whoever does not see hues, and a black-and-white print, has lightness left.
     def luminance(colour: str) -> float:
         channels = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
         linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnjobs.report.histories import band, merged
@@ -32,6 +32,7 @@ def windows(losses: list[list[float]]) -> pd.DataFrame:
     )
 
 
+@settings(deadline=None)
 @given(
     losses=st.lists(st.lists(st.floats(0, 9), min_size=1, max_size=5), min_size=1, max_size=30),
     most=st.integers(1, 30),

@@ -4,7 +4,7 @@ import math
 import statistics
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -13,11 +13,13 @@ from cnnjobs.report.statistics import summarise, t_probability, t_quantile
 VALUES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12).filter(lambda values: statistics.stdev(values) > 1e-6)
 
 
+@settings(deadline=None)
 @given(probability=st.floats(0.001, 0.999), degrees=st.integers(1, 500))
 def test_the_quantile_is_that_of_scipy(probability: float, degrees: int) -> None:
     assert t_quantile(probability, degrees) == pytest.approx(stats.t.ppf(probability, degrees), rel=1e-8, abs=1e-8)
 
 
+@settings(deadline=None)
 @given(t=st.floats(-50, 50), degrees=st.integers(1, 500))
 @example(t=6e-8, degrees=4)
 @example(t=-6e-8, degrees=4)
@@ -25,6 +27,7 @@ def test_the_probability_is_that_of_scipy(t: float, degrees: int) -> None:
     assert t_probability(t, degrees) == pytest.approx(stats.t.cdf(t, degrees), rel=1e-9, abs=1e-13)
 
 
+@settings(deadline=None)
 @given(values=VALUES)
 def test_a_summary_is_that_of_scipy(values: list[float]) -> None:
     found = summarise(values)

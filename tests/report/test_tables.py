@@ -5,7 +5,7 @@ import io
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnjobs.report.tables import Grid, csv_bytes, markdown
@@ -16,6 +16,7 @@ def test_csv_keeps_every_digit_and_leaves_the_missing_empty() -> None:
     assert csv_bytes(frame).decode() == 'a,b,c,d\n0.30000000000000004,true,3,"x,y"\n,,-4,"say ""no"""\n'
 
 
+@settings(deadline=None)
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_floats_come_back_from_csv(values: list[float]) -> None:
     lines = csv_bytes(pd.DataFrame({"value": values})).decode().splitlines()

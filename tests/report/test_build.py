@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from cnnjobs.report.build import build_report
+from cnnjobs.runs import RunState, RunStore
+from cnnjobs.spec.sweep import read_sweep
+
+if TYPE_CHECKING:
+    from conftest import Results
+
+torch.set_num_threads(1)
+
+
+class Page(HTMLParser):
+    """What a page loads, what it runs, its ids and what a reader sees of it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.text: list[str] = []
+        self.cells: list[list[str]] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data", "poster")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        if tag == "tr":
+            self.cells.append([])
+        if tag in ("td", "th"):
+            self.cells[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+        if self.tags and self.tags[-1] in ("td", "th") and data.strip():
+            self.cells[-1][-1] += data
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+    def row(self, first: str) -> list[str]:
+        return next(row for row in self.cells if row and row[0] == first)
+
+
+SMALL = """
+name: small
+base: {dataset: fashion_mnist_mini, model: cnn, epochs: 1}
+parameters: {model.batch_norm: {values: [false, true]}}
+method: grid
+seeds: 2
+compare: [{title: Batch normalisation, before: {model.batch_norm: false}, after: {model.batch_norm: true}}]
+report: {targets: {test.accuracy: 0.7}}
+"""
+
+
+@pytest.fixture(scope="module")
+def small(module_results: Callable[[str], Results]) -> Path:
+    """The report of a small sweep that has finished."""
+    results = module_results(SMALL)
+    results.write_all()
+    return build_report(results.sweep, results.store)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_sweep(small: Path) -> None:
+    page = Page(small)
+    assert small.parts[-3:] == ("small", "report", "report.html")
+    assert "4 runs: 4 finished · state of 2026-03-01 09:02 UTC" in page.words
+    assert "Best by validation accuracy: batch_norm=true" in page.words
+    assert "Target test accuracy ≥ 70.00 %: reached" in page.words
+    assert "Batch normalisation model.batch_norm: false → true " in page.words
+    assert page.tags.count("svg") == 2 + 2 + 2 * 2
+    assert page.row("conv1") == ["conv1", "Conv2d", "32×28×28", "832", "627,200"]
+    assert page.row("images") == ["images", "5,400 train, 600 validation and 1,000 test"]
+    assert page.row("code") == ["code", "git 0123456789ab"]
+    assert "unfinished" not in page.ids
+    found = files(small.parent)
+    assert {name for name in found if "/" not in name} == {"report.html", "results.csv", "history.csv"}
+    assert {"tables/results.csv", "tables/results.md"} <= set(found)
+    stems = {name.rpartition(".")[0] for name in found if name.startswith("figures/")}
+    assert len(stems) == 8
+    assert all(f"{stem}.svg" in found and f"{stem}.png" in found for stem in stems)
+
+
+def test_the_page_loads_nothing_and_runs_nothing(small: Path) -> None:
+    page, text = Page(small), small.read_text(encoding="utf-8")
+    assert [link for link in page.links if not link.startswith(("#", "data:"))] == []
+    assert "http" not in text.replace("http-equiv", "")
+    assert "url(" not in text.replace("url(#", "")
+    assert "@import" not in text
+    assert not {"script", "iframe", "object", "embed", "img"} & set(page.tags)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert len(set(page.ids)) == len(page.ids)
+
+
+def test_rendering_twice_gives_the_same_bytes(small: Path) -> None:
+    first = files(small.parent)
+    store = RunStore(small.parents[1])
+    assert files(build_report(read_sweep(store.sweep_file), store).parent) == first
+
+
+def test_runs_without_a_result_are_listed_with_their_cause(make_results: Callable[..., Results]) -> None:
+    results = make_results(figures="none")
+    failed, stopped, *rest = results.sweep.runs
+    results.write(failed, RunState.FAILED, epochs=1, cause="diverged at step 99", traceback="Traceback: <frame>")
+    results.write(stopped, RunState.INTERRUPTED, epochs=0, cause="stopped")
+    for run in rest[:-1]:
+        results.write(run, notes=("stopped early",))
+    path = build_report(results.sweep, results.store)
+    page = Page(path)
+    assert "12 runs: 9 finished, 1 failed, 1 interrupted, 1 not started" in page.words
+    assert "3 of 12 runs have no result" in page.words
+    assert ["0.1", "false", "0", "failed", "diverged at step 99", failed.run_id] in page.cells
+    assert ["0.1", "false", "1", "interrupted", "stopped", stopped.run_id] in page.cells
+    assert ["0.01", "true", "2", "not started", "", rest[-1].run_id] in page.cells
+    assert "Traceback: <frame>" in page.words
+    assert "stopped early (9 runs)" in page.words
+    assert "Best by validation accuracy so far" in page.words
+
+
+def test_nothing_has_started(results: Results) -> None:
+    page = Page(build_report(results.sweep, results.store))
+    assert "12 runs: 12 not started" in page.words
+    assert "No run has finished yet." in page.words
+    assert "Target test accuracy ≥ 80.00 %: open: no run has finished" in page.words
+    assert "No seed has finished on both sides yet." in page.words
+    assert "the size of its images is known once a run of it has started" in page.words
+    assert "curves" not in page.ids
+    assert "svg" not in page.tags
+
+
+def test_a_single_run(make_results: Callable[..., Results]) -> None:
+    results = make_results("base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 2}\n")
+    results.write_all()
+    page = Page(build_report(results.sweep, results.store))
+    assert "1 run: 1 finished" in page.words
+    assert "one network: its spread is not known 1 seed" in page.words
+    assert page.tags.count("svg") == 2
+    assert {"compare", "unfinished"}.isdisjoint(page.ids)
+    assert "What differs" not in page.words
+
+
+HOSTILE = """
+name: 'a_100% & <script> "q" 日本語'
+description: '<img src=x onerror=alert(2)> {{ 7 * 7 }} $\\alpha$'
+base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}
+variants:
+  '_<script>alert(3)</script> & "q" %': {}
+  '=1+1 | 日本語 $x$ </text></svg><script>': {lr: 0.01}
+compare:
+  - title: '</title><script>alert(4)</script>'
+    before: {lr: 0.05}
+    after: {lr: 0.01}
+report:
+  titles: {results: '<b>Task 3b</b>'}
+"""
+
+
+def test_names_are_shown_as_they_are_and_never_executed(make_results: Callable[..., Results]) -> None:
+    results = make_results(HOSTILE)
+    results.write(results.sweep.runs[0], notes=("<u>note</u>",))
+    results.write(results.sweep.runs[1], RunState.FAILED, epochs=1, cause="<i>&amp;</i>")
+    path = build_report(results.sweep, results.store)
+    page = Page(path)
+    assert not {"script", "img", "b", "i", "u", "iframe"} & set(page.tags)
+    for shown in (
+        results.sweep.name,
+        results.sweep.description,
+        '_<script>alert(3)</script> & "q" %',
+        "=1+1 | 日本語 $x$ </text></svg><script>",
+        "</title><script>alert(4)</script>",
+        "<b>Task 3b</b>",
+        "<u>note</u>",
+        "<i>&amp;</i>",
+    ):
+        assert shown in page.words
+    assert ",'=1+1 | 日本語" in (path.parent / "results.csv").read_text(encoding="utf-8")
+    assert "<script>" not in (path.parent / "tables" / "results.md").read_text(encoding="utf-8")
+    names = [file.name for file in (path.parent / "figures").iterdir()]
+    assert all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in names)
+
+
+def test_figures_titles_and_limits_are_those_of_the_file(make_results: Callable[..., Results]) -> None:
+    text = """
+base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}
+parameters: {lr: {values: [0.1, 0.01]}}
+method: grid
+report:
+  figures: [overview, confusion]
+  ylim: {overview.loss: [0, 2], nothing: [0, 1]}
+  titles: {curves: Task 2a, nowhere: x}
+"""
+    results = make_results(text)
+    results.write_all()
+    path = build_report(results.sweep, results.store)
+    page = Page(path)
+    assert sorted(file.stem for file in (path.parent / "figures").glob("*.svg")) == [
+        "overview-accuracy",
+        "overview-loss",
+    ]
+    assert "Task 2a" in page.words
+    assert "report.figures: nothing is called `confusion`; allowed: overview, curves, compare" in page.words
+    assert "report.ylim: nothing is called `nothing`; allowed: overview, curves, compare, loss, accuracy" in page.words
+    assert "report.titles: no section is called `nowhere`" in page.words
+
+
+def test_figures_of_an_earlier_report_go_and_what_is_not_ours_stays(results: Results) -> None:
+    figures = results.store.report_folder / "figures"
+    figures.mkdir(parents=True)
+    for name in ("curves-99-gone-loss.svg", "mine.svg", "curves-notes.txt"):
+        (figures / name).touch()
+    build_report(results.sweep, results.store)
+    assert not (figures / "curves-99-gone-loss.svg").exists()
+    assert (figures / "mine.svg").exists()
+    assert (figures / "curves-notes.txt").exists()
+
+
+def test_the_notes_file_is_shown_as_it_is(make_results: Callable[..., Results], tmp_path: Path) -> None:
+    notes = tmp_path / "notes.md"
+    notes.write_text("# Why\n\nBecause <b>it</b> is so.\n", encoding="utf-8")
+    results = make_results(
+        f"base: {{dataset: fashion_mnist_mini, model: lenet5, epochs: 1}}\nreport: {{notes: '{notes}'}}\n"
+    )
+    page = Page(build_report(results.sweep, results.store))
+    assert "notes" in page.ids
+    assert "# Why Because <b>it</b> is so." in page.words
+
+
+def test_runs_that_left_the_file_are_named(results: Results, make_results: Callable[..., Results]) -> None:
+    left = results.sweep.runs[-1]
+    results.write(left)
+    smaller = make_results(results.sweep.text.replace("[0.1, 0.01]", "[0.1]"))
+    page = Page(build_report(smaller.sweep, results.store))
+    assert "6 runs: 6 not started" in page.words
+    assert f"1 run on disk, not in the sweep file any more and in no table here: {left.run_id}" in page.words
+
+
+@pytest.mark.parametrize("target", [0.5, 0.845, 0.99])
+def test_a_target_is_held_against_every_seed_of_the_best(make_results: Callable[..., Results], target: float) -> None:
+    results = make_results(
+        "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}\nseeds: 3\n"
+        f"report: {{targets: {{validation.accuracy: {target}}}}}\n"
+    )
+    for run, accuracy in zip(results.sweep.runs, (0.83, 0.85, 0.87), strict=True):
+        results.write(run, metrics={"validation.accuracy": accuracy})
+    page = Page(build_report(results.sweep, results.store))
+    verdict = {0.5: "reached", 0.845: "reached by 2 of 3 seeds", 0.99: "missed"}[target]
+    assert f"Target validation accuracy ≥ {100 * target:.2f} %: {verdict} " in page.words
