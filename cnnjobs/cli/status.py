@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cnnjobs.cli.options import RESULTS, Results, results_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnnjobs.launch.state import Snapshot
+    from cnnjobs.launch.sweeps import OpenSweep
 
 
 def status(
     sweep: Annotated[
         str | None, typer.Argument(metavar="[SWEEP]", help="A sweep file, or the name of a started sweep.")
     ] = None,
+    *,
     results: Results = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON, for programs.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow one sweep until nothing of it goes on.")] = False,
+    every_run: Annotated[bool, typer.Option("--all", help="Every run, however many they are.")] = False,
 ) -> None:
     """Show states, causes and the best metrics so far; without SWEEP all sweeps, and the latest in detail."""
     from cnnjobs.console.status import show_json, show_status, show_sweeps
     from cnnjobs.console.terminal import error
     from cnnjobs.errors import InputError
     from cnnjobs.launch.overview import overview
-    from cnnjobs.launch.sweeps import open_started, open_sweep, started_stores
+    from cnnjobs.launch.sweeps import latest_sweep, open_started, open_sweep, started_stores
 
     options = results_option(results)
-    if sweep is not None:
-        found, unreadable = [overview(open_sweep(sweep, results), options)], False
+    unreadable = False
+    if watch:
+        opened = open_sweep(sweep, results) if sweep else latest_sweep(results)
+        _follow(opened)
+        found = [overview(opened, options)]
+    elif sweep is not None:
+        found = [overview(open_sweep(sweep, results), options)]
     else:
-        found, unreadable = [], False
+        found = []
         for store in started_stores(results):
             try:
                 found.append(overview(open_started(store), options))
@@ -39,5 +53,36 @@ def status(
     elif found:
         if len(found) > 1:
             show_sweeps(found)
-        show_status(found[0])
+        show_status(found[0], every_run=every_run)
     raise typer.Exit(InputError.exit_code if unreadable else 0)
+
+
+def _follow(opened: OpenSweep) -> None:
+    """Show what happens until nothing goes on; Ctrl-C ends the watching alone."""
+    from cnnjobs.console.progress import progress
+
+    with progress(workers=None) as view:
+        try:
+            for snapshot in _snapshots(opened):
+                view.update(snapshot)
+        except KeyboardInterrupt:
+            return
+
+
+def _snapshots(opened: OpenSweep) -> Iterator[Snapshot]:
+    import time
+
+    from cnnjobs import locks
+    from cnnjobs.launch.truth import Lookout
+    from cnnjobs.runs import RunState
+
+    lookout = Lookout(opened.store, opened.sweep.runs)
+    while True:
+        launching = locks.is_held(opened.store.launcher_file)
+        truth = lookout.look()
+        yield truth.snapshot
+        at_work = launching or truth.is_queued or truth.snapshot.count(RunState.RUNNING)
+        if not (truth.snapshot.open and at_work):
+            return
+        # A controller serves many: it is asked seldom.
+        time.sleep(10 if truth.seats else 2)

@@ -30,8 +30,8 @@ class View(Protocol):
 
 
 @contextmanager
-def progress(workers: int) -> Iterator[View]:
-    """The view that suits stdout, for a sweep of which `workers` runs go on at once."""
+def progress(workers: int | None) -> Iterator[View]:
+    """The view that suits stdout, for a sweep of which `workers` runs go on at once; None for those that do now."""
     if not out().is_terminal:
         yield PlainView(workers)
         return
@@ -42,7 +42,7 @@ def progress(workers: int) -> Iterator[View]:
 class PlainView:
     """One line for every run that starts, gets a whole epoch further, or ends."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int | None) -> None:
         self._workers = workers
         self._before: dict[str, RunStatus] = {}
 
@@ -84,15 +84,15 @@ def metrics_in_words(status: RunStatus) -> str:
     return ", ".join(words) or "no metrics"
 
 
-def _left(snapshot: Snapshot, workers: int) -> str:
-    seconds = snapshot.seconds_left(workers)
+def _left(snapshot: Snapshot, workers: int | None) -> str:
+    seconds = snapshot.seconds_left(workers or snapshot.count(RunState.RUNNING))
     return f" ({duration(seconds)} left)" if seconds and snapshot.open else ""
 
 
 class LiveView:
     """The sweep's bar and one row per running run, drawn anew in place; runs that end leave a line above."""
 
-    def __init__(self, live: Live, workers: int) -> None:
+    def __init__(self, live: Live, workers: int | None) -> None:
         self._live, self._workers = live, workers
         self._before: Snapshot | None = None
         self._seconds_left: float | None = None
@@ -124,7 +124,7 @@ class LiveView:
         words += [f"{waiting} waiting"] if waiting else []
         words += ["the workers are starting"] if waiting == len(snapshot.runs) else []
         # Between two validations nothing new is known: the time is counted down.
-        seconds, now = snapshot.seconds_left(self._workers), time.monotonic()
+        seconds, now = snapshot.seconds_left(self._workers or snapshot.count(RunState.RUNNING)), time.monotonic()
         if seconds != self._seconds_left:
             self._seconds_left, self._ends_at = seconds, None if seconds is None else now + seconds
         if self._ends_at is not None and snapshot.open:

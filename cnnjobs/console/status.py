@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.table import Table
 
 from cnnjobs.console.durations import duration
-from cnnjobs.console.terminal import say, show
+from cnnjobs.console.terminal import notice, say, show
 from cnnjobs.launch.overview import Overview
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.runs import RunState
@@ -19,7 +20,16 @@ _STYLES: Final[Mapping[RunState, str]] = {
     RunState.RUNNING: "cyan",
     RunState.FAILED: "red",
     RunState.INTERRUPTED: "yellow",
+    RunState.LOST: "red",
+    RunState.CANCELLED: "yellow",
 }
+_ROWS: Final = 40
+_NAMED: Final = 3
+# What a short table shows first.
+_URGENCY: Final = (
+    RunState.FAILED, RunState.LOST, RunState.RUNNING, RunState.INTERRUPTED, RunState.CANCELLED, RunState.FINISHED,
+    RunState.PENDING,
+)  # fmt: skip
 
 
 def show_sweeps(overviews: Sequence[Overview]) -> None:
@@ -37,18 +47,19 @@ def counts(overview: Overview) -> str:
     return f"{runs}: {', '.join(parts)}"
 
 
-def show_status(overview: Overview) -> None:
-    """Every run of a sweep: state, epoch, metrics, cause; then what to type next."""
-    say(f"{overview.name}: {counts(overview)}", style="bold")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("state", "run", "epoch", f"best {overview.metric.name}", "test accuracy", "time"):
-        table.add_column(heading, justify="left" if heading in ("state", "run") else "right")
-    for status in overview.snapshot.runs:
-        table.add_row(*_row(overview, status), style=_STYLES.get(status.state))
-    show(table)
-    for status in overview.snapshot.runs:
-        for text in filter(None, (_cause(status), *(f"note: {note}" for note in status.notes))):
-            say(f"{status.label}: {text}")
+def show_status(overview: Overview, *, every_run: bool = False) -> None:
+    """The runs of a sweep: state, epoch, metrics, causes; then what to type next. A long table is cut unless asked."""
+    say(f"{overview.name}: {counts(overview)}{_left(overview)}", style="bold")
+    for text in overview.notices:
+        notice(text)
+    for text in overview.held:
+        say(text, style="yellow")
+    runs = overview.snapshot.runs if every_run else _shown(overview.snapshot.runs)
+    show(_table(overview, runs))
+    if len(runs) < len(overview.snapshot.runs):
+        say(f"… and {len(overview.snapshot.runs) - len(runs)} more: every run with --all")
+    for line in _causes(overview, every_run):
+        say(line)
     if overview.left:
         say(f"{len(overview.left)} runs on disk are not in the file any more; they stay under {overview.store.path}")
     if overview.launcher:
@@ -56,8 +67,45 @@ def show_status(overview: Overview) -> None:
     say(f"next: {overview.next_command}")
 
 
-def _cause(status: RunStatus) -> str | None:
-    return status.cause if status.state is not RunState.FINISHED else None
+def _left(overview: Overview) -> str:
+    seconds = overview.seconds_left
+    return f", about {duration(seconds)} left at this pace" if seconds else ""
+
+
+def _shown(runs: Sequence[RunStatus]) -> Sequence[RunStatus]:
+    """As many runs as a screen takes, the most urgent ones, in their order."""
+    if len(runs) <= _ROWS:
+        return runs
+    urgent = sorted(range(len(runs)), key=lambda index: (_URGENCY.index(runs[index].state), index))
+    return [runs[index] for index in sorted(urgent[:_ROWS])]
+
+
+def _table(overview: Overview, runs: Sequence[RunStatus]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("state", "run", "epoch", f"best {overview.metric.name}", "test accuracy", "time"):
+        table.add_column(heading, justify="left" if heading in ("state", "run") else "right")
+    for status in runs:
+        table.add_row(*_row(overview, status), style=_STYLES.get(status.state))
+    return table
+
+
+def _causes(overview: Overview, every_run: bool) -> Iterator[str]:
+    """Each cause once, with the runs that have it and what to type."""
+    alike: dict[tuple[RunState, str], list[RunStatus]] = {}
+    for status in overview.snapshot.runs:
+        if status.cause and status.state is not RunState.FINISHED:
+            # The number of a job alone makes no other cause.
+            alike.setdefault((status.state, re.sub(r"\b\d+_\d+\b", "", status.cause)), []).append(status)
+        for note in status.notes if every_run or len(overview.snapshot.runs) <= _ROWS else ():
+            yield f"{status.label}: note: {note}"
+    for (state, _), group in alike.items():
+        named = ", ".join(status.label for status in group[:_NAMED])
+        more = f" and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
+        who = named if len(group) == 1 else f"{len(group)} {state} ({named}{more})"
+        ahead = min((status.ahead for status in group if status.ahead is not None), default=None)
+        place = f", {ahead} ahead of {'it' if len(group) == 1 else 'the first'}" if ahead else ""
+        command = overview.next_for(group[0])
+        yield f"{who}: {group[0].cause}{place}" + (f"; next: {command}" if command else "")
 
 
 def _row(overview: Overview, status: RunStatus) -> tuple[str, ...]:
@@ -88,6 +136,9 @@ def _sweep(overview: Overview) -> dict[str, Any]:
         "name": overview.name,
         "folder": str(overview.store.path),
         "launcher": overview.launcher,
+        "held": list(overview.held),
+        "notices": list(overview.notices),
+        "seconds_left": overview.seconds_left,
         "metric": overview.metric.name,
         "counts": {str(state): snapshot.count(state) for state in RunState if snapshot.count(state)},
         "left": list(overview.left),
@@ -102,6 +153,9 @@ def _run(overview: Overview, status: RunStatus) -> dict[str, Any]:
         "label": status.label,
         "state": str(status.state),
         "cause": status.cause,
+        "next": overview.next_for(status),
+        "job": status.job,
+        "ahead": status.ahead,
         "traceback": status.traceback,
         "epoch": status.epoch,
         "epochs": status.epochs,

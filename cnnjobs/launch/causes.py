@@ -58,6 +58,18 @@ def matches(cause: str | None, word: str) -> bool:
     return bool(kind and re.search(kind, said)) or word.lower() in said.lower()
 
 
+def next_command(state: RunState, cause: str | None, *, sweep: str, run_id: str) -> str | None:
+    """What to type for a run that does not go on by itself; None when there is nothing to do."""
+    if state is RunState.FAILED:
+        for kind, setting in (("oom", "mem_gb"), ("time", "timeout_min")):
+            if re.search(_KINDS[kind], cause or "") and "GPU's" not in (cause or ""):
+                return f"cnnjobs retry {sweep} --cause {kind} --set job.{setting}=..."
+        return f"cnnjobs logs {run_id}"
+    if state in (RunState.CANCELLED, RunState.LOST, RunState.INTERRUPTED):
+        return f"cnnjobs retry {sweep}"
+    return None
+
+
 def waiting(element: Element) -> str:
     """Why an element of the queue has not started."""
     reason = element.reason.strip("()").split(",")[0]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnnjobs import locks
+from cnnjobs.launch.causes import next_command
 from cnnjobs.launch.state import RunStatus, Snapshot, best_so_far
 from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.launch.truth import Lookout, Truth
@@ -31,6 +32,11 @@ class Overview:
     held: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     seconds_left: float | None = None
+    word: str = ""
+
+    def next_for(self, status: RunStatus) -> str | None:
+        """What to type for a run that does not go on by itself."""
+        return next_command(status.state, status.cause, sweep=self.word, run_id=status.run_id)
 
 
 def overview(opened: OpenSweep, options: str = "") -> Overview:
@@ -58,6 +64,7 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
         truth.held,
         truth.view.notices,
         snapshot.seconds_left(running) if running else None,
+        opened.word,
     )
 
 

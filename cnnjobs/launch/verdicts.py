@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cnnjobs.launch.causes import end_in_log, ending, last_line, log_tail, waiting
-from cnnjobs.launch.queue_states import WAITING, Element, QueueView
+from cnnjobs.launch.queue_states import WAITING, Element, Key, QueueView
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.launch.submitted import Seat
 from cnnjobs.runs import KILLED_CAUSE, RunState
@@ -92,8 +92,10 @@ def judge(case: Case) -> RunStatus:
     if key in case.view.queued:
         element = case.view.queued[key]
         return _waiting(case, element) if element.state in WAITING else _active(case, element)
-    if case.is_elsewhere:
-        return case.status
+    return case.status if case.is_elsewhere else _not_queued(case, key)
+
+
+def _not_queued(case: Case, key: Key) -> RunStatus:
     if case.lives:
         return case.so(RunState.RUNNING, _alone(case, case.view.ended.get(key)))
     if key in case.view.ended:

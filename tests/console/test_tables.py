@@ -65,7 +65,7 @@ def test_status(sweep: Sweep, store: RunStore, capsys: pytest.CaptureFixture[str
         "finished  hidden=[] seed=1    10/10                    82.0 %         75.0 %",
         "failed    hidden=[64] seed=0   0/10",
         "pending   hidden=[64] seed=1   0/10",
-        "hidden=[64] seed=0: diverged at step 7",
+        f"hidden=[64] seed=0: diverged at step 7; next: cnnjobs logs {sweep.runs[2].run_id}",
         "next: cnnjobs local four",
     ]
 
