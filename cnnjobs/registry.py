@@ -183,9 +183,12 @@ def _annotation(node: ast.expr | None) -> Any:
     if node is None:
         return Any
     try:
-        return eval(ast.unparse(node), {"__builtins__": {}}, dict(_ANNOTATION_NAMES))
-    except (NameError, AttributeError, TypeError):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node = ast.parse(node.value, mode="eval").body
+        hint = eval(ast.unparse(node), {"__builtins__": {}}, dict(_ANNOTATION_NAMES))
+    except (NameError, AttributeError, TypeError, SyntaxError):
         return Any
+    return hint if _is_plain_type(hint) else Any
 
 
 def _default(node: ast.expr | None) -> Any:
