@@ -125,7 +125,7 @@ class RunFolder:
         """What is known now: a record that says running while nobody holds the run is `interrupted`."""
         record = self._read_marks()
         if record.state in (RunState.PENDING, RunState.INTERRUPTED):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 cause = self.cancel_file.read_text(encoding="utf-8")
                 return record.model_copy(update={"state": RunState.CANCELLED, "cause": cause})
         return record
