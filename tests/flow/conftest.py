@@ -24,7 +24,7 @@ base:
   model: {name: cnn, filters: [4], hidden: []}
   lr: 0.01
   batch_size: 8
-  epochs: 40
+  epochs: 24
 seeds: 2
 job: {cpus_per_run: 1, max_parallel: 1}
 """

@@ -88,7 +88,7 @@ def test_missing_data_is_told_before_anything_is_written(project: Project) -> No
 def test_mistakes_in_the_sweep_file_are_all_told_and_nothing_is_written(
     project: Project, words: tuple[str, ...]
 ) -> None:
-    project.write(project.sweep.replace("lr: 0.01", "lr: fast").replace("epochs: 40", "epocs: 40"))
+    project.write(project.sweep.replace("lr: 0.01", "lr: fast").replace("epochs: 24", "epocs: 40"))
     done = project.call(words[0], "shades.yaml", *words[1:])
     assert done.returncode == 2
     first, second = done.stderr.splitlines()
