@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from cnnjobs.errors import RunError
 from cnnjobs.launch.jobs import JobFolder, Worker, is_worker, living_workers, prune
-from cnnjobs.launch.plan import Plan
+from cnnjobs.launch.plan import Fate, Plan
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.state import Snapshot, Watch
 from cnnjobs.runs import RunState
@@ -43,7 +43,7 @@ class LocalPool:
         self._store = plan.store
         self._resources = resources
         self._folders = [str(folder) for folder in folders]
-        self._watch = Watch(plan.store, [planned.run for planned in plan.runs])
+        self._watch = Watch(plan.store, [planned.run for planned in plan.runs if planned.fate is not Fate.LEFT])
         self._jobs = JobFolder(plan.store)
         self._adopted = living_workers(plan.store)
         self._own: list[Worker] = []
@@ -55,7 +55,9 @@ class LocalPool:
         self.snapshot = self._watch.look()
 
     def __enter__(self) -> Self:
-        self._handlers = {signum: signal.signal(signum, self._hear) for signum in _SIGNALS}
+        # What the user has told the shell to ignore stays ignored: nohup, or a job in the background.
+        heard = [signum for signum in _SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
+        self._handlers = {signum: signal.signal(signum, self._hear) for signum in heard}
         return self
 
     def __exit__(

@@ -140,6 +140,19 @@ def test_a_signal_ends_every_worker_also_one_that_does_not_listen(
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
+def test_what_the_shell_ignores_stays_ignored(sweep: Sweep, store: RunStore, behave: Behave) -> None:
+    behave("train")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with pool(sweep, store) as running:
+            await_running(running, 1)
+            os.kill(os.getpid(), signal.SIGHUP)
+            go_to_the_end(running)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert running.snapshot.open == ()
+
+
 def test_workers_of_a_dead_launcher_are_counted_and_followed(sweep: Sweep, store: RunStore, behave: Behave) -> None:
     behave("hang")
     with stopped_pool(sweep, store, 2) as first:
