@@ -35,7 +35,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     profile = read_profile(profile_file(options.profile or sweep.job.profile), settings)
     resources = share_out(profile, len(sweep.runs))
     folders = data_folders(options.data_dir, profile.data_dir)
-    plan = make_plan(sweep, store, retry_failed=options.retry_failed, force=options.force)
+    plan = make_plan(sweep, store, retry_failed=options.retry_failed, force=options.force, only=options.only)
     show_plan(plan)
     check_data(plan.to_run, folders)
     if options.dry_run:
@@ -66,7 +66,9 @@ def _run(
     from cnnjobs.launch.local import LocalPool, Stopped
     from cnnjobs.launch.plan import carried_out
 
-    with carried_out(opened.sweep, opened.store, retry_failed=options.retry_failed, force=options.force) as plan:
+    with carried_out(
+        opened.sweep, opened.store, retry_failed=options.retry_failed, force=options.force, only=options.only
+    ) as plan:
         pool = LocalPool(plan, resources, folders)
         show_adopted(pool.num_adopted)
         try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnnjobs.cli import local, report, show, status, sweep
+from cnnjobs.cli import cancel, local, logs, report, retry, show, status, sweep
 from cnnjobs.errors import CnnjobsError, SpecError
 
 app = typer.Typer(
@@ -17,7 +17,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (local.local, sweep.sweep, status.status, report.report, show.show):
+for command in (
+    local.local, sweep.sweep, status.status, logs.logs, cancel.cancel, retry.retry, report.report, show.show,
+):  # fmt: skip
     app.command()(command)
 
 

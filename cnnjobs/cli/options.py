@@ -40,6 +40,7 @@ class LaunchOptions:
     force: bool = False
     dry_run: bool = False
     report: bool = True
+    only: frozenset[str] | None = None
 
     def command(self, verb: str, word: str) -> str:
         """The command that goes on with the same sweep in the same way."""

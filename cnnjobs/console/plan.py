@@ -16,6 +16,7 @@ _WORDS: Final = {
     Fate.RUNNING: "running",
     Fate.FINISHED: "finished",
     Fate.FAILED: "failed",
+    Fate.LEFT: "left as they are",
 }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnnjobs.components.datasets import find_data
@@ -24,6 +24,7 @@ class Fate(enum.StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
+    LEFT = "left"
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,28 @@ class Plan:
         return sum(planned.fate is fate for planned in self.runs)
 
 
-def make_plan(sweep: Sweep, store: RunStore, *, retry_failed: bool = False, force: bool = False) -> Plan:
-    """Look, and write nothing. `retry_failed` takes failed runs up again, `force` every run and from nothing."""
-    runs = tuple(PlannedRun(run, *_fate(store.run(run.run_id), retry_failed, force)) for run in sweep.runs)
+def make_plan(
+    sweep: Sweep,
+    store: RunStore,
+    *,
+    retry_failed: bool = False,
+    force: bool = False,
+    only: Collection[str] | None = None,
+) -> Plan:
+    """Look, and write nothing. `retry_failed` takes failed runs up again, `force` every run and from nothing.
+
+    With `only` nothing but the runs of these ids is taken up, the failed ones among them too.
+    """
+    runs = tuple(
+        PlannedRun(run, *_fate(store.run(run.run_id), retry_failed or only is not None, force)) for run in sweep.runs
+    )
+    if only is not None:
+        runs = tuple(
+            replace(planned, fate=Fate.LEFT, reason="was not asked for")
+            if planned.starts and planned.run.run_id not in only
+            else planned
+            for planned in runs
+        )
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
     return Plan(sweep, store, runs, left, from_nothing=force)
@@ -115,7 +135,14 @@ def check_data(runs: Iterable[SweepRun], folders: Sequence[Path]) -> None:
 
 
 @contextmanager
-def carried_out(sweep: Sweep, store: RunStore, *, retry_failed: bool = False, force: bool = False) -> Iterator[Plan]:
+def carried_out(
+    sweep: Sweep,
+    store: RunStore,
+    *,
+    retry_failed: bool = False,
+    force: bool = False,
+    only: Collection[str] | None = None,
+) -> Iterator[Plan]:
     """Hold the sweep, look again, and write down what the plan needs; it is held until the block is left.
 
     Raises InputError when another launcher holds it, and StorageError: nothing new is left behind then.
@@ -126,7 +153,7 @@ def carried_out(sweep: Sweep, store: RunStore, *, retry_failed: bool = False, fo
                 raise InputError(
                     f"{sweep.name} is being run already, by {store.launcher()}; look at it with: cnnjobs status"
                 )
-            plan = make_plan(sweep, store, retry_failed=retry_failed, force=force)
+            plan = make_plan(sweep, store, retry_failed=retry_failed, force=force, only=only)
             _write(plan)
         yield plan
 

@@ -1,0 +1,46 @@
+"""`cnnjobs retry`: take up again what has failed, was cancelled or got lost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cnnjobs.cli import options as o
+
+
+def retry(
+    sweep: Annotated[str, typer.Argument(help="A sweep file, or the name of a started sweep.")],
+    *,
+    cause: Annotated[
+        str | None,
+        typer.Option(
+            "--cause",
+            metavar="WORD",
+            help="Only runs that ended so: oom, cuda, time, node, killed, diverged, exception, or a word of the cause.",
+        ),
+    ] = None,
+    profile: o.Profile = None,
+    settings: o.Set = None,
+    results: o.Results = o.RESULTS,
+    data_dir: o.DataDir = None,
+    dry_run: o.DryRun = False,
+    no_report: o.NoReport = False,
+) -> None:
+    """Run failed, cancelled, interrupted and lost runs again, where they were; with --set with other resources."""
+    from cnnjobs.cli.launching import launch
+    from cnnjobs.console.control import show_nothing_to_retry
+    from cnnjobs.launch.control import to_retry
+    from cnnjobs.launch.place import place_for
+    from cnnjobs.launch.sweeps import open_sweep
+
+    opened = open_sweep(sweep, results)
+    again, on_slurm = to_retry(opened, cause)
+    if not again:
+        show_nothing_to_retry(cause)
+        return
+    wishes = o.LaunchOptions(
+        results, data_dir, profile, tuple(settings or ()), dry_run=dry_run, report=not no_report, only=again
+    )
+    reason = place_for(wishes.command("local", opened.word), dry_run=dry_run).reason if on_slurm else "where they were"
+    launch(opened, wishes, verb="retry", reason=reason)

@@ -1,0 +1,163 @@
+"""Cancelling runs: exactly those that are named, wherever they are, and so that it stays on record."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+from cnnjobs.launch.causes import matches
+from cnnjobs.launch.jobs import is_worker
+from cnnjobs.launch.queue_states import WAITING, Key
+from cnnjobs.launch.slurm_commands import ask
+from cnnjobs.launch.state import RunStatus
+from cnnjobs.launch.sweeps import OpenSweep
+from cnnjobs.launch.targets import Target
+from cnnjobs.launch.truth import Lookout, Truth, job_number
+from cnnjobs.runs import RunState, RunStore
+
+_PATIENCE_S: Final = 10.0
+_AT_ONCE: Final = 500
+_RETRIED: Final = (RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Cancelling:
+    """What has to happen: `chosen` runs end, and `also` those that share a running job with one of them."""
+
+    store: RunStore
+    chosen: tuple[RunStatus, ...]
+    also: tuple[RunStatus, ...]
+    over: tuple[RunStatus, ...]
+    elements: tuple[Key, ...]
+    processes: tuple[int, ...]
+    elsewhere: tuple[RunStatus, ...]
+
+
+def plan_cancelling(target: Target) -> Cancelling:
+    """Look, and change nothing."""
+    truth = Lookout(target.opened.store, target.opened.sweep.runs).look()
+    statuses = {status.run_id: status for status in truth.snapshot.runs}
+    named = [statuses[run.run_id] for run in target.runs]
+    chosen = tuple(status for status in named if not status.is_over)
+    elements, also = _elements(chosen, truth, statuses)
+    processes, elsewhere = _processes(status for status in chosen if not truth.is_live(status.run_id))
+    over = tuple(status for status in named if status.is_over)
+    return Cancelling(target.opened.store, chosen, also, over, elements, processes, elsewhere)
+
+
+def _elements(
+    chosen: Iterable[RunStatus], truth: Truth, statuses: Mapping[str, RunStatus]
+) -> tuple[tuple[Key, ...], tuple[RunStatus, ...]]:
+    """The elements to end, and the runs that were not named and end with them."""
+    chosen = tuple(chosen)
+    wanted = {status.run_id for status in chosen}
+    found: dict[Key, None] = {}
+    also: dict[str, RunStatus] = {}
+    for status in chosen:
+        if not truth.is_live(status.run_id):
+            continue
+        seat = truth.seats[status.run_id]
+        number = job_number(seat, truth.view)
+        assert number is not None
+        element = truth.view.queued[number, seat.index]
+        shared = [statuses[each] for each in seat.run_ids if each in statuses and each not in wanted]
+        others = [each for each in shared if not each.is_over]
+        # A run that has not begun is passed over by its job; only one at work takes its job along.
+        if others and (element.state in WAITING or status.state is not RunState.RUNNING):
+            continue
+        found[number, seat.index] = None
+        also.update({each.run_id: each for each in others})
+    return tuple(found), tuple(also.values())
+
+
+def _processes(statuses: Iterable[RunStatus]) -> tuple[tuple[int, ...], tuple[RunStatus, ...]]:
+    """The workers of this machine that train these runs, and the runs that are trained on another."""
+    pids: list[int] = []
+    elsewhere: list[RunStatus] = []
+    for status in statuses:
+        if status.state is RunState.RUNNING and status.attempts:
+            last = status.attempts[-1]
+            if last.host != socket.gethostname():
+                elsewhere.append(status)
+            elif is_worker(last.pid):
+                pids.append(last.pid)
+    return tuple(dict.fromkeys(pids)), tuple(elsewhere)
+
+
+def carry_out(plan: Cancelling) -> tuple[RunStatus, ...]:
+    """Cancel; the runs that were still ending when patience ended. Raises SlurmError, StorageError.
+
+    The marks come first: whatever happens after them, no worker takes one of these runs up.
+    """
+    cause = f"cancelled by {getpass.getuser()} at {datetime.now().astimezone().isoformat(timespec='seconds')}"
+    for status in plan.chosen:
+        _mark(plan.store, status, cause)
+    for status in plan.also:
+        _mark(plan.store, status, f"{cause} with job {status.job}")
+    scancel(plan.elements)
+    for pid in plan.processes:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    return _settle(plan)
+
+
+def _mark(store: RunStore, status: RunStatus, cause: str) -> None:
+    folder = store.run(status.run_id)
+    folder.create(status.run.config)
+    folder.cancel(cause)
+
+
+def _settle(plan: Cancelling) -> tuple[RunStatus, ...]:
+    # On another host a lock may not show that a run is held: there its mark stays, and counts as well.
+    far = {status.run_id for status in plan.elsewhere}
+    far |= {
+        status.run_id
+        for status in (*plan.chosen, *plan.also)
+        if status.state is RunState.RUNNING and status.attempts and status.attempts[-1].host != socket.gethostname()
+    }
+    left = [status for status in (*plan.chosen, *plan.also) if status.run_id not in far]
+    until = time.monotonic() + _PATIENCE_S
+    while left:
+        left = [status for status in left if not plan.store.run(status.run_id).settle_cancellation()]
+        if time.monotonic() > until:
+            break
+        time.sleep(0.05 if left else 0)
+    return tuple(left)
+
+
+def scancel(elements: Iterable[Key]) -> None:
+    """Take these elements of job arrays out of the queue. Raises SlurmError."""
+    by_job = groupby(sorted(elements), key=lambda key: key[0])
+    words = [f"{job}_[{part}]" for job, keys in by_job for part in _ranges([index for _, index in keys])]
+    for start in range(0, len(words), _AT_ONCE):
+        ask("scancel", *words[start : start + _AT_ONCE])
+
+
+def _ranges(indices: list[int]) -> list[str]:
+    """`[0, 1, 2, 5]` -> `0-2`, `5`."""
+    runs = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
+    found = []
+    for _, group in runs:
+        members = [index for _, index in group]
+        found.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
+    return found
+
+
+def to_retry(opened: OpenSweep, cause: str | None) -> tuple[frozenset[str], bool]:
+    """The runs that ended without finishing, of a cause when one is given, and whether any of them was on Slurm."""
+    truth = Lookout(opened.store, opened.sweep.runs).look()
+    again = frozenset(
+        status.run_id
+        for status in truth.snapshot.having(*_RETRIED)
+        if not truth.is_live(status.run_id) and (cause is None or matches(status.cause, cause))
+    )
+    return again, any(run_id in truth.seats for run_id in again)

@@ -1,0 +1,78 @@
+"""What the job of a run has written: which file, the lines of that run, and the last frames of what failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cnnjobs.launch.causes import log_tail
+from cnnjobs.launch.state import RunStatus, Snapshot
+from cnnjobs.launch.submitted import Seat
+from cnnjobs.launch.truth import Truth
+from cnnjobs.runs import RunState, RunStore
+
+_LAST_LINES: Final = 8
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """The files that the job of a run writes to, and whether other runs write there, too."""
+
+    files: tuple[Path, ...]
+    run_id: str
+    is_shared: bool
+
+    def lines(self, text: str) -> Iterator[str]:
+        """The lines that are about the run: its own, and those that no run has signed."""
+        other = re.compile(r"(?!" + re.escape(self.run_id) + r": )[\w.=+-]+-[0-9a-f]{8}: ")
+        for line in text.splitlines():
+            if not (self.is_shared and other.match(line)):
+                yield line
+
+
+def find_log(store: RunStore, status: RunStatus, seat: Seat | None) -> RunLog:
+    """The log of the run's last job; without files when nothing was written or all of it is collected."""
+    last = status.attempts[-1].job_id if status.attempts else None
+    local = [] if last is None or not last.isdecimal() else _local(store, last)
+    if local:
+        return RunLog(tuple(local), status.run_id, is_shared=True)
+    if seat is not None and seat.submission.log(seat.index).exists():
+        return RunLog((seat.submission.log(seat.index),), status.run_id, is_shared=len(seat.run_ids) > 1)
+    return RunLog((), status.run_id, is_shared=False)
+
+
+def _local(store: RunStore, job_id: str) -> list[Path]:
+    """What the worker of that number said, of the latest launch that had one."""
+    launches = sorted({path.parent for path in store.jobs_folder.glob(f"*/{job_id}_0_log.*")})
+    return [path for name in ("out", "err") if launches and (path := launches[-1] / f"{job_id}_0_log.{name}").exists()]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Runs that have failed alike, with the last lines of what they said."""
+
+    runs: tuple[RunStatus, ...]
+    cause: str
+    frames: tuple[str, ...]
+
+
+def failures(truth: Truth) -> Sequence[Failure]:
+    """Every failed and lost run, those with the same end together."""
+    return tuple(_alike(truth.snapshot, truth))
+
+
+def _alike(snapshot: Snapshot, truth: Truth) -> Iterator[Failure]:
+    groups: dict[tuple[str, tuple[str, ...]], list[RunStatus]] = {}
+    for status in snapshot.having(RunState.FAILED, RunState.LOST):
+        groups.setdefault((status.cause or "no cause was written", _frames(status, truth)), []).append(status)
+    for (cause, frames), runs in groups.items():
+        yield Failure(tuple(runs), cause, frames)
+
+
+def _frames(status: RunStatus, truth: Truth) -> tuple[str, ...]:
+    seat = truth.seats.get(status.run_id)
+    text = status.traceback or (log_tail(seat.submission.log(seat.index)) if seat else "")
+    return tuple([line for line in text.splitlines() if line.strip()][-_LAST_LINES:])
