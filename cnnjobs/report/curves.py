@@ -60,9 +60,11 @@ def overview(series: Sequence[tuple[str, Sequence[RunHistory]]], quantity: Quant
         faint = Look(INK, width=0.6, alpha=0.3, shade=0)
         for _, histories in others:
             panel.curve(histories, "validation", faint)
-        for (label, histories), colour, marker in zip(named, SERIES_COLOURS, _SERIES_MARKERS, strict=False):
+        # The best is drawn last, over the others, and named first.
+        for (label, histories), colour, marker in [*zip(named, SERIES_COLOURS, _SERIES_MARKERS, strict=False)][::-1]:
             look = Look(colour, marker=marker, shade=0.1, tells_spread=False)
             panel.curve(histories, "validation", look, label)
+        panel.handles.reverse()
         if others:
             panel.name(f"{len(others)} more", faint)
         return panel.finish(ylim, legend_below=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnnjobs.report import wording
@@ -15,6 +15,7 @@ from cnnjobs.runs import RunState
 from cnnjobs.spec.sweep import SweepRun
 
 _MOST_KEYS = 6
+_MOST_VALUES = 12
 
 
 def results_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
@@ -76,7 +77,7 @@ def _label(table: ResultsTable) -> tuple[list[str], Callable[[Configuration, Swe
         return ["configuration"], lambda configuration, _: (configuration.label,)
 
     def cells(_: Configuration, run: SweepRun) -> tuple[str, ...]:
-        return tuple(wording.value_text(run.overrides[key]) if key in run.overrides else "" for key in keys)
+        return tuple(wording.brief(run.overrides[key]) if key in run.overrides else "" for key in keys)
 
     return list(keys), cells
 
@@ -125,15 +126,24 @@ def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
     having: dict[str, int] = {}
     for flat in flats:
         for key, value in flat.items():
-            values.setdefault(key, {})[wording.value_text(value)] = None
+            values.setdefault(key, {})[wording.value_text(value)] = value
             having[key] = having.get(key, 0) + 1
-    varying = [(key, ", ".join(seen)) for key, seen in sorted(values.items()) if len(seen) > 1]
+    varying = [(key, _values(seen)) for key, seen in sorted(values.items()) if len(seen) > 1]
     shared = []
     for key, seen in values.items():
         if len(seen) == 1:
             some = "" if having[key] == len(flats) else f" ({having[key]} of {len(flats)} runs)"
             shared.append((key, f"{next(iter(seen))}{some}"))
     return Grid(("key", "values"), tuple(varying), labels=2), Grid(("key", "value"), tuple(shared), labels=2)
+
+
+def _values(seen: Mapping[str, Any]) -> str:
+    """All values, or how many and their range."""
+    if len(seen) <= _MOST_VALUES:
+        return ", ".join(seen)
+    if all(isinstance(value, int | float) for value in seen.values()):
+        return f"{len(seen)} values from {wording.brief(min(seen.values()))} to {wording.brief(max(seen.values()))}"
+    return f"{len(seen)} values: {', '.join([*seen][:_MOST_VALUES])}, …"
 
 
 def environment_grid(table: ResultsTable) -> Grid:

@@ -108,16 +108,17 @@ class Panel:
         own = band([history], split, self.quantity, look.windows)
         if own is None:
             return False
-        shown = np.full(len(own.epochs), True)
-        if mean is None:
-            self._bands.append(own)
-        elif history.state is RunState.FINISHED:
-            shown = own.epochs >= mean.epochs[-1]
-            shown &= shown.sum() > 1
-        if shown.any():
-            self._single |= mean is not None
-            marker = "." if shown.sum() == 1 else ""
-            self.axes.plot(own.epochs[shown], own.mean[shown], **look.thin().line(), marker=marker)
+        first = 0
+        if mean is not None and history.state is RunState.FINISHED:
+            first = int(np.searchsorted(own.epochs, mean.epochs[-1]))
+            if first >= len(own.epochs) - 1:
+                return True
+        rest = Band(1, own.epochs[first:], own.mean[first:], own.sd[first:])
+        self._single |= mean is not None
+        if mean is None or first:
+            self._bands.append(rest)
+        marker = "." if len(rest.epochs) == 1 else ""
+        self.axes.plot(rest.epochs, rest.mean, **look.thin().line(), marker=marker)
         return True
 
     def points(self, epochs: Sequence[float], values: Sequence[float], colour: str, label: str) -> None:

@@ -57,6 +57,11 @@ def value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def brief(value: Any) -> str:
+    """The same with six digits of a float, as in the labels of runs."""
+    return f"{value:.6g}" if isinstance(value, float) else value_text(value)
+
+
 def counted(count: int, noun: str) -> str:
     """`1 run`, `3 runs`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

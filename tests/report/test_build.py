@@ -261,3 +261,15 @@ def test_a_target_is_held_against_every_seed_of_the_best(make_results: Callable[
     page = Page(build_report(results.sweep, results.store))
     verdict = {0.5: "reached", 0.845: "reached by 2 of 3 seeds", 0.99: "missed"}[target]
     assert f"Target validation accuracy ≥ {100 * target:.2f} %: {verdict} " in page.words
+
+
+def test_many_values_are_told_by_their_range(make_results: Callable[..., Results]) -> None:
+    results = make_results(
+        "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}\nmethod: random\nrun_cap: 14\n"
+        "parameters: {lr: {min: 0.01, max: 0.5}}\nreport: {figures: [none]}\n"
+    )
+    results.write(results.sweep.runs[0])
+    page = Page(build_report(results.sweep, results.store))
+    found = sorted(run.config.lr for run in results.sweep.runs)
+    assert ["lr", f"14 values from {found[0]:.6g} to {found[-1]:.6g}"] in page.cells
+    assert "Of 14 configurations" not in page.words

@@ -91,8 +91,11 @@ def test_seeds_that_ended_early_and_runs_that_did_not_finish_are_thin(results: R
     widths = {line.get_linewidth() for line in figure.axes[0].lines if line.get_linestyle() != "None"}
     assert widths == {1.6, 0.8}
     assert legend(figure) == ["train ± 1 sd", "validation ± 1 sd", "test", "thin: one seed alone"]
-    longest = max(line.get_xdata()[-1] for line in figure.axes[0].lines if line.get_linewidth() == 0.8)
-    assert longest == 4.0
+    axes = figure.axes[0]
+    thin = [line for line in axes.lines if line.get_linewidth() == 0.8]
+    assert [line.get_xdata()[-1] for line in thin if line.get_linestyle() == "--"] == [4.0, 3.0]
+    low, high = axes.get_ylim()
+    assert all(low <= value <= high for value in thin[0].get_ydata())
 
 
 def test_runs_that_are_all_unfinished_are_shown_as_such(results: Results) -> None:

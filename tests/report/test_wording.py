@@ -41,3 +41,4 @@ def test_counts_and_lists() -> None:
 def test_values_look_as_in_the_sweep_file() -> None:
     values = [0.05, 1e-05, True, None, [16, 32], "cnn"]
     assert [wording.value_text(value) for value in values] == ["0.05", "1e-05", "true", "null", "[16, 32]", "cnn"]
+    assert [wording.brief(value) for value in (0.1234567890, 1e-05, 3, True)] == ["0.123457", "1e-05", "3", "true"]
