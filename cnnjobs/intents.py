@@ -1,0 +1,112 @@
+"""The submission folder: what is handed to Slurm as one job array, and what its workers leave beside it.
+
+results/<sweep>/jobs/<submission>/
+  intent.json      JobIntent, written before sbatch
+  sbatch.sh        the script as it was submitted
+  id.json          {"job_id": 123}, written after sbatch
+  task-<k>.log     what element k has said, over all its starts
+  canary-passed    the first run has passed its first validation: the rest may start
+  outcomes.jsonl   one line for each end of a run: run_id, state, cause
+  breaker          the cause for which the rest is held: so many runs in a row have failed from it
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cnnjobs.errors import storage_error
+from cnnjobs.files import write_whole
+from cnnjobs.registry import NonNegativeInt, PositiveInt
+
+BREAKER_FAILURES: Final = 5
+
+
+class JobIntent(BaseModel):
+    """One job array: element k trains the runs of tasks[k]. `profile` is the resolved one; `created` as ISO 8601, UTC.
+
+    With `canary` only element 0 starts at once; its worker releases the others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    job_name: str
+    tasks: tuple[tuple[str, ...], ...]
+    store: Path
+    data_folders: tuple[Path, ...] = ()
+    threads: PositiveInt = 1
+    gpus: NonNegativeInt = 0
+    canary: bool = False
+    profile: dict[str, Any] = Field(default_factory=dict)
+    created: str
+    host: str
+    user: str
+
+
+class SubmissionFolder:
+    """One submission on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.intent_file = path / "intent.json"
+        self.script_file = path / "sbatch.sh"
+        self.id_file = path / "id.json"
+        self.canary_file = path / "canary-passed"
+        self.outcomes_file = path / "outcomes.jsonl"
+        self.breaker_file = path / "breaker"
+
+    def log_file(self, index: int | str) -> Path:
+        """What element `index` has said; Slurm's own `%a` stands for every one."""
+        return self.path / f"task-{index}.log"
+
+    def write_intent(self, intent: JobIntent) -> None:
+        """Say what is about to be submitted. Raises StorageError."""
+        write_whole(self.intent_file, intent.model_dump_json(indent=1).encode() + b"\n")
+
+    def read_intent(self) -> JobIntent:
+        """What was submitted. Raises OSError, and ValueError when another version wrote it."""
+        return JobIntent.model_validate_json(self.intent_file.read_bytes())
+
+    def write_id(self, job_id: int) -> None:
+        """Keep the number that Slurm gave. Raises StorageError."""
+        write_whole(self.id_file, json.dumps({"job_id": job_id}).encode() + b"\n")
+
+    def read_id(self) -> int | None:
+        """The number that Slurm gave, if it is known."""
+        try:
+            return int(json.loads(self.id_file.read_bytes())["job_id"])
+        except FileNotFoundError:
+            return None
+
+    def add_outcome(self, run_id: str, state: str, cause: str | None) -> None:
+        """Add the end of a run. Raises StorageError."""
+        line = json.dumps({"run_id": run_id, "state": state, "cause": cause}).encode() + b"\n"
+        try:
+            # One write, so that workers that end at the same moment do not mix their lines.
+            descriptor = os.open(self.outcomes_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise storage_error(self.outcomes_file, error) from error
+
+    def common_failure(self) -> str | None:
+        """The cause of the last BREAKER_FAILURES ends when all of them are failures from the same one."""
+        lines = self.outcomes_file.read_bytes().splitlines() if self.outcomes_file.exists() else []
+        last = [outcome for line in lines[-BREAKER_FAILURES:] if (outcome := _parsed(line))]
+        ends = {(str(outcome.get("state")), str(outcome.get("cause"))) for outcome in last}
+        state, cause = ends.pop() if len(ends) == 1 else ("", "")
+        return cause if len(last) == BREAKER_FAILURES and state == "failed" else None
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """A line of outcomes; nothing when it is torn."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
