@@ -16,7 +16,7 @@ _TAIL_BYTES: Final = 1 << 15
 _FAULTS: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS)
 _NO_LOG_SIGNAL: Final = 53
 _STEPD: Final = re.compile(
-    r"slurmstepd\S*: error: \*\*\* JOB \d+ ON (\S+) CANCELLED AT (\S+?)(?: DUE TO ([A-Z ]+?))? \*\*\*"
+    r"slurmstepd\S*: error: \*\*\* JOB \d+ ON (\S+) CANCELLED AT (\S+?)(?: DUE TO ([A-Z ]+)[^*]*?)? ?\*\*\*"
 )
 _OOM: Final = re.compile(r"slurmstepd\S*: error: .*\boom[-_ ]kill", re.IGNORECASE)
 _SPELT: Final = {
@@ -97,6 +97,8 @@ def ending(element: Element, *, began: bool, last_line: str) -> tuple[RunState, 
     }
     if element.state in known:
         return known[element.state]
+    if element.signal == signal.SIGUSR2:
+        return RunState.INTERRUPTED, f"time limit: job {element.name} was still starting when it came near{before}"
     said = f": {last_line}" if last_line else ""
     if not began and (element.exit_code or element.signal):
         return RunState.FAILED, f"never started: {job}{where} {_exit(element)}{said}"
@@ -105,8 +107,7 @@ def ending(element: Element, *, began: bool, last_line: str) -> tuple[RunState, 
         return (RunState.FAILED if fault else RunState.INTERRUPTED), f"{_exit(element)}, {job}{where}"
     if element.exit_code:
         return RunState.FAILED, f"{_exit(element)} and no word in its record, {job}{where}{said}"
-    rest = "left no end in its record" if began else "its turn came"
-    return RunState.INTERRUPTED, f"{job} ended before {rest}" if not began else f"{job} ended and {rest}"
+    return RunState.INTERRUPTED, f"{job} ended {'and left no end in its record' if began else 'before its turn came'}"
 
 
 def _exit(element: Element) -> str:
@@ -143,7 +144,7 @@ def last_line(text: str) -> str:
 
 def end_in_log(text: str, job_id: int, index: int) -> Element | None:
     """How the job ended by Slurm's own words in its log, for where accounting is off; None when it says nothing."""
-    ends = [(match.start(), match) for match in _STEPD.finditer(text) if match[3] in _SPELT]
+    ends = [(match.start(), match) for match in _STEPD.finditer(text) if _due(match) in _SPELT]
     ooms = [match.start() for match in _OOM.finditer(text)]
     # What stands before the last start was another end.
     start = max((match.start() for match in re.finditer(r": attempt \d+, ", text)), default=-1)
@@ -151,5 +152,9 @@ def end_in_log(text: str, job_id: int, index: int) -> Element | None:
         return Element(job_id, index, "OUT_OF_MEMORY")
     if ends and ends[-1][0] > start:
         match = ends[-1][1]
-        return Element(job_id, index, _SPELT[match[3]], node=match[1], ended=match[2])
+        return Element(job_id, index, _SPELT[_due(match)], node=match[1], ended=match[2])
     return None
+
+
+def _due(match: re.Match[str]) -> str | None:
+    return match[3].strip() if match[3] else None
