@@ -39,8 +39,21 @@ class MetricsLog:
     """The append-only metrics of a run; holding it open is the claim on the run."""
 
     def __init__(self, hold: locks.Hold) -> None:
-        self._file = hold.file
+        self._hold, self._file = hold, hold.file
         self.locked = hold.by_kernel
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process has the lock that this one has gone on without."""
+        return self._hold.taken
+
+    def keep(self) -> None:
+        """Take the lock if another process had it and has let go."""
+        self._hold.retake()
+
+    def touch(self) -> None:
+        """Say that the run is at work. Raises OSError."""
+        os.utime(self._file.fileno())
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add one line. Raises StorageError; what was there before stays whole."""
@@ -59,17 +72,34 @@ class MetricsLog:
 
     def keep_up_to(self, step: int) -> list[dict[str, Any]]:
         """Keep and return the lines up to a checkpoint's `step`; later ones and a torn last one go."""
-        kept: list[dict[str, Any]] = []
-        end = 0
         self._file.seek(0)
-        for raw in self._file:
-            try:
-                line = json.loads(raw) if raw.endswith(b"\n") else None
-            except ValueError:
-                line = None
-            if line is None or line["step"] > step:
-                break
-            kept.append(line)
-            end += len(raw)
-        self._file.truncate(end)
-        return kept
+        before = self._file.read()
+        kept = [(raw, line) for raw, line in whole_lines(before) if line["step"] <= step]
+        content = b"".join(raw for raw, _ in kept)
+        if before.startswith(content):
+            self._file.truncate(len(content))
+        else:
+            self._file.truncate(0)
+            self._file.write(content)
+        return [line for _, line in kept]
+
+
+def whole_lines(content: bytes) -> list[tuple[bytes, dict[str, Any]]]:
+    """The lines of metrics that count, as they are written and what they say, up to the first torn one.
+
+    Two copies of a run may have written for an instant: nothing that an older attempt adds beside a newer one counts.
+    """
+    kept: list[tuple[bytes, dict[str, Any]]] = []
+    for raw in content.splitlines(keepends=True):
+        try:
+            line = json.loads(raw) if raw.endswith(b"\n") else None
+        except ValueError:
+            line = None
+        if line is None:
+            break
+        if kept and line.get("attempt", 0) < kept[-1][1].get("attempt", 0):
+            continue
+        while kept and line["step"] <= kept[-1][1]["step"]:
+            kept.pop()
+        kept.append((raw, line))
+    return kept

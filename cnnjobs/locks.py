@@ -22,30 +22,46 @@ _LOOKS: Final = 5
 _PAUSE_S: Final = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass
 class Hold:
-    """A file open and held; `by_kernel` is False where a mark stands in for the lock."""
+    """A file open and held; `by_kernel` is False where a mark stands in for the lock.
+
+    `taken` is False while another process still has the lock that this one has gone on without.
+    """
 
     file: BinaryIO
     by_kernel: bool
+    taken: bool = True
+
+    def retake(self) -> None:
+        """Take the lock if it was missing and is free by now."""
+        if not self.taken:
+            with suppress(OSError):
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.taken = True
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[Hold | None]:
-    """The file, opened for appending and held, or None when another process holds it. Raises OSError."""
+def hold(path: Path, *, anyway: bool = False) -> Iterator[Hold | None]:
+    """The file, opened for appending and held, or None when another process holds it. Raises OSError.
+
+    With `anyway` the other process does not count: it is known to be given up, but its lock or mark may last.
+    """
     with path.open("a+b", buffering=0) as file:
         locked = _lock(file)
         if locked is not None:
-            yield Hold(file, by_kernel=True) if locked else None
+            yield Hold(file, by_kernel=True, taken=locked) if locked or anyway else None
             return
         mark = _mark(path)
+        if anyway:
+            mark.unlink(missing_ok=True)
         if not _place(mark):
             yield None
             return
         try:
             yield Hold(file, by_kernel=False)
         finally:
-            mark.unlink(missing_ok=True)
+            _remove_own(mark)
 
 
 def is_held(path: Path) -> bool:
@@ -90,17 +106,30 @@ def _place(mark: Path) -> bool:
     if _holder_lives(mark):
         return False
     mark.unlink(missing_ok=True)
-    name = f"{socket.gethostname()} {os.getpid()}"
     try:
         with mark.open("x") as file:
-            file.write(name)
+            file.write(_own_name())
     except FileExistsError:
         return False
     # Of two that removed the same dead mark, the one whose own mark lasts goes on.
     time.sleep(_LOOKS * _PAUSE_S)
+    return _is_own(mark)
+
+
+def _own_name() -> str:
+    return f"{socket.gethostname()} {os.getpid()}"
+
+
+def _is_own(mark: Path) -> bool:
     with suppress(FileNotFoundError):
-        return mark.read_text() == name
+        return mark.read_text() == _own_name()
     return False
+
+
+def _remove_own(mark: Path) -> None:
+    # A process that was given up finds the mark of its successor in the place of its own.
+    if _is_own(mark):
+        mark.unlink(missing_ok=True)
 
 
 def _holder_lives(mark: Path) -> bool:

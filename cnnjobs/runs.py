@@ -5,6 +5,7 @@ results/<sweep>/
   jobs/               one folder per submission, pruned when its runs are collected
   report/             what `cnnjobs report` writes
   <run_id>/
+    .successor        who waits for the run, while an attempt that was given up still holds it
     config.yaml       the resolved RunConfig
     record.json       RunRecord, always whole (temp + fsync + rename)
     cancelled.txt     why it is to end, from the request until the record tells it
@@ -30,7 +31,7 @@ from ruamel.yaml import YAML
 
 from cnnjobs import locks
 from cnnjobs.errors import InputError, storage_error
-from cnnjobs.files import MetricsLog, write_whole
+from cnnjobs.files import MetricsLog, whole_lines, write_whole
 from cnnjobs.spec.run import RunConfig, read_config
 
 
@@ -47,13 +48,14 @@ class RunState(enum.StrEnum):
 
 
 class Attempt(BaseModel):
-    """One start of a run. Times are ISO 8601 in UTC."""
+    """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`."""
 
     model_config = ConfigDict(frozen=True)
     number: int
     host: str
     pid: int
     job_id: str | None = None
+    restart: int | None = None
     device: str = "cpu"
     threads: int = 1
     started: str
@@ -99,6 +101,7 @@ class RunFolder:
         self.config_file = path / "config.yaml"
         self.record_file = path / "record.json"
         self.cancel_file = path / "cancelled.txt"
+        self.successor_file = path / ".successor"
         self.metrics_file = path / "metrics.jsonl"
         self.checkpoint_file = path / "checkpoint.pt"
         self.previous_checkpoint_file = path / "checkpoint.previous.pt"
@@ -169,20 +172,24 @@ class RunFolder:
         """Every whole line of metrics, in order."""
         if not self.metrics_file.exists():
             return []
-        *whole, _torn = self.metrics_file.read_bytes().split(b"\n")
-        return [json.loads(line) for line in whole]
+        return [line for _, line in whole_lines(self.metrics_file.read_bytes())]
 
     def is_claimed(self) -> bool:
         """Whether a living process holds the run."""
         return locks.is_held(self.metrics_file)
 
     @contextmanager
-    def claim(self) -> Iterator[MetricsLog | None]:
-        """The run's metrics log, held while the process lives; None when another holds it. Raises StorageError."""
-        with _held(self.metrics_file) as hold:
+    def claim(self, *, anyway: bool = False) -> Iterator[MetricsLog | None]:
+        """The run's metrics log, held while the process lives; None when another holds it. Raises StorageError.
+
+        `anyway` is for the successor of a holder that was given up, and lets its announcement stand.
+        """
+        with _held(self.metrics_file, anyway=anyway) as hold:
             if hold is None:
                 yield None
                 return
+            if not anyway:
+                self.successor_file.unlink(missing_ok=True)
             for leftover in self.path.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
             yield MetricsLog(hold)
@@ -204,10 +211,10 @@ class RunFolder:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[locks.Hold | None]:
+def _held(path: Path, *, anyway: bool = False) -> Iterator[locks.Hold | None]:
     with ExitStack() as stack:
         try:
-            hold = stack.enter_context(locks.hold(path))
+            hold = stack.enter_context(locks.hold(path, anyway=anyway))
         except OSError as error:
             raise storage_error(path, error) from error
         yield hold
