@@ -35,12 +35,10 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[  # noqa: ARG001 (answered before any command)
+    version: Annotated[
         bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
     ] = False,
-    debug: Annotated[  # noqa: ARG001 (read by `run`)
-        bool, typer.Option("--debug", help="Show the traceback of an error, with any command.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, with any command.")] = False,
 ) -> None:
     """From one YAML file to a finished report: hyperparameter sweeps of image classifiers."""
 

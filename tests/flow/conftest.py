@@ -24,7 +24,7 @@ base:
   model: {name: cnn, filters: [4], hidden: []}
   lr: 0.01
   batch_size: 8
-  epochs: 24
+  epochs: 40
 seeds: 2
 job: {cpus_per_run: 1, max_parallel: 1}
 """
@@ -40,6 +40,8 @@ class Project:
         self.path = path
         self.results = path / "results"
         self.store = self.results / "shades"
+        self._started = 0
+        self._numbers: dict[int, int] = {}
         self.write(SWEEP)
 
     def write(self, text: str) -> None:
@@ -47,16 +49,25 @@ class Project:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A command in a terminal of its own, as far as signals go. It writes into files: workers outlive it."""
-        with (self.path / "stdout").open("w") as out, (self.path / "stderr").open("w") as err:
-            return subprocess.Popen(
+        self._started += 1
+        with (
+            self._output("stdout", self._started).open("w") as out,
+            self._output("stderr", self._started).open("w") as err,
+        ):
+            process = subprocess.Popen(
                 [sys.executable, "-c", "from cnnjobs.cli.main import run; run()", *words],
                 cwd=self.path, text=True, stdout=out, stderr=err, start_new_session=True,
             )  # fmt: skip
+        self._numbers[process.pid] = self._started
+        return process
+
+    def _output(self, stream: str, number: int) -> Path:
+        return self.path / f"{stream}-{number}"
 
     def finish(self, process: subprocess.Popen[str], *, traceback: bool = False) -> subprocess.CompletedProcess[str]:
-        """What came of the command that was started last."""
+        """What came of a command."""
         process.wait(timeout=PATIENCE_S)
-        out, err = ((self.path / name).read_text() for name in ("stdout", "stderr"))
+        out, err = (self._output(stream, self._numbers[process.pid]).read_text() for stream in ("stdout", "stderr"))
         assert ("Traceback" in err) is traceback, err
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

@@ -19,7 +19,7 @@ def expected(trained: Project) -> bytes:
 
 def test_launcher_and_worker_killed(project: Project, expected: bytes) -> None:
     launcher = project.start("local", "shades.yaml", "--no-report")
-    project.await_epochs(5)
+    project.await_epochs(2)
     for pid in (launcher.pid, *project.controllers(), *project.workers()):
         os.kill(pid, signal.SIGKILL)
     project.finish(launcher)
@@ -35,7 +35,7 @@ def test_launcher_and_worker_killed(project: Project, expected: bytes) -> None:
 
 def test_launcher_killed_while_its_worker_lives_on(project: Project, expected: bytes) -> None:
     launcher = project.start("local", "shades.yaml", "--no-report")
-    project.await_epochs(5)
+    project.await_epochs(2)
     launcher.kill()
     project.finish(launcher)
     (worker,) = project.workers()
@@ -51,14 +51,15 @@ def test_launcher_killed_while_its_worker_lives_on(project: Project, expected: b
 
 def test_a_second_launcher_is_turned_away_and_a_killed_worker_replaced(project: Project, expected: bytes) -> None:
     launcher = project.start("local", "shades.yaml", "--no-report")
-    project.await_epochs(5)
+    project.await_epochs(2)
+    (worker,) = project.workers()
+    os.kill(worker, signal.SIGKILL)
+    # The new worker needs its time to start.
     second = project.call("local", "shades.yaml", "--no-report")
     assert second.returncode == 2
     assert second.stderr.startswith(f"error: shades is being run already, by process {launcher.pid} on ")
     assert f"launched by process {launcher.pid} on " in project.call("status", "shades.yaml").stdout
 
-    (worker,) = project.workers()
-    os.kill(worker, signal.SIGKILL)
     done = project.finish(launcher)
     assert done.returncode == 0, done.stderr
     assert "interrupted: the process ended without a word" in done.stdout
@@ -68,7 +69,7 @@ def test_a_second_launcher_is_turned_away_and_a_killed_worker_replaced(project: 
 
 def test_ctrl_c_stops_the_workers_and_the_next_start_goes_on(project: Project, expected: bytes) -> None:
     launcher = project.start("local", "shades.yaml", "--no-report")
-    project.await_epochs(5)
+    project.await_epochs(2)
     # A terminal sends Ctrl-C to every process of the group.
     os.killpg(launcher.pid, signal.SIGINT)
     done = project.finish(launcher)

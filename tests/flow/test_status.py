@@ -34,4 +34,4 @@ def test_json(trained: Project) -> None:
     assert [run["label"] for run in sweep["runs"]] == ["seed=0", "seed=1"]
     for run in sweep["runs"]:
         assert run["best"] == run["final"]["validation.accuracy"]
-        assert (run["state"], run["epoch"], run["epochs"], run["attempts"]) == ("finished", 24, 24, 1)
+        assert (run["state"], run["epoch"], run["epochs"], run["attempts"]) == ("finished", 40, 40, 1)
