@@ -1,24 +1,21 @@
-"""What was handed to Slurm: the submissions of a sweep as their folders tell."""
+"""What was handed to Slurm: the submissions of a sweep, and the place of each run in them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
+from cnnjobs.intents import SubmissionFolder
 from cnnjobs.runs import RunStore
-
-ALIKE: Final = 5
 
 
 @dataclass(frozen=True)
 class Submission:
     """One job array: element k trains the runs of tasks[k]. Without `job_id` it is not known whether sbatch took it."""
 
-    folder: Path
+    folder: SubmissionFolder
     job_name: str
     job_id: int | None
     tasks: tuple[tuple[str, ...], ...]
@@ -28,22 +25,17 @@ class Submission:
     @property
     def has_passed(self) -> bool:
         """Whether nothing keeps the rest waiting for the first run."""
-        return not self.canary or (self.folder / "canary-passed").exists()
+        return not self.canary or self.folder.canary_file.exists()
 
     def log(self, index: int) -> Path:
         """What element `index` has said, over all its starts."""
-        return self.folder / f"task-{index}.log"
+        return self.folder.log_file(index)
 
     def breaker(self) -> str | None:
-        """The cause that the last five runs to end have failed from, when it is the same."""
-        try:
-            lines = (self.folder / "outcomes.jsonl").read_text().splitlines()
-        except OSError:
-            return None
-        last = [outcome for line in lines[-ALIKE:] if (outcome := _parsed(line))]
-        causes = {str(outcome.get("cause")) for outcome in last if outcome.get("state") == "failed"}
-        all_failed = all(outcome.get("state") == "failed" for outcome in last)
-        return causes.pop() if len(last) == ALIKE and all_failed and len(causes) == 1 else None
+        """The cause for which the rest is held, if it is."""
+        with suppress(FileNotFoundError):
+            return self.folder.breaker_file.read_text(encoding="utf-8").strip()
+        return None
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ def submissions(store: RunStore) -> list[Submission]:
     """Every submission that was meant to be, the oldest first."""
     if not store.jobs_folder.is_dir():
         return []
-    found = [made for path in store.jobs_folder.glob("*/intent.json") if (made := _read(path))]
+    found = [made for path in store.jobs_folder.glob("*/intent.json") if (made := _read(SubmissionFolder(path.parent)))]
     return sorted(found, key=lambda submission: submission.created)
 
 
@@ -77,27 +69,10 @@ def seats(found: Sequence[Submission]) -> Mapping[str, Seat]:
     }
 
 
-def _read(path: Path) -> Submission | None:
+def _read(folder: SubmissionFolder) -> Submission | None:
     # A folder may be pruned between two looks.
     with suppress(OSError):
-        intent = _parsed(path.read_text())
-        identity: dict[str, Any] = {}
-        with suppress(FileNotFoundError):
-            identity = _parsed(path.with_name("id.json").read_text())
-        if intent:
-            return Submission(
-                path.parent,
-                intent["job_name"],
-                identity.get("job_id"),
-                tuple(map(tuple, intent["tasks"])),
-                bool(intent.get("canary")),
-                str(intent.get("created", "")),
-            )
+        intent = folder.read_intent()
+        job_id = folder.read_id()
+        return Submission(folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created)
     return None
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    with suppress(ValueError):
-        found: dict[str, Any] = json.loads(text)
-        return found
-    return {}

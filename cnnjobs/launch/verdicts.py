@@ -134,13 +134,14 @@ def held_by(seat: Seat, others: Mapping[str, RunStatus]) -> str | None:
 
 def _active(case: Case, element: Element) -> RunStatus:
     where = f" on {element.node}" if element.node else ""
-    if case.status.state is RunState.RUNNING or case.lives:
+    # A lock may not reach here from another host: there a job that goes on counts for its run.
+    if case.status.state is RunState.RUNNING or (case.is_dead and not case.is_here):
         quiet = case.is_silent and case.status.silent_s is not None
         return case.so(
             RunState.RUNNING, f"no sign of life for {_span(case)}; job {case.job} goes on" if quiet else None
         )
     if case.is_dead and case.is_silent:
-        return case.so(case.status.state, f"its process ended without a word while job {case.job} goes on{where}")
+        return case.so(case.status.state, f"its process ended without a word while job {case.job}{where} goes on")
     if element.state == "COMPLETING":
         return case.so(case.status.state, case.status.cause or f"job {case.job} is ending")
     at_work = [
