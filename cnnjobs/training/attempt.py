@@ -19,7 +19,10 @@ from cnnjobs.spec.run import RunConfig
 from cnnjobs.training import checkpoint, provenance
 from cnnjobs.training.evaluate import Stopped
 from cnnjobs.training.events import EventFile
+from cnnjobs.training.fence import Fence, Superseded
+from cnnjobs.training.heartbeat import Heartbeat
 from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.trainer import Trainer
 
 SILENT_ENDS: Final = 3
@@ -38,9 +41,13 @@ class RunAttempt:
         threads: int,
         stopped: Callable[[], bool],
         say: Callable[[str], None] = print,
+        scheduler: Scheduler | None = None,
     ) -> None:
         self._folder, self._log, self._data_sets = folder, log, data_sets
-        self._stopped, self._say = stopped, say
+        self._scheduler, self._say = scheduler or Scheduler(), say
+        self._fence = Fence(folder)
+        self._heartbeat = Heartbeat(log, self._fence.is_passed)
+        self._stopped = lambda: self._heartbeat.passed or stopped()
         self._clock = time.perf_counter()
         self._before = folder.read_record()
         self._attempt = Attempt(
@@ -48,6 +55,7 @@ class RunAttempt:
             host=provenance.host(),
             pid=os.getpid(),
             job_id=provenance.job_id(),
+            restart=self._scheduler.restart,
             device=provenance.device_name(data_sets.device),
             threads=threads,
             started=provenance.now(),
@@ -56,13 +64,22 @@ class RunAttempt:
         self._trainer: Trainer | None = None
 
     def execute(self) -> RunState:
-        """Train to the end, or to whatever ends it. Raises StorageError only when not even that can be written."""
-        try:
-            self._train()
-        except (Stopped, KeyboardInterrupt):
-            self._end(RunState.INTERRUPTED, cause="stopped")
-        except Exception as error:
-            self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
+        """Train to the end, or to whatever ends it.
+
+        Raises Superseded when a newer attempt has the run, and StorageError when not even the end can be written.
+        """
+        with self._heartbeat:
+            try:
+                self._train()
+            except Superseded:
+                raise
+            except (Stopped, KeyboardInterrupt):
+                trained = self._trainer.epoch if self._trainer else 0
+                state, cause = self._scheduler.stopped(self._before, max(trained, self._attempt.from_epoch))
+                self._end(state, cause=cause)
+            except Exception as error:
+                self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
+        self._scheduler.ended(self._record)
         return self._record.state
 
     def _train(self) -> None:
@@ -91,20 +108,23 @@ class RunAttempt:
             classes=data.classes,
             num_images={name: len(split) for name, split in splits.items()},
         )
-        self._folder.write_record(self._record)
+        self._write_record()
 
     def _train_epochs(self, trainer: Trainer, events: EventFile) -> None:
         saved = False
 
         def on_validation(line: dict[str, Any]) -> None:
             line = {"attempt": self._attempt.number, **line}
+            self._fence.check()
             self._log.append(line)
             events.add(line)
             self._say(progress(line, trainer.config))
+            self._scheduler.validated(self._folder)
 
         def on_epoch() -> None:
             nonlocal saved
             state = {"threads": self._attempt.threads, **trainer.state()}
+            self._fence.check()
             checkpoint.save(self._folder, state, check=not saved)
             saved = True
 
@@ -112,6 +132,7 @@ class RunAttempt:
 
     def _finish(self, trainer: Trainer, events: EventFile) -> None:
         metrics = trainer.final_metrics()
+        self._fence.check()
         write_whole(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model))
         events.finish(trainer.step, trainer.seconds, metrics)
         if trainer.best is None:
@@ -124,6 +145,7 @@ class RunAttempt:
 
     def _resumed(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         """What the run goes on from: a checkpoint and the lines of metrics up to it, or nothing."""
+        self._fence.check()
         state, notes = checkpoint.load(self._folder)
         lines = self._log.keep_up_to(state["step"]) if state is not None else []
         if state is not None and len(lines) != state["validations"]:
@@ -139,6 +161,9 @@ class RunAttempt:
 
     def _refuse_a_hopeless_start(self) -> None:
         """A run that keeps taking its process down is not started for ever."""
+        refused = self._scheduler.refuse(self._before)
+        if refused:
+            raise RunError(refused)
         recent = self._before.attempts[-SILENT_ENDS:]
         silent = [past for past in recent if past.ended is None and past.from_epoch == self._attempt.from_epoch]
         if self._before.state is RunState.RUNNING and len(silent) == SILENT_ENDS:
@@ -151,6 +176,8 @@ class RunAttempt:
     def _begin(self) -> None:
         if not self._log.locked:
             self._note(NO_LOCKS_NOTE)
+        if not self._log.is_alone:
+            self._note(f"attempt {self._attempt.number}: the one before was given up with its node and kept the run")
         for note in self._data_sets.notes:
             self._note(note)
         commit, dirty = provenance.git_state(Path.cwd())
@@ -161,7 +188,8 @@ class RunAttempt:
             git_commit=commit,
             git_dirty=dirty,
         )
-        self._folder.write_record(self._record)
+        self._write_record()
+        self._fence.begun(self._attempt)
         where = f"from epoch {self._attempt.from_epoch}, " if self._attempt.from_epoch else ""
         self._say(f"attempt {self._attempt.number}, {where}{self._attempt.device}, threads: {self._attempt.threads}")
 
@@ -173,9 +201,13 @@ class RunAttempt:
             changes["epochs_done"] = self._trainer.epochs_done if finished else float(self._trainer.epoch)
         attempts = (*self._before.attempts, self._attempt.model_copy(update=ended))
         self._update(state=state, attempts=attempts, **changes)
-        self._folder.write_record(self._record)
+        self._write_record()
         results = [f"{name} {value:.4f}" for name, value in self._record.metrics.items()]
         self._say(" ".join(filter(None, (f"{state}:", self._record.cause, *results))))
+
+    def _write_record(self) -> None:
+        self._fence.check()
+        self._folder.write_record(self._record)
 
     def _update(self, **changes: Any) -> None:
         self._record = self._record.model_copy(update=changes)

@@ -9,18 +9,16 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from cnnjobs.registry import NonNegativeInt, PositiveInt
 from cnnjobs.runs import RunFolder, RunState, RunStore
+from cnnjobs.training.fence import Superseded
+from cnnjobs.training.scheduler import Scheduler
+from cnnjobs.training.stop_request import StopRequest
 
 if TYPE_CHECKING:
     import torch
@@ -43,76 +41,61 @@ class Job(BaseModel):
     gpu: NonNegativeInt | str | None
 
 
-class StopRequest:
-    """Whether a signal has asked the worker to end."""
-
-    def __init__(self) -> None:
-        self.received = False
-
-    def __call__(self) -> bool:
-        """Whether to stop."""
-        return self.received
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take SIGTERM and SIGINT as requests to stop; only the main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if self.received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = True
-
-
 def run_job(job_file: Path) -> None:
     """Train every run of the job's list that no one else has. Raises what kept a run's end from being written."""
     job = Job.model_validate_json(job_file.read_bytes())
     stop = StopRequest()
     with stop.listening():
-        device, notes = prepare_process(job.threads, job.gpu)
-        from cnnjobs.training.pipeline import DataSets
+        train_runs(job, stop, Scheduler())
 
-        data_sets = DataSets(job.data_folders, device, notes)
-        unwritten: Exception | None = None
-        for run_id in job.run_ids:
-            if stop():
-                _say("worker", "stopped")
-                break
-            try:
-                _train(RunStore(job.store).run(run_id), data_sets, job.threads, stop)
-            except Exception as error:
-                _say(run_id, f"its end could not be written: {type(error).__name__}: {error}")
-                unwritten = error
+
+def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> None:
+    """Train the runs of a job's list one after the other. Raises what kept a run's end from being written."""
+    device, notes = prepare_process(job.threads, job.gpu)
+    from cnnjobs.training.pipeline import DataSets
+
+    data_sets = DataSets(job.data_folders, device, notes)
+    unwritten: Exception | None = None
+    for run_id in job.run_ids:
+        if stop():
+            _say("worker", "stopped")
+            break
+        try:
+            _train(RunStore(job.store).run(run_id), data_sets, job.threads, stop, scheduler)
+        except Superseded:
+            _say(run_id, "a newer attempt has it: this copy of the job ends")
+            break
+        except Exception as error:
+            _say(run_id, f"its end could not be written: {type(error).__name__}: {error}")
+            unwritten = error
     if unwritten is not None:
         raise unwritten
 
 
-def _train(folder: RunFolder, data_sets: DataSets, threads: int, stop: StopRequest) -> None:
+def _train(folder: RunFolder, data_sets: DataSets, threads: int, stop: StopRequest, scheduler: Scheduler) -> None:
     from cnnjobs.training.attempt import RunAttempt
 
-    if _is_settled(folder):
+    if is_settled(folder):
         return
-    with folder.claim() as log:
+    with scheduler.claim(folder) as log:
         if log is None:
             _say(folder.run_id, "another worker has it")
         # It may have been finished since the first look.
-        elif not _is_settled(folder):
+        elif not is_settled(folder):
             attempt = RunAttempt(
-                folder, log, data_sets, threads=threads, stopped=stop, say=lambda text: _say(folder.run_id, text)
+                folder,
+                log,
+                data_sets,
+                threads=threads,
+                stopped=stop,
+                say=lambda text: _say(folder.run_id, text),
+                scheduler=scheduler,
             )
             attempt.execute()
 
 
-def _is_settled(folder: RunFolder) -> bool:
+def is_settled(folder: RunFolder) -> bool:
+    """Whether nothing more is to be done for a run: finished, failed or cancelled."""
     state = folder.read_record().state
     if state is RunState.FINISHED:
         # A crash right after the last record leaves them.
