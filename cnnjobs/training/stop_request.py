@@ -1,0 +1,49 @@
+"""A wish to end, told by a signal; imports nothing heavy, so that a job can listen before anything else is loaded."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Whether a signal has asked the worker to end, and which."""
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return bool(self.received)
+
+    @property
+    def time_limit_ahead(self) -> bool:
+        """Whether the time limit is what ends the job, and nobody has asked for its end since."""
+        return set(self.received) == {signal.SIGUSR2}
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGTERM and SIGINT as requests to stop; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def listen_to_slurm(self) -> None:
+        """Take SIGTERM (preemption, scancel) and SIGUSR2 (time limit ahead) as requests to stop, from now on."""
+        for number in (signal.SIGTERM, signal.SIGUSR2):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received.append(number)
