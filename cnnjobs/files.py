@@ -84,16 +84,19 @@ class MetricsLog:
         return [line for _, line in kept]
 
 
-def whole_lines(content: bytes) -> list[tuple[bytes, dict[str, Any]]]:
+def whole_lines(content: bytes, *, strict: bool = False) -> list[tuple[bytes, dict[str, Any]]]:
     """The lines of metrics that count, as they are written and what they say, up to the first torn one.
 
     Two copies of a run may have written for an instant: nothing that an older attempt adds beside a newer one counts.
+    With `strict`, a damaged line raises ValueError; the last one may still be in the writing.
     """
     kept: list[tuple[bytes, dict[str, Any]]] = []
     for raw in content.splitlines(keepends=True):
         try:
             line = json.loads(raw) if raw.endswith(b"\n") else None
         except ValueError:
+            if strict:
+                raise
             line = None
         if line is None:
             break

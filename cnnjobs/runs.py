@@ -169,10 +169,10 @@ class RunFolder:
         return RunRecord.model_validate_json(self.record_file.read_bytes())
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of metrics, in order."""
+        """Every whole line of metrics, in order. Raises ValueError for a damaged one."""
         if not self.metrics_file.exists():
             return []
-        return [line for _, line in whole_lines(self.metrics_file.read_bytes())]
+        return [line for _, line in whole_lines(self.metrics_file.read_bytes(), strict=True)]
 
     def is_claimed(self) -> bool:
         """Whether a living process holds the run."""

@@ -14,7 +14,7 @@ Put = Callable[..., None]
 
 
 def line(epoch: float, **values: Any) -> str:
-    return json.dumps({"attempt": 1, "step": 10, "epoch": epoch, "seconds": 2 * epoch, "lr": 0.1, **values})
+    return json.dumps({"attempt": 1, "step": int(10 * epoch), "epoch": epoch, "seconds": 2 * epoch, "lr": 0.1, **values})
 
 
 def folder_of(sweep: Sweep, store: RunStore, index: int) -> RunFolder:
@@ -92,7 +92,8 @@ def test_the_best_validation_so_far(sweep: Sweep, store: RunStore, put: Put) -> 
     put(0, RunState.INTERRUPTED)
     folder = folder_of(sweep, store, 0)
     values = (0.3, 0.7, None, 0.5)
-    folder.metrics_file.write_text("".join(line(1.0, **{"validation.accuracy": value}) + "\n" for value in values))
+    lines = [line(epoch, **{"validation.accuracy": value}) + "\n" for epoch, value in enumerate(values, 1)]
+    folder.metrics_file.write_text("".join(lines))
     assert best_so_far(folder, "validation.accuracy", "maximize") == 0.7
     assert best_so_far(folder, "validation.accuracy", "minimize") == 0.3
     assert best_so_far(folder, "validation.loss", "minimize") is None
