@@ -2,20 +2,73 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Strict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from cnnjobs.errors import suggest
-from cnnjobs.registry import NonNegativeInt, PositiveInt
+from cnnjobs.registry import NonNegativeInt, PositiveFloat, PositiveInt
 from cnnjobs.spec.mistakes import KeyMistake, key_mistakes
-from cnnjobs.spec.reading import Findings, Node, is_mapping, read_text, read_yaml
+from cnnjobs.spec.reading import Findings, Node, is_mapping, read_text, read_yaml, shown
+
+# What cnnjobs writes into every script itself, and the key that a resource has here.
+_OURS: Final = dict.fromkeys(
+    ("array", "chdir", "error", "export", "hold", "job-name", "open-mode", "output", "parsable", "wrap"),
+    "cnnjobs sets it itself: leave it out",
+) | {
+    "nodes": "a run trains on one node: leave it out", "ntasks": "a run is one task: leave it out",
+    "ntasks-per-node": "a run is one task: leave it out",
+    "account": "write account:", "constraint": "write constraint:", "cpus-per-task": "write cpus_per_run:",
+    "exclude": "write exclude:", "gpus": "write gpus_per_run:", "gpus-per-node": "write gpus_per_run:",
+    "mem": "write mem_gb:", "no-requeue": "write max_requeues: 0", "partition": "write partition:",
+    "qos": "write qos:", "requeue": "write max_requeues:", "signal": "write signal_lead_s:",
+    "time": "write timeout_min:", "dependency": "cnnjobs sets it itself: leave it out",
+}  # fmt: skip
+_TIME: Final = re.compile(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?")
+_SECONDS_OF: Final = (86400, 3600, 60, 1)
+
+
+def _minutes(value: Any) -> Any:
+    """`12:00:00` and `1-00:00:00` -> whole minutes, as Slurm reads them; numbers stay as they are."""
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        if isinstance(value, str) and not value.isdigit():
+            found, remedy = f"found {shown(value)}", "allowed: minutes, hours:minutes:seconds or days-hours:minutes"
+            raise PydanticCustomError("time", "{found}", {"found": found, "remedy": remedy})
+        return value
+    days, first, second, third = match.groups()
+    # Two parts alone are minutes:seconds for Slurm, but hours:minutes after the days.
+    parts = (days, first, second, third) if days or third else (None, None, first, second)
+    return math.ceil(sum(int(part or 0) * unit for part, unit in zip(parts, _SECONDS_OF, strict=True)) / 60)
+
+
+def _options(value: dict[str, Any]) -> dict[str, Any]:
+    for name in value:
+        remedy = _OURS.get(name.replace("_", "-"))
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+            remedy = "write the long name of an sbatch option without dashes before it"
+        if remedy:
+            context = {"found": f"found the option {shown(name)}", "remedy": remedy}
+            raise PydanticCustomError("option", "{found}", context)
+    return value
+
+
+Minutes = Annotated[PositiveInt, BeforeValidator(_minutes)]
+Options = Annotated[dict[str, bool | int | float | str], AfterValidator(_options)]
+Name = Annotated[str, Field(min_length=1)]
 
 
 class JobProfile(BaseModel):
-    """One file of `jobs/`, under what the sweep and the command line set; None leaves the choice to the launcher."""
+    """One file of `jobs/`, under what the sweep and the command line set; None leaves the choice to the launcher.
+
+    `setup` are lines of shell run on the node first (modules, conda), `extra` options of sbatch by their long names;
+    `signal_lead_s` is how long before its time limit a job is told of it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -24,9 +77,27 @@ class JobProfile(BaseModel):
     cpus_per_run: PositiveInt | None = None
     gpus_per_run: NonNegativeInt | None = None
     data_dir: Annotated[Path, Strict(strict=False), AfterValidator(Path.expanduser)] | None = None
+    partition: Name | None = None
+    account: Name | None = None
+    qos: Name | None = None
+    constraint: Name | None = None
+    exclude: Name | None = None
+    mem_gb: PositiveFloat | None = None
+    timeout_min: Minutes | None = None
+    setup: Annotated[tuple[str, ...], Strict(strict=False)] = ()
+    extra: Options = Field(default_factory=dict)
+    runs_per_job: PositiveInt | None = None
+    canary: bool | None = None
+    max_requeues: NonNegativeInt = 20
+    signal_lead_s: PositiveInt | None = None
+
+    def set_for_slurm(self) -> tuple[str, ...]:
+        """The keys that are set and mean something on Slurm alone."""
+        return tuple(key for key in SLURM_KEYS if key in self.model_fields_set)
 
 
 PROFILE_KEYS = tuple(key for key in JobProfile.model_fields if key != "name")
+SLURM_KEYS = PROFILE_KEYS[PROFILE_KEYS.index("partition") :]
 
 
 def read_profile(path: Path | None, overrides: Mapping[str, Any]) -> JobProfile:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.errors import SpecError, UnknownNameError
-from cnnjobs.spec.profile import JobProfile, read_profile
+from cnnjobs.spec.profile import PROFILE_KEYS, JobProfile, read_profile
 
 
 def profile(folder: Path, text: str) -> Path:
@@ -35,7 +35,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
     path = profile(tmp_path, text)
     with pytest.raises(SpecError) as error:
         read_profile(path, {})
-    allowed = "allowed: cpus_per_run, data_dir, gpus_per_run, max_parallel"
+    allowed = f"allowed: {', '.join(sorted(PROFILE_KEYS))}"
     assert str(error.value).split("\n") == [
         f"{path}:1: max_paralel: unknown key; did you mean `max_parallel`? {allowed}",
         f"{path}:2: cpus_per_run: found 0; allowed: a number above 0",
@@ -60,3 +60,57 @@ def test_a_missing_profile_is_answered_with_those_there_are(tmp_path: Path) -> N
     path = profile(tmp_path, "")
     with pytest.raises(UnknownNameError, match=rf"gp.yaml: no such file; did you mean `{path}`\?$"):
         read_profile(tmp_path / "gp.yaml", {})
+
+
+def test_what_a_job_gets_on_slurm(tmp_path: Path) -> None:
+    text = (
+        "partition: gpu\naccount: lab\ngpus_per_run: 1\nmem_gb: 16\ntimeout_min: 12:00:00\n"
+        "setup: [module load cuda, source env.sh]\nextra: {mail-user: me@lab, exclusive: true}\ncanary: false\n"
+    )
+    found = read_profile(profile(tmp_path, text), {"qos": "long"})
+    assert found == JobProfile(
+        name="gpu", partition="gpu", account="lab", qos="long", gpus_per_run=1, mem_gb=16.0, timeout_min=720,
+        setup=("module load cuda", "source env.sh"), extra={"mail-user": "me@lab", "exclusive": True}, canary=False,
+    )  # fmt: skip
+    assert found.set_for_slurm() == ("partition", "account", "qos", "mem_gb", "timeout_min", "setup", "extra", "canary")
+
+
+@pytest.mark.parametrize(
+    ("written", "minutes"),
+    [("90", 90), ("12:00:00", 720), ("0:00:30", 1), ("30:00", 30), ("1-00:00", 1440), ("2-12:30:00", 3630)],
+)
+def test_times_as_slurm_reads_them(tmp_path: Path, written: str, minutes: int) -> None:
+    assert read_profile(profile(tmp_path, f"timeout_min: {written}\n"), {}).timeout_min == minutes
+
+
+def test_mistakes_in_slurms_settings_have_their_lines(tmp_path: Path) -> None:
+    text = (
+        'partition: 3\nmem_gb: 16G\ntimeout_min: "90"\nsetup: module load cuda\n'
+        "extra: {cpus_per_task: 4}\nqos: ''\n"
+    )  # fmt: skip
+    path = profile(tmp_path, text)
+    with pytest.raises(SpecError) as error:
+        read_profile(path, {"timeout_min": 5})
+    assert str(error.value).split("\n") == [
+        f"{path}:1: partition: found 3; allowed: a text",
+        f'{path}:2: mem_gb: found "16G"; allowed: a number',
+        f'{path}:3: timeout_min: found the text "90"; write 90 without quotes',
+        f'{path}:4: setup: found "module load cuda"; allowed: a list',
+        f'{path}:5: extra: found the option "cpus_per_task"; write cpus_per_run:',
+        f'{path}:6: qos: found ""; allowed: String should have at least 1 character',
+    ]
+
+
+@pytest.mark.parametrize("value", ["tomorrow", "1:2:3", "4h"])
+def test_a_time_that_is_none(value: str) -> None:
+    with pytest.raises(SpecError, match="allowed: minutes, hours:minutes:seconds or days-hours:minutes"):
+        read_profile(None, {"timeout_min": value})
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [("array", "cnnjobs sets it itself"), ("--mail-user", "the long name"), ("nodes", "one node"), ("time", "timeout")],
+)
+def test_options_that_are_not_the_users(option: str, remedy: str) -> None:
+    with pytest.raises(SpecError, match=remedy):
+        read_profile(None, {"extra": {option: 1}})
