@@ -115,7 +115,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
             "13: report.target: unknown key; did you mean `targets`? allowed: figures, notes, targets, titles, ylim",
             "14: job.max_paralel: unknown key; did you mean `max_parallel`? "
             "allowed: account, canary, constraint, cpus_per_run, data_dir, exclude, extra, gpus_per_run, "
-            "max_parallel, max_requeues, mem_gb, partition, profile, qos, runs_per_job, setup, signal_lead_s, timeout_min",
+            "max_parallel, max_requeues, mem_gb, partition, profile, qos, runs_per_job, setup, "
+            "signal_lead_s, timeout_min",
         ],
     ),
     "keys that stand elsewhere": (
@@ -405,8 +406,10 @@ FILES: dict[str, tuple[str, list[str]]] = {
     "the job": (
         f'{BASE}job: {{profile: 3, max_parallel: 0, cpus_per_run: "2", name: x}}\n',
         [
-            "2: job.name: unknown key; allowed: account, canary, constraint, cpus_per_run, data_dir, exclude, extra, gpus_per_run, "
-            "max_parallel, max_requeues, mem_gb, partition, profile, qos, runs_per_job, setup, signal_lead_s, timeout_min",
+            "2: job.name: unknown key; "
+            "allowed: account, canary, constraint, cpus_per_run, data_dir, exclude, extra, gpus_per_run, "
+            "max_parallel, max_requeues, mem_gb, partition, profile, qos, runs_per_job, setup, "
+            "signal_lead_s, timeout_min",
             "2: job.max_parallel: found 0; allowed: a number above 0",
             '2: job.cpus_per_run: found the text "2"; write 2 without quotes',
             "2: job.profile: found 3; allowed: a text (a number needs quotes)",
