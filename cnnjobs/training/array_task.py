@@ -1,0 +1,190 @@
+"""One element of a Slurm job array: its runs, and what Slurm does to them.
+
+The time limit is told ahead: the run stops at the next step and this element alone is requeued. Preemption and scancel
+stop it too; Slurm requeues what it preempted. A run whose element has started too often, or that no time limit leaves
+a whole epoch, fails. The first run of a sweep lets the rest go; failures that are all alike hold what has not started.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from cnnjobs.errors import InputError
+from cnnjobs.files import MetricsLog, write_whole
+from cnnjobs.intents import BREAKER_FAILURES, JobIntent, SubmissionFolder
+from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.training.scheduler import Scheduler
+from cnnjobs.training.stop_request import StopRequest
+from cnnjobs.training.succession import Succession
+from cnnjobs.training.worker import Job, is_settled, train_runs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_MAX_REQUEUES: Final = 20
+_COMMAND_S: Final = 10
+_REQUEUE_PAUSE_S: Final = 5
+
+
+class ArrayTask(Scheduler):
+    """Slurm, as one element of a job array meets it."""
+
+    def __init__(self, folder: SubmissionFolder, intent: JobIntent, stop: StopRequest) -> None:
+        environment = os.environ
+        try:
+            self.array_job = environment["SLURM_ARRAY_JOB_ID"]
+            self.index = int(environment["SLURM_ARRAY_TASK_ID"])
+            self.run_ids = intent.tasks[self.index]
+        except KeyError as error:
+            raise InputError(f"{error.args[0]} is not set: this is not an element of a Slurm job array") from None
+        except IndexError:
+            raise InputError(f"{folder.intent_file} has no runs for element {self.index} of the array") from None
+        self._restarts = self.restart = int(environment.get("SLURM_RESTART_COUNT") or 0)
+        self.intent, self.store = intent, RunStore(intent.store)
+        self.any_failed = self.any_ended = False
+        self._folder, self._stop = folder, stop
+
+    @property
+    def job_id(self) -> str:
+        """This element: `12_3`."""
+        return f"{self.array_job}_{self.index}"
+
+    @property
+    def max_requeues(self) -> int:
+        """How often one run may be requeued."""
+        given = self.intent.profile.get("max_requeues")
+        return DEFAULT_MAX_REQUEUES if given is None else int(given)
+
+    @contextmanager
+    def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:
+        """The run's log, if need be taken from the copy that Slurm has given up."""
+        succession = Succession(folder, self.job_id, self._restarts, self.intent.created, self._stop)
+        with succession.claim() as log:
+            yield log
+
+    def stopped(self, before: RunRecord, epoch: int) -> tuple[RunState, str]:
+        """Interrupted, unless the time limit always comes too early or too often."""
+        if not self._stop.time_limit_ahead:
+            return RunState.INTERRUPTED, "stopped by Slurm (preempted or cancelled)"
+        cause = f"time limit: goes on from epoch {epoch}"
+        if (before.state, before.cause) == (RunState.INTERRUPTED, cause):
+            return RunState.FAILED, (
+                f"no whole epoch fits into the time limit ({self._time_limit()}): it came twice before the end of epoch"
+                f" {epoch + 1}; retry with a higher timeout_min"
+            )
+        if self._requeues(before) >= self.max_requeues:
+            return RunState.FAILED, self._too_often(epoch)
+        return RunState.INTERRUPTED, cause
+
+    def refuse(self, before: RunRecord) -> str | None:
+        """A run that has been requeued too often, whoever did it."""
+        if self._requeues(before) > self.max_requeues:
+            return self._too_often(int(before.epochs_done))
+        return None
+
+    def validated(self, folder: RunFolder) -> None:
+        """The first validation of a sweep's first run lets the rest start."""
+        if self.index == 0 and self.intent.canary and folder.run_id == self.run_ids[0]:
+            self.release_the_rest()
+
+    def ended(self, record: RunRecord) -> None:
+        """Keep the end beside the others' and hold the rest when they have all failed alike."""
+        self.any_ended = True
+        self.any_failed |= record.state is RunState.FAILED
+        self._folder.add_outcome(record.run_id, record.state, record.cause)
+        cause = self._folder.common_failure()
+        if cause is not None and not self._folder.breaker_file.exists():
+            write_whole(self._folder.breaker_file, f"{cause}\n".encode())
+            _say(f"{BREAKER_FAILURES} runs in a row failed alike: the rest of job {self.array_job} is held")
+            scontrol("hold", self.array_job)
+
+    def release_the_rest(self) -> None:
+        """Leave the mark that the first run has passed, and release the array."""
+        if self._folder.canary_file.exists():
+            return
+        write_whole(self._folder.canary_file, b"")
+        _say(f"the first run has passed its first validation: the rest of job {self.array_job} may start")
+        scontrol("release", self.array_job)
+
+    def hand_back(self) -> bool:
+        """Requeue this element when the time limit has left runs of it undone; False when that cannot be."""
+        if not self._stop.time_limit_ahead or not self._open_runs():
+            return True
+        if not self.any_ended and self._restarts >= self.max_requeues:
+            _say(f"the time limit came {self._restarts + 1} times, at last before a run could begin: not requeued")
+            return False
+        for pause in (_REQUEUE_PAUSE_S, _REQUEUE_PAUSE_S, 0):
+            if scontrol("requeue", self.job_id):
+                return True
+            time.sleep(pause)
+        return False
+
+    def _open_runs(self) -> list[str]:
+        return [run_id for run_id in self.run_ids if not is_settled(self.store.run(run_id))]
+
+    def _requeues(self, before: RunRecord) -> int:
+        """How often this run has been started again in this element."""
+        return sum(past.job_id == self.job_id for past in before.attempts)
+
+    def _too_often(self, epoch: int) -> str:
+        return (
+            f"requeued {self.max_requeues} times (max_requeues) and not done after {epoch} epochs"
+            f" ({self._time_limit()}); retry with a higher timeout_min"
+        )
+
+    def _time_limit(self) -> str:
+        return f"timeout_min {self.intent.profile.get('timeout_min') or 'of the partition'}"
+
+
+def train_array_task(path: Path, stop: StopRequest) -> int:
+    """Train the runs of this element of the submission in folder `path`; what the job exits with."""
+    folder = SubmissionFolder(path)
+    try:
+        intent = folder.read_intent()
+        task = ArrayTask(folder, intent, stop)
+    except (OSError, ValueError, InputError) as error:
+        _say(f"{type(error).__name__}: {error}")
+        return 2
+    job = Job(
+        store=intent.store,
+        run_ids=task.run_ids,
+        data_folders=intent.data_folders,
+        threads=intent.threads,
+        gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if intent.gpus else None,
+    )
+    written = True
+    try:
+        train_runs(job, stop, task)
+    except Exception as error:
+        _say(f"{type(error).__name__}: {error}")
+        written = False
+    finished_first = task.store.run(task.run_ids[0]).read_record().state is RunState.FINISHED
+    if task.index == 0 and intent.canary and finished_first:
+        # It may have finished elsewhere, or in a start that was killed before it could say so.
+        task.release_the_rest()
+    handed_back = task.hand_back()
+    return 0 if written and handed_back and not task.any_failed else 1
+
+
+def scontrol(*words: str) -> bool:
+    """Whether Slurm did what it was told; its own words go to the log when it did not."""
+    command: Any = ("scontrol", *words)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
+        said = " ".join((done.stderr or done.stdout).split()) if done.returncode else ""
+    except FileNotFoundError:
+        said = "it is not on the PATH of this node"
+    except subprocess.TimeoutExpired:
+        said = f"it did not answer within {_COMMAND_S} s"
+    if said:
+        _say(f"{' '.join(command)}: {said}")
+    return not said
+
+
+def _say(what: str) -> None:
+    print(f"worker: {what}", flush=True)
