@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_REQUEUES: Final = 20
 _COMMAND_S: Final = 10
-_REQUEUE_PAUSE_S: Final = 5
+_REQUEUE_PAUSES_S: Final = (1, 10, 0)
 
 
 class ArrayTask(Scheduler):
@@ -118,7 +118,7 @@ class ArrayTask(Scheduler):
         if not self.any_ended and self._restarts >= self.max_requeues:
             _say(f"the time limit came {self._restarts + 1} times, at last before a run could begin: not requeued")
             return False
-        for pause in (_REQUEUE_PAUSE_S, _REQUEUE_PAUSE_S, 0):
+        for pause in _REQUEUE_PAUSES_S:
             if scontrol("requeue", self.job_id):
                 return True
             time.sleep(pause)

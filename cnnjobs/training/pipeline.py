@@ -20,7 +20,7 @@ from cnnjobs.errors import DataError
 from cnnjobs.spec.run import RunConfig
 
 # Images are augmented this many bytes at a time: enough to hide the start of each operation, few enough for the cache.
-_CHUNK_BYTES: Final = 4 << 20
+_CHUNK_BYTES: Final = 1 << 20
 _EVALUATION_BATCH: Final = 256
 _EVALUATION_PIXELS: Final = 1 << 21
 
@@ -39,7 +39,9 @@ class DeviceSplit:
 
     def images(self, index: Tensor | slice) -> Tensor:
         """Images (n, C, H, W) uint8, channels last in memory."""
-        return self.pixels[index].permute(0, 3, 1, 2)
+        # Far faster than indexing on the CPU, which copies pixel by pixel.
+        pixels = self.pixels.index_select(0, index) if isinstance(index, Tensor) else self.pixels[index]
+        return pixels.permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,15 +30,15 @@ class Succession:
         self._job_id, self._restart, self._created = job_id, restart, created
 
     @contextmanager
-    def claim(self, *, patience_s: float = PATIENCE_S) -> Iterator[MetricsLog | None]:
+    def claim(self) -> Iterator[MetricsLog | None]:
         """The run's metrics log, held; None when another worker has the run rightly. Raises StorageError.
 
-        A copy that was given up has `patience_s` to let go; then the run goes on without its lock.
+        A copy that was given up has PATIENCE_S to let go; then the run goes on without its lock.
         """
         with ExitStack() as stack:
             log = self._free(stack)
             if log is None:
-                log = self._wait(stack, patience_s) if self._is_heir() else self._free(stack)
+                log = self._wait(stack) if self._is_heir() else self._free(stack)
             yield log
 
     def _free(self, stack: ExitStack) -> MetricsLog | None:
@@ -48,14 +48,14 @@ class Succession:
                 stack.enter_context(trial.pop_all())
             return log
 
-    def _wait(self, stack: ExitStack, patience_s: float) -> MetricsLog | None:
+    def _wait(self, stack: ExitStack) -> MetricsLog | None:
         try:
             fence.announce(self._folder)
         except StorageError:
             # Another worker that has just claimed the run clears its folder.
             return self._free(stack)
         print(f"{self._folder.run_id}: waits for the copy that was given up", flush=True)
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             if self._stop():
                 fence.withdraw(self._folder)
