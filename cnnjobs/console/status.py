@@ -24,6 +24,7 @@ _STYLES: Final[Mapping[RunState, str]] = {
     RunState.CANCELLED: "yellow",
 }
 _ROWS: Final = 40
+_SHARE: Final = 12
 _NAMED: Final = 3
 # What a short table shows first.
 _URGENCY: Final = (
@@ -73,11 +74,13 @@ def _left(overview: Overview) -> str:
 
 
 def _shown(runs: Sequence[RunStatus]) -> Sequence[RunStatus]:
-    """As many runs as a screen takes, the most urgent ones, in their order."""
+    """As many runs as a screen takes: some of every state, the most urgent states first; in their order."""
     if len(runs) <= _ROWS:
         return runs
-    urgent = sorted(range(len(runs)), key=lambda index: (_URGENCY.index(runs[index].state), index))
-    return [runs[index] for index in sorted(urgent[:_ROWS])]
+    by_state = {state: [index for index, run in enumerate(runs) if run.state is state] for state in _URGENCY}
+    first = [index for indices in by_state.values() for index in indices[:_SHARE]]
+    rest = [index for indices in by_state.values() for index in indices[_SHARE:]]
+    return [runs[index] for index in sorted([*first, *rest][:_ROWS])]
 
 
 def _table(overview: Overview, runs: Sequence[RunStatus]) -> Table:
@@ -104,7 +107,7 @@ def _causes(overview: Overview, every_run: bool) -> Iterator[str]:
         who = named if len(group) == 1 else f"{len(group)} {state} ({named}{more})"
         ahead = min((status.ahead for status in group if status.ahead is not None), default=None)
         place = f", {ahead} ahead of {'it' if len(group) == 1 else 'the first'}" if ahead else ""
-        command = overview.next_for(group[0])
+        command = overview.next_for(*group)
         yield f"{who}: {group[0].cause}{place}" + (f"; next: {command}" if command else "")
 
 

@@ -58,13 +58,13 @@ def matches(cause: str | None, word: str) -> bool:
     return bool(kind and re.search(kind, said)) or word.lower() in said.lower()
 
 
-def next_command(state: RunState, cause: str | None, *, sweep: str, run_id: str) -> str | None:
+def next_command(state: RunState, cause: str | None, *, sweep: str, run: str) -> str | None:
     """What to type for a run that does not go on by itself; None when there is nothing to do."""
     if state is RunState.FAILED:
         for kind, setting in (("oom", "mem_gb"), ("time", "timeout_min")):
             if re.search(_KINDS[kind], cause or "") and "GPU's" not in (cause or ""):
                 return f"cnnjobs retry {sweep} --cause {kind} --set job.{setting}=..."
-        return f"cnnjobs logs {run_id}"
+        return f"cnnjobs logs {run}"
     if state in (RunState.CANCELLED, RunState.LOST, RunState.INTERRUPTED):
         return f"cnnjobs retry {sweep}"
     return None

@@ -33,10 +33,13 @@ class Overview:
     notices: tuple[str, ...] = ()
     seconds_left: float | None = None
     word: str = ""
+    options: str = ""
 
-    def next_for(self, status: RunStatus) -> str | None:
-        """What to type for a run that does not go on by itself."""
-        return next_command(status.state, status.cause, sweep=self.word, run_id=status.run_id)
+    def next_for(self, *alike: RunStatus) -> str | None:
+        """What to type for runs of the same state and cause that do not go on by themselves."""
+        named = alike[0].run_id if len(alike) == 1 else f"{self.word} --failed"
+        command = next_command(alike[0].state, alike[0].cause, sweep=self.word, run=named)
+        return command and f"{command}{self.options}"
 
 
 def overview(opened: OpenSweep, options: str = "") -> Overview:
@@ -65,6 +68,7 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
         truth.view.notices,
         snapshot.seconds_left(running) if running else None,
         opened.word,
+        options,
     )
 
 

@@ -164,10 +164,15 @@ def _alone(case: Case, element: Element | None) -> str | None:
 
 
 def _ended(case: Case, element: Element) -> RunStatus:
+    said_itself = case.began and case.status.state is RunState.INTERRUPTED and not case.is_dead
+    by_itself = element.state in ("COMPLETED", "FAILED") and not element.signal
+    if said_itself and by_itself:
+        return case.so(RunState.INTERRUPTED, case.status.cause)
+    if by_itself and not case.began and _others_began(case):
+        # The exit code is about them.
+        return case.so(RunState.INTERRUPTED, f"job {case.job} ended before its turn came")
     line = last_line(log_tail(case.seat.submission.log(case.seat.index))) if element.state == "FAILED" else ""
     state, cause = ending(element, began=case.began, last_line=line)
-    if element.state == "COMPLETED" and case.status.state is RunState.INTERRUPTED and not case.is_dead:
-        return case.so(RunState.INTERRUPTED, case.status.cause)
     return case.so(state, f"{cause}; goes on from epoch {int(case.status.epoch)}" if _kept(case, state) else cause)
 
 
@@ -194,7 +199,8 @@ def _gone(case: Case) -> RunStatus:
 
 
 def _others_began(case: Case) -> bool:
-    return any(case.others[run_id].attempts for run_id in case.seat.run_ids if run_id in case.others)
+    others = (case.others[run_id] for run_id in case.seat.run_ids if run_id in case.others)
+    return any(past.job_id == case.job for other in others for past in other.attempts)
 
 
 def _unasked(case: Case) -> RunStatus:

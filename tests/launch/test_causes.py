@@ -125,7 +125,7 @@ def test_causes_are_found_by_word(cause: str, word: str) -> None:
 
 def test_what_to_type() -> None:
     def told(state: RunState, cause: str) -> str | None:
-        return next_command(state, cause, sweep="four", run_id="r")
+        return next_command(state, cause, sweep="four", run="r")
 
     memory = "out of memory: job 12_3 used more than its mem_gb and was killed"
     assert told(RunState.FAILED, memory) == "cnnjobs retry four --cause oom --set job.mem_gb=..."

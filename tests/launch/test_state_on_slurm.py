@@ -210,6 +210,17 @@ def test_a_run_waits_its_turn_behind_others_of_its_job(place: Place) -> None:
     assert place.told(3) == ("pending", "goes on from epoch 2: waits for free resources")
 
 
+def test_an_exit_code_is_not_blamed_on_a_run_that_had_no_part_in_it(place: Place) -> None:
+    place.submit([place.ids[:2], place.ids[2:]])
+    place.record(0, RunState.FAILED, cause="diverged at step 3")
+    attempt = Attempt(number=1, host=HERE, pid=1, job_id="12_1", started=datetime.now(UTC).isoformat())
+    place.record(2, RunState.INTERRUPTED, cause="time limit: goes on from epoch 2", attempts=(attempt,))
+    place.account((0, "FAILED", "1:0"), (1, "FAILED", "1:0"))
+    assert place.told(1) == ("interrupted", "job 12_0 ended before its turn came")
+    assert place.told(2) == ("interrupted", "time limit: goes on from epoch 2")
+    assert place.told(3) == ("interrupted", "job 12_1 ended before its turn came")
+
+
 def test_the_first_run_holds_the_others(place: Place) -> None:
     place.submit([[run_id] for run_id in place.ids], canary=True)
     place.queue((0, "RUNNING", "None"), ("1-3", "PENDING", "JobHeldUser"))
