@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from cnnjobs.components.geometry import crop, flip, like, rotate
 from cnnjobs.errors import InputError
 from cnnjobs.registry import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, register
 
@@ -64,29 +65,6 @@ class Crop(_SameShape):
         return crop(images, offsets.to(images.device), self.padding, self.mode)
 
 
-def crop(images: Tensor, offsets: Tensor, padding: int, mode: str = "zero") -> Tensor:
-    """The windows (N, C, H, W) of padded images that start at the rows and columns `offsets` (2, N), 0 to 2 padding."""
-    import torch
-    from torch.nn import functional as F
-
-    height, width = images.shape[2:]
-    if mode == "zero":
-        padded = F.pad(images, [padding] * 4)
-    else:
-        rows, columns = (_reflected(side, padding, images.device) for side in (height, width))
-        padded = images.index_select(2, rows).index_select(3, columns)
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (N, C, rows, columns, H, W), a view
-    return _laid_out(windows[torch.arange(len(images), device=images.device), :, offsets[0], offsets[1]], images)
-
-
-def _reflected(side: int, padding: int, device: torch.device) -> Tensor:
-    """Which pixel stands at -padding ... side + padding - 1; the border itself is not repeated."""
-    import torch
-
-    places = torch.arange(-padding, side + padding, device=device).abs()
-    return torch.where(places < side, places, 2 * (side - 1) - places)
-
-
 @register("augmentation", "flip")
 class Flip(_SameShape):
     """Mirror left and right."""
@@ -102,9 +80,7 @@ class Flip(_SameShape):
 
         draws = torch.rand(len(images), generator=generator, device=_device(generator))
         chosen = (draws < self.probability).nonzero()[:, 0].to(images.device)
-        flipped = images.clone()
-        flipped[chosen] = images[chosen].flip(3)
-        return flipped
+        return flip(images, chosen)
 
 
 @register("augmentation", "rotation")
@@ -122,19 +98,6 @@ class Rotation(_SameShape):
 
         draws = torch.rand(len(images), generator=generator, device=_device(generator))
         return rotate(images, (2 * draws - 1).mul_(self.degrees).to(images.device))
-
-
-def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Square images (N, C, S, S) turned counter-clockwise by `degrees` (N,)."""
-    import torch
-    from torch.nn import functional as F
-
-    pixels = images if images.is_floating_point() else images.float()
-    angles = degrees.to(pixels.dtype).deg2rad()
-    cosine, sine, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
-    rows = (torch.stack([cosine, -sine, zero], 1), torch.stack([sine, cosine, zero], 1))
-    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)  # (N, S, S, 2)
-    return _like(F.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False), images)
 
 
 @register("augmentation", "erase")
@@ -216,7 +179,7 @@ class Resize:
             return images
         pixels = images if images.is_floating_point() else images.float()
         shrinking = self.size < max(images.shape[2:])
-        return _like(F.interpolate(pixels, (self.size, self.size), mode="bilinear", antialias=shrinking), images)
+        return like(F.interpolate(pixels, (self.size, self.size), mode="bilinear", antialias=shrinking), images)
 
 
 @register("augmentation", "grayscale")
@@ -238,7 +201,7 @@ class Grayscale:
             return images
         red, green, blue = _GRAY_WEIGHTS
         gray = images[:, 0:1] * red + images[:, 1:2] * green + images[:, 2:3] * blue
-        return _like(gray, images)
+        return like(gray, images)
 
 
 @register("augmentation", "normalise")
@@ -283,17 +246,3 @@ class Normalise:
 
 def _device(generator: torch.Generator | None) -> torch.device | None:
     return generator.device if generator else None
-
-
-def _like(pixels: Tensor, images: Tensor) -> Tensor:
-    """`pixels` in the type and memory layout of `images`."""
-    if not images.is_floating_point():
-        pixels = pixels.round_().clamp_(0, 255).to(images.dtype)
-    return _laid_out(pixels, images)
-
-
-def _laid_out(pixels: Tensor, images: Tensor) -> Tensor:
-    import torch
-
-    last = images.is_contiguous(memory_format=torch.channels_last)
-    return pixels.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
