@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from cnnjobs.console.durations import duration
-from cnnjobs.console.terminal import notice, say, show
+from cnnjobs.console.terminal import notice, say, show, write
 from cnnjobs.launch.overview import Overview
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.runs import RunState
@@ -130,7 +130,7 @@ def _value(name: str, value: float) -> str:
 
 def show_json(overviews: Sequence[Overview]) -> None:
     """Everything that `status` knows, for programs; accuracies in [0, 1], times in seconds."""
-    say(json.dumps({"sweeps": [_sweep(overview) for overview in overviews]}, indent=1))
+    write(json.dumps({"sweeps": [_sweep(overview) for overview in overviews]}, indent=1))
 
 
 def _sweep(overview: Overview) -> dict[str, Any]:

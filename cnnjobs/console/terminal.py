@@ -35,6 +35,12 @@ def say(text: str = "", style: str | None = None) -> None:
     sys.stdout.flush()
 
 
+def write(text: str) -> None:
+    """Text for programs on stdout, as it is."""
+    out().file.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def show(renderable: RenderableType) -> None:
     """A table or the like on stdout."""
     out().print(renderable)

@@ -26,7 +26,7 @@ _WAITS: Final[Mapping[str, str]] = {
     "Resources": "waits for free resources",
     "Priority": "waits for jobs of higher priority",
     "JobArrayTaskLimit": "waits for its turn: max_parallel of the sweep are at work",
-    "BeginTime": "Slurm starts it again in a moment",
+    "BeginTime": "its time to begin has not come: after a requeue Slurm waits a moment",
     "Dependency": "waits for another job",
     "DependencyNeverSatisfied": "the job that it depends on did not succeed, so it will never start: cancel it",
     "JobHeldUser": "held by its user",

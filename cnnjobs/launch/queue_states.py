@@ -19,6 +19,7 @@ _QUEUE_FIELDS: Final = (
     "ArrayJobID", "ArrayTaskID", "State", "Reason", "exit_code", "NodeList", "PriorityLong", "Partition", "Name",
 )  # fmt: skip
 _ACCOUNT_FIELDS: Final = ("JobID", "State", "ExitCode", "NodeList", "End", "JobName")
+_NOT_IN_LINE: Final = ("BeginTime", "Dependency", "JobHeld")
 
 Key = tuple[int, int]
 
@@ -90,7 +91,7 @@ def read_queue(said: str) -> list[tuple[str, Element]]:
     found = []
     for name, priority, first, indices in entries:
         for index in indices:
-            waits = first.state == "PENDING" and priority > 0
+            waits = first.state == "PENDING" and priority > 0 and not first.reason.startswith(_NOT_IN_LINE)
             found.append((name, replace(first, index=index, ahead=before[first.partition] if waits else None)))
             before[first.partition] += waits
     return found

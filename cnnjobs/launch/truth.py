@@ -86,7 +86,7 @@ def _held(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: Qu
         waiting = [
             element
             for (job_id, _), element in view.queued.items()
-            if job_id == number and element.reason.startswith("JobHeldUser")
+            if job_id == number and element.reason.startswith("JobHeld")
         ]
         why = held_by(seat, judged) if waiting else None
         if why:

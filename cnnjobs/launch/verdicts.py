@@ -115,7 +115,7 @@ def _waiting(case: Case, element: Element) -> RunStatus:
     if case.lives:
         return case.so(RunState.RUNNING, _alone(case, element) if not case.is_here else None)
     words = waiting(element)
-    if element.reason.startswith("JobHeldUser"):
+    if element.reason.startswith("JobHeld"):
         words = held_by(case.seat, case.others) or f"{words}: scontrol release {case.job_id}"
     return replace(case.so(RunState.PENDING, _onwards(case, words)), ahead=element.ahead)
 

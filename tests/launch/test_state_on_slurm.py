@@ -103,7 +103,10 @@ def test_a_requeued_run_goes_on(place: Place) -> None:
     place.record(0, RunState.INTERRUPTED, cause="time limit; goes on from epoch 2")
     place.record(1, RunState.RUNNING)
     place.queue((0, "PENDING", "BeginTime"), (1, "PENDING", "Resources"), (2, "RUNNING", "None"))
-    assert place.told(0) == ("pending", "goes on from epoch 2: Slurm starts it again in a moment")
+    assert place.told(0) == (
+        "pending",
+        "goes on from epoch 2: its time to begin has not come: after a requeue Slurm waits a moment",
+    )
     assert place.told(1) == ("pending", "goes on from epoch 2: waits for free resources")
 
 
