@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from cnnjobs import locks
 from cnnjobs.errors import storage_error
 
 
-def write_whole(path: Path, content: bytes, *, keep_as: Path | None = None) -> None:
+def write_whole(
+    path: Path, content: bytes, *, keep_as: Path | None = None, guard: Callable[[], None] | None = None
+) -> None:
     """Replace a file so that a reader, or a crash at any instant, finds the old one or the new one.
 
     With `keep_as` the old file lives on under that name; a crash between the two renames leaves it there alone.
-    Raises StorageError.
+    What `guard` raises at the last moment leaves everything as it was. Raises StorageError.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -26,13 +28,17 @@ def write_whole(path: Path, content: bytes, *, keep_as: Path | None = None) -> N
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if guard is not None:
+            guard()
         if keep_as is not None and path.exists():
             path.replace(keep_as)
         temporary.replace(path)
-    except OSError as error:
+    except Exception as error:
         with suppress(OSError):
             temporary.unlink()
-        raise storage_error(path, error) from error
+        if isinstance(error, OSError):
+            raise storage_error(path, error) from error
+        raise
 
 
 class MetricsLog:

@@ -21,7 +21,7 @@ import enum
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -145,9 +145,9 @@ class RunFolder:
                 return record.model_copy(update={"state": RunState.INTERRUPTED, "cause": KILLED_CAUSE})
         return record
 
-    def write_record(self, record: RunRecord) -> None:
-        """Replace the record. Raises StorageError."""
-        write_whole(self.record_file, record.model_dump_json(indent=1).encode() + b"\n")
+    def write_record(self, record: RunRecord, guard: Callable[[], None] | None = None) -> None:
+        """Replace the record, unless `guard` raises. Raises StorageError."""
+        write_whole(self.record_file, record.model_dump_json(indent=1).encode() + b"\n", guard=guard)
 
     def cancel(self, cause: str) -> None:
         """Let no worker take it up, and none go on with it; whoever holds it may write its own end over the record."""
@@ -194,9 +194,9 @@ class RunFolder:
                 leftover.unlink(missing_ok=True)
             yield MetricsLog(hold)
 
-    def write_checkpoint(self, content: bytes) -> None:
-        """Replace the checkpoint and keep the one before it. Raises StorageError."""
-        write_whole(self.checkpoint_file, content, keep_as=self.previous_checkpoint_file)
+    def write_checkpoint(self, content: bytes, guard: Callable[[], None] | None = None) -> None:
+        """Replace the checkpoint and keep the one before it, unless `guard` raises. Raises StorageError."""
+        write_whole(self.checkpoint_file, content, keep_as=self.previous_checkpoint_file, guard=guard)
 
     def drop_checkpoints(self) -> None:
         """Remove both checkpoints: the run is finished."""

@@ -124,16 +124,14 @@ class RunAttempt:
         def on_epoch() -> None:
             nonlocal saved
             state = {"threads": self._attempt.threads, **trainer.state()}
-            self._fence.check()
-            checkpoint.save(self._folder, state, check=not saved)
+            checkpoint.save(self._folder, state, check=not saved, guard=self._fence.check)
             saved = True
 
         trainer.train(on_validation, on_epoch)
 
     def _finish(self, trainer: Trainer, events: EventFile) -> None:
         metrics = trainer.final_metrics()
-        self._fence.check()
-        write_whole(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model))
+        write_whole(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model), guard=self._fence.check)
         events.finish(trainer.step, trainer.seconds, metrics)
         if trainer.best is None:
             self._note("no validation images: the final metrics are those of the last epoch's weights")
@@ -206,8 +204,7 @@ class RunAttempt:
         self._say(" ".join(filter(None, (f"{state}:", self._record.cause, *results))))
 
     def _write_record(self) -> None:
-        self._fence.check()
-        self._folder.write_record(self._record)
+        self._folder.write_record(self._record, self._fence.check)
 
     def _update(self, **changes: Any) -> None:
         self._record = self._record.model_copy(update=changes)

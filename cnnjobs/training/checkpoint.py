@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from cnnjobs.errors import RunError
 from cnnjobs.runs import RunFolder
 
 
-def save(folder: RunFolder, state: dict[str, Any], *, check: bool) -> None:
-    """Replace the run's checkpoint, keeping the one before. Raises StorageError.
+def save(folder: RunFolder, state: dict[str, Any], *, check: bool, guard: Callable[[], None] | None = None) -> None:
+    """Replace the run's checkpoint, keeping the one before, unless `guard` raises. Raises StorageError.
 
     With `check` the bytes are read back first. Raises RunError when a component's state holds what no one may load.
     """
@@ -26,7 +27,7 @@ def save(folder: RunFolder, state: dict[str, Any], *, check: bool) -> None:
             raise RunError(
                 f"the state of the optimizer, schedule or model holds more than tensors and plain values: {error}"
             ) from error
-    folder.write_checkpoint(content)
+    folder.write_checkpoint(content, guard)
 
 
 def load(folder: RunFolder) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
