@@ -31,7 +31,7 @@ def show_cancelled(plan: Cancelling, ending: Sequence[RunStatus]) -> None:
         say(f"{_runs(len(ending))} still ending, and counted as cancelled from then on")
     for status in plan.elsewhere:
         last = status.attempts[-1]
-        notice(f"{status.label} is trained by process {last.pid} on {last.host}: end it there with: kill {last.pid}")
+        notice(f"{status.label} was trained by process {last.pid} on {last.host}, which lets go within seconds")
 
 
 def _runs(number: int) -> str:

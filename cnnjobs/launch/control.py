@@ -22,7 +22,7 @@ from cnnjobs.launch.state import RunStatus
 from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.launch.targets import Target
 from cnnjobs.launch.truth import Lookout, Truth, job_number
-from cnnjobs.runs import RunState, RunStore
+from cnnjobs.runs import RunFolder, RunState, RunStore
 
 _PATIENCE_S: Final = 10.0
 _AT_ONCE: Final = 500
@@ -86,7 +86,7 @@ def _processes(statuses: Iterable[RunStatus]) -> tuple[tuple[int, ...], tuple[Ru
     for status in statuses:
         if status.state is RunState.RUNNING and status.attempts:
             last = status.attempts[-1]
-            if last.host != socket.gethostname():
+            if _is_far(status):
                 elsewhere.append(status)
             elif is_worker(last.pid):
                 pids.append(last.pid)
@@ -117,14 +117,11 @@ def _mark(store: RunStore, status: RunStatus, cause: str) -> None:
 
 
 def _settle(plan: Cancelling) -> tuple[RunStatus, ...]:
-    # On another host a lock may not show that a run is held: there its mark stays, and counts as well.
-    far = {status.run_id for status in plan.elsewhere}
-    far |= {
-        status.run_id
-        for status in (*plan.chosen, *plan.also)
-        if status.state is RunState.RUNNING and status.attempts and status.attempts[-1].host != socket.gethostname()
-    }
-    left = [status for status in (*plan.chosen, *plan.also) if status.run_id not in far]
+    left = [*plan.chosen, *plan.also]
+    for status in [status for status in left if _is_far(status)]:
+        # A lock may not reach from another host; who trains there lets go once the record is not its own any more.
+        _overrule(plan.store.run(status.run_id))
+        left.remove(status)
     until = time.monotonic() + _PATIENCE_S
     while left:
         left = [status for status in left if not plan.store.run(status.run_id).settle_cancellation()]
@@ -132,6 +129,19 @@ def _settle(plan: Cancelling) -> tuple[RunStatus, ...]:
             break
         time.sleep(0.05 if left else 0)
     return tuple(left)
+
+
+def _is_far(status: RunStatus) -> bool:
+    running = status.state is RunState.RUNNING and status.attempts
+    return bool(running) and status.attempts[-1].host != socket.gethostname()
+
+
+def _overrule(folder: RunFolder) -> None:
+    record = folder.read_record()
+    if record.state not in (RunState.FINISHED, RunState.FAILED):
+        cause = folder.cancel_file.read_text(encoding="utf-8")
+        folder.write_record(record.model_copy(update={"state": RunState.CANCELLED, "cause": cause}))
+    folder.cancel_file.unlink(missing_ok=True)
 
 
 def scancel(elements: Iterable[Key]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.report.layers import layer_table
 from cnnjobs.report.results import ResultsTable
 from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.spec.sweep import Sweep, SweepRun, read_sweep
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -94,3 +95,32 @@ def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
         "3      Linear             10       2,570  2,560",
         "2,682 parameters (108 frozen), 9,472 MACs",
     ]
+
+
+def test_a_long_status_shows_some_of_every_state_and_each_cause_once(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = replace(sweep, runs=read_many(sweep, tmp_path))
+    made = RunStore(tmp_path / "results" / "many")
+    for index, run in enumerate(many.runs[:300]):
+        made.run(run.run_id).create(run.config)
+        state = RunState.FINISHED if index < 200 else RunState.FAILED
+        cause = None if index < 200 else "diverged at step 7"
+        made.run(run.run_id).write_record(RunRecord(run_id=run.run_id, state=state, cause=cause))
+    show_status(overview(OpenSweep(many, made, "many"), " --results other"))
+    told = lines(capsys)
+    assert len(told) == 45
+    assert [sum(line.startswith(state) for line in told) for state in ("failed", "finished", "pending")] == [16, 12, 12]
+    assert told[-3:] == [
+        "… and 960 more: every run with --all",
+        "100 failed (seed=200, seed=201, seed=202 and 97 more): diverged at step 7;"
+        " next: cnnjobs logs many --failed --results other",
+        "next: cnnjobs local many --results other",
+    ]
+    show_status(overview(OpenSweep(many, made, "many")), every_run=True)
+    assert len(lines(capsys)) == 1004
+
+
+def read_many(sweep: Sweep, folder: Path) -> tuple[SweepRun, ...]:
+    (folder / "many.yaml").write_text("name: many\nbase: {dataset: fashion_mnist_mini, model: lenet5}\nseeds: 1000\n")
+    return read_sweep(folder / "many.yaml").runs
