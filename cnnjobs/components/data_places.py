@@ -56,7 +56,7 @@ def place_of(name: str, folders: Sequence[Path]) -> Place:
         if not missing:
             return place
         looked.append(f"  {place.path} ({', '.join(missing)})")
-    raise DataError("\n".join([_headline(name, folders), *looked, _remedy(name)]))
+    raise DataError("\n".join([_headline(name, folders), *looked, remedy(name)]))
 
 
 def idx_file(folder: Path, name: str) -> Path | None:
@@ -100,12 +100,12 @@ def _headline(name: str, folders: Sequence[Path]) -> str:
         return f"data set `{name}` was not found; looked for {what}, in"
     if name == "fashion_mnist_mini":
         return f"data set `{name}` comes with the package, but is not where it belongs; looked in"
-    known = [*_BELOW, "fashion_mnist_mini", *(found for folder in folders for found in _image_folders(folder))]
+    known = [*_BELOW, "fashion_mnist_mini", *(found for folder in folders for found in image_folders(folder))]
     headline = f"no data set is called `{name}`; {suggest(name, known)}, or a folder of images by its name"
     return f"{headline}; looked for {_WHAT['image_folder']}, in"
 
 
-def _image_folders(folder: Path) -> list[str]:
+def image_folders(folder: Path) -> list[str]:
     """The names below `folder` that would serve as data sets."""
     if not folder.is_dir():
         return []
@@ -113,7 +113,8 @@ def _image_folders(folder: Path) -> list[str]:
     return [path.name for path in found if path.is_dir() and not _missing(Place(path, "image_folder"))]
 
 
-def _remedy(name: str) -> str:
+def remedy(name: str) -> str:
+    """What to do about a data set that is missing: the command that fetches it, where there is one."""
     if name in _FETCH:
         return f"fetch it into ./data with: {_FETCH[name]}\nor {_NAME_FOLDER}"
     return "install cnnjobs again" if name == "fashion_mnist_mini" else _NAME_FOLDER
