@@ -36,7 +36,7 @@ def status(
     unreadable = False
     if watch:
         opened = open_sweep(sweep, results) if sweep else latest_sweep(results)
-        _follow(opened)
+        follow(opened)
         found = [overview(opened, options)]
     elif sweep is not None:
         found = [overview(open_sweep(sweep, results), options)]
@@ -57,7 +57,7 @@ def status(
     raise typer.Exit(InputError.exit_code if unreadable else 0)
 
 
-def _follow(opened: OpenSweep) -> None:
+def follow(opened: OpenSweep) -> None:
     """Show what happens until nothing goes on; Ctrl-C ends the watching alone."""
     from cnnjobs.console.progress import progress
 

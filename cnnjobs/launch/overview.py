@@ -81,7 +81,7 @@ def _best(status: RunStatus, store: RunStore, metric: Metric) -> float | None:
 
 def _next(truth: Truth, launcher: str | None) -> str:
     snapshot = truth.snapshot
-    if launcher is not None or truth.is_queued:
+    if snapshot.open and (launcher is not None or truth.is_queued):
         return "cnnjobs status {sweep} --watch"
     if snapshot.count(RunState.PENDING, RunState.INTERRUPTED, RunState.RUNNING):
         return "cnnjobs sweep {sweep}" if truth.seats else "cnnjobs local {sweep}"
