@@ -1,0 +1,22 @@
+"""`cnnjobs init`: a starter project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder, made if it is not there.")],
+) -> None:
+    """Write a starter project: a first sweep, and profiles filled in for the place that is here. Overwrites nothing."""
+    from cnnjobs.console.starter import show_starter
+    from cnnjobs.launch.cluster_offer import read_offer
+    from cnnjobs.launch.place import find_place
+    from cnnjobs.launch.starter import write_starter
+
+    place = find_place()
+    offer = read_offer() if place.name == "slurm" else None
+    show_starter(write_starter(folder, offer), place, offer)

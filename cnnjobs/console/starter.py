@@ -1,0 +1,27 @@
+"""What `init` wrote, what it left alone, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+
+from cnnjobs.console.terminal import notice, say
+from cnnjobs.launch.cluster_offer import ClusterOffer
+from cnnjobs.launch.place import Place
+from cnnjobs.launch.starter import Starter
+
+
+def show_starter(starter: Starter, place: Place, offer: ClusterOffer | None) -> None:
+    """Every file by its path."""
+    for path in starter.written:
+        say(f"wrote {starter.folder / path}")
+    for path in starter.kept:
+        say(f"kept  {starter.folder / path} (it was there)")
+    if offer is None:
+        notice(f"no profile for Slurm was written: {place.reason}")
+    else:
+        for complaint in offer.complaints:
+            notice(complaint)
+        if not starter.slurm_profiles:
+            notice("no profile for Slurm was written: no partition with a node that is up is open to you")
+    option = f" --profile {starter.slurm_profiles[0]}" if starter.slurm_profiles else ""
+    say(f"next: cd {shlex.quote(str(starter.folder))} && cnnjobs sweep sweeps/quickstart.yaml{option} --dry-run")
