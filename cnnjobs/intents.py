@@ -4,6 +4,7 @@ results/<sweep>/jobs/<submission>/
   intent.json      JobIntent, written before sbatch
   sbatch.sh        the script as it was submitted
   id.json          {"job_id": 123}, written after sbatch
+  started          the job waits for its launcher no longer
   task-<k>.log     what element k has said, over all its starts
   canary-passed    the first run has passed its first validation: the rest may start
   outcomes.jsonl   one line for each end of a run: run_id, state, cause
@@ -54,6 +55,7 @@ class SubmissionFolder:
         self.intent_file = path / "intent.json"
         self.script_file = path / "sbatch.sh"
         self.id_file = path / "id.json"
+        self.started_file = path / "started"
         self.canary_file = path / "canary-passed"
         self.outcomes_file = path / "outcomes.jsonl"
         self.breaker_file = path / "breaker"
@@ -80,6 +82,10 @@ class SubmissionFolder:
             return int(json.loads(self.id_file.read_bytes())["job_id"])
         except FileNotFoundError:
             return None
+
+    def mark_started(self) -> None:
+        """Keep that the job waits for its launcher no longer. Raises StorageError."""
+        write_whole(self.started_file, b"")
 
     def add_outcome(self, run_id: str, state: str, cause: str | None) -> None:
         """Add the end of a run. Raises StorageError."""

@@ -27,6 +27,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     from cnnjobs.launch.plan import check_data, make_plan
     from cnnjobs.launch.resources import share_out
     from cnnjobs.launch.state import Watch
+    from cnnjobs.launch.submissions import queued_runs
     from cnnjobs.runs import RunState
     from cnnjobs.spec.profile import read_profile
 
@@ -35,7 +36,14 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     profile = read_profile(profile_file(options.profile or sweep.job.profile), settings)
     resources = share_out(profile, len(sweep.runs))
     folders = data_folders(options.data_dir, profile.data_dir)
-    plan = make_plan(sweep, store, retry_failed=options.retry_failed, force=options.force, only=options.only)
+    plan = make_plan(
+        sweep,
+        store,
+        retry_failed=options.retry_failed,
+        force=options.force,
+        only=options.only,
+        queued=queued_runs(store),
+    )
     show_plan(plan)
     check_data(plan.to_run, folders)
     if options.dry_run:

@@ -29,6 +29,7 @@ def retry(
 ) -> None:
     """Run failed, cancelled, interrupted and lost runs again, where they were; with --set with other resources."""
     from cnnjobs.cli.launching import launch
+    from cnnjobs.cli.submitting import submit
     from cnnjobs.console.control import show_nothing_to_retry
     from cnnjobs.launch.control import to_retry
     from cnnjobs.launch.place import place_for
@@ -42,5 +43,8 @@ def retry(
     wishes = o.LaunchOptions(
         results, data_dir, profile, tuple(settings or ()), dry_run=dry_run, report=not no_report, only=again
     )
-    reason = place_for(wishes.command("local", opened.word), dry_run=dry_run).reason if on_slurm else "where they were"
-    launch(opened, wishes, verb="retry", reason=reason)
+    place = place_for(wishes.command("local", opened.word), dry_run=dry_run) if on_slurm else None
+    if place is not None and place.name == "slurm":
+        submit(opened, wishes, reason=place.reason)
+    else:
+        launch(opened, wishes, verb="retry", reason=place.reason if place else "where they were")

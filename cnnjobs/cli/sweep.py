@@ -19,10 +19,14 @@ def sweep(  # noqa: PLR0913
     retry_failed: o.RetryFailed = False,
     force: o.Force = False,
     dry_run: o.DryRun = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="On Slurm, follow it; Ctrl-C ends the watching alone.")
+    ] = False,
     no_report: o.NoReport = False,
 ) -> None:
-    """Run all of a sweep that is missing; with --dry-run only show what would run, and why."""
+    """Run all of a sweep that is missing: on Slurm where it answers, else here; --dry-run only shows what would run."""
     from cnnjobs.cli.launching import launch
+    from cnnjobs.cli.submitting import submit
     from cnnjobs.launch.place import place_for
     from cnnjobs.launch.sweeps import open_sweep
 
@@ -31,4 +35,11 @@ def sweep(  # noqa: PLR0913
     )
     opened = open_sweep(sweep, results)
     place = place_for(wishes.command("local", opened.word), dry_run=dry_run)
-    launch(opened, wishes, verb="sweep", reason=place.reason)
+    if place.name == "local":
+        launch(opened, wishes, verb="sweep", reason=place.reason)
+        return
+    submit(opened, wishes, reason=place.reason)
+    if watch and not dry_run:
+        from cnnjobs.cli.status import follow
+
+        follow(opened)

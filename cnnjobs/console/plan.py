@@ -14,6 +14,7 @@ _WORDS: Final = {
     Fate.RESUMED: "to resume",
     Fate.AGAIN: "to run again",
     Fate.RUNNING: "running",
+    Fate.QUEUED: "queued",
     Fate.FINISHED: "finished",
     Fate.FAILED: "failed",
     Fate.LEFT: "left as they are",

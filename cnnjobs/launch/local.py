@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from cnnjobs.errors import RunError
 from cnnjobs.launch.jobs import JobFolder, Worker, is_worker, living_workers, prune
-from cnnjobs.launch.plan import Fate, Plan
+from cnnjobs.launch.plan import Plan
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.state import Snapshot, Watch
 from cnnjobs.runs import RunState
@@ -43,7 +43,7 @@ class LocalPool:
         self._store = plan.store
         self._resources = resources
         self._folders = [str(folder) for folder in folders]
-        self._watch = Watch(plan.store, [planned.run for planned in plan.runs if planned.fate is not Fate.LEFT])
+        self._watch = Watch(plan.store, plan.here)
         self._jobs = JobFolder(plan.store)
         self._adopted = living_workers(plan.store)
         self._own: list[Worker] = []

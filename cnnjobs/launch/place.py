@@ -16,10 +16,11 @@ _LOCAL: Final = Path("jobs/local.yaml")
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs go, and why there, in words."""
+    """Where runs go, and why there, in words; `slurm_is_down` where a controller is configured and gives no answer."""
 
     name: Literal["local", "slurm"]
     reason: str
+    slurm_is_down: bool = False
 
 
 def find_place() -> Place:
@@ -31,27 +32,31 @@ def find_place() -> Place:
     except FileNotFoundError:
         return Place("local", "`sbatch` is installed here, but `scontrol` is not")
     except subprocess.TimeoutExpired:
-        return Place("local", f"`scontrol ping` gave no answer within {_PATIENCE_S} s")
+        return Place("local", f"`scontrol ping` gave no answer within {_PATIENCE_S} s", slurm_is_down=True)
     said = [line.strip() for line in (ping.stdout + ping.stderr).splitlines() if line.strip()]
     answer = said[-1] if said else f"exit code {ping.returncode}"
     if ping.returncode:
-        return Place("local", f"no Slurm controller answers (`scontrol ping`: {answer})")
+        down = any(" is DOWN" in line for line in said)
+        return Place("local", f"no Slurm controller answers (`scontrol ping`: {answer})", slurm_is_down=down)
     return Place("slurm", answer)
 
 
-def profile_file(name: str | None) -> Path | None:
-    """The profile of that name or path; without one `jobs/local.yaml`, where there is one."""
+def profile_file(name: str | None, default: Path = _LOCAL) -> Path | None:
+    """The profile of that name or path; without one `default`, where there is such a file."""
     if name is None:
-        return _LOCAL if _LOCAL.is_file() else None
+        return default if default.is_file() else None
     return Path(name) if Path(name).suffix in (".yaml", ".yml") else Path("jobs") / f"{name}.yaml"
 
 
+def slurm_profile(*, has_gpus: bool) -> Path:
+    """The profile for a cluster when none is named."""
+    return Path("jobs") / ("slurm-gpu.yaml" if has_gpus else "slurm-cpu.yaml")
+
+
 def place_for(local_command: str, *, dry_run: bool) -> Place:
-    """Where a sweep goes from here; a plan is made anywhere. Raises InputError where this version does not launch."""
+    """Where a sweep goes from here; a plan is made anywhere. Raises InputError where a cluster does not answer."""
     place = find_place()
-    if place.name == "local":
-        return place
-    found = f"Slurm answers here ({place.reason}), and this version does not launch on it"
-    if dry_run:
-        return Place("local", found)
-    raise InputError(f"{found}; run on this machine with: {local_command}")
+    if place.slurm_is_down and not dry_run:
+        # A login node is no place to train, and the cluster will be back.
+        raise InputError(f"{place.reason}; try again later, or run on this machine with: {local_command}")
+    return place

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import enum
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from cnnjobs.components.datasets import find_data
 from cnnjobs.errors import DataError, InputError, StorageError, UnknownNameError
+from cnnjobs.launch.submissions import queued_runs
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, SweepRun
 
@@ -22,6 +24,7 @@ class Fate(enum.StrEnum):
     RESUMED = "resumed"
     AGAIN = "again"
     RUNNING = "running"
+    QUEUED = "queued"
     FINISHED = "finished"
     FAILED = "failed"
     LEFT = "left"
@@ -61,9 +64,14 @@ class Plan:
         """Whether any run is still to come or under way."""
         return bool(self.to_run) or self.count(Fate.RUNNING) > 0
 
-    def count(self, fate: Fate) -> int:
-        """How many runs meet this fate."""
-        return sum(planned.fate is fate for planned in self.runs)
+    @property
+    def here(self) -> tuple[SweepRun, ...]:
+        """What this machine may have to do with: neither left as it is nor in Slurm's queue."""
+        return tuple(planned.run for planned in self.runs if planned.fate not in (Fate.LEFT, Fate.QUEUED))
+
+    def count(self, *fates: Fate) -> int:
+        """How many runs meet one of these fates."""
+        return sum(planned.fate in fates for planned in self.runs)
 
 
 def make_plan(
@@ -73,13 +81,16 @@ def make_plan(
     retry_failed: bool = False,
     force: bool = False,
     only: Collection[str] | None = None,
+    queued: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """Look, and write nothing. `retry_failed` takes failed runs up again, `force` every run and from nothing.
 
-    With `only` nothing but the runs of these ids is taken up, the failed ones among them too.
+    With `only` nothing but the runs of these ids is taken up, the failed ones among them too. `queued` tells by run id
+    which job of Slurm's queue is to train a run.
     """
+    again = retry_failed or only is not None
     runs = tuple(
-        PlannedRun(run, *_fate(store.run(run.run_id), retry_failed or only is not None, force)) for run in sweep.runs
+        PlannedRun(run, *_fate(store.run(run.run_id), again, force, queued.get(run.run_id))) for run in sweep.runs
     )
     if only is not None:
         runs = tuple(
@@ -93,9 +104,11 @@ def make_plan(
     return Plan(sweep, store, runs, left, from_nothing=force)
 
 
-def _fate(folder: RunFolder, retry_failed: bool, force: bool) -> tuple[Fate, str]:
+def _fate(folder: RunFolder, retry_failed: bool, force: bool, job: str | None) -> tuple[Fate, str]:
     record = folder.read_record()
     state = record.state
+    if job is not None and state in (RunState.PENDING, RunState.INTERRUPTED):
+        return Fate.QUEUED, job
     again = force and folder.config_file.exists() and state is not RunState.RUNNING
     if again:
         return Fate.AGAIN, f"--force: was {state}, starts from nothing"
@@ -147,21 +160,44 @@ def carried_out(
 
     Raises InputError when another launcher holds it, and StorageError: nothing new is left behind then.
     """
-    with ExitStack() as held:
-        with _undone_on_error(store, sweep):
-            if not held.enter_context(store.launching()):
-                raise InputError(
-                    f"{sweep.name} is being run already, by {store.launcher()}; look at it with: cnnjobs status"
-                )
-            plan = make_plan(sweep, store, retry_failed=retry_failed, force=force, only=only)
-            _write(plan)
+    with held(sweep, store) as undone:
+        with undone:
+            plan = make_plan(sweep, store, retry_failed=retry_failed, force=force, only=only, queued=queued_runs(store))
+            write_down(plan)
+            take_up_again(plan)
         yield plan
 
 
-def _write(plan: Plan) -> None:
+@contextmanager
+def held(sweep: Sweep, store: RunStore) -> Iterator[AbstractContextManager[None]]:
+    """Hold the sweep; what is written in the context that is given goes away again when an InputError leaves that.
+
+    Raises InputError when another launcher holds the sweep.
+    """
+    above = [path for path in store.path.parents if not path.exists()]
+    with ExitStack() as stack:
+        try:
+            if not stack.enter_context(store.launching()):
+                raise InputError(
+                    f"{sweep.name} is being run already, by {store.launcher()}; look at it with: cnnjobs status"
+                )
+        except StorageError:
+            if not store.sweep_file.exists():
+                store.launcher_file.unlink(missing_ok=True)
+            _remove_empty(store.path, *above)
+            raise
+        yield _undone_on_error(sweep, store, above)
+
+
+def write_down(plan: Plan) -> None:
+    """Keep the sweep file, and make the folder of each run that is taken up. Raises StorageError."""
     plan.store.keep_sweep_file(plan.sweep.text)
     for run in plan.to_run:
         plan.store.run(run.run_id).create(run.config)
+
+
+def take_up_again(plan: Plan) -> None:
+    """Set back to pending what ended before and is to run again. Raises StorageError."""
     for planned in plan.runs:
         if planned.fate is Fate.AGAIN:
             _start_again(plan.store.run(planned.run.run_id), from_nothing=plan.from_nothing)
@@ -182,14 +218,26 @@ def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
 
 
 @contextmanager
-def _undone_on_error(store: RunStore, sweep: Sweep) -> Iterator[None]:
-    """Remove every folder that was made inside when the disk refuses to take all of it."""
-    # The outermost new folder stands for all below it.
-    above = [path for path in reversed((store.path, *store.path.parents)) if not path.exists()]
-    made = above[:1] or [path for run in sweep.runs if not (path := store.run(run.run_id).path).exists()]
+def _undone_on_error(sweep: Sweep, store: RunStore, above: Sequence[Path]) -> Iterator[None]:
+    """Remove what was made inside. Only for who holds the sweep: another's folders would go with it."""
+    before = store.sweep_file.read_text(encoding="utf-8") if store.sweep_file.exists() else None
+    new = [path for run in sweep.runs if not (path := store.run(run.run_id).path).exists()]
     try:
         yield
-    except StorageError:
-        for folder in made:
+    except InputError:
+        for folder in new:
             shutil.rmtree(folder, ignore_errors=True)
+        with suppress(StorageError, OSError):
+            if before is not None:
+                store.keep_sweep_file(before)
+            else:
+                store.sweep_file.unlink(missing_ok=True)
+                store.launcher_file.unlink(missing_ok=True)
+        _remove_empty(store.jobs_folder, store.path, *above)
         raise
+
+
+def _remove_empty(*folders: Path) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

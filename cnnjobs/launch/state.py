@@ -127,7 +127,7 @@ class Watch:
 def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
     """What the run's own files tell."""
     record = folder.read_record()
-    line = _last_line(folder.metrics_file) if record.attempts or record.state is RunState.RUNNING else {}
+    line = last_line(folder.metrics_file) if record.attempts or record.state is RunState.RUNNING else {}
     return RunStatus(
         run,
         record.state,
@@ -164,7 +164,7 @@ def _metrics(line: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in line.items() if "." in name and value is not None}
 
 
-def _last_line(path: Path) -> dict[str, Any]:
+def last_line(path: Path) -> dict[str, Any]:
     """The last whole line of a log, from its end; a line that is still being written is not one."""
     try:
         with path.open("rb") as file:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.errors import InputError
-from cnnjobs.launch.place import Place, find_place, place_for, profile_file
+from cnnjobs.launch.place import Place, find_place, place_for, profile_file, slurm_profile
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_without_a_controller_it_is_this_machine_with_slurms_own_words(programs:
     program(programs, "sbatch", "")
     program(programs, "scontrol", "echo 'Slurmctld(primary) at vm is DOWN'; exit 1")
     assert find_place() == Place(
-        "local", "no Slurm controller answers (`scontrol ping`: Slurmctld(primary) at vm is DOWN)"
+        "local", "no Slurm controller answers (`scontrol ping`: Slurmctld(primary) at vm is DOWN)", slurm_is_down=True
     )
 
 
@@ -43,18 +43,32 @@ def test_a_controller_that_keeps_silent(programs: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("cnnjobs.launch.place._PATIENCE_S", 0.05)
     program(programs, "sbatch", "")
     program(programs, "scontrol", "exec /bin/sleep 60")
-    assert find_place() == Place("local", "`scontrol ping` gave no answer within 0.05 s")
+    assert find_place() == Place("local", "`scontrol ping` gave no answer within 0.05 s", slurm_is_down=True)
 
 
-def test_where_slurm_answers_plans_are_made_and_nothing_is_launched(programs: Path) -> None:
+def test_where_slurm_answers_it_is_slurm(programs: Path) -> None:
     program(programs, "sbatch", "")
     program(programs, "scontrol", "echo 'Slurmctld(primary) at vm is UP'")
-    assert find_place().name == "slurm"
-    found = "Slurm answers here (Slurmctld(primary) at vm is UP), and this version does not launch on it"
-    assert place_for("cnnjobs local x.yaml", dry_run=True) == Place("local", found)
+    assert find_place() == Place("slurm", "Slurmctld(primary) at vm is UP")
+    assert place_for("cnnjobs local x.yaml", dry_run=False) == find_place()
+
+
+def test_a_cluster_that_is_down_is_not_replaced_by_its_login_node(programs: Path) -> None:
+    program(programs, "sbatch", "")
+    program(programs, "scontrol", "echo 'Slurmctld(primary) at vm is DOWN'; exit 1")
     with pytest.raises(InputError) as refused:
         place_for("cnnjobs local x.yaml", dry_run=False)
-    assert str(refused.value) == f"{found}; run on this machine with: cnnjobs local x.yaml"
+    assert str(refused.value) == (
+        "no Slurm controller answers (`scontrol ping`: Slurmctld(primary) at vm is DOWN); try again later,"
+        " or run on this machine with: cnnjobs local x.yaml"
+    )
+    assert place_for("cnnjobs local x.yaml", dry_run=True).name == "local"
+
+
+def test_slurm_without_a_cluster_is_this_machine(programs: Path) -> None:
+    program(programs, "sbatch", "")
+    program(programs, "scontrol", "echo 'fetch_config: DNS SRV lookup failed' >&2; exit 1")
+    assert place_for("cnnjobs local x.yaml", dry_run=False).name == "local"
 
 
 def test_profiles_by_name_path_and_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,5 +77,8 @@ def test_profiles_by_name_path_and_default(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs/local.yaml").write_text("")
     assert profile_file(None) == Path("jobs/local.yaml")
+    assert profile_file(None, slurm_profile(has_gpus=True)) is None
+    (tmp_path / "jobs/slurm-gpu.yaml").write_text("")
+    assert profile_file(None, slurm_profile(has_gpus=True)) == Path("jobs/slurm-gpu.yaml")
     assert profile_file("big") == Path("jobs/big.yaml")
     assert profile_file("elsewhere/big.yml") == Path("elsewhere/big.yml")

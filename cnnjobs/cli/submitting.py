@@ -1,0 +1,96 @@
+"""What `cnnjobs sweep` and `cnnjobs retry` do on Slurm: plan, tell the cost, submit, return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnjobs.cli.options import LaunchOptions, results_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cnnjobs.launch.cost import Cost
+    from cnnjobs.launch.plan import Plan
+    from cnnjobs.launch.slurm import Order
+    from cnnjobs.launch.submissions import Queue
+    from cnnjobs.launch.sweeps import OpenSweep
+    from cnnjobs.spec.profile import JobProfile
+
+
+def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
+    """Submit all of the sweep that is missing as one job array."""
+    from cnnjobs.components.datasets import data_folders
+    from cnnjobs.console.plan import show_plan, show_planned_runs
+    from cnnjobs.console.submission import show_cost, show_nothing_new, show_order, show_script, show_submitted
+    from cnnjobs.launch.plan import check_data
+    from cnnjobs.launch.slurm import launch, prepare, resolve
+    from cnnjobs.launch.submissions import look_at
+
+    sweep, store = opened.sweep, opened.store
+    profile = resolve(read(opened, options))
+    folders = data_folders(options.data_dir, profile.data_dir)
+
+    def make(queue: Queue) -> Plan:
+        from cnnjobs.launch.plan import make_plan
+
+        return make_plan(
+            sweep,
+            store,
+            retry_failed=options.retry_failed,
+            force=options.force,
+            only=options.only,
+            queued=queue.runs(),
+        )
+
+    def prepared(plan: Plan, queue: Queue) -> Order:
+        return prepare(plan, profile, folders, queue)
+
+    queue = look_at(store)
+    plan = make(queue)
+    show_plan(plan)
+    check_data(plan.to_run, folders)
+    if options.dry_run:
+        show_planned_runs(plan)
+        if plan.to_run:
+            order = prepared(plan, queue)
+            show_order(order, profile, reason)
+            show_cost(_cost(plan, order, options.results))
+            show_script(order)
+        return
+    submitted = launch(sweep, store, make=make, prepared=prepared)
+    words = f"{opened.word}{results_option(options.results)}"
+    if submitted.order is None:
+        show_nothing_new(submitted, words)
+        return
+    show_order(submitted.order, profile, reason)
+    show_cost(_cost(submitted.plan, submitted.order, options.results))
+    show_submitted(submitted, words)
+
+
+def read(opened: OpenSweep, options: LaunchOptions) -> JobProfile:
+    """The profile that is named, or the one for this kind of cluster, under the sweep's and the user's settings."""
+    from cnnjobs.launch.cluster_offer import read_partitions
+    from cnnjobs.launch.place import profile_file, slurm_profile
+    from cnnjobs.spec.profile import read_profile
+
+    name = options.profile or opened.sweep.job.profile
+    file: Path | None = None
+    if name is not None:
+        file = profile_file(name)
+    else:
+        has_gpus = any(partition.num_gpus for partition in read_partitions())
+        file = profile_file(None, slurm_profile(has_gpus=has_gpus))
+    return read_profile(file, {**opened.sweep.job.overrides, **options.overrides()})
+
+
+def _cost(plan: Plan, order: Order, results: Path) -> Cost:
+    from cnnjobs.launch.cost import estimate
+
+    return estimate(
+        {run.run_id: run.config for run in plan.to_run},
+        order.intent.tasks,
+        results,
+        gpus=order.intent.gpus,
+        cores=order.intent.threads,
+        at_once=order.at_once,
+    )

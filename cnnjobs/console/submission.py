@@ -1,0 +1,88 @@
+"""A sweep that is handed to Slurm: where it goes, what it costs, its number, and what to type next."""
+
+from __future__ import annotations
+
+from cnnjobs.console.durations import duration
+from cnnjobs.console.terminal import notice, say
+from cnnjobs.launch.cost import Cost
+from cnnjobs.launch.plan import Fate
+from cnnjobs.launch.slurm import Order, Submitted
+from cnnjobs.spec.profile import JobProfile
+
+
+def show_order(order: Order, profile: JobProfile, reason: str) -> None:
+    """The place, why there, and what each job gets."""
+    intent = order.intent
+    cores = "1 core" if intent.threads == 1 else f"{intent.threads} cores"
+    parts = [f"partition {profile.partition}" if profile.partition else "the default partition", f"{cores} each"]
+    parts.append(f"{intent.gpus} GPU" if intent.gpus else "no GPU")
+    parts += [f"{profile.mem_gb:g} GB"] if profile.mem_gb else []
+    parts += [f"at most {duration(60 * profile.timeout_min)}"] if profile.timeout_min else []
+    jobs = _counted(len(intent.tasks), "job")
+    at_once = f", {order.at_once} at a time" if order.at_once < len(intent.tasks) else ""
+    say(f"on Slurm ({reason}), profile {profile.name}: {jobs}{at_once}: {', '.join(parts)}")
+    if order.after:
+        waits = ", ".join(map(str, order.after))
+        say(f"it starts when job {waits} of this sweep has ended: max_parallel holds for the whole sweep")
+    if intent.canary:
+        say("the first run goes ahead; the others start when it has passed its first validation")
+
+
+def show_cost(cost: Cost) -> None:
+    """What is to come, or that it was not measured yet."""
+    runs = _counted(cost.runs, "run")
+    if cost.hours is None or cost.wall_s is None:
+        pace = "not known: no such run was measured yet under this results folder"
+    else:
+        pace = (
+            f"about {_hours(cost.hours)} {cost.device} hours, {duration(cost.wall_s)} with {cost.at_once} at a time"
+            f" (measured on {_counted(cost.measured, 'run')})"
+        )
+    size = f"{_bytes(cost.size)}, " if cost.size is not None else ""
+    say(f"cost: {runs}: {pace}; {size}up to {cost.files} files")
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.1 else f"{hours:.2g}"
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def show_script(order: Order) -> None:
+    """The text for sbatch, as it would be submitted."""
+    say(f"sbatch {order.folder.script_file}:")
+    say(order.text.rstrip())
+
+
+def show_submitted(submitted: Submitted, words: str) -> None:
+    """The number of the job and the commands that come next."""
+    for text in submitted.notices:
+        notice(text)
+    say(f"submitted: job {submitted.job_id}", style="bold")
+    say(f"follow it with: cnnjobs status {words} --watch")
+    say(f"stop it with: cnnjobs cancel {words}")
+
+
+def show_nothing_new(submitted: Submitted, words: str) -> None:
+    """That there is nothing to submit, and why."""
+    for text in submitted.notices:
+        notice(text)
+    plan = submitted.plan
+    counts = [
+        f"{plan.count(fate)} {fate}"
+        for fate in (Fate.QUEUED, Fate.RUNNING, Fate.FINISHED, Fate.FAILED)
+        if plan.count(fate)
+    ]
+    say(f"nothing to submit: {', '.join(counts)}")
+    if plan.count(Fate.QUEUED, Fate.RUNNING):
+        say(f"follow it with: cnnjobs status {words} --watch")
+    elif plan.count(Fate.FAILED):
+        say(f"run the failed ones again with: cnnjobs retry {words}")
+    else:
+        say(f"report with: cnnjobs report {words}")
+
+
+def _counted(number: int, word: str) -> str:
+    return f"1 {word}" if number == 1 else f"{number} {word}s"

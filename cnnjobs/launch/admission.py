@@ -1,0 +1,105 @@
+"""How many jobs Slurm takes from this user now, and what it would take in place of what it has refused."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from cnnjobs.launch.cluster_offer import Partition, read_partitions
+from cnnjobs.launch.slurm_commands import SlurmError, ask, limits
+from cnnjobs.spec.profile import JobProfile
+
+_PATIENCE_S: Final = 10
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many array elements may be submitted now, and which limit says so."""
+
+    tasks: int
+    limit: str
+
+
+def room(profile: JobProfile, wanted: int) -> Room:
+    """The least room that any limit leaves for `wanted` array elements. Raises SlurmError."""
+    bounds = limits()
+    rooms = [Room(bounds.max_array_size, f"MaxArraySize {bounds.max_array_size}")]
+    # A few more never matter where many fit, and counting all jobs of a cluster costs its controller something.
+    if wanted > bounds.max_job_count // 20:
+        left = bounds.max_job_count - 1 - _num_jobs("--states=all")
+        rooms.append(Room(max(0, left), f"MaxJobCount {bounds.max_job_count}, less the jobs there are"))
+    limit = _submit_limit(profile) if bounds.accounting else None
+    if limit is not None:
+        mine = _num_jobs(f"--user={getpass.getuser()}")
+        text = f"{limit.limit}, {mine} of them in use" if mine else limit.limit
+        rooms.append(Room(max(0, limit.tasks - mine), text))
+    return min(rooms, key=lambda each: each.tasks)
+
+
+def _num_jobs(which: str) -> int:
+    return len(ask("squeue", "--noheader", "--array", "--format=%t", which, seconds=_PATIENCE_S).split())
+
+
+def _submit_limit(profile: JobProfile) -> Room | None:
+    """The least MaxSubmitJobs of the user or of the QOS; None where accounting tells of none, or does not answer."""
+    # Where it does not answer, sbatch itself still refuses what is too much.
+    with suppress(SlurmError):
+        associations = _accounts(
+            "assoc", "where", f"user={getpass.getuser()}", columns="Account,Partition,MaxSubmit,GrpSubmit,DefaultQOS"
+        )
+        qualities = _accounts("qos", columns="Name,MaxSubmitPU,MaxSubmitPA,GrpSubmit")
+        return min(read_submit_limits(associations, qualities, profile), key=lambda each: each.tasks, default=None)
+    return None
+
+
+def _accounts(*what: str, columns: str) -> str:
+    return ask("sacctmgr", "--noheader", "--parsable2", "show", *what, f"format={columns}", seconds=_PATIENCE_S)
+
+
+def read_submit_limits(associations: str, qualities: str, profile: JobProfile) -> Iterable[Room]:
+    """Every limit that holds for a job of this profile, from sacctmgr's answers.
+
+    Lines are `account|partition|MaxSubmit|GrpSubmit|default QOS` and `QOS|MaxSubmitPU|MaxSubmitPA|GrpSubmit`.
+    """
+    names = {profile.qos or "normal"}
+    for line in associations.splitlines():
+        account, partition, most, group, default = line.split("|", 4)
+        if profile.account in (None, account) and partition in ("", profile.partition):
+            names |= {default} if default and profile.qos is None else set()
+            limit = f"of your account {account}"
+            yield from (Room(int(each), f"MaxSubmitJobs {each} {limit}") for each in (most, group) if each)
+    for line in qualities.splitlines():
+        name, *bounds = line.split("|", 3)
+        if name in names:
+            yield from (Room(int(each), f"MaxSubmitJobs {each} of QOS {name}") for each in bounds if each)
+
+
+def with_offers(words: str) -> SlurmError:
+    """Slurm's refusal, and what is allowed here, as far as Slurm tells: partitions, accounts, QOS."""
+    lines = [f"{words}; nothing was submitted"]
+    with suppress(SlurmError):
+        lines += [f"  allowed here: partition {in_words(each)}" for each in read_partitions()]
+    with suppress(SlurmError):
+        said = _accounts("assoc", "where", f"user={getpass.getuser()}", columns="Account,QOS")
+        pairs = [line.split("|", 1) for line in said.splitlines() if "|" in line]
+        for word, column in (("account", 0), ("qos", 1)):
+            names = sorted({name for pair in pairs for name in pair[column].split(",") if name})
+            lines += [f"  allowed here: {word} {', '.join(names)}"] if names else []
+    return SlurmError("\n".join(lines))
+
+
+def in_words(partition: Partition) -> str:
+    """`main (default): timeout_min up to 2880, 4 nodes of up to 32 cores, 125 GB, 4 GPUs`."""
+    mark = " (default)" if partition.is_default else "" if partition.is_up else " (down)"
+    limit = "no time limit" if partition.max_minutes is None else f"timeout_min up to {partition.max_minutes}"
+    nodes = "1 node" if partition.num_nodes == 1 else f"{partition.num_nodes} nodes"
+    most = {
+        name: max((getattr(each, name) for each in partition.groups), default=0)
+        for name in ("cores", "memory_mb", "gpus")
+    }
+    size = f"{most['cores']} cores, {most['memory_mb'] / 1024:.3g} GB"
+    gpus = f", {most['gpus']} GPUs" if most["gpus"] else ", no GPU"
+    return f"{partition.name}{mark}: {limit}, {nodes} of up to {size}{gpus}"

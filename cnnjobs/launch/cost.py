@@ -1,0 +1,124 @@
+"""What a sweep is going to cost, from what runs of its kind have taken under the same results folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Final
+
+from cnnjobs.launch.state import last_line
+from cnnjobs.runs import RunFolder, RunRecord, RunState, stores
+from cnnjobs.spec.run import RunConfig
+
+MOST_FILES: Final = 8
+# Enough to know a pace, and soon read on a slow file system.
+_MOST_LOOKS, _ENOUGH = 300, 5
+_KEYS: Final = ("model", "dataset", "batch_size", "precision")
+
+Kind = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of before: seconds per epoch, and bytes and files of its folder when it had finished."""
+
+    epoch_s: float
+    size: int | None
+    files: int | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of so many runs in so many jobs; None where too little was measured. `hours` are those of GPUs, or else of cores.
+
+    `wall_s` is the time with `at_once` jobs at a time from the start on; `measured` counts the runs it is known from.
+    """
+
+    runs: int
+    jobs: int
+    at_once: int
+    device: str
+    hours: float | None
+    wall_s: float | None
+    size: int | None
+    files: int
+    measured: int
+
+
+def estimate(
+    configs: Mapping[str, RunConfig],
+    tasks: Sequence[Sequence[str]],
+    results: Path,
+    *,
+    gpus: int,
+    cores: int,
+    at_once: int,
+) -> Cost:
+    """The cost of these runs, dealt to these jobs, at most `at_once` of them at a time."""
+    kinds = {run_id: kind(config.nested()) for run_id, config in configs.items()}
+    found = measure(set(kinds.values()), results, on_gpu=gpus > 0)
+    paces = {each: fmean(run.epoch_s for run in runs) for each, runs in found.items() if runs}
+    known = all(each in paces for each in kinds.values())
+    seconds = {run_id: paces.get(kinds[run_id], 0.0) * config.epochs for run_id, config in configs.items()}
+    jobs = [sum(seconds[run_id] for run_id in task) for task in tasks]
+    sizes = {
+        each: fmean(kept) for each, runs in found.items() if (kept := [r.size for r in runs if r.size is not None])
+    }
+    files = {each: max((r.files or 0) for r in runs) for each, runs in found.items() if any(r.files for r in runs)}
+    return Cost(
+        runs=len(configs),
+        jobs=len(tasks),
+        at_once=at_once,
+        device="GPU" if gpus else "core",
+        hours=sum(jobs) * (gpus or cores) / 3600 if known else None,
+        wall_s=max([sum(jobs) / max(1, at_once), *jobs]) if known else None,
+        size=round(sum(sizes[each] for each in kinds.values())) if all(e in sizes for e in kinds.values()) else None,
+        files=sum(files.get(each, MOST_FILES) for each in kinds.values()),
+        measured=sum(map(len, found.values())) if known else 0,
+    )
+
+
+def kind(nested: Mapping[str, Any]) -> Kind:
+    """What runs with the same pace have in common."""
+    return tuple(json.dumps(nested.get(key), sort_keys=True) for key in _KEYS)
+
+
+def measure(kinds: Iterable[Kind], results: Path, *, on_gpu: bool) -> dict[Kind, list[Measured]]:
+    """Runs of these kinds on the same sort of device, the latest sweeps first; a few of each are enough."""
+    found: dict[Kind, list[Measured]] = {each: [] for each in kinds}
+    for looked, folder in enumerate(_begun(results)):
+        if looked >= _MOST_LOOKS or all(len(runs) >= _ENOUGH for runs in found.values()):
+            break
+        # What another version wrote, or a crash tore, measures nothing.
+        with suppress(OSError, ValueError):
+            runs = found.get(kind(_settings(folder)))
+            if runs is not None and len(runs) < _ENOUGH and (run := _measured(folder, on_gpu)):
+                runs.append(run)
+    return found
+
+
+def _begun(results: Path) -> Iterator[RunFolder]:
+    for store in stores(results):
+        yield from (folder for folder in store.runs() if folder.record_file.exists())
+
+
+def _settings(folder: RunFolder) -> dict[str, Any]:
+    """The configuration as RunFolder.create writes it: a key and JSON in each line."""
+    lines = folder.config_file.read_text(encoding="utf-8").splitlines()
+    return {key: json.loads(value) for key, _, value in (line.partition(": ") for line in lines)}
+
+
+def _measured(folder: RunFolder, on_gpu: bool) -> Measured | None:
+    record = RunRecord.model_validate_json(folder.record_file.read_bytes())
+    line = last_line(folder.metrics_file)
+    seconds, epochs = float(line.get("seconds", 0.0)), float(line.get("epoch", 0.0))
+    if not record.attempts or record.attempts[-1].device.startswith("cuda") is not on_gpu or min(seconds, epochs) <= 0:
+        return None
+    files = [path for path in folder.path.iterdir() if path.is_file()]
+    whole = record.state is RunState.FINISHED
+    size = sum(path.stat().st_size for path in files)
+    return Measured(seconds / epochs, size if whole else None, len(files) if whole else None)

@@ -1,0 +1,243 @@
+"""Hands a sweep to Slurm: one job array, written down before sbatch and numbered after it; nothing goes twice."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from cnnjobs import locks
+from cnnjobs.errors import InputError, RunError, StorageError, storage_error
+from cnnjobs.files import write_whole
+from cnnjobs.intents import JobIntent, SubmissionFolder
+from cnnjobs.launch.admission import room, with_offers
+from cnnjobs.launch.cluster_offer import Partition, read_partitions
+from cnnjobs.launch.plan import Plan, held, take_up_again, write_down
+from cnnjobs.launch.queue_states import look_at_queue
+from cnnjobs.launch.sbatch import script, scrubbed
+from cnnjobs.launch.slurm_commands import SlurmError, ask
+from cnnjobs.launch.submissions import Queue, put_in_order, start
+from cnnjobs.launch.submitted import Submission
+from cnnjobs.runs import RunStore
+from cnnjobs.spec.profile import JobProfile
+from cnnjobs.spec.sweep import Sweep
+
+CANARY_ABOVE: Final = 8
+# sbatch itself tries for two minutes to get into a queue that is full.
+_SBATCH_S: Final = 180
+_UNSURE: Final = ("Socket timed out", "Zero Bytes", "Unable to contact slurm controller", "Communication")
+
+
+@dataclass(frozen=True)
+class Order:
+    """An array that is ready to be submitted; `at_once` bounds its elements, which start `after` other jobs."""
+
+    folder: SubmissionFolder
+    intent: JobIntent
+    text: str
+    at_once: int
+    after: tuple[int, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a launch: the plan that was carried out, and its job, if there was anything to run."""
+
+    plan: Plan
+    order: Order | None = None
+    job_id: int | None = None
+    notices: tuple[str, ...] = ()
+
+
+def resolve(profile: JobProfile) -> JobProfile:
+    """The profile with what it leaves open: one core, and a GPU where its partition has some. Raises SlurmError."""
+    offered = read_partitions()
+    wanted = profile.partition.split(",") if profile.partition else []
+    chosen = [each for each in offered if each.name in wanted or (not wanted and each.is_default)]
+    _check_time(profile, chosen)
+    gpus = profile.gpus_per_run
+    if (gpus or 0) > 1:
+        raise InputError(f"job.gpus_per_run: found {gpus}; a run trains on one GPU: write 1, or 0 for the CPU")
+    if gpus is None:
+        gpus = 1 if any(each.num_gpus for each in chosen) else 0
+    return profile.model_copy(update={"gpus_per_run": gpus, "cpus_per_run": profile.cpus_per_run or 1})
+
+
+def _check_time(profile: JobProfile, chosen: Sequence[Partition]) -> None:
+    """Slurm itself may take a job that no partition lets start."""
+    limits = [each.max_minutes for each in chosen if each.max_minutes is not None]
+    if profile.timeout_min and limits and len(limits) == len(chosen) and profile.timeout_min > max(limits):
+        raise with_offers(f"job.timeout_min: found {profile.timeout_min}, over the limit of {chosen[0].name}")
+
+
+def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue) -> Order:
+    """The array for what the plan takes up; `profile` is resolved. Writes nothing. Raises InputError."""
+    runs = [run.run_id for run in plan.to_run]
+    tasks = deal(runs, profile)
+    created = datetime.now(UTC)
+    token = secrets.token_hex(4)
+    store = plan.store.path.absolute()
+    intent = JobIntent(
+        job_name=f"cnnjobs-{plan.sweep.name}-{token}",
+        tasks=tasks,
+        store=store,
+        data_folders=tuple(folder.absolute() for folder in data_folders),
+        threads=profile.cpus_per_run or 1,
+        gpus=profile.gpus_per_run or 0,
+        canary=_has_canary(plan, profile, len(tasks)),
+        profile=profile.model_dump(mode="json"),
+        created=created.isoformat(),
+        host=socket.gethostname(),
+        user=getpass.getuser(),
+    )
+    folder = SubmissionFolder(store / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
+    share, after = share_of(profile.max_parallel, queue)
+    text = script(folder, intent, profile, max_parallel=share, after=after)
+    return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after, _dealing(runs, tasks, profile))
+
+
+def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...]:
+    """Runs for each element of the array, the first run first: one each where the cluster has room for that."""
+    if not runs:
+        return ()
+    wanted = -(-len(runs) // (profile.runs_per_job or 1))
+    space = room(profile, wanted)
+    if space.tasks < 1:
+        raise SlurmError(f"no more jobs may be submitted now ({space.limit}); wait for some to end, or cancel some")
+    if profile.runs_per_job and wanted > space.tasks:
+        raise InputError(
+            f"job.runs_per_job: found {profile.runs_per_job}, which makes {wanted} jobs, but {space.tasks} fit now "
+            f"({space.limit}); write {-(-len(runs) // space.tasks)} or more, or leave it out"
+        )
+    number = min(wanted, space.tasks)
+    return tuple(tuple(runs[index::number]) for index in range(number))
+
+
+def _dealing(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: JobProfile) -> tuple[str, ...]:
+    if profile.runs_per_job or len(tasks) == len(runs):
+        return ()
+    return (
+        f"{len(runs)} runs in {len(tasks)} jobs, up to {len(tasks[0])} in each: the cluster takes no more jobs now",
+    )
+
+
+def _has_canary(plan: Plan, profile: JobProfile, num_tasks: int) -> bool:
+    if num_tasks < 2:
+        return False
+    if profile.canary is not None:
+        return profile.canary
+    # A run that has finished before has shown what a first one is to show.
+    return len(plan.to_run) > CANARY_ABOVE and not any(planned.fate == "finished" for planned in plan.runs)
+
+
+def share_of(max_parallel: int | None, queue: Queue) -> tuple[int | None, tuple[int, ...]]:
+    """How many elements of a new array may run at once, and the jobs it waits for.
+
+    The limit is the whole sweep's: what earlier arrays have in the queue counts, and where they may use all of it the
+    new array starts when they have ended.
+    """
+    if max_parallel is None:
+        return None, ()
+    alive = {element.job_id for each in queue.submissions for element in queue.elements(each)}
+    busy = sum(len(queue.elements(each)) for each in queue.submissions)
+    if busy >= max_parallel:
+        return max_parallel, tuple(sorted(alive))
+    return max_parallel - busy, ()
+
+
+def launch(
+    sweep: Sweep,
+    store: RunStore,
+    *,
+    make: Callable[[Queue], Plan],
+    prepared: Callable[[Plan, Queue], Order],
+) -> Submitted:
+    """Put earlier submissions in order, plan, and submit what is missing; returns at once.
+
+    Raises InputError: nothing new is left behind then. RunError when it is not known whether sbatch has taken the job.
+    """
+    with held(sweep, store) as undone:
+        with undone:
+            queue = put_in_order(store)
+            plan = make(queue)
+            if not plan.to_run:
+                return Submitted(plan, notices=queue.notices)
+            order = prepared(plan, queue)
+            write_down(plan)
+            job_id = submit(order)
+        take_up_again(plan)
+        return Submitted(plan, order, job_id, (*queue.notices, *order.notices, *_let_go(order, job_id)))
+
+
+def _let_go(order: Order, job_id: int) -> tuple[str, ...]:
+    intent = order.intent
+    try:
+        start(Submission(order.folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created))
+    except SlurmError as error:
+        return (f"job {job_id} was submitted, but not let go ({error}); it starts by itself within 5 minutes",)
+    return ()
+
+
+def submit(order: Order) -> int:
+    """Write the intent, call sbatch, write the number. Raises InputError with nothing left behind, or RunError."""
+    folder = order.folder
+    try:
+        folder.write_intent(order.intent)
+        write_whole(folder.script_file, order.text.encode())
+        number = _sbatch(order)
+    except InputError:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    try:
+        folder.write_id(number)
+    except StorageError:
+        # A job whose folders go away is not to start.
+        ask("scancel", str(number))
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return number
+
+
+def _sbatch(order: Order) -> int:
+    folder = order.folder
+    with locks.hold(folder.intent_file) as hold:
+        if hold is None:
+            raise storage_error(folder.intent_file, BlockingIOError(0, "another process holds it"))
+        try:
+            # sbatch inherits the hold: where it outlives this process, the next launcher sees that it is at work.
+            done = subprocess.run(
+                ["sbatch", "--parsable", str(folder.script_file)],
+                capture_output=True, text=True, errors="replace", timeout=_SBATCH_S, check=False,
+                env=scrubbed(os.environ), stdin=subprocess.DEVNULL, pass_fds=(hold.file.fileno(),),
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise SlurmError("sbatch is not on the PATH") from None
+        except subprocess.TimeoutExpired:
+            return _look_up(order, f"sbatch did not answer within {_SBATCH_S} s")
+    if done.returncode == 0:
+        return int(done.stdout.split()[-1].partition(";")[0])
+    said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]
+    words = "; ".join(said) or f"exit code {done.returncode}"
+    if any(word in words for word in _UNSURE):
+        return _look_up(order, words)
+    raise with_offers(f"sbatch refused: {words}")
+
+
+def _look_up(order: Order, words: str) -> int:
+    """The job may have been taken although sbatch says otherwise: the queue tells."""
+    view = look_at_queue({order.intent.job_name})
+    number = view.job_ids.get(order.intent.job_name)
+    if number is not None:
+        return number
+    if view.knows_queue or "connect failure" in words:
+        raise SlurmError(f"nothing was submitted: {words}; is the controller up? try: scontrol ping")
+    raise RunError(f"it is not known whether Slurm has taken the job: {words}; start the sweep again to find out")

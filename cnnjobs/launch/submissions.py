@@ -1,0 +1,152 @@
+"""The submissions of a sweep put in order: those that lost their number, those half started, those that are over."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from cnnjobs import locks
+from cnnjobs.errors import InputError
+from cnnjobs.launch.queue_states import PATIENCE_S, WAITING, Element, QueueView, look_at_queue
+from cnnjobs.launch.slurm_commands import SlurmError, ask
+from cnnjobs.launch.submitted import Submission, submissions
+from cnnjobs.runs import RunState, RunStore
+
+_HELD_BY_USER: Final = "JobHeldUser"
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The submissions of a sweep, the oldest first, and what Slurm has of them; `notices` tell what was mended."""
+
+    submissions: tuple[Submission, ...]
+    view: QueueView
+    notices: tuple[str, ...] = ()
+
+    def elements(self, submission: Submission) -> list[Element]:
+        """Its elements that wait or run."""
+        number = _number(submission, self.view)
+        return [element for (job_id, _), element in self.view.queued.items() if job_id == number]
+
+    def runs(self) -> Mapping[str, str]:
+        """By run id, the job that is to train it or trains it."""
+        found = {}
+        for submission in self.submissions:
+            number = _number(submission, self.view)
+            for index, run_ids in enumerate(submission.tasks):
+                element = self.view.queued.get((number, index)) if number is not None else None
+                if element is not None:
+                    found.update(dict.fromkeys(run_ids, f"job {element.name}, {element.state.lower()}"))
+        return found
+
+
+def _number(submission: Submission, view: QueueView) -> int | None:
+    return submission.job_id if submission.job_id is not None else view.job_ids.get(submission.job_name)
+
+
+def look_at(store: RunStore) -> Queue:
+    """One squeue, if anything was ever submitted; writes nothing."""
+    found = submissions(store)
+    return Queue(tuple(found), look_at_queue({submission.job_name for submission in found}))
+
+
+def queued_runs(store: RunStore) -> Mapping[str, str]:
+    """By run id, the job that is to train it; none where there is no queue to ask."""
+    return look_at(store).runs()
+
+
+def put_in_order(store: RunStore) -> Queue:
+    """Find numbers that were never written down, finish what was begun, drop what is over; for who holds the sweep.
+
+    Raises SlurmError when the queue cannot be asked, InputError while an sbatch of a killed launcher is still at work.
+    """
+    found = submissions(store)
+    # What an sbatch is about to submit must not be taken for lost.
+    for submission in found:
+        if submission.job_id is None and locks.is_held(submission.folder.intent_file):
+            raise InputError(
+                f"an sbatch of an earlier start is still at work on {submission.job_name}; try again in a minute"
+            )
+    view = look_at_queue({submission.job_name for submission in found})
+    if found and not view.knows_queue:
+        raise SlurmError("; ".join(view.notices))
+    notices = [line for submission in found if (line := _adopt(submission, view))]
+    queue = Queue(tuple(submissions(store)), view)
+    notices += [line for submission in queue.submissions if (line := _go_on(submission, queue))]
+    prune(store, queue)
+    return Queue(tuple(submissions(store)), view, tuple(notices))
+
+
+def _adopt(submission: Submission, view: QueueView) -> str | None:
+    """Write the number of a submission whose launcher was killed before it could, or drop it."""
+    if submission.job_id is not None:
+        return None
+    number = view.job_ids.get(submission.job_name) or _accounted(submission)
+    if number is not None:
+        submission.folder.write_id(number)
+        return f"an earlier start was ended before it wrote down its job: found again as job {number}"
+    if any(submission.folder.path.glob("task-*.log")):
+        return None
+    shutil.rmtree(submission.folder.path, ignore_errors=True)
+    return "an earlier start was ended before it reached Slurm: its runs are submitted now"
+
+
+def _accounted(submission: Submission) -> int | None:
+    """The number of a job that has left the queue; None as well where there is no accounting."""
+    with suppress(SlurmError, ValueError):
+        said = ask(
+            "sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID", f"--name={submission.job_name}",
+            f"--starttime={submission.created[:19]}", f"--user={getpass.getuser()}", seconds=PATIENCE_S,
+        )  # fmt: skip
+        return int(said.split("\n")[0].partition("_")[0])
+    return None
+
+
+def _go_on(submission: Submission, queue: Queue) -> str | None:
+    """What a launcher or worker was kept from: the start of a submission, the release after its first run."""
+    if submission.job_id is None:
+        return None
+    elements = queue.elements(submission)
+    if not submission.folder.started_file.exists():
+        if any(element.reason == "BeginTime" or element.reason.startswith("JobHeld") for element in elements):
+            start(submission)
+            return f"job {submission.job_id} of an earlier start was not let go: done now"
+        submission.folder.mark_started()
+        return None
+    held = [e for e in elements if e.state in WAITING and e.reason.startswith(_HELD_BY_USER)]
+    if held and submission.canary and submission.has_passed and submission.breaker() is None:
+        ask("scontrol", "release", str(submission.job_id))
+        return f"job {submission.job_id}: its first run has passed, the rest was still held and is released"
+    return None
+
+
+def start(submission: Submission) -> None:
+    """Let a submission go that waits for this: with a canary its element 0 alone. Raises SlurmError."""
+    job = str(submission.job_id)
+    first_alone = submission.canary and not submission.has_passed
+    if first_alone:
+        # A hold of the user's own, whoever the user is: root's `hold` is an administrator's.
+        ask("scontrol", "uhold", job)
+    ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+    if first_alone:
+        ask("scontrol", "release", f"{job}_0")
+    submission.folder.mark_started()
+
+
+def prune(store: RunStore, queue: Queue) -> None:
+    """Remove the folders of submissions whose runs have all finished and that have left the queue."""
+    if not queue.view.knows_queue:
+        return
+    for submission in queue.submissions:
+        if not queue.elements(submission) and _all_finished(store, submission.tasks):
+            shutil.rmtree(submission.folder.path, ignore_errors=True)
+    with suppress(OSError):
+        store.jobs_folder.rmdir()
+
+
+def _all_finished(store: RunStore, tasks: Iterable[Iterable[str]]) -> bool:
+    return all(store.run(run_id).read_record().state is RunState.FINISHED for task in tasks for run_id in task)
