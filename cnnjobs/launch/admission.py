@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from cnnjobs.launch.cluster_offer import Partition, read_partitions
-from cnnjobs.launch.slurm_commands import SlurmError, ask, limits
+from cnnjobs.launch.cluster_offer import parse_limits, read_partitions
+from cnnjobs.launch.doctor import describe
+from cnnjobs.launch.slurm_commands import SlurmError, ask
 from cnnjobs.spec.profile import JobProfile
 
 _PATIENCE_S: Final = 10
@@ -25,7 +26,7 @@ class Room:
 
 def room(profile: JobProfile, wanted: int) -> Room:
     """The least room that any limit leaves for `wanted` array elements. Raises SlurmError."""
-    bounds = limits()
+    bounds = parse_limits(ask("scontrol", "show", "config", seconds=_PATIENCE_S))
     rooms = [Room(bounds.max_array_size, f"MaxArraySize {bounds.max_array_size}")]
     # A few more never matter where many fit, and counting all jobs of a cluster costs its controller something.
     if wanted > bounds.max_job_count // 20:
@@ -81,7 +82,7 @@ def with_offers(words: str) -> SlurmError:
     """Slurm's refusal, and what is allowed here, as far as Slurm tells: partitions, accounts, QOS."""
     lines = [f"{words}; nothing was submitted"]
     with suppress(SlurmError):
-        lines += [f"  allowed here: partition {in_words(each)}" for each in read_partitions()]
+        lines += [f"  allowed here: partition {describe(each)}" for each in read_partitions()]
     with suppress(SlurmError):
         said = _accounts("assoc", "where", f"user={getpass.getuser()}", columns="Account,QOS")
         pairs = [line.split("|", 1) for line in said.splitlines() if "|" in line]
@@ -89,17 +90,3 @@ def with_offers(words: str) -> SlurmError:
             names = sorted({name for pair in pairs for name in pair[column].split(",") if name})
             lines += [f"  allowed here: {word} {', '.join(names)}"] if names else []
     return SlurmError("\n".join(lines))
-
-
-def in_words(partition: Partition) -> str:
-    """`main (default): timeout_min up to 2880, 4 nodes of up to 32 cores, 125 GB, 4 GPUs`."""
-    mark = " (default)" if partition.is_default else "" if partition.is_up else " (down)"
-    limit = "no time limit" if partition.max_minutes is None else f"timeout_min up to {partition.max_minutes}"
-    nodes = "1 node" if partition.num_nodes == 1 else f"{partition.num_nodes} nodes"
-    most = {
-        name: max((getattr(each, name) for each in partition.groups), default=0)
-        for name in ("cores", "memory_mb", "gpus")
-    }
-    size = f"{most['cores']} cores, {most['memory_mb'] / 1024:.3g} GB"
-    gpus = f", {most['gpus']} GPUs" if most["gpus"] else ", no GPU"
-    return f"{partition.name}{mark}: {limit}, {nodes} of up to {size}{gpus}"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from cnnjobs.errors import InputError
@@ -16,17 +14,6 @@ COMMAND_SECONDS: Final = 30
 
 class SlurmError(InputError):
     """A Slurm command refused or did not answer; the message holds its own words."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What bounds a submission. MaxArraySize caps the index, so an array has at most that many elements."""
-
-    version: str
-    cluster: str
-    max_array_size: int
-    max_job_count: int
-    accounting: bool
 
 
 def ask(*command: str, seconds: float = COMMAND_SECONDS, environment: Mapping[str, str] | None = None) -> str:
@@ -50,15 +37,3 @@ def ask(*command: str, seconds: float = COMMAND_SECONDS, environment: Mapping[st
     if done.returncode:
         raise SlurmError(f"{command[0]}: {' '.join((done.stderr or done.stdout).split())}")
     return done.stdout
-
-
-def limits() -> Limits:
-    """The cluster's limits, from `scontrol show config`. Raises SlurmError."""
-    settings = dict(re.findall(r"^(\S+)\s*=\s*(.*?)\s*$", ask("scontrol", "show", "config"), flags=re.MULTILINE))
-    return Limits(
-        version=settings.get("SLURM_VERSION", "unknown"),
-        cluster=settings.get("ClusterName", "unknown"),
-        max_array_size=int(settings.get("MaxArraySize", 1001)),
-        max_job_count=int(settings.get("MaxJobCount", 10000)),
-        accounting="slurmdbd" in settings.get("AccountingStorageType", ""),
-    )
