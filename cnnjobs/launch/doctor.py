@@ -59,12 +59,15 @@ def examine(results: Path, data_dir: Path | None) -> Diagnosis:
 
 
 def look_at_place(place: Place) -> Finding:
-    """Slurm or this machine; a Slurm that is installed and does not answer is a problem."""
+    """Slurm or this machine; a Slurm whose controller is down is a problem."""
     if place.name == "slurm":
         return Finding("ok", "place", f"Slurm: {place.reason}")
+    text = f"this machine: {place.reason}"
+    if place.slurm_is_down:
+        return Finding("problem", "place", text, "try again later, or run on this machine with: cnnjobs local FILE")
     if shutil.which("sbatch"):
-        return Finding("problem", "place", f"this machine: {place.reason}", "ask for slurmctld, or look at SLURM_CONF")
-    return Finding("ok", "place", f"this machine: {place.reason}")
+        return Finding("note", "place", text, "on a cluster's login node SLURM_CONF may have to name its slurm.conf")
+    return Finding("ok", "place", text)
 
 
 def look_at_cluster(offer: ClusterOffer) -> Iterator[Finding]:
