@@ -88,7 +88,7 @@ def daemons_of(folder: Path, node: str | None = None) -> list[Process]:
     """Slurm's, munge's and MariaDB's processes of this folder, recorded or not; with a node, those of its slurmd."""
     # A slurmstepd is no child of its slurmd. It starts with slurmd's environment and overwrites that later,
     # when it holds slurmd's log open: asked in this order, it cannot slip through.
-    variable, value = (NODE_VARIABLE, node) if node else ("SLURM_CONF", f"{folder}/etc/slurm.conf")
+    known = {"SLURM_CONF": f"{folder}/etc/slurm.conf", **({NODE_VARIABLE: node} if node else {})}
     place = folder / "log" / f"slurmd.{node}.log" if node else folder
     return [
         process
@@ -96,7 +96,7 @@ def daemons_of(folder: Path, node: str | None = None) -> list[Process]:
         if process.alive
         and process.name in DAEMONS
         and (
-            process.environment().get(variable) == value
+            known.items() <= process.environment().items()
             or any(path.is_relative_to(place) for path in process.open_files())
         )
     ]
