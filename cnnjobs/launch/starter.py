@@ -22,8 +22,12 @@ _CORES, _MEMORY_GB, _TIME_MIN = 4, 16.0, 240
 _OPEN: Final = """\
 # qos: NAME
 # constraint: FEATURE   # nodes with that feature
+# exclude: NODE
 # max_parallel: 8       # runs at the same time; default: as many as Slurm starts
 # runs_per_job: 4       # short runs, one after the other in one job; default: one each where the cluster has room
+# canary: true          # the first run passes its first validation before the others start; default: above 8 runs
+# max_requeues: 20      # how often a run may be cut off by its time limit
+# signal_lead_s: 120    # how long before its time limit a run is told to save itself
 # data_dir: /some/where # where data sets are looked for, in a folder that the nodes see
 # setup:                # lines of shell before Python starts, on the node
 #   - module load cuda
