@@ -5,16 +5,20 @@ from __future__ import annotations
 import enum
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from cnnjobs.components.datasets import find_data
 from cnnjobs.errors import DataError, InputError, StorageError, UnknownNameError
 from cnnjobs.launch.submissions import queued_runs
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, SweepRun
+
+_WRITERS: Final = 32
 
 
 class Fate(enum.StrEnum):
@@ -192,8 +196,10 @@ def held(sweep: Sweep, store: RunStore) -> Iterator[AbstractContextManager[None]
 def write_down(plan: Plan) -> None:
     """Keep the sweep file, and make the folder of each run that is taken up. Raises StorageError."""
     plan.store.keep_sweep_file(plan.sweep.text)
-    for run in plan.to_run:
-        plan.store.run(run.run_id).create(run.config)
+    # A disk answers many waiting writers at once, a single one at a time: a thousand folders in a second, not in eight.
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        for _ in writers.map(lambda run: plan.store.run(run.run_id).create(run.config), plan.to_run):
+            pass
 
 
 def take_up_again(plan: Plan) -> None:
