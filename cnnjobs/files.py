@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from cnnjobs import locks
 from cnnjobs.errors import storage_error
+
+_WRITERS: Final = 32
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def write_whole(
@@ -112,3 +118,9 @@ def whole_lines(content: bytes, *, strict: bool = False) -> list[tuple[bytes, di
             kept.pop()
         kept.append((raw, line))
     return kept
+
+
+def map_at_once(write: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`write` for every item, many at a time: a disk serves waiting writers together, a thousand in a second."""
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        return list(writers.map(write, items))

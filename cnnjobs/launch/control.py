@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+from cnnjobs.files import map_at_once
 from cnnjobs.launch.causes import matches
 from cnnjobs.launch.jobs import is_worker
 from cnnjobs.launch.queue_states import WAITING, Key
@@ -99,10 +100,8 @@ def carry_out(plan: Cancelling) -> tuple[RunStatus, ...]:
     The marks come first: whatever happens after them, no worker takes one of these runs up.
     """
     cause = f"cancelled by {getpass.getuser()} at {datetime.now().astimezone().isoformat(timespec='seconds')}"
-    for status in plan.chosen:
-        _mark(plan.store, status, cause)
-    for status in plan.also:
-        _mark(plan.store, status, f"{cause} with job {status.job}")
+    map_at_once(lambda status: _mark(plan.store, status, cause), plan.chosen)
+    map_at_once(lambda status: _mark(plan.store, status, f"{cause} with job {status.job}"), plan.also)
     scancel(plan.elements)
     for pid in plan.processes:
         with suppress(ProcessLookupError):
@@ -124,7 +123,8 @@ def _settle(plan: Cancelling) -> tuple[RunStatus, ...]:
         left.remove(status)
     until = time.monotonic() + _PATIENCE_S
     while left:
-        left = [status for status in left if not plan.store.run(status.run_id).settle_cancellation()]
+        settled = map_at_once(lambda status: plan.store.run(status.run_id).settle_cancellation(), left)
+        left = [status for status, is_settled in zip(left, settled, strict=True) if not is_settled]
         if time.monotonic() > until:
             break
         time.sleep(0.05 if left else 0)

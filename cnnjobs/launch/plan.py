@@ -5,20 +5,17 @@ from __future__ import annotations
 import enum
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
 
 from cnnjobs.components.datasets import find_data
 from cnnjobs.errors import DataError, InputError, StorageError, UnknownNameError
+from cnnjobs.files import map_at_once
 from cnnjobs.launch.submissions import queued_runs
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, SweepRun
-
-_WRITERS: Final = 32
 
 
 class Fate(enum.StrEnum):
@@ -196,10 +193,7 @@ def held(sweep: Sweep, store: RunStore) -> Iterator[AbstractContextManager[None]
 def write_down(plan: Plan) -> None:
     """Keep the sweep file, and make the folder of each run that is taken up. Raises StorageError."""
     plan.store.keep_sweep_file(plan.sweep.text)
-    # A disk answers many waiting writers at once, a single one at a time: a thousand folders in a second, not in eight.
-    with ThreadPoolExecutor(_WRITERS) as writers:
-        for _ in writers.map(lambda run: plan.store.run(run.run_id).create(run.config), plan.to_run):
-            pass
+    map_at_once(lambda run: plan.store.run(run.run_id).create(run.config), plan.to_run)
 
 
 def take_up_again(plan: Plan) -> None:

@@ -63,7 +63,7 @@ def resolve(profile: JobProfile) -> JobProfile:
     offered = read_partitions()
     wanted = profile.partition.split(",") if profile.partition else []
     chosen = [each for each in offered if each.name in wanted or (not wanted and each.is_default)]
-    _check_time(profile, chosen)
+    _check_size(profile, chosen)
     gpus = profile.gpus_per_run
     if (gpus or 0) > 1:
         raise InputError(f"job.gpus_per_run: found {gpus}; a run trains on one GPU: write 1, or 0 for the CPU")
@@ -72,11 +72,14 @@ def resolve(profile: JobProfile) -> JobProfile:
     return profile.model_copy(update={"gpus_per_run": gpus, "cpus_per_run": profile.cpus_per_run or 1})
 
 
-def _check_time(profile: JobProfile, chosen: Sequence[Partition]) -> None:
-    """Slurm itself may take a job that no partition lets start."""
+def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
+    """Slurm takes some jobs that no partition will ever let start."""
     limits = [each.max_minutes for each in chosen if each.max_minutes is not None]
     if profile.timeout_min and limits and len(limits) == len(chosen) and profile.timeout_min > max(limits):
-        raise with_offers(f"job.timeout_min: found {profile.timeout_min}, over the limit of {chosen[0].name}")
+        raise with_offers(f"job.timeout_min: found {profile.timeout_min}, over the limit of partition {chosen[0].name}")
+    cores = max((group.cores for each in chosen for group in each.groups), default=0)
+    if cores and (profile.cpus_per_run or 1) > cores:
+        raise with_offers(f"job.cpus_per_run: found {profile.cpus_per_run}, more than any node has")
 
 
 def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue) -> Order:
@@ -183,7 +186,7 @@ def _let_go(order: Order, job_id: int) -> tuple[str, ...]:
     try:
         start(Submission(order.folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created))
     except SlurmError as error:
-        return (f"job {job_id} was submitted, but not let go ({error}); it starts by itself within 5 minutes",)
+        return (f"job {job_id} is submitted; Slurm did not let it go at once ({error}), but will within 5 minutes",)
     return ()
 
 
