@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str) -> None:
     """Run on this machine all of the sweep that is missing; exit code 1 when runs failed, 128 + signal when stopped."""
     from cnnjobs.components.datasets import data_folders
-    from cnnjobs.console.outcome import show_failures
     from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs, show_resources
     from cnnjobs.launch.place import profile_file
     from cnnjobs.launch.plan import check_data, make_plan
     from cnnjobs.launch.resources import share_out
     from cnnjobs.launch.state import Watch
     from cnnjobs.launch.submissions import queued_runs
-    from cnnjobs.runs import RunState
     from cnnjobs.spec.profile import read_profile
 
     sweep, store = opened.sweep, opened.store
@@ -59,9 +57,17 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
         snapshot = Watch(store, sweep.runs).look()
     if options.report:
         make_report(opened)
+    _tell_failures(opened, snapshot, command)
+
+
+def _tell_failures(opened: OpenSweep, snapshot: Snapshot, command: str) -> None:
+    """Causes and the next command of what failed, and exit code 1 for it."""
+    from cnnjobs.console.outcome import show_failures
+    from cnnjobs.runs import RunState
+
     failed = snapshot.having(RunState.FAILED)
     if failed:
-        show_failures(failed, store.jobs_folder, command)
+        show_failures(failed, opened.store.jobs_folder, command)
         raise typer.Exit(1)
 
 

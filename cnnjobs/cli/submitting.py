@@ -21,26 +21,17 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     """Submit all of the sweep that is missing as one job array."""
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.plan import show_plan, show_planned_runs
-    from cnnjobs.console.submission import show_cost, show_nothing_new, show_order, show_script, show_submitted
+    from cnnjobs.console.submission import show_nothing_new, show_script, show_submitted
     from cnnjobs.launch.plan import check_data
     from cnnjobs.launch.slurm import launch, prepare, resolve
     from cnnjobs.launch.submissions import look_at
 
-    sweep, store = opened.sweep, opened.store
+    store = opened.store
     profile = resolve(read(opened, options))
     folders = data_folders(options.data_dir, profile.data_dir)
 
     def make(queue: Queue) -> Plan:
-        from cnnjobs.launch.plan import make_plan
-
-        return make_plan(
-            sweep,
-            store,
-            retry_failed=options.retry_failed,
-            force=options.force,
-            only=options.only,
-            queued=queue.runs(),
-        )
+        return _plan(opened, options, queue)
 
     def prepared(plan: Plan, queue: Queue) -> Order:
         return prepare(plan, profile, folders, queue)
@@ -53,18 +44,36 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
         show_planned_runs(plan)
         if plan.to_run:
             order = prepared(plan, queue)
-            show_order(order, profile, reason)
-            show_cost(_cost(plan, order, options.results))
+            _show(order, plan, profile, options, reason)
             show_script(order)
         return
-    submitted = launch(sweep, store, make=make, prepared=prepared)
+    submitted = launch(opened.sweep, store, make=make, prepared=prepared)
     words = f"{opened.word}{results_option(options.results)}"
     if submitted.order is None:
         show_nothing_new(submitted, words)
         return
-    show_order(submitted.order, profile, reason)
-    show_cost(_cost(submitted.plan, submitted.order, options.results))
+    _show(submitted.order, submitted.plan, profile, options, reason)
     show_submitted(submitted, words)
+
+
+def _plan(opened: OpenSweep, options: LaunchOptions, queue: Queue) -> Plan:
+    from cnnjobs.launch.plan import make_plan
+
+    return make_plan(
+        opened.sweep,
+        opened.store,
+        retry_failed=options.retry_failed,
+        force=options.force,
+        only=options.only,
+        queued=queue.runs(),
+    )
+
+
+def _show(order: Order, plan: Plan, profile: JobProfile, options: LaunchOptions, reason: str) -> None:
+    from cnnjobs.console.submission import show_cost, show_order
+
+    show_order(order, profile, reason)
+    show_cost(_cost(plan, order, options.results))
 
 
 def read(opened: OpenSweep, options: LaunchOptions) -> JobProfile:
