@@ -112,8 +112,9 @@ def _go_on(submission: Submission, queue: Queue) -> str | None:
         return None
     elements = queue.elements(submission)
     if not submission.folder.started_file.exists():
-        if any(element.reason == "BeginTime" or element.reason.startswith("JobHeld") for element in elements):
-            start(submission)
+        waiting = {element.index for element in elements if element.state in WAITING}
+        if waiting:
+            start(submission, first_waits=0 in waiting)
             return f"job {submission.job_id} of an earlier start was not let go: done now"
         submission.folder.mark_started()
         return None
@@ -124,10 +125,10 @@ def _go_on(submission: Submission, queue: Queue) -> str | None:
     return None
 
 
-def start(submission: Submission) -> None:
+def start(submission: Submission, *, first_waits: bool = True) -> None:
     """Let a submission go that waits for this: with a canary its element 0 alone. Raises SlurmError."""
     job = str(submission.job_id)
-    first_alone = submission.canary and not submission.has_passed
+    first_alone = submission.canary and not submission.has_passed and first_waits
     if first_alone:
         # A hold of the user's own, whoever the user is: root's `hold` is an administrator's.
         ask("scontrol", "uhold", job)

@@ -18,7 +18,7 @@ from cnnjobs.spec.reading import Findings, Node, is_mapping, read_text, read_yam
 
 # What cnnjobs writes into every script itself, and the key that a resource has here.
 _OURS: Final = dict.fromkeys(
-    ("array", "chdir", "error", "export", "hold", "job-name", "open-mode", "output", "parsable", "wrap"),
+    ("array", "begin", "chdir", "error", "export", "hold", "job-name", "open-mode", "output", "parsable", "wrap"),
     "cnnjobs sets it itself: leave it out",
 ) | {
     "nodes": "a run trains on one node: leave it out", "ntasks": "a run is one task: leave it out",
