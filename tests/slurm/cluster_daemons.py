@@ -108,7 +108,7 @@ class Daemons:
 
     def start_slurmd(self, node: str) -> None:
         """The slurmd of one node; it is not waited for."""
-        self._start(f"slurmd.{node}", "slurmd", "-N", node, "-D", **{NODE_VARIABLE: node})
+        self._start(f"slurmd.{node}", "slurmd", "-N", node, "-D", **{NODE_VARIABLE: f"{self.folder}/{node}"})
 
     def client(self, *command: str, timeout_s: float = 60.0, check: bool = True) -> str:
         """The output of a Slurm command that talks to this cluster."""

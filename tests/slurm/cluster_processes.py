@@ -88,7 +88,8 @@ def daemons_of(folder: Path, node: str | None = None) -> list[Process]:
     """Slurm's, munge's and MariaDB's processes of this folder, recorded or not; with a node, those of its slurmd."""
     # A slurmstepd is no child of its slurmd. It starts with slurmd's environment and overwrites that later,
     # when it holds slurmd's log open: asked in this order, it cannot slip through.
-    known = {"SLURM_CONF": f"{folder}/etc/slurm.conf", **({NODE_VARIABLE: node} if node else {})}
+    # What it overwrites begins with SLURM_CONF, so a node's own variable names the folder as well.
+    variable, value = (NODE_VARIABLE, f"{folder}/{node}") if node else ("SLURM_CONF", f"{folder}/etc/slurm.conf")
     place = folder / "log" / f"slurmd.{node}.log" if node else folder
     return [
         process
@@ -96,7 +97,7 @@ def daemons_of(folder: Path, node: str | None = None) -> list[Process]:
         if process.alive
         and process.name in DAEMONS
         and (
-            known.items() <= process.environment().items()
+            process.environment().get(variable) == value
             or any(path.is_relative_to(place) for path in process.open_files())
         )
     ]
