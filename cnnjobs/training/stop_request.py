@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -41,9 +42,16 @@ class StopRequest:
         """Take SIGTERM (preemption, scancel) and SIGUSR2 (time limit ahead) as requests to stop, from now on."""
         for number in (signal.SIGTERM, signal.SIGUSR2):
             signal.signal(number, self._receive)
+        os.register_at_fork(after_in_child=_let_the_parent_listen)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received.append(number)
+
+
+def _let_the_parent_listen() -> None:
+    """A forked child, as a loader of images, ends when it is told to: else the job would wait for it for ever."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
