@@ -71,11 +71,11 @@ def read_submit_limits(associations: str, qualities: str, profile: JobProfile) -
         if profile.account in (None, account) and partition in ("", profile.partition):
             names |= {default} if default and profile.qos is None else set()
             limit = f"of your account {account}"
-            yield from (Room(int(each), f"MaxSubmitJobs {each} {limit}") for each in (most, group) if each)
+            yield from (Room(int(each), f"MaxSubmitJobs {each} {limit}") for each in (most, group) if each.isdigit())
     for line in qualities.splitlines():
         name, *bounds = line.split("|", 3)
         if name in names:
-            yield from (Room(int(each), f"MaxSubmitJobs {each} of QOS {name}") for each in bounds if each)
+            yield from (Room(int(each), f"MaxSubmitJobs {each} of QOS {name}") for each in bounds if each.isdigit())
 
 
 def with_offers(words: str) -> SlurmError:

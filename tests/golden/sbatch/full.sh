@@ -1,0 +1,39 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --account=lab
+#SBATCH --array=0-2%2
+#SBATCH --begin=now+5minutes
+#SBATCH --comment='two words'
+#SBATCH --constraint='a100&nvme'
+#SBATCH --cpus-per-task=4
+#SBATCH --dependency=afterany:41:42
+#SBATCH --exclude='n[1-3]'
+#SBATCH --exclusive
+#SBATCH --gpus-per-node=1
+#SBATCH --job-name=cnnjobs-first-0a1b2c3d
+#SBATCH --mail-type=FAIL
+#SBATCH --mem=7680M
+#SBATCH --nice=100
+#SBATCH --no-requeue
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --open-mode=append
+#SBATCH --output='/home/me/my sweeps/results/100%% sure/jobs/20260102T030405-0a1b2c3d/task-%a.log'
+#SBATCH --partition=gpu
+#SBATCH --qos=long
+#SBATCH --signal=B:USR2@300
+#SBATCH --time=720
+
+# setup
+trap '' USR2
+cd '/home/me/my sweeps' || { echo 'cnnjobs: the working directory /home/me/my sweeps is missing on node' "${SLURMD_NODENAME:-$(hostname)}"; exit 3; }
+module load cuda/12.4
+source "$HOME/it's mine/bin/activate"
+export PYTHONPATH='/home/me/my modules'
+export SRUN_CPUS_PER_TASK=4
+[ -x /opt/conda/bin/python ] || { echo 'cnnjobs: the Python /opt/conda/bin/python is missing on node' "${SLURMD_NODENAME:-$(hostname)}"; exit 4; }
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+exec /opt/conda/bin/python -u -m cnnjobs.training.slurm_worker '/home/me/my sweeps/results/100% sure/jobs/20260102T030405-0a1b2c3d'

@@ -1,0 +1,54 @@
+"""What is handed to sbatch, to the letter: a changed line is seen here before a cluster sees it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cnnjobs.intents import JobIntent, SubmissionFolder
+from cnnjobs.launch.sbatch import script
+from cnnjobs.spec.profile import JobProfile
+
+GOLDEN = Path(__file__).parent / "sbatch"
+PLAIN = JobProfile(name="slurm-cpu")
+FULL = JobProfile(
+    name="slurm-gpu",
+    partition="gpu",
+    account="lab",
+    qos="long",
+    constraint="a100&nvme",
+    exclude="n[1-3]",
+    mem_gb=7.5,
+    timeout_min=720,
+    setup=("module load cuda/12.4", 'source "$HOME/it\'s mine/bin/activate"'),
+    extra={"mail-type": "FAIL", "comment": "two words", "exclusive": True, "overcommit": False, "nice": 100},
+    max_requeues=0,
+    signal_lead_s=300,
+)
+
+
+@pytest.mark.parametrize("name", ["plain", "full"])
+def test_golden_sbatch_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path("/home/me/my sweeps")
+    monkeypatch.setattr("cnnjobs.launch.sbatch.Path.cwd", lambda: here)
+    monkeypatch.setattr("sys.executable", "/opt/conda/bin/python")
+    full = name == "full"
+    folder = SubmissionFolder(
+        here / "results" / ("100% sure" if full else "first") / "jobs" / "20260102T030405-0a1b2c3d"
+    )
+    intent = JobIntent(
+        job_name="cnnjobs-first-0a1b2c3d", tasks=[["a"], ["b"], ["c"]], store=folder.path.parents[1],
+        threads=4 if full else 1, gpus=int(full), canary=full,
+        created="2026-01-02T03:04:05+00:00", host="login", user="me",
+    )  # fmt: skip
+    text = script(
+        folder, intent, FULL if full else PLAIN,
+        max_parallel=2 if full else None, after=(41, 42) if full else (),
+        environment={"PYTHONPATH": "/home/me/my modules"} if full else {},
+    )  # fmt: skip
+    golden = GOLDEN / f"{name}.sh"
+    if os.environ.get("CNNJOBS_GOLDEN") == "write":
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8"), "if that is meant, write the file again with: make golden"

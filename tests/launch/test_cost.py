@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnjobs.launch.cost import MOST_FILES, Cost, estimate
+from cnnjobs.runs import Attempt, RunState, RunStore
+from cnnjobs.spec.sweep import Sweep
+
+Put = Callable[..., None]
+
+
+def cost(sweep: Sweep, store: RunStore, *, at_once: int = 2, gpus: int = 0, cores: int = 2) -> Cost:
+    configs = {run.run_id: run.config for run in sweep.runs}
+    tasks = [[run_id] for run_id in configs]
+    return estimate(configs, tasks, store.path.parent, gpus=gpus, cores=cores, at_once=at_once)
+
+
+def measured(store: RunStore, sweep: Sweep, put: Put, index: int, *, device: str = "cpu", **changes: Any) -> None:
+    """A run that took 90 s for 10 epochs of the sweep's 10."""
+    store.keep_sweep_file(sweep.text)
+    attempt = Attempt(number=1, host="h", pid=1, started="2026-01-01T00:00:00+00:00", device=device)
+    put(index, changes.pop("state", RunState.FINISHED), attempts=(attempt,), **changes)
+    folder = store.run(sweep.runs[index].run_id)
+    folder.metrics_file.write_text('{"epoch": 5.0, "seconds": 50.0}\n{"epoch": 10.0, "seconds": 90.0}\n')
+
+
+def test_what_was_never_measured_is_not_known(sweep: Sweep, store: RunStore) -> None:
+    assert cost(sweep, store) == Cost(4, 4, 2, "core", None, None, None, 4 * MOST_FILES, 0)
+
+
+def test_the_pace_of_before(sweep: Sweep, store: RunStore, put: Put) -> None:
+    measured(store, sweep, put, 0)
+    found = cost(sweep, store)
+    folder = store.run(sweep.runs[0].run_id).path
+    assert found.hours == 4 * 90 * 2 / 3600
+    assert found.wall_s == 180
+    assert found.size == 4 * sum(path.stat().st_size for path in folder.iterdir())
+    assert found.files == 4 * 3
+    assert found.measured == 1
+    assert found.device == "core"
+
+
+def test_one_long_job_bounds_the_time(sweep: Sweep, store: RunStore, put: Put) -> None:
+    measured(store, sweep, put, 0)
+    assert cost(sweep, store, at_once=100).wall_s == 90
+
+
+def test_an_unfinished_run_tells_its_pace_and_not_its_size(sweep: Sweep, store: RunStore, put: Put) -> None:
+    measured(store, sweep, put, 0, state=RunState.INTERRUPTED)
+    found = cost(sweep, store)
+    assert (found.wall_s, found.size, found.files) == (180, None, 4 * MOST_FILES)
+
+
+def test_another_device_or_another_kind_of_run_tells_nothing(sweep: Sweep, store: RunStore, put: Put) -> None:
+    measured(store, sweep, put, 0, device="cuda (A100)")
+    assert cost(sweep, store).hours is None
+    assert cost(sweep, store, gpus=1).hours == 4 * 90 / 3600
+    folder = store.run(sweep.runs[0].run_id)
+    folder.config_file.write_text(folder.config_file.read_text().replace("batch_size: ", "batch_size: 9"))
+    assert cost(sweep, store, gpus=1).hours is None
+
+
+def test_damaged_files_measure_nothing(sweep: Sweep, store: RunStore, put: Put) -> None:
+    measured(store, sweep, put, 0)
+    store.run(sweep.runs[0].run_id).record_file.write_text("{")
+    assert cost(sweep, store).hours is None

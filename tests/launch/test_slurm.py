@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cnnjobs.errors import InputError
+from cnnjobs.intents import JobIntent, SubmissionFolder
+from cnnjobs.launch import slurm
+from cnnjobs.launch.admission import Room
+from cnnjobs.launch.cluster_offer import NodeGroup, Partition
+from cnnjobs.launch.plan import Fate, make_plan
+from cnnjobs.launch.queue_states import Element, QueueView
+from cnnjobs.launch.slurm import deal, prepare, resolve, share_of
+from cnnjobs.launch.slurm_commands import SlurmError
+from cnnjobs.launch.submissions import Queue, prune
+from cnnjobs.launch.submitted import submissions
+from cnnjobs.runs import RunState, RunStore
+from cnnjobs.spec.profile import JobProfile
+from cnnjobs.spec.sweep import Sweep
+
+Put = Callable[..., None]
+EMPTY = Queue((), QueueView(knows_queue=True))
+
+
+@pytest.fixture(autouse=True)
+def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster whose default partition has no GPUs, with room for 3 jobs."""
+    offered = (
+        Partition("cpu", True, True, 60, None, (NodeGroup(2, True, 8, 4000),)),
+        Partition("gpu", False, True, None, None, (NodeGroup(1, True, 4, 4000, 2), NodeGroup(1, True, 16, 4000, 4))),
+    )
+    monkeypatch.setattr(slurm, "read_partitions", lambda: offered)
+    monkeypatch.setattr(slurm, "room", lambda profile, wanted: Room(3, "MaxArraySize 3"))
+    monkeypatch.setattr(slurm, "with_offers", SlurmError)
+
+
+def submitted(store: RunStore, *tasks: list[str], job_id: int = 7) -> SubmissionFolder:
+    folder = SubmissionFolder(store.jobs_folder / f"20260101T000000-{job_id}")
+    folder.write_intent(
+        JobIntent(job_name=f"n{job_id}", tasks=tasks, store=store.path, created=f"{job_id}", host="h", user="u")
+    )
+    folder.write_id(job_id)
+    return folder
+
+
+def queue(store: RunStore, states: Mapping[tuple[int, int], str]) -> Queue:
+    elements = {key: Element(*key, state) for key, state in states.items()}
+    return Queue(tuple(submissions(store)), QueueView(queued=elements, knows_queue=True))
+
+
+def test_what_a_profile_leaves_open_is_the_partitions() -> None:
+    assert resolve(JobProfile(name="x")).gpus_per_run == 0
+    assert resolve(JobProfile(name="x")).cpus_per_run == 1
+    assert resolve(JobProfile(name="x", partition="gpu")).gpus_per_run == 1
+    assert resolve(JobProfile(name="x", partition="gpu", gpus_per_run=0)).gpus_per_run == 0
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        (JobProfile(name="x", timeout_min=61), "found 61, over the limit of partition cpu"),
+        (JobProfile(name="x", cpus_per_run=9), "found 9, more than any node has"),
+        (JobProfile(name="x", gpus_per_run=2), "a run trains on one GPU"),
+    ],
+)
+def test_what_slurm_would_let_wait_for_ever_is_refused(profile: JobProfile, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        resolve(profile)
+
+
+def test_what_some_partition_of_several_takes_is_not_refused() -> None:
+    assert resolve(JobProfile(name="x", partition="cpu,gpu", timeout_min=61, cpus_per_run=16))
+
+
+def test_runs_are_dealt_in_turn() -> None:
+    profile = JobProfile(name="x")
+    assert deal([], profile) == ()
+    assert deal(["a", "b"], profile) == (("a",), ("b",))
+    assert deal(["a", "b", "c", "d", "e"], profile) == (("a", "d"), ("b", "e"), ("c",))
+    assert deal(["a", "b", "c"], JobProfile(name="x", runs_per_job=2)) == (("a", "c"), ("b",))
+
+
+def test_a_full_queue_and_too_many_jobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"makes 4 jobs, but 3 fit now \(MaxArraySize 3\); write 2 or more"):
+        deal(["a", "b", "c", "d"], JobProfile(name="x", runs_per_job=1))
+    monkeypatch.setattr(slurm, "room", lambda profile, wanted: Room(0, "MaxSubmitJobs 3"))
+    with pytest.raises(SlurmError, match=r"no more jobs may be submitted now \(MaxSubmitJobs 3\)"):
+        deal(["a"], JobProfile(name="x"))
+
+
+def test_the_whole_sweep_shares_max_parallel(store: RunStore) -> None:
+    submitted(store, ["a"], ["b"], ["c"])
+    busy = queue(store, {(7, 1): "PENDING", (7, 2): "RUNNING", (8, 0): "RUNNING"})
+    assert share_of(None, busy) == (None, ())
+    assert share_of(5, busy) == (3, ())
+    assert share_of(2, busy) == (2, (7,))
+    assert share_of(2, EMPTY) == (2, ())
+
+
+def test_queued_runs_are_not_taken_up_again(sweep: Sweep, store: RunStore, put: Put) -> None:
+    ids = [run.run_id for run in sweep.runs]
+    put(1, RunState.INTERRUPTED, checkpoint=True)
+    put(2, RunState.FAILED, cause="no")
+    submitted(store, ids[:1], ids[1:3], ids[3:])
+    seen = queue(store, {(7, 0): "PENDING", (7, 1): "RUNNING"})
+    plan = make_plan(sweep, store, retry_failed=True, queued=seen.runs())
+    assert [(each.fate, each.reason) for each in plan.runs] == [
+        (Fate.QUEUED, "job 7_0, pending"),
+        (Fate.QUEUED, "job 7_1, running"),
+        (Fate.AGAIN, "--retry-failed: no"),
+        (Fate.NEW, "not run yet"),
+    ]
+    assert [run.run_id for run in plan.here] == ids[2:]
+
+
+@pytest.mark.parametrize(
+    ("changes", "finished", "canary"),
+    [({}, False, False), ({"canary": True}, True, True), ({"canary": False}, False, False)],
+)
+def test_the_first_run_goes_ahead_when_asked(
+    sweep: Sweep, store: RunStore, put: Put, changes: dict[str, bool], finished: bool, canary: bool
+) -> None:
+    if finished:
+        put(3, RunState.FINISHED)
+    profile = JobProfile(name="x", gpus_per_run=0, **changes)
+    assert prepare(make_plan(sweep, store), profile, [Path("data")], EMPTY).intent.canary is canary
+
+
+def test_above_eight_runs_the_first_goes_ahead_until_one_has_finished(
+    sweep: Sweep, store: RunStore, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "CANARY_ABOVE", 2)
+    profile = JobProfile(name="x", gpus_per_run=0)
+    assert prepare(make_plan(sweep, store), profile, [], EMPTY).intent.canary
+    put(0, RunState.FINISHED)
+    assert not prepare(make_plan(sweep, store), profile, [], EMPTY).intent.canary
+
+
+def test_an_order_writes_nothing_and_holds_absolute_paths(
+    sweep: Sweep, store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = RunStore(Path("results/four"))
+    order = prepare(make_plan(sweep, here), JobProfile(name="x"), [Path("data")], EMPTY)
+    assert order.intent.store == tmp_path / "results/four"
+    assert order.intent.data_folders == (tmp_path / "data",)
+    assert order.folder.path.is_relative_to(tmp_path)
+    assert order.intent.tasks[0][0] == sweep.runs[0].run_id
+    assert order.notices == ("4 runs in 3 jobs, up to 2 in each: the cluster takes no more jobs now",)
+    assert not here.path.exists()
+
+
+def test_submissions_go_when_their_runs_have_finished_and_they_left_the_queue(
+    sweep: Sweep, store: RunStore, put: Put
+) -> None:
+    ids = [run.run_id for run in sweep.runs]
+    first, second = submitted(store, ids[:1], job_id=7), submitted(store, ids[1:2], job_id=8)
+    put(0, RunState.FINISHED)
+    put(1, RunState.FAILED)
+    prune(store, replace(queue(store, {}), view=QueueView(knows_queue=False)))
+    prune(store, queue(store, {(7, 0): "COMPLETING"}))
+    assert first.path.exists()
+    prune(store, queue(store, {}))
+    assert not first.path.exists()
+    assert second.path.exists()
