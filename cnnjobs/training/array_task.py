@@ -133,8 +133,8 @@ class ArrayTask(Scheduler):
 
     def _too_often(self, epoch: int) -> str:
         return (
-            f"requeued {self.max_requeues} times (max_requeues) and not done after {epoch} epochs"
-            f" ({self._time_limit()}); retry with a higher timeout_min"
+            f"not done after {epoch} epochs and {self.max_requeues} requeues (max_requeues {self.max_requeues},"
+            f" {self._time_limit()}); retry with a higher timeout_min"
         )
 
     def _time_limit(self) -> str:

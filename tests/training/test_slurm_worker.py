@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from cnnjobs.intents import JobIntent, SubmissionFolder
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.training import fence
 from cnnjobs.training.heartbeat import Heartbeat
 
 SCONTROL = """\
@@ -225,7 +227,8 @@ def test_a_run_is_requeued_so_often_and_no_more(cluster: Cluster, toy: Any) -> N
     assert cluster.interrupt(folder, signal.SIGUSR2, lines=3, restart=1) == 1
     record = folder.read_record()
     assert record.state is RunState.FAILED
-    assert str(record.cause).startswith("requeued 1 times (max_requeues) and not done after ")
+    expected = f"not done after {int(record.epochs_done)} epochs and 1 requeues (max_requeues 1, timeout_min of the"
+    assert str(record.cause).startswith(expected)
     assert cluster.calls() == ["requeue 12_0"]
 
 
@@ -240,7 +243,7 @@ def test_a_run_that_slurm_requeues_by_itself_too_often_is_not_started(cluster: C
     assert cluster.run(restart=2) == 1
     record = folder.read_record()
     assert (record.state, len(record.attempts)) == (RunState.FAILED, 3)
-    assert str(record.cause).startswith("requeued 1 times (max_requeues) and not done after 0 epochs")
+    assert str(record.cause).startswith("not done after 0 epochs and 1 requeues (max_requeues 1, ")
 
 
 def test_only_the_array_element_is_asked_for_and_a_strange_one_is_told(cluster: Cluster, toy: Any) -> None:
@@ -378,3 +381,109 @@ def test_a_frozen_copy_that_wakes_up_later_changes_nothing(cluster: Cluster, oth
     assert folder.read_record() == record
     assert record.notes == ("attempt 2: the one before was given up with its node and kept the run",)
     assert_same_results(toy, folder, expected)
+
+
+def hold(folder: RunFolder, stack: ExitStack, **attempt: Any) -> None:
+    """Hold a run in this process, as an attempt that trains it would."""
+    stack.enter_context(folder.claim())
+    held = Attempt(number=1, host="n1", pid=1, started="2025-12-31T00:00:00+00:00", **attempt)
+    folder.write_record(RunRecord(run_id=folder.run_id, state=RunState.RUNNING, attempts=(held,)))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "queue"),
+    [
+        ({}, ""),
+        ({"job_id": "4711"}, ""),
+        ({"job_id": "12_0", "restart": 1}, ""),
+        ({"job_id": "12_0", "restart": 2}, ""),
+        ({"job_id": "9_0", "restart": 0}, "RUNNING"),
+        ({"job_id": "9_0", "restart": 0}, None),
+    ],
+    ids=["nobody's", "local", "same start", "newer start", "running job", "no answer"],
+)
+def test_nobody_takes_a_run_from_who_has_it_rightly(
+    cluster: Cluster, toy: Any, attempt: dict[str, Any], queue: str | None
+) -> None:
+    (folder,) = cluster.submit([toy.config()])
+    if queue is not None:
+        cluster.calls_file.with_name("calls.squeue").write_text(queue)
+    with ExitStack() as stack:
+        hold(folder, stack, **attempt)
+        before = folder.read_record()
+        assert cluster.run(restart=1) == 0
+        assert folder.read_record() == before
+        assert not folder.successor_file.exists()
+    assert cluster.log() == f"{folder.run_id}: another worker has it\n"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "queue"),
+    [
+        ({"job_id": "12_0", "restart": 0}, None),
+        ({"job_id": "9_0", "restart": 3}, "PENDING"),
+        ({"job_id": "9_0", "restart": 3}, ""),
+    ],
+    ids=["earlier start", "requeued job", "job that is gone"],
+)
+def test_a_run_is_taken_from_a_job_that_slurm_has_given_up(
+    cluster: Cluster, toy: Any, attempt: dict[str, Any], queue: str | None
+) -> None:
+    (folder,) = cluster.submit([toy.config()])
+    if queue is not None:
+        cluster.calls_file.with_name("calls.squeue").write_text(queue)
+    with ExitStack() as stack:
+        hold(folder, stack, **attempt)
+        worker = cluster.start(restart=1)
+        until(folder.successor_file.exists)
+        announced = json.loads(folder.successor_file.read_bytes())
+        assert (announced["pid"], announced["slurm_restart_count"]) == (worker, "1")
+    assert cluster.wait(worker) == 0
+    record = folder.read_record()
+    assert (record.state, len(record.attempts)) == (RunState.FINISHED, 2)
+    assert not folder.successor_file.exists()
+
+
+def test_who_waits_for_a_run_and_is_stopped_takes_its_word_back(cluster: Cluster, toy: Any) -> None:
+    (folder,) = cluster.submit([toy.config()])
+    with ExitStack() as stack:
+        hold(folder, stack, job_id="12_0", restart=0)
+        worker = cluster.start(restart=1)
+        until(folder.successor_file.exists)
+        os.kill(worker, signal.SIGTERM)
+        assert cluster.wait(worker) == 0
+        assert not folder.successor_file.exists()
+
+
+def test_an_older_attempt_writes_nothing_once_a_newer_one_is_announced_or_on_record(cluster: Cluster, toy: Any) -> None:
+    (folder,) = cluster.submit([toy.config()])
+    mine = Attempt(number=1, host="n1", pid=1, started="2026")
+    newer = mine.model_copy(update={"number": 2, "pid": 2})
+    guard = fence.Fence(folder)
+    guard.check()
+    record = RunRecord(run_id=folder.run_id, state=RunState.RUNNING, attempts=(mine,))
+    folder.write_record(record, guard.check)
+    guard.begun(mine)
+    folder.successor_file.write_text(json.dumps({"host": "n2", "pid": 2}))
+    with pytest.raises(fence.Superseded):
+        folder.write_record(record.model_copy(update={"notes": ("late",)}), guard.check)
+    folder.successor_file.unlink()
+    guard.check()
+    folder.write_record(record.model_copy(update={"attempts": (mine, newer)}))
+    with pytest.raises(fence.Superseded):
+        folder.write_checkpoint(b"late", guard.check)
+    assert [file.name for file in sorted(folder.path.iterdir())] == ["config.yaml", "record.json"]
+
+
+def test_lines_that_an_older_attempt_adds_beside_a_newer_one_do_not_count(cluster: Cluster, toy: Any) -> None:
+    (folder,) = cluster.submit([toy.config()])
+    written = [(1, 10), (1, 20), (2, 20), (1, 30), (2, 30)]
+    with folder.claim() as log:
+        assert log is not None
+        for attempt, step in written:
+            log.append({"attempt": attempt, "step": step})
+        counting = [{"attempt": attempt, "step": step} for attempt, step in ((1, 10), (2, 20), (2, 30))]
+        assert folder.read_metrics() == counting
+        assert log.keep_up_to(20) == counting[:2]
+        assert folder.metrics_file.read_bytes().count(b"\n") == 2
+        assert folder.read_metrics() == counting[:2]
