@@ -16,7 +16,7 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Where data sets are looked for first.")
 ]
 Profile = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="jobs/NAME.yaml, or a path. [default: jobs/local.yaml]")
+    str | None, typer.Option("--profile", metavar="NAME", help="jobs/NAME.yaml, or a path. [default: the place's own]")
 ]
 Set = Annotated[
     list[str] | None,

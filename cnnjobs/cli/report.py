@@ -28,8 +28,11 @@ def make_report(opened: OpenSweep) -> None:
     """Build the report, show the results table and say where the report is."""
     from cnnjobs.console.outcome import show_report
     from cnnjobs.console.results import show_results
+    from cnnjobs.launch.submissions import look_at, prune
     from cnnjobs.report.build import build_report
     from cnnjobs.report.results import ResultsTable
 
     show_results(ResultsTable.load(opened.sweep, opened.store))
     show_report(build_report(opened.sweep, opened.store))
+    # What was collected needs its jobs' files no longer.
+    prune(opened.store, look_at(opened.store))

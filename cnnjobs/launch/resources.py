@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +55,15 @@ def share_out(profile: JobProfile, num_runs: int) -> Resources:
     wanted = profile.max_parallel or (len(gpus) if gpus else room)
     workers = min(wanted, room)
     threads = profile.cpus_per_run or max(1, cores // min(workers, max(1, num_runs)))
-    return Resources(workers, threads, gpus, _notices(wanted, workers, cores, profile))
+    return Resources(workers, threads, gpus, tuple(_notices(wanted, workers, cores, profile)))
 
 
-def _notices(wanted: int, workers: int, cores: int, profile: JobProfile) -> tuple[str, ...]:
-    if wanted == workers:
-        return ()
-    each = f" with {profile.cpus_per_run} threads each" if profile.cpus_per_run else ""
-    return (f"{workers} runs at once instead of {wanted}{each}: {cores} cores are allowed here",)
+def _notices(wanted: int, workers: int, cores: int, profile: JobProfile) -> Iterator[str]:
+    if wanted != workers:
+        each = f" with {profile.cpus_per_run} threads each" if profile.cpus_per_run else ""
+        yield f"{workers} runs at once instead of {wanted}{each}: {cores} cores are allowed here"
+    if profile.set_for_slurm():
+        yield f"not used on this machine, they are for Slurm: {', '.join(profile.set_for_slurm())}"
 
 
 def allowed_cores() -> int:

@@ -138,3 +138,8 @@ def test_what_is_visible_means_nothing_without_a_gpu(tmp_path: Path, monkeypatch
     monkeypatch.setattr(resources, "_DEVICES", tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert find_gpus() == ()
+
+
+def test_settings_that_mean_nothing_here_are_named() -> None:
+    found = share_out(JobProfile(name="x", gpus_per_run=0, cpus_per_run=1, partition="gpu", mem_gb=4), 1)
+    assert found.notices[-1] == "not used on this machine, they are for Slurm: partition, mem_gb"

@@ -168,8 +168,10 @@ def test_a_sweep_gives_the_table_of_this_machine(
     finished(project, slurm)
     (folder,) = project.submissions()
     assert {path.name for path in folder.iterdir()} >= {"intent.json", "sbatch.sh", "id.json", "started"}
-    assert "nothing to submit: 3 finished" in project.sweep()
+    project.call("report", "shades")
     assert project.submissions() == []
+    assert max(len(list(folder.path.iterdir())) for folder in project.store.runs()) <= 8
+    assert "nothing to submit: 3 finished" in project.sweep()
     here = Project(tmp_path / "here", shades)
     here.call("local", "shades.yaml", "--no-report", "--set", "job.cpus_per_run=1")
     assert project.table() == here.table()
