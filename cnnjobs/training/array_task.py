@@ -11,10 +11,10 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from cnnjobs.errors import InputError, StorageError
+from cnnjobs.errors import InputError
 from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.intents import BREAKER_FAILURES, JobIntent, SubmissionFolder
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
@@ -48,7 +48,6 @@ class ArrayTask(Scheduler):
         self.intent, self.store = intent, RunStore(intent.store)
         self.any_failed = self.any_ended = False
         self._folder, self._stop = folder, stop
-        self._passed: set[str] = set()
 
     @property
     def job_id(self) -> str:
@@ -92,9 +91,6 @@ class ArrayTask(Scheduler):
         """The first validation of a sweep's first run lets the rest start."""
         if self.index == 0 and self.intent.canary and folder.run_id == self.run_ids[0]:
             self.release_the_rest()
-        if folder.run_id not in self._passed:
-            self._passed.add(folder.run_id)
-            self._release_earlier(folder.run_id)
 
     def ended(self, record: RunRecord) -> None:
         """Keep the end beside the others' and hold the rest when they have all failed alike."""
@@ -114,25 +110,6 @@ class ArrayTask(Scheduler):
         write_whole(self._folder.canary_file, b"")
         _say(f"the first run has passed its first validation: the rest of job {self.array_job} may start")
         scontrol("release", self.array_job)
-
-    def _release_earlier(self, run_id: str) -> None:
-        """What this run's failure holds in earlier submissions may start now that it has passed where it failed."""
-        for path in self.store.jobs_folder.iterdir():
-            earlier = SubmissionFolder(path)
-            with suppress(OSError, ValueError, StorageError):
-                if path == self._folder.path or (number := earlier.read_id()) is None:
-                    continue
-                intent = earlier.read_intent()
-                held = intent.canary and not earlier.canary_file.exists() and intent.tasks[0][0] == run_id
-                if held:
-                    write_whole(earlier.canary_file, b"")
-                if earlier.breaker_file.exists() and any(run_id in run_ids for run_ids in intent.tasks):
-                    held = True
-                    earlier.add_outcome(run_id, "passed", None)
-                    earlier.breaker_file.unlink(missing_ok=True)
-                if held:
-                    _say(f"{run_id} has passed where it failed before: the rest of job {number} may start")
-                    scontrol("release", str(number))
 
     def hand_back(self) -> bool:
         """Requeue this element when the time limit has left runs of it undone; False when that cannot be."""
