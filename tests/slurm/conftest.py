@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cluster import Cluster, end_abandoned
 from cluster_packages import obstacle
 from cluster_settings import ClusterSettings
+from faulty_project import FaultyProject
 
 _running: list[Cluster] = []
 
@@ -43,6 +44,38 @@ def slurm(_session_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterato
     _use(_session_cluster, monkeypatch)
     yield _session_cluster
     _session_cluster.reset()
+
+
+@pytest.fixture(scope="session")
+def _session_quick_cluster(slurm_place: None) -> Iterator[Cluster]:
+    # A requeued job waits for its old credential to expire: 120 s by default, and where less than 5 s are asked for.
+    with Cluster(ClusterSettings(nodes=2, gpus=0, cred_expire_s=5)) as cluster:
+        _running.append(cluster)
+        yield cluster
+        _running.remove(cluster)
+
+
+@pytest.fixture
+def quick_slurm(_session_quick_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A cluster of two nodes whose requeued jobs start again after some seconds; empty and whole after the test."""
+    _use(_session_quick_cluster, monkeypatch)
+    yield _session_quick_cluster
+    _session_quick_cluster.reset()
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> FaultyProject:
+    """A sweep of three runs that train slowly until they are told to hurry."""
+    return FaultyProject(tmp_path / "it's 5% of a project")
+
+
+@pytest.fixture(scope="session")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The table of that sweep as this machine trains it undisturbed."""
+    project = FaultyProject(tmp_path_factory.mktemp("quiet") / "project")
+    project.hurry()
+    project.call("local", "faults.yaml", "--no-report", "--set", "job.cpus_per_run=1")
+    return project.table()
 
 
 @pytest.fixture
