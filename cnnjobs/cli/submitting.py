@@ -30,8 +30,8 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     profile = resolve(read(opened, options))
     folders = data_folders(options.data_dir, profile.data_dir)
 
-    def make(queue: Queue) -> Plan:
-        return _plan(opened, options, queue)
+    def make(queue: Queue, also: frozenset[str] = frozenset()) -> Plan:
+        return _plan(opened, options, queue, also)
 
     def prepared(plan: Plan, queue: Queue) -> Order:
         return prepare(plan, profile, folders, queue)
@@ -56,7 +56,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     show_submitted(submitted, words)
 
 
-def _plan(opened: OpenSweep, options: LaunchOptions, queue: Queue) -> Plan:
+def _plan(opened: OpenSweep, options: LaunchOptions, queue: Queue, also: frozenset[str]) -> Plan:
     from cnnjobs.launch.plan import make_plan
 
     return make_plan(
@@ -64,7 +64,7 @@ def _plan(opened: OpenSweep, options: LaunchOptions, queue: Queue) -> Plan:
         opened.store,
         retry_failed=options.retry_failed,
         force=options.force,
-        only=options.only,
+        only=None if options.only is None else options.only | also,
         queued=queue.runs(),
     )
 

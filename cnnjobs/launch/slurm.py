@@ -20,8 +20,9 @@ from cnnjobs.files import write_whole
 from cnnjobs.intents import JobIntent, SubmissionFolder
 from cnnjobs.launch.admission import room, with_offers
 from cnnjobs.launch.cluster_offer import Partition, read_partitions
+from cnnjobs.launch.control import scancel
 from cnnjobs.launch.plan import Plan, held, take_up_again, write_down
-from cnnjobs.launch.queue_states import look_at_queue
+from cnnjobs.launch.queue_states import Element, look_at_queue
 from cnnjobs.launch.sbatch import script, scrubbed
 from cnnjobs.launch.slurm_commands import SlurmError, ask
 from cnnjobs.launch.submissions import Queue, put_in_order, start
@@ -161,17 +162,27 @@ def launch(
     sweep: Sweep,
     store: RunStore,
     *,
-    make: Callable[[Queue], Plan],
+    make: Callable[[Queue, frozenset[str]], Plan],
     prepared: Callable[[Plan, Queue], Order],
 ) -> Submitted:
     """Put earlier submissions in order, plan, and submit what is missing; returns at once.
+
+    `make` plans by what is queued, with runs that are to be taken up even where only others were asked for.
 
     Raises InputError: nothing new is left behind then. RunError when it is not known whether sbatch has taken the job.
     """
     with held(sweep, store) as undone:
         with undone:
             queue = put_in_order(store)
-            plan = make(queue)
+            plan = make(queue, frozenset())
+            halted = _halted(plan, queue)
+            if halted:
+                before = queue.runs()
+                scancel((element.job_id, element.index) for element in halted)
+                queue = queue.without(halted).with_notice(
+                    f"{len(halted)} jobs that were held back are submitted again with what they waited for"
+                )
+                plan = make(queue, frozenset(before.keys() - queue.runs().keys()))
             if not plan.to_run:
                 return Submitted(plan, notices=queue.notices)
             order = prepared(plan, queue)
@@ -179,6 +190,20 @@ def launch(
             job_id = submit(order)
         take_up_again(plan)
         return Submitted(plan, order, job_id, (*queue.notices, *order.notices, *_let_go(order, job_id)))
+
+
+def _halted(plan: Plan, queue: Queue) -> list[Element]:
+    """What is held because of runs that are now taken up again: it goes along with them, and gets what they get."""
+    again = {run.run_id for run in plan.to_run}
+    found = []
+    for submission in queue.submissions:
+        first = set(submission.tasks[0]) if submission.canary and not submission.has_passed else set()
+        all_runs = (
+            {run_id for task in submission.tasks for run_id in task} if submission.breaker() is not None else set()
+        )
+        if again & (first | all_runs):
+            found += queue.held(submission)
+    return found
 
 
 def _let_go(order: Order, job_id: int) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import getpass
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cnnjobs import locks
@@ -16,7 +16,7 @@ from cnnjobs.launch.slurm_commands import SlurmError, ask
 from cnnjobs.launch.submitted import Submission, submissions
 from cnnjobs.runs import RunState, RunStore
 
-_HELD_BY_USER: Final = "JobHeldUser"
+_HELD: Final = "JobHeld"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,20 @@ class Queue:
         """Its elements that wait or run."""
         number = _number(submission, self.view)
         return [element for (job_id, _), element in self.view.queued.items() if job_id == number]
+
+    def held(self, submission: Submission) -> list[Element]:
+        """Its elements that are held, by us or by hand."""
+        return [each for each in self.elements(submission) if each.state in WAITING and each.reason.startswith(_HELD)]
+
+    def without(self, elements: Iterable[Element]) -> Queue:
+        """The queue when these have been cancelled."""
+        gone = {(element.job_id, element.index) for element in elements}
+        left = {key: element for key, element in self.view.queued.items() if key not in gone}
+        return replace(self, view=replace(self.view, queued=left))
+
+    def with_notice(self, text: str) -> Queue:
+        """One more line for the user."""
+        return replace(self, notices=(*self.notices, text))
 
     def runs(self) -> Mapping[str, str]:
         """By run id, the job that is to train it or trains it."""
@@ -118,8 +132,7 @@ def _go_on(submission: Submission, queue: Queue) -> str | None:
             return f"job {submission.job_id} of an earlier start was not let go: done now"
         submission.folder.mark_started()
         return None
-    held = [e for e in elements if e.state in WAITING and e.reason.startswith(_HELD_BY_USER)]
-    if held and submission.canary and submission.has_passed and submission.breaker() is None:
+    if queue.held(submission) and submission.canary and submission.has_passed and submission.breaker() is None:
         ask("scontrol", "release", str(submission.job_id))
         return f"job {submission.job_id}: its first run has passed, the rest was still held and is released"
     return None
@@ -143,7 +156,9 @@ def prune(store: RunStore, queue: Queue) -> None:
     if not queue.view.knows_queue:
         return
     for submission in queue.submissions:
-        if not queue.elements(submission) and _all_finished(store, submission.tasks):
+        # Before it was started its runs may be finished ones that are about to run again.
+        is_over = submission.folder.started_file.exists() and not queue.elements(submission)
+        if is_over and _all_finished(store, submission.tasks):
             shutil.rmtree(submission.folder.path, ignore_errors=True)
     with suppress(OSError):
         store.jobs_folder.rmdir()

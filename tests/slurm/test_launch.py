@@ -38,7 +38,7 @@ SBATCH = shutil.which("sbatch")
 GO = "go-on"
 # Found by PYTHONPATH, as a user's own modules are; it spares every job of a test the loading of torch.
 WORKER = '''\
-"""Stands in for the worker: every run of its element is finished at once."""
+"""Stands in for the worker: its runs are finished at once, or failed while there is a file `fail`."""
 import os, sys
 if "cnnjobs.training.slurm_worker" in sys.orig_argv:
     from datetime import UTC, datetime
@@ -48,9 +48,10 @@ if "cnnjobs.training.slurm_worker" in sys.orig_argv:
     intent = SubmissionFolder(Path(sys.orig_argv[-1])).read_intent()
     for run_id in intent.tasks[int(os.environ["SLURM_ARRAY_TASK_ID"])]:
         run = RunStore(intent.store).run(run_id)
-        config, before = run.read_config(), run.read_record().attempts
+        before = run.read_record().attempts
+        state = RunState.FAILED if Path("fail").exists() else RunState.FINISHED
         attempt = Attempt(number=len(before) + 1, host="n", pid=1, started=datetime.now(UTC).isoformat())
-        run.write_record(RunRecord(run_id=run_id, state=RunState.FINISHED, attempts=(*before, attempt)))
+        run.write_record(RunRecord(run_id=run_id, state=state, attempts=(*before, attempt)))
     os._exit(0)
 '''
 
@@ -312,6 +313,26 @@ def test_max_parallel_holds_for_the_whole_sweep(slurm: Cluster, project: Project
     assert "Dependency=afterany:" + first in slurm.client("scontrol", "show", "job", second)
     waiting()
     finished(project, slurm, 5)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_retry_of_the_first_run_takes_along_what_it_held_back(slurm: Cluster, project: Project) -> None:
+    (project.path / "fail").touch()
+    project.sweep("canary=true", "mem_gb=0.5")
+    wait_until("the first has failed", lambda: project.states() == ["failed", "pending", "pending"])
+    wait_until("its job has ended", lambda: list(slurm.queue().values()) == ["PENDING"] * 2)
+    first = next(iter(slurm.queue())).split("_")[0]
+    assert "nothing to submit: 2 queued, 1 failed" in project.sweep()
+    assert len(slurm.queue()) == 2
+    (project.path / "fail").unlink()
+    said = project.call("retry", "shades.yaml", "--set", "job.mem_gb=1")
+    assert "3 jobs" in said
+    assert "2 jobs that were held back are submitted again with what they waited for" in said
+    assert not any(name.startswith(f"{first}_") for name in slurm.queue())
+    assert "--mem=1024M" in (project.submissions()[-1] / "sbatch.sh").read_text()
+    slurm.client("scontrol", "release", next(iter(slurm.queue())).split("_")[0])
+    finished(project, slurm)
+    assert project.attempts() == [2, 1, 1]
 
 
 @pytest.mark.usefixtures("quick")
