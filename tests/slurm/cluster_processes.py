@@ -115,7 +115,7 @@ def job_processes_of(conf: Path) -> list[Process]:
 
 
 def with_descendants(roots: Iterable[Process]) -> list[Process]:
-    """The processes given and all living ones below them, never this one or one that it runs in."""
+    """The processes given, in their order, then all living ones below them; never this one or one that it runs in."""
     processes = {process.pid: process for process in all_processes()}
     children: dict[int, list[Process]] = {}
     for process in processes.values():
@@ -123,7 +123,7 @@ def with_descendants(roots: Iterable[Process]) -> list[Process]:
     found: dict[int, Process] = {}
     waiting = list(roots)
     while waiting:
-        process = waiting.pop()
+        process = waiting.pop(0)
         if process.pid not in found:
             found[process.pid] = process
             waiting.extend(children.get(process.pid, ()))

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from cluster_daemons import Daemons, accepts, cluster_environment, wait_until
-from cluster_processes import Process, daemons_of, end_all, job_processes_of, send, with_descendants
+from cluster_processes import Process, all_processes, daemons_of, end_all, job_processes_of, send, with_descendants
 from cluster_settings import ClusterSettings
 
 
@@ -160,4 +160,7 @@ class RunningCluster:
             daemons = [process for process in daemons if process.name == "slurmstepd"]
         else:
             jobs = [process for process in jobs if process.environment().get("SLURMD_NODENAME") == node]
-        return with_descendants([*daemons, *jobs])
+        # One that has just overwritten its environment, and not opened its log yet, is known by what it has started.
+        parents = {process.parent for process in jobs}
+        steps = [process for process in all_processes() if process.name == "slurmstepd" and process.pid in parents]
+        return with_descendants([*daemons, *steps, *jobs])
