@@ -1,4 +1,4 @@
-"""A data set and a model that do as files in the working directory say: fast, broken, full, children."""
+"""A data set and a model that do as files in the working directory say: fast, crawl, broken, full, children."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stripes(name: str, folders: Sequence[Path]) -> DataSet:
 
 
 class Slow(nn.Sequential):
-    """Goes through once the file `fast` is there, and fails while `broken` is."""
+    """Goes through once the file `fast` is there, hardly moves while `crawl` is, and fails while `broken` is."""
 
     def __init__(self, in_channels: int, num_classes: int, image_size: int) -> None:
         features = 4 * (image_size - 2) ** 2
@@ -48,7 +48,7 @@ class Slow(nn.Sequential):
         if Path("broken").exists():
             raise ValueError("no such layer")
         if not Path("fast").exists():
-            time.sleep(0.1)
+            time.sleep(1 if Path("crawl").exists() else 0.1)
         for layer in self:
             images = layer(images)
         return images
