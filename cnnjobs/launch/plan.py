@@ -183,8 +183,9 @@ def held(sweep: Sweep, store: RunStore) -> Iterator[AbstractContextManager[None]
                     f"{sweep.name} is being run already, by {store.launcher()}; look at it with: cnnjobs status"
                 )
         except StorageError:
-            if not store.sweep_file.exists():
-                store.launcher_file.unlink(missing_ok=True)
+            with suppress(OSError):
+                if not store.sweep_file.exists():
+                    store.launcher_file.unlink(missing_ok=True)
             _remove_empty(store.path, *above)
             raise
         yield _undone_on_error(sweep, store, above)
