@@ -14,7 +14,8 @@ Put = Callable[..., None]
 
 
 def line(epoch: float, **values: Any) -> str:
-    return json.dumps({"attempt": 1, "step": int(10 * epoch), "epoch": epoch, "seconds": 2 * epoch, "lr": 0.1, **values})
+    place = {"attempt": 1, "step": int(10 * epoch), "epoch": epoch, "seconds": 2 * epoch, "lr": 0.1}
+    return json.dumps(place | values)
 
 
 def folder_of(sweep: Sweep, store: RunStore, index: int) -> RunFolder:
