@@ -36,8 +36,10 @@ def find_place() -> Place:
     said = [line.strip() for line in (ping.stdout + ping.stderr).splitlines() if line.strip()]
     answer = said[-1] if said else f"exit code {ping.returncode}"
     if ping.returncode:
-        down = any(" is DOWN" in line for line in said)
-        return Place("local", f"no Slurm controller answers (`scontrol ping`: {answer})", slurm_is_down=down)
+        # A row of stars may follow it.
+        down = [line for line in said if " is DOWN" in line]
+        words = down[0] if down else answer
+        return Place("local", f"no Slurm controller answers (`scontrol ping`: {words})", slurm_is_down=bool(down))
     return Place("slurm", answer)
 
 

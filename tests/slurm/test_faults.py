@@ -139,7 +139,7 @@ def test_the_controller_restarts(quick_slurm: Cluster, faulty: FaultyProject, qu
     status = faulty.status()
     assert status["notices"][0].startswith("the queue could not be asked: squeue")
     assert {run["state"] for run in status["runs"]} <= {"running", "pending"}
-    assert "nothing was submitted" in faulty.sweep(code=2)
+    assert "no Slurm controller answers" in faulty.sweep(code=2)
     quick_slurm.start_controller()
     assert "nothing to submit" in faulty.sweep()
     faulty.finish(quick_slurm, quiet)
