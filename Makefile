@@ -10,7 +10,7 @@ local: .venv/user
 	$(BIN)/cnnjobs local
 
 test: .venv/developer
-	$(BIN)/pytest
+	$(BIN)/pytest $(ARGS)
 
 lint: .venv/developer
 	$(BIN)/ruff check .
