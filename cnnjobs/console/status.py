@@ -95,20 +95,26 @@ def _table(overview: Overview, runs: Sequence[RunStatus]) -> Table:
 def _causes(overview: Overview, every_run: bool) -> Iterator[str]:
     """Each cause once, with the runs that have it and what to type."""
     alike: dict[tuple[RunState, str], list[RunStatus]] = {}
+    noted: dict[str, list[RunStatus]] = {}
     for status in overview.snapshot.runs:
         if status.cause and status.state is not RunState.FINISHED:
             # The number of a job alone makes no other cause.
             alike.setdefault((status.state, re.sub(r"\b\d+_\d+\b", "", status.cause)), []).append(status)
         for note in status.notes if every_run or len(overview.snapshot.runs) <= _ROWS else ():
-            yield f"{status.label}: note: {note}"
+            noted.setdefault(note, []).append(status)
+    for note, group in noted.items():
+        yield f"{_named(group)}: note: {note}"
     for (state, _), group in alike.items():
-        named = ", ".join(status.label for status in group[:_NAMED])
-        more = f" and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
-        who = named if len(group) == 1 else f"{len(group)} {state} ({named}{more})"
+        who = _named(group) if len(group) == 1 else f"{len(group)} {state} ({_named(group)})"
         ahead = min((status.ahead for status in group if status.ahead is not None), default=None)
         place = f", {ahead} ahead of {'it' if len(group) == 1 else 'the first'}" if ahead else ""
         command = overview.next_for(*group)
         yield f"{who}: {group[0].cause}{place}" + (f"; next: {command}" if command else "")
+
+
+def _named(group: Sequence[RunStatus]) -> str:
+    more = f" and {len(group) - _NAMED} more" if len(group) > _NAMED else ""
+    return ", ".join(status.label for status in group[:_NAMED]) + more
 
 
 def _row(overview: Overview, status: RunStatus) -> tuple[str, ...]:

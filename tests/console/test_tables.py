@@ -71,6 +71,15 @@ def test_status(sweep: Sweep, store: RunStore, capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_a_note_of_many_runs_is_told_once(sweep: Sweep, store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
+    for run in sweep.runs[:2]:
+        folder = store.run(run.run_id)
+        folder.write_record(folder.read_record().model_copy(update={"notes": ("trained on the CPU",)}))
+    show_status(overview(OpenSweep(sweep, store, "four")))
+    notes = [line for line in lines(capsys) if ": note: " in line]
+    assert notes == ["hidden=[] seed=0, hidden=[] seed=1: note: trained on the CPU"]
+
+
 def test_results(sweep: Sweep, store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
     show_results(ResultsTable.load(sweep, store))
     assert lines(capsys) == [
