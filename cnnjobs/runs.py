@@ -67,7 +67,8 @@ class Attempt(BaseModel):
 class RunRecord(BaseModel):
     """What became of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1]).
 
-    `input_shape` (C, H, W) is an image as the network sees it; `num_images` counts those of each split.
+    `image_shape` (C, H, W) is an image of the data set, `input_shape` what `preprocessing` makes of it for the network:
+    steps that are complete, `{name: resize, size: 64}`. `num_images` counts the images of each split.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,6 +84,8 @@ class RunRecord(BaseModel):
     planned_epochs: int = 0
     epochs_done: float = 0.0
     best_epoch: float | None = None
+    image_shape: tuple[int, int, int] | None = None
+    preprocessing: tuple[dict[str, Any], ...] = ()
     input_shape: tuple[int, int, int] | None = None
     classes: tuple[str, ...] = ()
     num_images: dict[str, int] = Field(default_factory=dict)

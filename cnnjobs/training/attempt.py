@@ -103,7 +103,10 @@ class RunAttempt:
     def _describe(self, trainer: Trainer) -> None:
         data = trainer.data
         splits = {"train": data.train, "validation": data.validation, "test": data.test}
+        preprocessing = trainer.pipeline.preprocessing
         self._update(
+            image_shape=preprocessing.image_shape,
+            preprocessing=preprocessing.steps,
             input_shape=trainer.pipeline.input_shape,
             classes=data.classes,
             num_images={name: len(split) for name, split in splits.items()},

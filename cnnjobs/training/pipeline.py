@@ -13,16 +13,15 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from cnnjobs import registry
 from cnnjobs.components.augment import Augmentation
 from cnnjobs.components.datasets import DataSet, Split
 from cnnjobs.errors import DataError
-from cnnjobs.spec.run import RunConfig
+from cnnjobs.spec.run import Choice, RunConfig
+from cnnjobs.training.preprocessing import Preprocessing, output_shape
 
 # Images are augmented this many bytes at a time: enough to hide the start of each operation, few enough for the cache.
 _CHUNK_BYTES: Final = 1 << 20
-_EVALUATION_BATCH: Final = 256
-_EVALUATION_PIXELS: Final = 1 << 21
+_STATISTICS_BATCH: Final = 256
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -110,13 +109,16 @@ class Pipeline:
 
     def __init__(self, config: RunConfig, data: DeviceData) -> None:
         self._config, self._data = config, data
-        names: list[str] = [choice.name for choice in config.augment]
-        self._augmentations: list[Augmentation] = [choice.build() for choice in config.augment]
+        choices: list[Choice] = list(config.augment)
+        names = [choice.name for choice in choices]
+        _, height, width, channels = data.train.pixels.shape
+        self._image_shape = (channels, height, width)
         if "normalise" not in names:
             place = names.index("erase") if "erase" in names else len(names)
-            self._augmentations.insert(place, self._normalisation(self._augmentations[:place]))
-        channels, size = self._shape(self._augmentations)
-        self.input_shape = (channels, size, size)
+            choices.insert(place, self._normalisation(choices[:place]))
+        self._augmentations: list[Augmentation] = [choice.build() for choice in choices]
+        self.input_shape = output_shape(self._augmentations, self._image_shape)
+        self.preprocessing = Preprocessing(choices, self._image_shape)
         whole, rest = divmod(len(data.train), config.batch_size)
         self.steps_per_epoch = whole + (rest > 0 and not (config.drop_last and whole))
 
@@ -138,30 +140,15 @@ class Pipeline:
 
     def evaluation_batches(self, split: DeviceSplit) -> Batches:
         """The whole split in its order, never augmented: images (B, C, H, W) and labels (B,)."""
-        side_pixels = self.input_shape[1] * self.input_shape[2]
-        size = max(self._config.batch_size, min(_EVALUATION_BATCH, _EVALUATION_PIXELS // side_pixels))
-        for start in range(0, len(split), size):
-            place = slice(start, start + size)
-            yield self.evaluation_images(split, place), split.labels[place]
+        return self.preprocessing.batches(split, self._config.batch_size)
 
-    def evaluation_images(self, split: DeviceSplit, place: Tensor | slice) -> Tensor:
-        """Images (n, C, H, W) as the network sees them in evaluation."""
-        return _evaluation(self._augmentations, split.images(place))
-
-    def _shape(self, augmentations: Sequence[Augmentation]) -> tuple[int, int]:
-        """Channels and size of the images that come out of the augmentations."""
-        _, size, _, channels = self._data.train.pixels.shape
-        for augmentation in augmentations:
-            channels, size = augmentation.shape(channels, size)
-        return channels, size
-
-    def _normalisation(self, before: Sequence[Augmentation]) -> Augmentation:
+    def _normalisation(self, before: Sequence[Choice]) -> Choice:
+        """By the mean and standard deviation of what comes out of the steps `before`."""
         mean, std = self._data.mean, self._data.std
-        if self._shape(before)[0] != len(mean):
-            mean, std = _statistics(self._data.train, before)
-        normalise = registry.find("augmentation", "normalise")
-        built: Augmentation = normalise.build(given={}, options={"mean": mean, "std": std})
-        return built
+        preparing = Preprocessing(before, self._image_shape)
+        if preparing.input_shape[0] != len(mean):
+            mean, std = _statistics(self._data.train, preparing)
+        return Choice(kind="augmentation", name="normalise", options={"mean": mean, "std": std})
 
 
 def _apply(augmentations: Sequence[Augmentation], images: Tensor, generator: torch.Generator) -> Tensor:
@@ -170,18 +157,11 @@ def _apply(augmentations: Sequence[Augmentation], images: Tensor, generator: tor
     return images
 
 
-def _evaluation(augmentations: Sequence[Augmentation], images: Tensor) -> Tensor:
-    for augmentation in augmentations:
-        if not augmentation.random:
-            images = augmentation(images)
-    return images
-
-
-def _statistics(split: DeviceSplit, before: Sequence[Augmentation]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, in [0, 1], of what the augmentations make of the training images."""
+def _statistics(split: DeviceSplit, preparing: Preprocessing) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, in [0, 1], of what the preprocessing makes of the training images."""
     means, squares, sizes = [], [], []
-    for start in range(0, len(split), _EVALUATION_BATCH):
-        images = _evaluation(before, split.images(slice(start, start + _EVALUATION_BATCH))).double() / 255
+    for start in range(0, len(split), _STATISTICS_BATCH):
+        images = preparing(split.images(slice(start, start + _STATISTICS_BATCH))).double() / 255
         means.append(images.mean((0, 2, 3)) * len(images))
         squares.append(images.square().mean((0, 2, 3)) * len(images))
         sizes.append(len(images))

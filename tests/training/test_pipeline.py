@@ -103,7 +103,7 @@ def test_fixed_transforms_shape_the_input_in_training_and_evaluation(toy: Any) -
 def test_gray_images_of_a_colour_data_set_are_normalised_by_their_own_numbers(toy: Any) -> None:
     run = toy.config(dataset__channels=3, augment=["grayscale"])
     data = toy.data(run)
-    images = Pipeline(run, data).evaluation_images(data.train, slice(None))
+    images = Pipeline(run, data).preprocessing(data.train.images(slice(None)))
     assert images.mean().item() == pytest.approx(0, abs=1e-4)
     assert images.std(correction=0).item() == pytest.approx(1, abs=1e-4)
 

@@ -1,0 +1,69 @@
+"""What every image goes through before the network: the augmentations that are not random, and the normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from torch import Tensor
+
+from cnnjobs.components.augment import Augmentation
+from cnnjobs.errors import InputError
+from cnnjobs.spec.run import Choice, read_options
+
+if TYPE_CHECKING:
+    from cnnjobs.training.pipeline import Batches, DeviceSplit
+
+_EVALUATION_BATCH: Final = 256
+_EVALUATION_PIXELS: Final = 1 << 21
+
+
+class Preprocessing:
+    """The steps from images (N, C, H, W) uint8 of `image_shape` (C, H, W) to those of `input_shape` for the network.
+
+    `steps` are plain values, `{name: resize, size: 64}`, complete: the same steps again give the same images, bit for
+    bit. Raises InputError for steps that do not fit.
+    """
+
+    def __init__(self, choices: Sequence[Choice], image_shape: tuple[int, int, int]) -> None:
+        built: list[tuple[Choice, Augmentation]] = [(choice, choice.build()) for choice in choices]
+        fixed = [(choice, augmentation) for choice, augmentation in built if not augmentation.random]
+        self.steps: tuple[dict[str, Any], ...] = tuple(choice.model_dump(mode="json") for choice, _ in fixed)
+        self.image_shape = image_shape
+        self._augmentations = tuple(augmentation for _, augmentation in fixed)
+        self.input_shape = output_shape(self._augmentations, image_shape)
+
+    @classmethod
+    def from_steps(cls, steps: Sequence[Mapping[str, Any]], image_shape: tuple[int, int, int]) -> Preprocessing:
+        """The preprocessing that has these `steps`. Raises InputError when this version does not know them."""
+        return cls([_choice(step) for step in steps], image_shape)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """images (N, C, H, W) uint8 -> images (N, C, H, W) as the network sees them in evaluation."""
+        for augmentation in self._augmentations:
+            images = augmentation(images)
+        return images
+
+    def batches(self, split: DeviceSplit, batch_size: int) -> Batches:
+        """The whole split in its order: images (B, C, H, W) and labels (B,), at least `batch_size` at a time."""
+        side_pixels = self.input_shape[1] * self.input_shape[2]
+        size = max(batch_size, min(_EVALUATION_BATCH, _EVALUATION_PIXELS // side_pixels))
+        for start in range(0, len(split), size):
+            place = slice(start, start + size)
+            yield self(split.images(place)), split.labels[place]
+
+
+def output_shape(augmentations: Sequence[Augmentation], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The shape (C, H, W) of what comes out for square images (C, H, W). Raises InputError when one does not fit."""
+    channels, size, _ = image_shape
+    for augmentation in augmentations:
+        channels, size = augmentation.shape(channels, size)
+    return channels, size, size
+
+
+def _choice(step: Mapping[str, Any]) -> Choice:
+    name, options = step["name"], {key: value for key, value in step.items() if key != "name"}
+    resolved = read_options("augmentation", name, options)
+    if isinstance(resolved, list):
+        raise InputError(f"augmentation {name}: {resolved[0].key}: {resolved[0].found}; written by another version?")
+    return Choice(kind="augmentation", name=name, options=resolved)

@@ -1,0 +1,86 @@
+"""A run's network with its best weights and its preprocessing: where all that asks a trained network starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cnnjobs.errors import InputError
+from cnnjobs.runs import RunFolder, RunRecord
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.training.evaluate import autocast
+from cnnjobs.training.pipeline import DataSets, Pipeline
+from cnnjobs.training.preprocessing import Preprocessing
+from cnnjobs.training.trainer import build_model
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """The best weights of a run on a device: `model` in eval mode, `classes` in the order of its logits.
+
+    Its images are those of a data set, (N, C, H, W) uint8 of `preprocessing.image_shape`; `model` itself sees what
+    `preprocessing(images)` gives.
+    """
+
+    run_id: str
+    config: RunConfig
+    record: RunRecord
+    model: nn.Module
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    device: torch.device
+
+    def logits(self, images: Tensor) -> Tensor:
+        """images (N, C, H, W) uint8, on any device -> logits (N, classes), float32, without gradients."""
+        with torch.no_grad(), autocast(self.device, self.config.precision):
+            logits: Tensor = self.model(self.preprocessing(images.to(self.device)))
+        return logits.float()
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """images (N, C, H, W) uint8, on any device -> probabilities (N, classes)."""
+        return self.logits(images).softmax(1)
+
+
+def load_trained(folder: RunFolder, device: torch.device, data_folders: Sequence[Path] = ()) -> TrainedNetwork:
+    """The network of a run as its last evaluation had it. The global generators stay as they are.
+
+    `data_folders` are looked into only for a run whose record does not hold its preprocessing. Raises InputError when
+    the run has no weights, or when they do not fit the network.
+    """
+    check_weights(folder)
+    config, record = folder.read_config(), folder.read_record()
+    if record.image_shape is not None:
+        preprocessing = Preprocessing.from_steps(record.preprocessing, record.image_shape)
+    else:
+        preprocessing = Pipeline(config, DataSets(data_folders, device).get(config)).preprocessing
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        model = build_model(config, record.input_shape or preprocessing.input_shape, len(record.classes))
+    # As the trainer does it, so that the same operations run on the same memory layout.
+    model = model.to(device).to(memory_format=torch.channels_last)
+    _load_weights(model, folder)
+    return TrainedNetwork(folder.run_id, config, record, model.eval(), preprocessing, record.classes, device)
+
+
+def check_weights(folder: RunFolder) -> None:
+    """Raises InputError when the run has no weights to be asked."""
+    state = folder.read_record().state
+    if not folder.model_file.is_file():
+        raise InputError(f"run {folder.run_id} is {state} and has no weights yet; they are there when it has finished")
+
+
+def _load_weights(model: nn.Module, folder: RunFolder) -> None:
+    file = folder.model_file
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # A damaged file can break its reader in any way.
+        raise InputError(f"{file}: it is damaged ({type(error).__name__}); train the run again with --force") from error
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{file}: it does not fit the network, has its code changed? {why}") from error
