@@ -17,7 +17,6 @@ results/<sweep>/
 
 from __future__ import annotations
 
-import enum
 import json
 import os
 import socket
@@ -26,71 +25,24 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 
 from cnnjobs import locks
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.files import MetricsLog, whole_lines, write_whole
+from cnnjobs.records import Attempt, Evaluation, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig, read_config
 
-
-class RunState(enum.StrEnum):
-    """What is known of a run."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-    LOST = "lost"
-
-
-class Attempt(BaseModel):
-    """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`."""
-
-    model_config = ConfigDict(frozen=True)
-    number: int
-    host: str
-    pid: int
-    job_id: str | None = None
-    restart: int | None = None
-    device: str = "cpu"
-    threads: int = 1
-    started: str
-    ended: str | None = None
-    from_epoch: int = 0
-    seconds: float = 0.0
-
-
-class RunRecord(BaseModel):
-    """What became of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1]).
-
-    `image_shape` (C, H, W) is an image of the data set, `input_shape` what `preprocessing` makes of it for the network:
-    steps that are complete, `{name: resize, size: 64}`. `num_images` counts the images of each split.
-    """
-
-    model_config = ConfigDict(frozen=True)
-    run_id: str
-    state: RunState = RunState.PENDING
-    cause: str | None = None
-    traceback: str | None = None
-    attempts: tuple[Attempt, ...] = ()
-    notes: tuple[str, ...] = ()
-    versions: dict[str, str] = Field(default_factory=dict)
-    git_commit: str | None = None
-    git_dirty: bool | None = None
-    planned_epochs: int = 0
-    epochs_done: float = 0.0
-    best_epoch: float | None = None
-    image_shape: tuple[int, int, int] | None = None
-    preprocessing: tuple[dict[str, Any], ...] = ()
-    input_shape: tuple[int, int, int] | None = None
-    classes: tuple[str, ...] = ()
-    num_images: dict[str, int] = Field(default_factory=dict)
-    metrics: dict[str, float] = Field(default_factory=dict)
-
+__all__ = [
+    "KILLED_CAUSE",
+    "Attempt",
+    "Evaluation",
+    "RunFolder",
+    "RunRecord",
+    "RunState",
+    "RunStore",
+    "stores",
+]
 
 KILLED_CAUSE: Final = "the process ended without a word: killed, out of memory, or the machine went down"
 

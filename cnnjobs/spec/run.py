@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from cnnjobs import registry
-from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.errors import InputError, UnknownNameError, suggest
 from cnnjobs.spec.mistakes import KeyMistake, key_mistakes
 from cnnjobs.spec.reading import shown
 
@@ -36,6 +36,7 @@ __all__ = [
     "RunConfig",
     "flatten",
     "our_name",
+    "read_choice",
     "read_config",
     "read_options",
     "suggest_key",
@@ -208,6 +209,18 @@ def read_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, 
         return key_mistakes(
             error, options, lambda path: _unknown_option(component, path), lambda path: _missing_option(component, path)
         )
+
+
+def read_choice(kind: str, value: str | Mapping[str, Any]) -> Choice:
+    """The component that a name or `{name: ..., option: ...}` stands for. Raises InputError with every mistake."""
+    options = {} if isinstance(value, str) else {key: option for key, option in value.items() if key != "name"}
+    name = value if isinstance(value, str) else value.get("name")
+    if not isinstance(name, str):
+        raise InputError(f"{kind}: found a mapping without `name`; write {{name: ..., option: ...}}")
+    found = read_options(kind, name, options)
+    if isinstance(found, list):
+        raise InputError("\n".join(f"{kind} {name}: {each.key}: {each.found}; {each.remedy}" for each in found))
+    return Choice(kind=kind, name=name, options=found)
 
 
 def _unknown(nested: Mapping[str, Any], path: Sequence[str]) -> KeyMistake:

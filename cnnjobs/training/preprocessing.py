@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import Tensor
 
 from cnnjobs.components.augment import Augmentation
-from cnnjobs.errors import InputError
-from cnnjobs.spec.run import Choice, read_options
+from cnnjobs.spec.run import Choice, read_choice
 
 if TYPE_CHECKING:
     from cnnjobs.training.pipeline import Batches, DeviceSplit
@@ -36,7 +35,7 @@ class Preprocessing:
     @classmethod
     def from_steps(cls, steps: Sequence[Mapping[str, Any]], image_shape: tuple[int, int, int]) -> Preprocessing:
         """The preprocessing that has these `steps`. Raises InputError when this version does not know them."""
-        return cls([_choice(step) for step in steps], image_shape)
+        return cls([read_choice("augmentation", step) for step in steps], image_shape)
 
     def __call__(self, images: Tensor) -> Tensor:
         """images (N, C, H, W) uint8 -> images (N, C, H, W) as the network sees them in evaluation."""
@@ -59,11 +58,3 @@ def output_shape(augmentations: Sequence[Augmentation], image_shape: tuple[int, 
     for augmentation in augmentations:
         channels, size = augmentation.shape(channels, size)
     return channels, size, size
-
-
-def _choice(step: Mapping[str, Any]) -> Choice:
-    name, options = step["name"], {key: value for key, value in step.items() if key != "name"}
-    resolved = read_options("augmentation", name, options)
-    if isinstance(resolved, list):
-        raise InputError(f"augmentation {name}: {resolved[0].key}: {resolved[0].found}; written by another version?")
-    return Choice(kind="augmentation", name=name, options=resolved)

@@ -1,0 +1,94 @@
+"""What is kept of a run in its record."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RunState(enum.StrEnum):
+    """What is known of a run."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+
+
+class Attempt(BaseModel):
+    """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`."""
+
+    model_config = ConfigDict(frozen=True)
+    number: int
+    host: str
+    pid: int
+    job_id: str | None = None
+    restart: int | None = None
+    device: str = "cpu"
+    threads: int = 1
+    started: str
+    ended: str | None = None
+    from_epoch: int = 0
+    seconds: float = 0.0
+
+
+class Evaluation(BaseModel):
+    """What the best weights of a run reach on a split, measured after its end; `metrics` are its loss and accuracy.
+
+    `at` is ISO 8601 in UTC; `dataset` is the data set with its options.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    dataset: dict[str, Any]
+    split: str
+    metrics: dict[str, float]
+    num_images: int
+    at: str
+    host: str
+    job_id: str | None = None
+    device: str = "cpu"
+    threads: int = 1
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`cifar10/test`: never that of one of the run's own metrics."""
+        return f"{self.dataset['name']}/{self.split}"
+
+
+class RunRecord(BaseModel):
+    """What became of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1]).
+
+    `image_shape` (C, H, W) is an image of the data set, `input_shape` what `preprocessing` makes of it for the network:
+    steps that are complete, `{name: resize, size: 64}`. `num_images` counts the images of each split. `evaluations`
+    came after the end, by their names.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    run_id: str
+    state: RunState = RunState.PENDING
+    cause: str | None = None
+    traceback: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    planned_epochs: int = 0
+    epochs_done: float = 0.0
+    best_epoch: float | None = None
+    image_shape: tuple[int, int, int] | None = None
+    preprocessing: tuple[dict[str, Any], ...] = ()
+    input_shape: tuple[int, int, int] | None = None
+    classes: tuple[str, ...] = ()
+    num_images: dict[str, int] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    evaluations: dict[str, Evaluation] = Field(default_factory=dict)
