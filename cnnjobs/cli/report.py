@@ -32,7 +32,8 @@ def make_report(opened: OpenSweep) -> None:
     from cnnjobs.report.build import build_report
     from cnnjobs.report.results import ResultsTable
 
-    show_results(ResultsTable.load(opened.sweep, opened.store))
-    show_report(build_report(opened.sweep, opened.store))
+    table = ResultsTable.load(opened.sweep, opened.store)
+    show_results(table)
+    show_report(build_report(table))
     # What was collected needs its jobs' files no longer.
     prune(opened.store, look_at(opened.store))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -16,25 +16,13 @@ from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
 from cnnjobs.report.pairs import paired_result
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.report.tables import csv_bytes, markdown
-from cnnjobs.runs import RunStore
+from cnnjobs.spec.settings import SECTIONS
 from cnnjobs.spec.sweep import Sweep
 
-_TITLES: Final = {
-    "results": "Results",
-    "compare": "Before and after",
-    "curves": "Curves",
-    "unfinished": "Runs without a result",
-    "configuration": "Configuration",
-    "networks": "Networks",
-    "notes": "Notes",
-    "environment": "Environment",
-}
 
-
-def build_report(sweep: Sweep, store: RunStore) -> Path:
-    """Write the report of what is known now, whatever is still running, and return its page. Raises StorageError."""
-    table = ResultsTable.load(sweep, store)
-    ranked, folder = table.ranked(), store.report_folder
+def build_report(table: ResultsTable) -> Path:
+    """Write the report of what is known, whatever is still running, and return its page. Raises StorageError."""
+    ranked, folder = table.ranked(), table.store.report_folder
     results = grids.results_grid(table, ranked)
     table.write_csv(folder / "results.csv")
     write_whole(folder / "history.csv", csv_bytes(table.history))
@@ -42,8 +30,8 @@ def build_report(sweep: Sweep, store: RunStore) -> Path:
     write_whole(folder / "tables" / "results.md", markdown(results).encode())
     drawings = Drawings(table, folder / "figures", [])
     content = {"results": results, **_content(table, ranked), **_drawn(table, ranked, drawings)}
-    content["remarks"] = summary.remarks(table, [*drawings.unknown_settings(), *_unknown_titles(sweep)])
-    content["sections"] = _sections(sweep, content)
+    content["remarks"] = summary.remarks(table)
+    content["sections"] = _sections(table.sweep, content)
     page = folder / "report.html"
     write_whole(page, _render(content).encode())
     drawings.remove_others()
@@ -109,12 +97,7 @@ def _sections(sweep: Sweep, content: dict[str, Any]) -> dict[str, str]:
     """id -> title of every section that the page has, in its order."""
     absent = {"compare": not content["pairs"], "notes": not content["notes"]}
     absent |= {"curves": not (content["overview"] or content["curves"]), "unfinished": not content["unfinished"].rows}
-    return {id_: sweep.report.titles.get(id_, title) for id_, title in _TITLES.items() if not absent.get(id_)}
-
-
-def _unknown_titles(sweep: Sweep) -> list[str]:
-    unknown = [name for name in sweep.report.titles if name not in _TITLES]
-    return [f"report.titles: no section is called `{name}`; allowed: {', '.join(_TITLES)}" for name in unknown]
+    return {id_: sweep.report.titles.get(id_, title) for id_, title in SECTIONS.items() if not absent.get(id_)}
 
 
 def _render(content: dict[str, Any]) -> str:

@@ -18,9 +18,8 @@ from cnnjobs.report.images import inline_svg, png_bytes, svg_text
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
-from cnnjobs.spec.sweep import ReportSettings
+from cnnjobs.spec.settings import FIGURES, ReportSettings
 
-FIGURES: Final = ("overview", "curves", "compare")
 QUANTITIES: Final[tuple[Quantity, ...]] = ("loss", "accuracy")
 MOST_CONFIGURATIONS: Final = 12
 
@@ -90,16 +89,6 @@ class Drawings:
             for file in self.folder.glob(f"{kind}-*"):
                 if file.suffix in (".svg", ".png") and file.stem not in self.names:
                     file.unlink(missing_ok=True)
-
-    def unknown_settings(self) -> list[str]:
-        """What the sweep file asks of figures that there are not."""
-        limits = [
-            *FIGURES,
-            *(f"{place}{each}" for place in ("", *(f"{kind}." for kind in FIGURES)) for each in QUANTITIES),
-        ]
-        wrong = [("figures", name, list(FIGURES)) for name in self._settings.figures if name not in FIGURES]
-        wrong += [("ylim", name, limits) for name in self._settings.ylim if name not in limits]
-        return [f"report.{key}: nothing is called `{name}`; allowed: {', '.join(known)}" for key, name, known in wrong]
 
     def _limits(self, figure: str, quantity: Quantity) -> Limits:
         """The `ylim` of a figure, or of all; a figure's bare name means its loss."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,9 +110,9 @@ def targets(table: ResultsTable, ranked: list[Choice]) -> list[Target]:
     return found
 
 
-def remarks(table: ResultsTable, unknown: Iterable[str]) -> list[str]:
+def remarks(table: ResultsTable) -> list[str]:
     """What a reader must know to believe the rest: what is left out, passed over or not as it was asked."""
-    told = [*table.sweep.notices, *unknown]
+    told = [*table.sweep.notices]
     if table.strays:
         ids = ", ".join(record.run_id for record in table.strays)
         runs = wording.counted(len(table.strays), "run")

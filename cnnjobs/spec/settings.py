@@ -3,7 +3,7 @@
 metric: {name: validation.accuracy, goal: maximize}        # these are the defaults
 report:
   targets: {test.accuracy: 0.75}                           # what a run should reach
-  figures: [curves, confusion]                             # default: all
+  figures: [curves, compare]                               # default: all
   titles: {curves: Training and validation}
   ylim: {curves: [0, 2]}
   notes: notes.md                                          # Markdown, beside the sweep file
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -25,6 +26,20 @@ from cnnjobs.spec.reading import Findings, Node, is_list, is_mapping, known_keys
 METRICS: Final = (
     "train.loss", "train.accuracy", "validation.loss", "validation.accuracy", "test.loss", "test.accuracy",
 )  # fmt: skip
+# What a report has: figures, and sections with their usual titles.
+FIGURES: Final = ("overview", "curves", "compare")
+SECTIONS: Final[Mapping[str, str]] = {
+    "results": "Results",
+    "compare": "Before and after",
+    "curves": "Curves",
+    "unfinished": "Runs without a result",
+    "configuration": "Configuration",
+    "networks": "Networks",
+    "notes": "Notes",
+    "environment": "Environment",
+}
+_AXES: Final = ("loss", "accuracy")
+_LIMITS: Final = (*FIGURES, *_AXES, *(f"{figure}.{axis}" for figure in FIGURES for axis in _AXES))
 
 
 @dataclass(frozen=True)
@@ -169,8 +184,13 @@ def read_report(node: Node, folder: Path, findings: Findings) -> ReportSettings:
     keys = known_keys(node, "report", ("targets", "figures", "titles", "ylim", "notes"), findings)
     figures: tuple[str, ...] = ()
     if "figures" in keys and is_list(keys["figures"], "report.figures", findings, "[curves]"):
-        figures = tuple(text(each, "report.figures", findings) for each in keys["figures"].value)
-    titles = {name: text(each, f"report.titles.{name}", findings) for name, each in _entries(keys, "titles", findings)}
+        names = [(each, text(each, "report.figures", findings)) for each in keys["figures"].value]
+        figures = tuple(name for each, name in names if name and _is_known(each, name, "figures", FIGURES, findings))
+    titles = {
+        name: text(each, f"report.titles.{name}", findings)
+        for name, each in _entries(keys, "titles", findings)
+        if _is_known(each, name, "titles", SECTIONS, findings)
+    }
     return ReportSettings(
         _read_targets(keys, findings), figures, titles, _read_ylim(keys, findings), _read_notes(keys, folder, findings)
     )
@@ -181,6 +201,15 @@ def _entries(keys: dict[str, Node], key: str, findings: Findings) -> list[tuple[
     if key not in keys or not is_mapping(keys[key], f"report.{key}", findings):
         return []
     return list(keys[key].value.items())
+
+
+def _is_known(node: Node, name: str, key: str, allowed: Collection[str], findings: Findings) -> bool:
+    """Whether the report has what one key of `report` names; else a mistake."""
+    if name in allowed:
+        return True
+    kind = "section" if key == "titles" else "figure"
+    findings.mistake(node.line, f"report.{key}", f"no {kind} is called `{name}`", suggest(name, allowed))
+    return False
 
 
 def _read_targets(keys: dict[str, Node], findings: Findings) -> dict[str, float]:
@@ -197,6 +226,8 @@ def _read_targets(keys: dict[str, Node], findings: Findings) -> dict[str, float]
 def _read_ylim(keys: dict[str, Node], findings: Findings) -> dict[str, tuple[float, float]]:
     limits = {}
     for name, node in _entries(keys, "ylim", findings):
+        if not _is_known(node, name, "ylim", _LIMITS, findings):
+            continue
         values = [each.value for each in node.value] if isinstance(node.value, list) else []
         if len(values) == 2 and all(type(value) in (int, float) for value in values) and values[0] < values[1]:
             limits[name] = (float(values[0]), float(values[1]))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cnnjobs.report.results import ResultsTable
 from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, SweepRun, read_sweep
 
@@ -76,6 +78,10 @@ class Results:
             record = record.model_copy(update={"best_epoch": best["epoch"], "metrics": final_metrics(run)})
         folder.write_record(record.model_copy(update=changes))
 
+    def table(self) -> ResultsTable:
+        """What is known of them now."""
+        return ResultsTable.load(self.sweep, self.store)
+
     def metrics(self, run: SweepRun) -> dict[str, float]:
         """The final metrics of a finished run."""
         return final_metrics(run)
@@ -135,12 +141,14 @@ def results(tmp_path: Path) -> Results:
 
 @pytest.fixture
 def make_results(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Results]:
-    """The results of a sweep file with this text, or of the usual one with another metric or other figures."""
+    """The results of a sweep file with this text, or of the usual one with another metric or without figures."""
 
-    def make(text: str = TEXT, *, metric: str = "", figures: str = "") -> Results:
+    def make(text: str = TEXT, *, metric: str = "", drawn: bool = True) -> Results:
         text += f"metric: {{name: {metric}}}\n" if metric else ""
-        text += f"  figures: [{figures}]\n" if figures else ""
-        return Results(tmp_path_factory.mktemp("sweep"), text)
+        made = Results(tmp_path_factory.mktemp("sweep"), text)
+        if not drawn:
+            made.sweep = replace(made.sweep, report=replace(made.sweep.report, figures=("none",)))
+        return made
 
     return make
 

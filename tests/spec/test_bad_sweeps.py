@@ -403,6 +403,21 @@ FILES: dict[str, tuple[str, list[str]]] = {
             "2: report.ylim.curves: found [2, 0]; allowed: the lower and the upper end, for example [0, 2]",
         ],
     ),
+    "figures and sections that a report has not": (
+        f"{BASE}report:\n  figures: [curves, confusion, 3]\n  ylim: {{curve.loss: [0, 2], loss: [0, 3]}}\n"
+        "  titles: {result: Task 3b, end: x}\n",
+        [
+            "3: report.figures: found 3; allowed: a text (a number needs quotes)",
+            "3: report.figures: no figure is called `confusion`; allowed: compare, curves, overview",
+            "4: report.ylim: no figure is called `curve.loss`; did you mean `curves.loss`? allowed: accuracy, compare, "
+            "compare.accuracy, compare.loss, curves, curves.accuracy, curves.loss, loss, overview, overview.accuracy, "
+            "overview.loss",
+            "5: report.titles: no section is called `result`; did you mean `results`? allowed: compare, configuration, "
+            "curves, environment, networks, notes, results, unfinished",
+            "5: report.titles: no section is called `end`; allowed: compare, configuration, curves, environment, "
+            "networks, notes, results, unfinished",
+        ],
+    ),
     "the job": (
         f'{BASE}job: {{profile: 3, max_parallel: 0, cpus_per_run: "2", name: x}}\n',
         [
