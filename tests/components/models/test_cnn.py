@@ -35,9 +35,22 @@ def test_default_is_table_2() -> None:
 def test_eight_convolutions_of_the_published_solution() -> None:
     model = cnn(
         3, 10, 32, filters=(32, 64, 64, 128), kernel_size=(5, 3, 3, 3), convolutions_per_block=2, batch_norm=True,
-        activation="leaky_relu", hidden=(),
+        activation="leaky_relu", negative_slope=0.2, hidden=(), initialisation="kaiming",
     )  # fmt: skip
     assert num_parameters(model) == 385_066
+
+
+@pytest.mark.parametrize(
+    ("initialisation", "gain"), [("kaiming", 2 / (1 + 0.2**2) / 800), ("xavier", 2 / (800 + 1600))]
+)
+def test_initialisation_draws_weights_of_the_stated_variance(initialisation: Any, variance: float) -> None:
+    torch.manual_seed(0)
+    model = cnn(3, 10, 32, filters=(32, 64), activation="leaky_relu", negative_slope=0.2, initialisation=initialisation)
+    convolution = model.get_submodule("conv2")
+    assert isinstance(convolution, nn.Conv2d)
+    assert convolution.bias is not None
+    assert convolution.weight.var().item() == pytest.approx(variance, rel=0.02)
+    assert not convolution.bias.any()
 
 
 @pytest.mark.parametrize(
@@ -49,6 +62,11 @@ def test_eight_convolutions_of_the_published_solution() -> None:
         ({"activation": "gelu"}, "conv1 gelu1 pool1 flatten fc1 fc_gelu1 fc2"),
         ({"dropout": 0.5}, "conv1 pool1 relu1 flatten dropout1 fc1 fc_relu1 dropout2 fc2"),
         ({"hidden": ()}, "conv1 pool1 relu1 flatten fc1"),
+        ({"pre_activation": True}, "conv1 pool1 relu_last flatten fc1 fc_relu1 fc2"),
+        (
+            {"convolutions_per_block": 2, "pre_activation": True, "batch_norm": True, "hidden": ()},
+            "conv1_1 norm1_2 relu1_2 conv1_2 pool1_2 norm_last relu_last flatten fc1",
+        ),
         ({"convolutions_per_block": 2}, "conv1_1 relu1_1 conv1_2 pool1_2 relu1_2 flatten fc1 fc_relu1 fc2"),
     ],
     ids=str,
