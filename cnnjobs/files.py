@@ -83,27 +83,26 @@ class MetricsLog:
             raise storage_error(Path(self._file.name), error) from error
 
     def keep_up_to(self, step: int) -> list[dict[str, Any]]:
-        """Keep and return the lines up to a checkpoint's `step`; later ones and a torn last one go."""
+        """Keep and return the lines up to a checkpoint's `step`; later ones and a torn last one go.
+
+        It is one cut, so that no crash costs a line; lines before it that do not count stay and go on not counting.
+        """
         self._file.seek(0)
-        before = self._file.read()
-        kept = [(raw, line) for raw, line in whole_lines(before) if line["step"] <= step]
-        content = b"".join(raw for raw, _ in kept)
-        if before.startswith(content):
-            self._file.truncate(len(content))
-        else:
-            self._file.truncate(0)
-            self._file.write(content)
+        kept = [(end, line) for end, line in whole_lines(self._file.read()) if line["step"] <= step]
+        self._file.truncate(kept[-1][0] if kept else 0)
         return [line for _, line in kept]
 
 
-def whole_lines(content: bytes, *, strict: bool = False) -> list[tuple[bytes, dict[str, Any]]]:
-    """The lines of metrics that count, as they are written and what they say, up to the first torn one.
+def whole_lines(content: bytes, *, strict: bool = False) -> list[tuple[int, dict[str, Any]]]:
+    """The lines of metrics that count, where each ends and what it says, up to the first torn one.
 
     Two copies of a run may have written for an instant: nothing that an older attempt adds beside a newer one counts.
     With `strict`, a damaged line raises ValueError; the last one may still be in the writing.
     """
-    kept: list[tuple[bytes, dict[str, Any]]] = []
+    kept: list[tuple[int, dict[str, Any]]] = []
+    end = 0
     for raw in content.splitlines(keepends=True):
+        end += len(raw)
         try:
             line = json.loads(raw) if raw.endswith(b"\n") else None
         except ValueError:
@@ -116,7 +115,7 @@ def whole_lines(content: bytes, *, strict: bool = False) -> list[tuple[bytes, di
             continue
         while kept and line["step"] <= kept[-1][1]["step"]:
             kept.pop()
-        kept.append((raw, line))
+        kept.append((end, line))
     return kept
 
 
