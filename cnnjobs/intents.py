@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,10 +27,23 @@ from cnnjobs.registry import NonNegativeInt, PositiveInt
 BREAKER_FAILURES: Final = 5
 
 
+class EvaluationRequest(BaseModel):
+    """On which split the best weights of finished runs are to be measured; `dataset` where it is not their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    split: Literal["train", "validation", "test"]
+    dataset: dict[str, Any] | None = None
+
+    def name(self, own: str) -> str:
+        """What the evaluation is called for a run whose own data set is called `own`: `cifar10/test`."""
+        return f"{own if self.dataset is None else self.dataset['name']}/{self.split}"
+
+
 class JobIntent(BaseModel):
     """One job array: element k trains the runs of tasks[k]. `profile` is the resolved one; `created` as ISO 8601, UTC.
 
-    With `canary` only element 0 starts at once; its worker releases the others.
+    With `canary` only element 0 starts at once; its worker releases the others. With `evaluation` the runs have
+    finished and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +54,7 @@ class JobIntent(BaseModel):
     threads: PositiveInt = 1
     gpus: NonNegativeInt = 0
     canary: bool = False
+    evaluation: EvaluationRequest | None = None
     profile: dict[str, Any] = Field(default_factory=dict)
     created: str
     host: str
@@ -100,10 +114,17 @@ class SubmissionFolder:
         except OSError as error:
             raise storage_error(self.outcomes_file, error) from error
 
+    def read_outcomes(self) -> dict[str, tuple[str, str | None]]:
+        """State and cause of the last end of each run, by run id."""
+        outcomes = [outcome for line in self._outcome_lines() if (outcome := _parsed(line))]
+        return {outcome["run_id"]: (outcome["state"], outcome["cause"]) for outcome in outcomes}
+
+    def _outcome_lines(self) -> list[bytes]:
+        return self.outcomes_file.read_bytes().splitlines() if self.outcomes_file.exists() else []
+
     def common_failure(self) -> str | None:
         """The cause of the last BREAKER_FAILURES ends when all of them are failures from the same one."""
-        lines = self.outcomes_file.read_bytes().splitlines() if self.outcomes_file.exists() else []
-        last = [outcome for line in lines[-BREAKER_FAILURES:] if (outcome := _parsed(line))]
+        last = [outcome for line in self._outcome_lines()[-BREAKER_FAILURES:] if (outcome := _parsed(line))]
         ends = {(str(outcome.get("state")), str(outcome.get("cause"))) for outcome in last}
         state, cause = ends.pop() if len(ends) == 1 else ("", "")
         return cause if len(last) == BREAKER_FAILURES and state == "failed" else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.errors import InputError
 from cnnjobs.files import MetricsLog, write_whole
-from cnnjobs.intents import BREAKER_FAILURES, JobIntent, SubmissionFolder
+from cnnjobs.intents import BREAKER_FAILURES, EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.stop_request import StopRequest
@@ -118,11 +118,32 @@ class ArrayTask(Scheduler):
         if not self.any_ended and self._restarts >= self.max_requeues:
             _say(f"the time limit came {self._restarts + 1} times, at last before a run could begin: not requeued")
             return False
+        return self.requeue()
+
+    def requeue(self) -> bool:
+        """Have Slurm start this element again; False when it does not."""
         for pause in _REQUEUE_PAUSES_S:
             if scontrol("requeue", self.job_id):
                 return True
             time.sleep(pause)
         return False
+
+    def evaluate(self, job: Job, request: EvaluationRequest) -> int:
+        """Evaluate the runs instead, going on after a time limit as long as each start gets further; the exit code."""
+        from cnnjobs.training.evaluation_job import evaluate_runs
+
+        before = self._folder.read_outcomes()
+        done = evaluate_runs(job, request, self._folder, self._stop)
+        outcomes = self._folder.read_outcomes()
+        left = [run_id for run_id in self.run_ids if run_id not in outcomes]
+        handed_back = done
+        if left and self._stop.time_limit_ahead:
+            handed_back = any(run_id not in before for run_id in outcomes if run_id in self.run_ids) and self.requeue()
+            for run_id in () if handed_back else left:
+                cause = f"the time limit ({self._time_limit()}) came first; evaluate it with a higher timeout_min"
+                self._folder.add_outcome(run_id, "failed", cause)
+        all_good = all(outcomes[run_id][0] == "finished" for run_id in self.run_ids if run_id in outcomes)
+        return 0 if handed_back and all_good else 1
 
     def _open_runs(self) -> list[str]:
         return [run_id for run_id in self.run_ids if not is_settled(self.store.run(run_id))]
@@ -159,6 +180,8 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
     )
     written = True
     try:
+        if intent.evaluation is not None:
+            return task.evaluate(job, intent.evaluation)
         train_runs(job, stop, task)
     except Exception as error:
         _say(f"{type(error).__name__}: {error}")

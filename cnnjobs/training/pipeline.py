@@ -80,7 +80,7 @@ class DataSets:
 
     def __init__(self, folders: Sequence[Path], device: torch.device, notes: Sequence[str] = ()) -> None:
         self.device, self.notes = device, tuple(notes)
-        self._folders = tuple(folders)
+        self.folders = tuple(folders)
         self._last: tuple[str, DeviceData] | None = None
 
     def get(self, config: RunConfig) -> DeviceData:
@@ -88,7 +88,7 @@ class DataSets:
         key = config.dataset.model_dump_json()
         if self._last is None or self._last[0] != key:
             self._last = None  # one at a time: the next one may need its memory
-            built = config.dataset.build(name=config.dataset.name, folders=self._folders)
+            built = config.dataset.build(name=config.dataset.name, folders=self.folders)
             self._last = (key, to_device(built, self.device))
         return self._last[1]
 

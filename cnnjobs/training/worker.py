@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from cnnjobs.intents import EvaluationRequest, SubmissionFolder
 from cnnjobs.registry import NonNegativeInt, PositiveInt
 from cnnjobs.runs import RunFolder, RunState, RunStore
 from cnnjobs.training.fence import Superseded
@@ -31,7 +32,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 class Job(BaseModel):
-    """A job file: whose runs to train, where their data is, and with what; `gpu` as CUDA_VISIBLE_DEVICES names it."""
+    """A job file: whose runs to train, where their data is, and with what; `gpu` as CUDA_VISIBLE_DEVICES names it.
+
+    With `evaluation` the runs have finished and are evaluated.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     store: Path
@@ -39,6 +43,7 @@ class Job(BaseModel):
     data_folders: tuple[Path, ...]
     threads: PositiveInt
     gpu: NonNegativeInt | str | None
+    evaluation: EvaluationRequest | None = None
 
 
 def run_job(job_file: Path) -> None:
@@ -46,7 +51,12 @@ def run_job(job_file: Path) -> None:
     job = Job.model_validate_json(job_file.read_bytes())
     stop = StopRequest()
     with stop.listening():
-        train_runs(job, stop, Scheduler())
+        if job.evaluation is None:
+            train_runs(job, stop, Scheduler())
+        else:
+            from cnnjobs.training.evaluation_job import evaluate_runs
+
+            evaluate_runs(job, job.evaluation, SubmissionFolder(job_file.parent), stop)
 
 
 def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from cnnjobs.runs import RunFolder, RunStore
+from cnnjobs.runs import RunFolder, RunState, RunStore
 from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.pipeline import DeviceData, to_device
+from cnnjobs.training.attempt import RunAttempt
+from cnnjobs.training.pipeline import DataSets, DeviceData, to_device
 from cnnjobs.training.trainer import Trainer
 
 TOYS = '''
@@ -41,6 +42,20 @@ def stripes(name, folders, *, train: int = 96, validation: int = 40, test: int =
 
     mean, std = (0.35,) * channels, (0.16,) * channels
     return DataSet(name, split(train), split(validation), split(test), ("rows", "columns", "plain"), mean, std)
+
+
+def renamed(name, folders, *, classes: str = "columns rows plain", size: int = 8, channels: int = 1):
+    """The images of `stripes` whose classes stand in another order, the missing ones left out."""
+    data = stripes("stripes", folders, size=size, channels=channels)
+    names = tuple(classes.split())
+    numbers = np.array([names.index(each) if each in names else -1 for each in data.classes])
+
+    def again(split):
+        labels = numbers[split.labels]
+        return Split(split.images[labels >= 0], labels[labels >= 0])
+
+    splits = (again(split) for split in (data.train, data.validation, data.test))
+    return DataSet(name, *splits, names, data.mean, data.std)
 
 
 class Small(nn.Sequential):
@@ -146,6 +161,17 @@ class Toy:
         ready = self.trainer(run)
         ready.train(lines.append, lambda: None)
         return ready, lines
+
+    def finished(self, path: Path, config: RunConfig) -> RunFolder:
+        """A run on disk that has been trained."""
+        folder = RunFolder(path / config.run_id)
+        folder.create(config)
+        data_sets = DataSets((), torch.device("cpu"))
+        with folder.claim() as log:
+            assert log is not None
+            RunAttempt(folder, log, data_sets, threads=1, stopped=lambda: False, say=lambda _: None).execute()
+        assert folder.read_record().state is RunState.FINISHED
+        return folder
 
     def timeless(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Lines of metrics without what differs from one start to the next."""

@@ -7,26 +7,12 @@ import pytest
 import torch
 
 from cnnjobs.errors import InputError
-from cnnjobs.runs import RunFolder, RunState
-from cnnjobs.training.attempt import RunAttempt
+from cnnjobs.runs import RunFolder
 from cnnjobs.training.evaluate import evaluate
 from cnnjobs.training.pipeline import DataSets
 from cnnjobs.training.trained import load_trained
 
 CPU = torch.device("cpu")
-
-
-def finished(path: Path, config: Any) -> RunFolder:
-    """A run on disk that has been trained."""
-    folder = RunFolder(path / config.run_id)
-    folder.create(config)
-    with folder.claim() as log:
-        assert log is not None
-        state = RunAttempt(
-            folder, log, DataSets((), CPU), threads=1, stopped=lambda: False, say=lambda _: None
-        ).execute()
-    assert state is RunState.FINISHED
-    return folder
 
 
 STEPS = [{"name": "flip"}, {"name": "resize", "size": 12}, {"name": "grayscale"}, {"name": "erase"}]
@@ -38,7 +24,7 @@ STEPS = [{"name": "flip"}, {"name": "resize", "size": 12}, {"name": "grayscale"}
     ids=["as it is", "resized and gray", "bfloat16"],
 )
 def test_the_network_measures_again_what_its_record_says_bit_for_bit(tmp_path: Path, toy: Any, changes: Any) -> None:
-    folder = finished(tmp_path, toy.config(**changes))
+    folder = toy.finished(tmp_path, toy.config(**changes))
     trained, data = load_trained(folder, CPU), toy.data(toy.config(**changes))
     metrics: dict[str, float] = {}
     for name in ("train", "validation", "test"):
@@ -53,7 +39,7 @@ def test_the_network_measures_again_what_its_record_says_bit_for_bit(tmp_path: P
 
 
 def test_it_needs_no_data_and_draws_nothing(tmp_path: Path, toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = finished(tmp_path, toy.config())
+    folder = toy.finished(tmp_path, toy.config())
     monkeypatch.delattr(DataSets, "get")
     assert folder.read_record().preprocessing == ({"name": "normalise", "mean": [0.35], "std": [0.16]},)
     before = torch.get_rng_state()
@@ -66,7 +52,7 @@ def test_it_needs_no_data_and_draws_nothing(tmp_path: Path, toy: Any, monkeypatc
 
 
 def test_a_record_without_preprocessing_is_served_by_the_data_set(tmp_path: Path, toy: Any) -> None:
-    folder = finished(tmp_path, toy.config(augment=STEPS, dataset__channels=3))
+    folder = toy.finished(tmp_path, toy.config(augment=STEPS, dataset__channels=3))
     record = folder.read_record()
     folder.write_record(record.model_copy(update={"preprocessing": (), "image_shape": None}))
     trained = load_trained(folder, CPU)
@@ -81,10 +67,10 @@ def test_what_cannot_be_loaded_is_told_in_one_line(tmp_path: Path, toy: Any) -> 
     folder.create(config)
     with pytest.raises(InputError, match="run pending is pending and has no weights yet"):
         load_trained(folder, CPU)
-    folder = finished(tmp_path, config)
+    folder = toy.finished(tmp_path, config)
     weights = folder.model_file.read_bytes()
     folder.model_file.write_bytes(weights[:100])
-    with pytest.raises(InputError, match="model.pt: it is damaged"):
+    with pytest.raises(InputError, match=r"model\.pt: it is damaged"):
         load_trained(folder, CPU)
     folder.model_file.write_bytes(weights)
     other = toy.config(epochs=1, model__width=4)
