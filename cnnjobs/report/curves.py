@@ -7,8 +7,8 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from cnnjobs.figures.style import INK, SERIES_COLOURS, SIDE_COLOURS, SPLIT_COLOURS, style
 from cnnjobs.report.histories import Quantity, RunHistory, SetName
-from cnnjobs.report.images import INK, SERIES_COLOURS, SIDE_COLOURS, SPLIT_COLOURS, style
 from cnnjobs.report.panels import Limits, Look, Panel
 
 _SPLITS: Final[tuple[SetName, ...]] = ("train", "validation")

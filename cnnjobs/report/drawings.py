@@ -11,10 +11,10 @@ from typing import Final
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from cnnjobs.figures.style import inline_svg, png_bytes, svg_text
 from cnnjobs.files import write_whole
 from cnnjobs.report import curves
 from cnnjobs.report.histories import Quantity
-from cnnjobs.report.images import inline_svg, png_bytes, svg_text
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
 from cnnjobs.report.results import Choice, Configuration, ResultsTable

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from cnnjobs.figures.style import INK, PAPER, plain
 from cnnjobs.report.histories import Band, Quantity, RunHistory, SetName, band
-from cnnjobs.report.images import INK, PAPER, plain
 from cnnjobs.runs import RunState
 
 Limits = tuple[float, float] | None

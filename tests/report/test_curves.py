@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from cnnjobs.report import curves, images
+from cnnjobs.figures import style
+from cnnjobs.report import curves
 from cnnjobs.report.results import ResultsTable
 from cnnjobs.runs import RunState
 
@@ -41,7 +42,7 @@ def legend(figure: Figure) -> list[str]:
 def test_one_configuration_shows_train_validation_and_test(table: ResultsTable) -> None:
     histories = table.curves(table.configurations[0].runs)
     figure = curves.training_curves("plain", histories, "loss")
-    train, validation, test = images.SPLIT_COLOURS.values()
+    train, validation, test = style.SPLIT_COLOURS.values()
     assert drawn(figure) == [(train, "-", 48), (validation, "--", 8), (test, "None", 3)]
     assert legend(figure) == ["train ± 1 sd", "validation ± 1 sd", "test"]
     axes = figure.axes[0]
@@ -59,7 +60,7 @@ def test_before_and_after_are_four_curves_in_one_graph(table: ResultsTable) -> N
     figure = curves.before_after(
         "Batch norm\nfalse → true", table.curves(pair.before), table.curves(pair.after), "loss"
     )
-    before, after = images.SIDE_COLOURS.values()
+    before, after = style.SIDE_COLOURS.values()
     assert [(colour, line) for colour, line, _ in drawn(figure)] == [
         (before, "-"), (before, "--"), (after, "-"), (after, "--"),
     ]  # fmt: skip
@@ -137,12 +138,12 @@ def test_any_name_is_shown_as_it_is(table: ResultsTable) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure = curves.overview([(HOSTILE, histories), ("b", histories)], "loss")
-        svg = images.svg_text(figure)
-        png = images.png_bytes(figure)
+        svg = style.svg_text(figure)
+        png = style.png_bytes(figure)
     assert png.startswith(b"\x89PNG")
     texts = [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("}text")]
     shown = " ".join(text for text in texts if text and text.strip().startswith(("_a", "%_", "日", "id")))
-    inline = images.inline_svg(svg, "name", HOSTILE)
+    inline = style.inline_svg(svg, "name", HOSTILE)
     assert '<script>alert("x")</script>' in shown
     assert "<script>" not in inline
     assert "#0072b2" in re.sub(r"<[^>]*>", "", inline)
@@ -150,22 +151,22 @@ def test_any_name_is_shown_as_it_is(table: ResultsTable) -> None:
 
 def test_an_inline_figure_has_names_and_colours_of_its_own(table: ResultsTable) -> None:
     histories = table.curves(table.configurations[0].runs)
-    svg = images.svg_text(curves.training_curves("x", histories, "loss"))
-    inline = images.inline_svg(svg, "one", 'loss "over" epochs')
+    svg = style.svg_text(curves.training_curves("x", histories, "loss"))
+    inline = style.inline_svg(svg, "one", 'loss "over" epochs')
     assert inline.startswith('<svg role="img" aria-label="loss &quot;over&quot; epochs"')
     assert "http" not in inline
     assert set(re.findall(r'id="(\w+-)', inline)) == {"one-"}
     assert re.findall(r'(?:url\(|href=")#(?!one-)', inline) == []
     assert "var(--train)" in inline
     assert "var(--font)" in inline
-    assert not set(images.COLOUR_NAMES) & set(re.findall(r"#[0-9a-f]{6}", inline))
+    assert not set(style.COLOUR_NAMES) & set(re.findall(r"#[0-9a-f]{6}", inline))
 
 
 def test_figures_are_the_same_bytes_each_time(table: ResultsTable) -> None:
     histories = table.curves(table.configurations[0].runs)
     first, second = (curves.training_curves("x", histories, "accuracy") for _ in range(2))
-    assert images.svg_text(first) == images.svg_text(second)
-    assert images.png_bytes(first) == images.png_bytes(second)
+    assert style.svg_text(first) == style.svg_text(second)
+    assert style.png_bytes(first) == style.png_bytes(second)
 
 
 def test_before_and_after_differ_in_lightness_too() -> None:
@@ -175,5 +176,5 @@ def test_before_and_after_differ_in_lightness_too() -> None:
         linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
         return float(linear @ [0.2126, 0.7152, 0.0722])
 
-    before, after = map(luminance, images.SIDE_COLOURS.values())
+    before, after = map(luminance, style.SIDE_COLOURS.values())
     assert (max(before, after) + 0.05) / (min(before, after) + 0.05) > 2

@@ -1,4 +1,4 @@
-"""Figures as SVG and PNG: the same bytes for the same data."""
+"""How every figure looks, and what it is as SVG and PNG: the same bytes for the same data."""
 
 from __future__ import annotations
 
