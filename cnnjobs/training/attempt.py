@@ -17,12 +17,12 @@ from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training import checkpoint, provenance
-from cnnjobs.training.evaluate import Stopped
 from cnnjobs.training.events import EventFile
 from cnnjobs.training.fence import Fence, Superseded
 from cnnjobs.training.heartbeat import Heartbeat
 from cnnjobs.training.pipeline import DataSets
 from cnnjobs.training.scheduler import Scheduler
+from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.trainer import Trainer
 
 SILENT_ENDS: Final = 3

@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnjobs.training.stop_request import Stopped
+
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-class Stopped(Exception):  # noqa: N818
-    """The run was asked to stop; what is on disk is its last whole epoch."""
 
 
 def autocast(device: torch.device, precision: str) -> Any:

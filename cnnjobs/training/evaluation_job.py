@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cnnjobs.intents import EvaluationRequest, SubmissionFolder
 from cnnjobs.runs import RunFolder, RunStore
-from cnnjobs.training.stop_request import StopRequest
+from cnnjobs.training.stop_request import Stopped, StopRequest
 from cnnjobs.training.worker import Job, prepare_process
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 def evaluate_runs(job: Job, request: EvaluationRequest, folder: SubmissionFolder, stop: StopRequest) -> bool:
     """Evaluate what is left of a job's list; whether all of it is done. Raises StorageError when an end is not kept."""
     device, notes = prepare_process(job.threads, job.gpu)
-    from cnnjobs.training.evaluate import Stopped
     from cnnjobs.training.pipeline import DataSets
 
     data_sets = DataSets(job.data_folders, device, notes)
@@ -41,7 +40,6 @@ def _evaluate(
     """Evaluate a run and keep what came of it; how that ended, and why. Raises Stopped."""
     from cnnjobs.errors import InputError
     from cnnjobs.training.attempt import cause_of
-    from cnnjobs.training.evaluate import Stopped
     from cnnjobs.training.evaluation import evaluate_run, keep_evaluation
 
     try:

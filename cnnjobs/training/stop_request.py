@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+class Stopped(Exception):  # noqa: N818
+    """The run was asked to stop; what is on disk is its last whole epoch."""
+
+
 class StopRequest:
     """Whether a signal has asked the worker to end, and which."""
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from cnnjobs.errors import DivergedError, InputError, RunError
 from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.evaluate import Loss, Stopped, autocast, evaluate
+from cnnjobs.training.evaluate import Loss, autocast, evaluate
 from cnnjobs.training.pipeline import DeviceData, DeviceSplit, Pipeline
+from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.windows import TrainingCurve, validation_steps, window_ends
 
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnjobs.components.losses import cross_entropy
-from cnnjobs.training.evaluate import Stopped, evaluate
+from cnnjobs.training.evaluate import evaluate
+from cnnjobs.training.stop_request import Stopped
 
 
 def network() -> nn.Module:

@@ -12,9 +12,9 @@ import torch
 from cnnjobs.errors import InputError, RunError
 from cnnjobs.intents import EvaluationRequest, SubmissionFolder
 from cnnjobs.runs import RunFolder
-from cnnjobs.training.evaluate import Stopped
 from cnnjobs.training.evaluation import evaluate_run, keep_evaluation
 from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.worker import run_job
 
 TEST = EvaluationRequest(split="test")

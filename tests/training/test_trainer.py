@@ -8,7 +8,7 @@ import torch
 
 from cnnjobs.errors import DivergedError, InputError, RunError
 from cnnjobs.training import checkpoint
-from cnnjobs.training.evaluate import Stopped
+from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.trainer import Trainer
 
 
