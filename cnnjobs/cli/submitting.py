@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
-    """Submit all of the sweep that is missing as one job array."""
+    """Submit all of the sweep that is missing as one job array, its cost told before sbatch is called."""
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.plan import show_plan, show_planned_runs
-    from cnnjobs.console.submission import show_nothing_new, show_script, show_submitted
+    from cnnjobs.console.submission import show_cost, show_nothing_new, show_order, show_script, show_submitted
     from cnnjobs.launch.plan import check_data
     from cnnjobs.launch.slurm import launch, prepare, resolve
     from cnnjobs.launch.submissions import look_at
@@ -34,7 +34,10 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
         return _plan(opened, options, queue, also)
 
     def prepared(plan: Plan, queue: Queue) -> Order:
-        return prepare(plan, profile, folders, queue)
+        order = prepare(plan, profile, folders, queue)
+        show_order(order, profile, reason)
+        show_cost(_cost(plan, order, options.results))
+        return order
 
     queue = look_at(store)
     plan = make(queue)
@@ -43,17 +46,14 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     if options.dry_run:
         show_planned_runs(plan)
         if plan.to_run:
-            order = prepared(plan, queue)
-            _show(order, plan, profile, options, reason)
-            show_script(order)
+            show_script(prepared(plan, queue))
         return
     submitted = launch(opened.sweep, store, make=make, prepared=prepared)
     words = f"{opened.word}{results_option(options.results)}"
     if submitted.order is None:
         show_nothing_new(submitted, words)
-        return
-    _show(submitted.order, submitted.plan, profile, options, reason)
-    show_submitted(submitted, words)
+    else:
+        show_submitted(submitted, words)
 
 
 def _plan(opened: OpenSweep, options: LaunchOptions, queue: Queue, also: frozenset[str]) -> Plan:
@@ -67,13 +67,6 @@ def _plan(opened: OpenSweep, options: LaunchOptions, queue: Queue, also: frozens
         only=None if options.only is None else options.only | also,
         queued=queue.runs(),
     )
-
-
-def _show(order: Order, plan: Plan, profile: JobProfile, options: LaunchOptions, reason: str) -> None:
-    from cnnjobs.console.submission import show_cost, show_order
-
-    show_order(order, profile, reason)
-    show_cost(_cost(plan, order, options.results))
 
 
 def read(opened: OpenSweep, options: LaunchOptions) -> JobProfile:

@@ -246,6 +246,7 @@ def test_a_controller_that_is_down(slurm: Cluster, project: Project) -> None:
     slurm.start_controller()
     gone = "echo 'sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)' >&2"
     said = project.sweep(code=2, PATH=project.replace_sbatch(f"{gone}; exit 1"))
+    assert "cost: 3 runs: " in said
     assert "nothing was submitted: Batch job submission failed: Unable to contact slurm controller" in said
     assert not (project.path / "results").exists()
 
