@@ -10,8 +10,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
+from cnnjobs.launch.starts import measured_starts, only_attempt
 from cnnjobs.launch.state import last_line
-from cnnjobs.runs import RunFolder, RunRecord, RunState, stores
+from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, stores
 from cnnjobs.spec.run import RunConfig
 
 MOST_FILES: Final = 8
@@ -24,9 +25,13 @@ Kind = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of before: seconds per epoch, and bytes and files of its folder when it had finished."""
+    """One run of before: seconds per epoch and of all its training, its attempt when there was one alone, and bytes and
+    files of its folder when it had finished.
+    """
 
     epoch_s: float
+    trained_s: float
+    attempt: Attempt | None
     size: int | None
     files: int | None
 
@@ -64,7 +69,9 @@ def estimate(
     paces = {each: fmean(run.epoch_s for run in runs) for each, runs in found.items() if runs}
     known = all(each in paces for each in kinds.values())
     seconds = {run_id: paces.get(kinds[run_id], 0.0) * config.epochs for run_id, config in configs.items()}
-    jobs = [sum(seconds[run_id] for run_id in task) for task in tasks]
+    alone = ((run.attempt, run.trained_s) for runs in found.values() for run in runs)
+    starts = measured_starts((attempt, trained_s) for attempt, trained_s in alone if attempt is not None)
+    jobs = [starts.seconds(len(task)) + sum(seconds[run_id] for run_id in task) for task in tasks]
     sizes = {
         each: fmean(kept) for each, runs in found.items() if (kept := [r.size for r in runs if r.size is not None])
     }
@@ -121,4 +128,5 @@ def _measured(folder: RunFolder, on_gpu: bool) -> Measured | None:
     files = [path for path in folder.path.iterdir() if path.is_file()]
     whole = record.state is RunState.FINISHED
     size = sum(path.stat().st_size for path in files)
-    return Measured(seconds / epochs, size if whole else None, len(files) if whole else None)
+    alone = only_attempt(record.state, record.attempts)
+    return Measured(seconds / epochs, seconds, alone, size if whole else None, len(files) if whole else None)

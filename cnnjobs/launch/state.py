@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from cnnjobs.launch.starts import Starts, measured_starts, only_attempt
 from cnnjobs.runs import Attempt, RunFolder, RunState, RunStore
 from cnnjobs.spec.sweep import SweepRun
 
@@ -69,9 +70,13 @@ def label(run: SweepRun) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All runs of a sweep at one moment, in the order of its file."""
+    """All runs of a sweep at one moment, in the order of its file.
+
+    `processes` is how many processes start for each run that waits: workers of this machine are there already.
+    """
 
     runs: tuple[RunStatus, ...]
+    processes: float = 0.0
 
     def count(self, *states: RunState) -> int:
         """How many runs are in one of these states."""
@@ -87,7 +92,7 @@ class Snapshot:
         return tuple(status for status in self.runs if not status.is_over)
 
     def seconds_left(self, workers: int) -> float | None:
-        """Training time to come when `workers` runs go on at once; None before the first validation of all."""
+        """The time to come when `workers` runs go on at once; None before the first validation of all."""
         paces: dict[str, list[float]] = defaultdict(list)
         for status in self.runs:
             if status.epoch > 0 and status.seconds > 0:
@@ -96,11 +101,18 @@ class Snapshot:
             return None
         overall = _mean([pace for group in paces.values() for pace in group])
         means = {model: _mean(group) for model, group in paces.items()}
+        starts = self._starts()
+        start_s = self.processes * starts.first_s + (1 - self.processes) * starts.later_s
         ahead = [
             max(0.0, status.epochs - status.epoch) * means.get(status.run.config.model.name, overall)
+            + (0.0 if status.state is RunState.RUNNING else start_s)
             for status in self.open
         ]
         return max([sum(ahead) / max(1, workers), *ahead], default=0.0)
+
+    def _starts(self) -> Starts:
+        alone = ((only_attempt(status.state, status.attempts), status.seconds) for status in self.runs)
+        return measured_starts((attempt, seconds) for attempt, seconds in alone if attempt is not None)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
 from cnnjobs import locks
 from cnnjobs.launch.queue_states import QueueView, look_at_ends, look_at_queue
@@ -56,9 +57,10 @@ class Lookout:
         first = [submission.tasks[0][0] for submission in found if submission.tasks and submission.tasks[0]]
         for run_id in dict.fromkeys((*first, *judged)):
             if run_id in places and run_id in judged:
-                judged[run_id] = judge(Case(judged[run_id], places[run_id], view, judged, at_launch))
-        snapshot = Snapshot(tuple(judged.values()))
-        return Truth(snapshot, places, view, tuple(_held(found, judged, view)))
+                folder = self._store.run(run_id)
+                judged[run_id] = judge(Case(judged[run_id], places[run_id], view, judged, folder, at_launch))
+        processes = fmean(1 / len(seat.run_ids) for seat in places.values()) if places else 0.0
+        return Truth(Snapshot(tuple(judged.values()), processes), places, view, tuple(_held(found, judged, view)))
 
 
 def job_number(seat: Seat, view: QueueView) -> int | None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cnnjobs.launch.causes import end_in_log, ending, last_line, log_tail, waiting
+from cnnjobs.launch.checkpoints import kept_epoch
 from cnnjobs.launch.queue_states import WAITING, Element, Key, QueueView
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.launch.submitted import Seat
-from cnnjobs.runs import KILLED_CAUSE, RunState
+from cnnjobs.runs import KILLED_CAUSE, RunFolder, RunState
 
 SILENCE_S: Final = 180
 
@@ -27,6 +28,7 @@ class Case:
     seat: Seat
     view: QueueView
     others: Mapping[str, RunStatus]
+    folder: RunFolder
     at_launch: bool = False
 
     @property
@@ -173,11 +175,8 @@ def _ended(case: Case, element: Element) -> RunStatus:
         return case.so(RunState.INTERRUPTED, f"job {case.job} ended before its turn came")
     line = last_line(log_tail(case.seat.submission.log(case.seat.index))) if element.state == "FAILED" else ""
     state, cause = ending(element, began=case.began, last_line=line)
-    return case.so(state, f"{cause}; goes on from epoch {int(case.status.epoch)}" if _kept(case, state) else cause)
-
-
-def _kept(case: Case, state: RunState) -> bool:
-    return state is RunState.INTERRUPTED and case.status.epoch >= 1
+    epoch = kept_epoch(case.folder) if state is RunState.INTERRUPTED else 0
+    return case.so(state, f"{cause}; goes on from epoch {epoch}" if epoch else cause)
 
 
 def _gone(case: Case) -> RunStatus:
@@ -212,8 +211,8 @@ def _unasked(case: Case) -> RunStatus:
 
 
 def _onwards(case: Case, words: str) -> str:
-    epoch = int(case.status.epoch)
-    return f"goes on from epoch {epoch}: {words}" if epoch and case.status.attempts else words
+    epoch = kept_epoch(case.folder) if case.status.attempts else 0
+    return f"goes on from epoch {epoch}: {words}" if epoch else words
 
 
 def _span(case: Case) -> str:

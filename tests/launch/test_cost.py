@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnjobs.launch.cost import MOST_FILES, Cost, estimate
+from cnnjobs.launch.starts import PROCESS_START_S
 from cnnjobs.runs import Attempt, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep
 
 Put = Callable[..., None]
+RUN_S = PROCESS_START_S + 90
 
 
 def cost(sweep: Sweep, store: RunStore, *, at_once: int = 2, gpus: int = 0, cores: int = 2) -> Cost:
@@ -16,10 +18,13 @@ def cost(sweep: Sweep, store: RunStore, *, at_once: int = 2, gpus: int = 0, core
     return estimate(configs, tasks, store.path.parent, gpus=gpus, cores=cores, at_once=at_once)
 
 
-def measured(store: RunStore, sweep: Sweep, put: Put, index: int, *, device: str = "cpu", **changes: Any) -> None:
+def measured(
+    store: RunStore, sweep: Sweep, put: Put, index: int, *, device: str = "cpu", beside_s: float = 0.0, **changes: Any
+) -> None:
     """A run that took 90 s for 10 epochs of the sweep's 10."""
     store.keep_sweep_file(sweep.text)
-    attempt = Attempt(number=1, host="h", pid=1, started="2026-01-01T00:00:00+00:00", device=device)
+    started = f"2026-01-01T00:00:0{index}+00:00"
+    attempt = Attempt(number=1, host="h", pid=1, started=started, device=device, seconds=beside_s + 90.0)
     put(index, changes.pop("state", RunState.FINISHED), attempts=(attempt,), **changes)
     folder = store.run(sweep.runs[index].run_id)
     folder.metrics_file.write_text('{"epoch": 5.0, "seconds": 50.0}\n{"epoch": 10.0, "seconds": 90.0}\n')
@@ -33,8 +38,8 @@ def test_the_pace_of_before(sweep: Sweep, store: RunStore, put: Put) -> None:
     measured(store, sweep, put, 0)
     found = cost(sweep, store)
     folder = store.run(sweep.runs[0].run_id).path
-    assert found.hours == 4 * 90 * 2 / 3600
-    assert found.wall_s == 180
+    assert found.hours == 4 * RUN_S * 2 / 3600
+    assert found.wall_s == 2 * RUN_S
     assert found.size == 4 * sum(path.stat().st_size for path in folder.iterdir())
     assert found.files == 4 * 3
     assert found.measured == 1
@@ -43,19 +48,31 @@ def test_the_pace_of_before(sweep: Sweep, store: RunStore, put: Put) -> None:
 
 def test_one_long_job_bounds_the_time(sweep: Sweep, store: RunStore, put: Put) -> None:
     measured(store, sweep, put, 0)
-    assert cost(sweep, store, at_once=100).wall_s == 90
+    assert cost(sweep, store, at_once=100).wall_s == RUN_S
+
+
+def test_what_runs_take_beside_their_training_counts(sweep: Sweep, store: RunStore, put: Put) -> None:
+    """The first run of a process loads what the next one finds."""
+    for index, beside_s in enumerate((7.0, 1.0)):
+        measured(store, sweep, put, index, beside_s=beside_s)
+    assert cost(sweep, store, at_once=1).wall_s == 4 * (RUN_S + 7)
+    ids = [run.run_id for run in sweep.runs]
+    configs = {run.run_id: run.config for run in sweep.runs}
+    together = estimate(configs, [ids], store.path.parent, gpus=0, cores=1, at_once=1)
+    assert together.wall_s == 4 * 90 + PROCESS_START_S + 7 + 3 * 1
+    assert together.hours == (4 * 90 + PROCESS_START_S + 7 + 3 * 1) / 3600
 
 
 def test_an_unfinished_run_tells_its_pace_and_not_its_size(sweep: Sweep, store: RunStore, put: Put) -> None:
     measured(store, sweep, put, 0, state=RunState.INTERRUPTED)
     found = cost(sweep, store)
-    assert (found.wall_s, found.size, found.files) == (180, None, 4 * MOST_FILES)
+    assert (found.wall_s, found.size, found.files) == (2 * RUN_S, None, 4 * MOST_FILES)
 
 
 def test_another_device_or_another_kind_of_run_tells_nothing(sweep: Sweep, store: RunStore, put: Put) -> None:
     measured(store, sweep, put, 0, device="cuda (A100)")
     assert cost(sweep, store).hours is None
-    assert cost(sweep, store, gpus=1).hours == 4 * 90 / 3600
+    assert cost(sweep, store, gpus=1).hours == 4 * RUN_S / 3600
     folder = store.run(sweep.runs[0].run_id)
     folder.config_file.write_text(folder.config_file.read_text().replace("batch_size: ", "batch_size: 9"))
     assert cost(sweep, store, gpus=1).hours is None

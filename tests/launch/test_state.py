@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.launch.starts import PROCESS_START_S
 from cnnjobs.launch.state import RunStatus, Snapshot, Watch, best_so_far, label, read_status
-from cnnjobs.runs import RunFolder, RunState, RunStore
+from cnnjobs.runs import Attempt, RunFolder, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep
 
 Put = Callable[..., None]
@@ -87,6 +88,20 @@ def test_time_left_is_shared_by_the_workers_but_no_run_is(sweep: Sweep) -> None:
     assert under_way.seconds_left(2) == 25.0
     assert under_way.seconds_left(100) == 20.0
     assert statuses(sweep, *[(finished, 10.0, 20.0)] * 4).seconds_left(2) == 0.0
+
+
+def test_the_starts_of_what_waits_count_in_the_time_left(sweep: Sweep) -> None:
+    def finished(index: int, beside_s: float) -> RunStatus:
+        attempt = Attempt(number=1, host="h", pid=1, started=f"{index}", seconds=20.0 + beside_s)
+        return RunStatus(sweep.runs[index], RunState.FINISHED, epoch=10.0, seconds=20.0, attempts=(attempt,))
+
+    running = RunStatus(sweep.runs[2], RunState.RUNNING, epoch=5.0, seconds=10.0)
+    waiting = RunStatus(sweep.runs[3], RunState.PENDING)
+    runs = (finished(0, 7.0), finished(1, 1.0), running, waiting)
+    assert Snapshot(runs).seconds_left(1) == 10 + 20 + 1
+    assert Snapshot(runs, processes=1.0).seconds_left(1) == 10 + 20 + 7 + PROCESS_START_S
+    # Nothing has finished: only the start of its process is known.
+    assert Snapshot((running, waiting), processes=0.5).seconds_left(1) == 10 + 20 + PROCESS_START_S / 2
 
 
 def test_the_best_validation_so_far(sweep: Sweep, store: RunStore, put: Put) -> None:
