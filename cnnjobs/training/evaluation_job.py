@@ -21,7 +21,7 @@ def evaluate_runs(job: Job, request: EvaluationRequest, folder: SubmissionFolder
     device, notes = prepare_process(job.threads, job.gpu)
     from cnnjobs.training.pipeline import DataSets
 
-    data_sets = DataSets(job.data_folders, device, notes)
+    data_sets = DataSets(job.data_folders, device, notes, interruptible=stop.interrupting)
     for run_id in job.run_ids:
         if run_id in folder.read_outcomes():
             continue

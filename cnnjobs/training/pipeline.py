@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -76,10 +77,21 @@ def _split_to_device(split: Split, device: torch.device) -> DeviceSplit:
 
 
 class DataSets:
-    """The data sets of a worker's runs; the last one stays on the device for the next run."""
+    """The data sets of a worker's runs; the last one stays on the device for the next run.
 
-    def __init__(self, folders: Sequence[Path], device: torch.device, notes: Sequence[str] = ()) -> None:
+    What decodes one runs inside `interruptible()`, which may end it.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        device: torch.device,
+        notes: Sequence[str] = (),
+        *,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.device, self.notes = device, tuple(notes)
+        self._interruptible = interruptible
         self.folders = tuple(folders)
         self._last: tuple[str, DeviceData] | None = None
 
@@ -88,8 +100,9 @@ class DataSets:
         key = config.dataset.model_dump_json()
         if self._last is None or self._last[0] != key:
             self._last = None  # one at a time: the next one may need its memory
-            built = config.dataset.build(name=config.dataset.name, folders=self.folders)
-            self._last = (key, to_device(built, self.device))
+            with self._interruptible():
+                built = config.dataset.build(name=config.dataset.name, folders=self.folders)
+                self._last = (key, to_device(built, self.device))
         return self._last[1]
 
 

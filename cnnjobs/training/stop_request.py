@@ -19,6 +19,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.received: list[int] = []
+        self._interrupts = False
 
     def __call__(self) -> bool:
         """Whether to stop."""
@@ -42,6 +43,19 @@ class StopRequest:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Let a request end at once what happens inside, as Ctrl-C would; raises Stopped then."""
+        try:
+            self._interrupts = True
+            if self.received:
+                raise Stopped
+            yield
+        except KeyboardInterrupt:
+            raise Stopped from None
+        finally:
+            self._interrupts = False
+
     def listen_to_slurm(self) -> None:
         """Take SIGTERM (preemption, scancel) and SIGUSR2 (time limit ahead) as requests to stop, from now on."""
         for number in (signal.SIGTERM, signal.SIGUSR2):
@@ -50,9 +64,12 @@ class StopRequest:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.received and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        insists = bool(self.received) and number == signal.SIGINT
         self.received.append(number)
+        # Once alone: the next signal is not to break off what tidies up.
+        interrupts, self._interrupts = self._interrupts, False
+        if insists or interrupts:
+            raise KeyboardInterrupt
 
 
 def _let_the_parent_listen() -> None:

@@ -64,7 +64,7 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> None:
     device, notes = prepare_process(job.threads, job.gpu)
     from cnnjobs.training.pipeline import DataSets
 
-    data_sets = DataSets(job.data_folders, device, notes)
+    data_sets = DataSets(job.data_folders, device, notes, interruptible=stop.interrupting)
     unwritten: Exception | None = None
     for run_id in job.run_ids:
         if stop():

@@ -204,6 +204,26 @@ def test_sigterm_stops_without_a_requeue(cluster: Cluster, toy: Any) -> None:
     assert cluster.calls() == []
 
 
+@pytest.mark.parametrize(
+    ("number", "cause", "calls"),
+    [
+        (signal.SIGTERM, "stopped by Slurm (preempted or cancelled)", []),
+        (signal.SIGUSR2, "time limit: goes on from epoch 0", ["requeue 12_0"]),
+    ],
+)
+def test_a_stop_is_heard_while_the_data_set_is_decoded(
+    cluster: Cluster, toy: Any, number: int, cause: str, calls: list[str]
+) -> None:
+    (folder,) = cluster.submit([toy.config(dataset__name="toys:endless")])
+    worker = cluster.start()
+    until(lambda: folder.read_record().state is RunState.RUNNING)
+    os.kill(worker, number)
+    assert cluster.wait(worker) == 0
+    record = folder.read_record()
+    assert (record.state, record.cause, cluster.calls()) == (RunState.INTERRUPTED, cause, calls)
+    assert record.attempts[0].ended is not None
+
+
 def test_two_time_limits_without_a_whole_epoch_fail_the_run_and_the_others_go_on(cluster: Cluster, toy: Any) -> None:
     run = toy.config(model__name="toys:Slow", epochs=50, dataset__train=2000, validate_every=0.05)
     folder, after = cluster.submit([run, toy.config()], timeout_min=7)
