@@ -21,11 +21,13 @@ from typing import Any
 PAGE = Path(__file__).parent.parent / "results" / "README.md"
 HEADER = """# Measured
 
-What the sweeps of `sweeps/` gave on the full data sets, a row per configuration. Accuracies are those of the whole split, with
-the weights of the lowest validation loss of each run; mean ± standard deviation (ddof 1) over n seeds, and the lowest and the
-highest seed. The test split was read once per run. Written by `python tools/make_measured_results.py`.
+What the sweeps of `sweeps/` gave on the full data sets, a row per configuration. Accuracies are those of the whole
+split, with the weights of the lowest validation loss of each run; mean ± standard deviation (ddof 1) over n seeds, and
+the lowest and the highest seed. The test split was read once per run. Written by `python
+tools/make_measured_results.py`.
 
-CIFAR-10 here is a copy whose images went through JPEG (quality about 75), so accuracies may lie a little below published ones.
+CIFAR-10 here is a copy whose images went through JPEG (quality about 75), so accuracies may lie a little below
+published ones.
 """
 COLUMNS = ("configuration", "test accuracy", "lowest to highest", "n", "validation accuracy", "train loss", "epochs")
 
