@@ -42,8 +42,8 @@ class EvaluationRequest(BaseModel):
 class JobIntent(BaseModel):
     """One job array: element k trains the runs of tasks[k]. `profile` is the resolved one; `created` as ISO 8601, UTC.
 
-    With `canary` only element 0 starts at once; its worker releases the others. With `evaluation` the runs have
-    finished and are evaluated.
+    An element trains `runs_at_once` of its runs side by side, each with `threads` threads. With `canary` only element 0
+    starts at once; its worker releases the others. With `evaluation` the runs have finished and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +52,7 @@ class JobIntent(BaseModel):
     store: Path
     data_folders: tuple[Path, ...] = ()
     threads: PositiveInt = 1
+    runs_at_once: PositiveInt = 1
     gpus: NonNegativeInt = 0
     canary: bool = False
     evaluation: EvaluationRequest | None = None
@@ -59,6 +60,11 @@ class JobIntent(BaseModel):
     created: str
     host: str
     user: str
+
+    @property
+    def cpus(self) -> int:
+        """The cores of each element."""
+        return self.threads * self.runs_at_once
 
 
 class SubmissionFolder:

@@ -13,8 +13,9 @@ from cnnjobs.spec.profile import JobProfile
 def show_order(order: Order, profile: JobProfile, reason: str) -> None:
     """The place, why there, and what each job gets."""
     intent = order.intent
-    cores = "1 core" if intent.threads == 1 else f"{intent.threads} cores"
-    parts = [f"partition {profile.partition}" if profile.partition else "the default partition", f"{cores} each"]
+    parts = [f"partition {profile.partition}" if profile.partition else "the default partition"]
+    parts += [f"{intent.runs_at_once} runs side by side in each"] if intent.runs_at_once > 1 else []
+    parts.append(f"{_counted(intent.cpus, 'core')} each")
     parts.append(f"{intent.gpus} GPU" if intent.gpus else "no GPU")
     parts += [f"{profile.mem_gb:g} GB"] if profile.mem_gb else []
     parts += [f"at most {duration(60 * profile.timeout_min)}"] if profile.timeout_min else []

@@ -53,15 +53,20 @@ def share_out(profile: JobProfile, num_runs: int) -> Resources:
         raise InputError(f"job.cpus_per_run: found {profile.cpus_per_run}, but only {cores} cores are allowed here")
     room = cores // (profile.cpus_per_run or 1)
     wanted = profile.max_parallel or (len(gpus) if gpus else room)
+    if gpus and "runs_at_once" in profile.model_fields_set:
+        shares = len(gpus) * profile.runs_at_once
+        wanted = min(profile.max_parallel or shares, shares)
     workers = min(wanted, room)
     threads = profile.cpus_per_run or max(1, cores // min(workers, max(1, num_runs)))
-    return Resources(workers, threads, gpus, tuple(_notices(wanted, workers, cores, profile)))
+    return Resources(workers, threads, gpus, tuple(_notices(wanted, workers, cores, gpus, profile)))
 
 
-def _notices(wanted: int, workers: int, cores: int, profile: JobProfile) -> Iterator[str]:
+def _notices(wanted: int, workers: int, cores: int, gpus: tuple[str, ...], profile: JobProfile) -> Iterator[str]:
     if wanted != workers:
         each = f" with {profile.cpus_per_run} threads each" if profile.cpus_per_run else ""
         yield f"{workers} runs at once instead of {wanted}{each}: {cores} cores are allowed here"
+    if profile.runs_at_once > 1 and not gpus:
+        yield "runs_at_once is not used without a GPU here: max_parallel says how many runs share the cores"
     if profile.set_for_slurm():
         yield f"not used on this machine, they are for Slurm: {', '.join(profile.set_for_slurm())}"
 

@@ -41,7 +41,7 @@ def script(
         "constraint": profile.constraint,
         "exclude": profile.exclude,
         "time": profile.timeout_min,
-        "cpus_per_task": intent.threads,
+        "cpus_per_task": intent.cpus,
         "mem": f"{round(1024 * profile.mem_gb)}M" if profile.mem_gb else None,
         "gpus_per_node": intent.gpus if intent.gpus and not _asks_for_gpus(profile) else None,
     }
@@ -103,7 +103,7 @@ def _setup(profile: JobProfile, intent: JobIntent, environment: Mapping[str, str
     if environment.get("PYTHONPATH"):
         lines.append(f"export PYTHONPATH={shlex.quote(environment['PYTHONPATH'])}")
     # Since Slurm 22.05 a step does not take it over from its job by itself.
-    lines.append(f"export SRUN_CPUS_PER_TASK={intent.threads}")
+    lines.append(f"export SRUN_CPUS_PER_TASK={intent.cpus}")
     lines.append(f"[ -x {shlex.quote(python)} ] || {_end(f'the Python {python} is missing', NO_PYTHON_CODE)}")
     return lines
 

@@ -60,10 +60,12 @@ class Submitted:
 
 
 def resolve(profile: JobProfile) -> JobProfile:
-    """The profile with what it leaves open: one core, and a GPU where its partition has some. Raises SlurmError."""
+    """The profile with what it leaves open: one core, and a GPU where its partition has some. Raises InputError."""
     offered = read_partitions()
     wanted = profile.partition.split(",") if profile.partition else []
     chosen = [each for each in offered if each.name in wanted or (not wanted and each.is_default)]
+    at_once = min(profile.runs_at_once, profile.max_parallel or profile.runs_at_once)
+    profile = profile.model_copy(update={"runs_at_once": at_once})
     _check_size(profile, chosen)
     gpus = profile.gpus_per_run
     if (gpus or 0) > 1:
@@ -78,9 +80,16 @@ def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
     limits = [each.max_minutes for each in chosen if each.max_minutes is not None]
     if profile.timeout_min and limits and len(limits) == len(chosen) and profile.timeout_min > max(limits):
         raise with_offers(f"job.timeout_min: found {profile.timeout_min}, over the limit of partition {chosen[0].name}")
+    if profile.runs_per_job and profile.runs_per_job < profile.runs_at_once:
+        raise InputError(
+            f"job.runs_per_job: found {profile.runs_per_job}, fewer than runs_at_once ({profile.runs_at_once}); write"
+            f" {profile.runs_at_once} or more, or leave it out"
+        )
     cores = max((group.cores for each in chosen for group in each.groups), default=0)
-    if cores and (profile.cpus_per_run or 1) > cores:
-        raise with_offers(f"job.cpus_per_run: found {profile.cpus_per_run}, more than any node has")
+    wanted = profile.cpus_per_run or 1
+    if cores and wanted * profile.runs_at_once > cores:
+        times = f", {profile.runs_at_once} times (runs_at_once)" if profile.runs_at_once > 1 else ""
+        raise with_offers(f"job.cpus_per_run: found {wanted}{times}, more than any node has")
 
 
 def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue) -> Order:
@@ -96,6 +105,7 @@ def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue
         store=store,
         data_folders=tuple(folder.absolute() for folder in data_folders),
         threads=profile.cpus_per_run or 1,
+        runs_at_once=min(profile.runs_at_once, max(map(len, tasks), default=1)),
         gpus=profile.gpus_per_run or 0,
         canary=_has_canary(plan, profile, len(tasks)),
         profile=profile.model_dump(mode="json"),
@@ -104,16 +114,16 @@ def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue
         user=getpass.getuser(),
     )
     folder = SubmissionFolder(store / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
-    share, after = share_of(profile.max_parallel, queue)
+    share, after = share_of(profile.max_parallel, queue, intent.runs_at_once)
     text = script(folder, intent, profile, max_parallel=share, after=after)
     return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after, _dealing(runs, tasks, profile))
 
 
 def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...]:
-    """Runs for each element of the array, the first run first: one each where the cluster has room for that."""
+    """Runs for each element of the array, the first run first: as many as it trains at once where there is room."""
     if not runs:
         return ()
-    wanted = -(-len(runs) // (profile.runs_per_job or 1))
+    wanted = -(-len(runs) // (profile.runs_per_job or profile.runs_at_once))
     space = room(profile, wanted)
     if space.tasks < 1:
         raise SlurmError(f"no more jobs may be submitted now ({space.limit}); wait for some to end, or cancel some")
@@ -127,7 +137,7 @@ def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...
 
 
 def _dealing(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: JobProfile) -> tuple[str, ...]:
-    if profile.runs_per_job or len(tasks) == len(runs):
+    if profile.runs_per_job or len(tasks) * profile.runs_at_once >= len(runs):
         return ()
     return (
         f"{len(runs)} runs in {len(tasks)} jobs, up to {len(tasks[0])} in each: the cluster takes no more jobs now",
@@ -135,7 +145,7 @@ def _dealing(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: JobPr
 
 
 def _has_canary(plan: Plan, profile: JobProfile, num_tasks: int) -> bool:
-    if num_tasks < 2:
+    if num_tasks * profile.runs_at_once < 2:
         return False
     if profile.canary is not None:
         return profile.canary
@@ -143,8 +153,8 @@ def _has_canary(plan: Plan, profile: JobProfile, num_tasks: int) -> bool:
     return len(plan.to_run) > CANARY_ABOVE and not any(planned.fate == "finished" for planned in plan.runs)
 
 
-def share_of(max_parallel: int | None, queue: Queue) -> tuple[int | None, tuple[int, ...]]:
-    """How many elements of a new array may run at once, and the jobs it waits for.
+def share_of(max_parallel: int | None, queue: Queue, runs_at_once: int = 1) -> tuple[int | None, tuple[int, ...]]:
+    """How many elements of a new array may run at once, `runs_at_once` runs in each, and the jobs it waits for.
 
     The limit is the whole sweep's: what earlier arrays have in the queue counts, and where they may use all of it the
     new array starts when they have ended.
@@ -152,10 +162,11 @@ def share_of(max_parallel: int | None, queue: Queue) -> tuple[int | None, tuple[
     if max_parallel is None:
         return None, ()
     alive = {element.job_id for each in queue.submissions for element in queue.elements(each)}
-    busy = sum(len(queue.elements(each)) for each in queue.submissions)
-    if busy >= max_parallel:
-        return max_parallel, tuple(sorted(alive))
-    return max_parallel - busy, ()
+    busy = sum(each.runs_at_once * len(queue.elements(each)) for each in queue.submissions)
+    free = (max_parallel - busy) // runs_at_once
+    if free < 1:
+        return max(1, max_parallel // runs_at_once), tuple(sorted(alive))
+    return free, ()
 
 
 def launch(

@@ -21,6 +21,7 @@ class Submission:
     tasks: tuple[tuple[str, ...], ...]
     canary: bool
     created: str
+    runs_at_once: int = 1
 
     @property
     def has_passed(self) -> bool:
@@ -74,5 +75,7 @@ def _read(folder: SubmissionFolder) -> Submission | None:
     with suppress(OSError):
         intent = folder.read_intent()
         job_id = folder.read_id()
-        return Submission(folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created)
+        return Submission(
+            folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created, intent.runs_at_once
+        )
     return None

@@ -21,7 +21,7 @@ _OURS: Final = dict.fromkeys(
     ("array", "begin", "chdir", "error", "export", "hold", "job-name", "open-mode", "output", "parsable", "wrap"),
     "cnnjobs sets it itself: leave it out",
 ) | {
-    "nodes": "a run trains on one node: leave it out", "ntasks": "a run is one task: leave it out",
+    "nodes": "write nodes:", "ntasks": "a run is one task: leave it out",
     "ntasks-per-node": "a run is one task: leave it out",
     "account": "write account:", "constraint": "write constraint:", "cpus-per-task": "write cpus_per_run:",
     "exclude": "write exclude:", "gpus": "write gpus_per_run:", "gpus-per-node": "write gpus_per_run:",
@@ -58,6 +58,13 @@ def _options(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _one_node(value: int) -> int:
+    if value > 1:
+        remedy = "a run trains on one node, distributed training is not there yet; max_parallel uses several at once"
+        raise PydanticCustomError("nodes", "{found}", {"found": f"found {value}", "remedy": remedy})
+    return value
+
+
 Minutes = Annotated[PositiveInt, BeforeValidator(_minutes)]
 Options = Annotated[dict[str, bool | int | float | str], AfterValidator(_options)]
 Name = Annotated[str, Field(min_length=1)]
@@ -67,7 +74,8 @@ class JobProfile(BaseModel):
     """One file of `jobs/`, under what the sweep and the command line set; None leaves the choice to the launcher.
 
     `setup` are lines of shell run on the node first (modules, conda), `extra` options of sbatch by their long names;
-    `signal_lead_s` is how long before its time limit a job is told of it.
+    `runs_at_once` share the cores or the GPU of one job; `signal_lead_s` is how long before its time limit a job is
+    told of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -76,8 +84,10 @@ class JobProfile(BaseModel):
     max_parallel: PositiveInt | None = None
     cpus_per_run: PositiveInt | None = None
     gpus_per_run: NonNegativeInt | None = None
+    runs_at_once: PositiveInt = 1
     data_dir: Annotated[Path, Strict(strict=False), AfterValidator(Path.expanduser)] | None = None
     partition: Name | None = None
+    nodes: Annotated[PositiveInt, AfterValidator(_one_node)] = 1
     account: Name | None = None
     qos: Name | None = None
     constraint: Name | None = None
