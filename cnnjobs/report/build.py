@@ -13,6 +13,7 @@ from cnnjobs.files import write_whole
 from cnnjobs.report import grids, summary, wording
 from cnnjobs.report.architectures import Architecture, architectures
 from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
+from cnnjobs.report.layers import layers_grid, stages_grid
 from cnnjobs.report.pairs import paired_result
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.report.tables import csv_bytes, markdown
@@ -80,17 +81,17 @@ def _drawn(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> dic
 
 
 def _network(architecture: Architecture) -> dict[str, Any]:
-    """A network's title, who uses it, its layers."""
+    """A network's title, who uses it, its layers and the sums of its stages."""
     table, used = architecture.table, len(architecture.labels)
     if table is None:
-        title, grid = f"{architecture.name}: {architecture.problem}", None
+        title, drawn = f"{architecture.name}: {architecture.problem}", []
     else:
         frozen = f", {table.frozen:,} of them frozen" if table.frozen else ""
         cost = f"{wording.quantity(table.macs)} multiply-accumulates"
         title = f"{architecture.name}: {table.parameters:,} parameters{frozen}, {cost}"
-        grid = grids.layers_grid(table)
+        drawn = [grid for grid in (layers_grid(table), stages_grid(table)) if grid.rows]
     listed = "; ".join(architecture.labels)
-    return {"title": title, "grid": grid, "used_by": f"{wording.counted(used, 'configuration')}: {listed}"}
+    return {"title": title, "grids": drawn, "used_by": f"{wording.counted(used, 'configuration')}: {listed}"}
 
 
 def _sections(sweep: Sweep, content: dict[str, Any]) -> dict[str, str]:

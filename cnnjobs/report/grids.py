@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnnjobs.report import wording
-from cnnjobs.report.layers import Layer, LayerTable
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
 from cnnjobs.report.summary import state_word
@@ -92,31 +91,6 @@ def pair_grid(result: PairedResult) -> Grid:
             (wording.metric_name(each.metric), before, after, change, wording.interval(each.metric, each.change))
         )
     return Grid(("metric", "before", "after", "difference", "95 % interval"), tuple(rows))
-
-
-def layers_grid(layers: LayerTable) -> Grid:
-    """A row per layer, as in the tables of papers: what it is, what comes out, what it costs."""
-    columns = ["layer", "type", "output shape", "parameters", "trainable", "multiply-accumulates"]
-    rows = []
-    for layer in layers.layers:
-        numbers = (_count(layer.parameters, layer.shared), _count(layer.trainable), _count(layer.macs))
-        rows.append([layer.name, layer.kind, _shape(layer), *numbers])
-    rows.append(["total", "", "", f"{layers.parameters:,}", f"{layers.trainable:,}", f"{layers.macs:,}"])
-    if not layers.frozen:
-        place = columns.index("trainable")
-        for row in (columns, *rows):
-            row.pop(place)
-    return Grid(tuple(columns), tuple(map(tuple, rows)), labels=2, marked=len(rows) - 1)
-
-
-def _shape(layer: Layer) -> str:
-    if layer.output_shape is None:
-        return "no tensor" if layer.called else "never called"
-    return "×".join(map(str, layer.output_shape[1:]))
-
-
-def _count(number: int, shared: bool = False) -> str:
-    return " ".join(filter(None, (f"{number:,}" if number else "", "shared" if shared else "")))
 
 
 def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:

@@ -1,9 +1,9 @@
-"""The layers of a network: output shapes, parameters, multiply-accumulates."""
+"""The layers of a network: shapes, parameters, multiply-accumulates."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
@@ -12,25 +12,40 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnjobs.report.tables import Grid
+
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_Shape = tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
 class Layer:
     """One call of a module. Parameters that an earlier row counted are not counted again (`shared`).
 
-    `output_shape` (N, ...) is None where nothing tensor-like comes out and for a module that the network never calls.
+    The shapes (N, ...) are None where nothing tensor-like goes in or comes out, and for a module that is never called.
     """
 
     name: str
     kind: str
+    input_shape: tuple[int, ...] | None
     output_shape: tuple[int, ...] | None
     parameters: int
     trainable: int
     macs: int
     shared: bool = False
     called: bool = True
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The layers of one part of a network, such as `layer1`; `output_shape` is that of the last one."""
+
+    name: str
+    output_shape: tuple[int, ...] | None
+    parameters: int
+    trainable: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,16 @@ class LayerTable:
         """Parameters that training leaves as they are."""
         return self.parameters - self.trainable
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The sums of the network's parts, in order; none where every part is one layer."""
+        parts: dict[str, list[Layer]] = {}
+        for layer, name in zip(self.layers, _stage_names([layer.name for layer in self.layers]), strict=True):
+            parts.setdefault(name, []).append(layer)
+        if all(len({layer.name for layer in layers}) == 1 for layers in parts.values()):
+            return ()
+        return tuple(_stage(name, layers) for name, layers in parts.items())
+
 
 def layer_table(model: nn.Module, input_shape: tuple[int, ...], batch: int = 1) -> LayerTable:
     """The layers of `model` for images (batch, *input_shape), found by one forward pass over zeros.
@@ -70,10 +95,26 @@ def layer_table(model: nn.Module, input_shape: tuple[int, ...], batch: int = 1) 
         model(_zeros(model, shape))
     seen = {layer.name for layer in layers}
     uncalled = [(name or _kind(module), module) for module, name in names.items()]
-    layers += [_layer(name, module, None, 0, counted, called=False) for name, module in uncalled if name not in seen]
+    none = (None, None)
+    layers += [_layer(name, module, none, 0, counted, called=False) for name, module in uncalled if name not in seen]
     every = list(model.parameters())
     trainable = sum(parameter.numel() for parameter in every if parameter.requires_grad)
     return LayerTable(tuple(layers), shape, sum(parameter.numel() for parameter in every), trainable)
+
+
+def _stage_names(names: Sequence[str]) -> list[str]:
+    """The first word of each dotted name, after the words that all of them start with."""
+    words = [name.split(".") for name in names]
+    depth = 1
+    while all(len(each) > depth for each in words) and len({tuple(each[:depth]) for each in words}) == 1:
+        depth += 1
+    return [".".join(each[:depth]) for each in words]
+
+
+def _stage(name: str, layers: Sequence[Layer]) -> Stage:
+    shapes = [layer.output_shape for layer in layers if layer.called]
+    parameters, trainable = sum(layer.parameters for layer in layers), sum(layer.trainable for layer in layers)
+    return Stage(name, shapes[-1] if shapes else None, parameters, trainable, sum(layer.macs for layer in layers))
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -101,7 +142,8 @@ def _hooked(names: Mapping[nn.Module, str], layers: list[Layer], counted: set[in
     """Every call of a named module adds a row while this lasts."""
 
     def note(name: str, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        layers.append(_layer(name or _kind(module), module, output, _macs(module, arguments, output), counted))
+        shapes = (_shape(arguments), _shape(output))
+        layers.append(_layer(name or _kind(module), module, shapes, _macs(module, arguments, output), counted))
 
     handles = [module.register_forward_hook(partial(note, name)) for module, name in names.items()]
     try:
@@ -111,15 +153,17 @@ def _hooked(names: Mapping[nn.Module, str], layers: list[Layer], counted: set[in
             handle.remove()
 
 
-def _layer(name: str, module: nn.Module, output: Any, macs: int, counted: set[int], *, called: bool = True) -> Layer:
+def _layer(
+    name: str, module: nn.Module, shapes: tuple[_Shape, _Shape], macs: int, counted: set[int], *, called: bool = True
+) -> Layer:
     own = list(module.parameters(recurse=False))
     new = [parameter for parameter in own if id(parameter) not in counted]
     counted.update(id(parameter) for parameter in new)
-    tensor = _tensor(output)
     return Layer(
         name=name,
         kind=_kind(module),
-        output_shape=None if tensor is None else tuple(tensor.shape),
+        input_shape=shapes[0],
+        output_shape=shapes[1],
         parameters=sum(parameter.numel() for parameter in new),
         trainable=sum(parameter.numel() for parameter in new if parameter.requires_grad),
         macs=macs,
@@ -132,18 +176,18 @@ def _kind(module: nn.Module) -> str:
     return type(module).__name__
 
 
-def _tensor(output: Any) -> Tensor | None:
-    """The first tensor in what a module returned: itself, or in a tuple, list, mapping or dataclass."""
-    if isinstance(output, Tensor):
-        return output
+def _shape(values: Any) -> _Shape:
+    """The shape of the first tensor in what a module takes or returns: itself, or in a tuple, mapping or dataclass."""
+    if isinstance(values, Tensor):
+        return tuple(values.shape)
     parts: list[Any] = []
-    if isinstance(output, Mapping):
-        parts = list(output.values())
-    elif isinstance(output, tuple | list):
-        parts = list(output)
-    elif is_dataclass(output):
-        parts = [getattr(output, field.name) for field in fields(output)]
-    return next((tensor for tensor in map(_tensor, parts) if tensor is not None), None)
+    if isinstance(values, Mapping):
+        parts = list(values.values())
+    elif isinstance(values, tuple | list):
+        parts = list(values)
+    elif is_dataclass(values):
+        parts = [getattr(values, field.name) for field in fields(values)]
+    return next((shape for shape in map(_shape, parts) if shape is not None), None)
 
 
 def _macs(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> int:
@@ -155,3 +199,53 @@ def _macs(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> int:
     if isinstance(module, _TRANSPOSED):
         return int(arguments[0].numel()) * math.prod(module.kernel_size) * module.out_channels // module.groups
     return 0
+
+
+def layers_grid(table: LayerTable, *, with_batch: bool = False) -> Grid:
+    """A row per layer, as in the tables of papers: what it is, what goes in and comes out, what it costs."""
+    rows = []
+    for layer in table.layers:
+        shapes = (_shape_text(layer.input_shape, with_batch), _output(layer, with_batch))
+        rows.append((layer.name, layer.kind, *shapes, *_costs(layer, layer.shared)))
+    rows.append(("total", "", "", "", *_costs(table)))
+    return _grid(("layer", "type", "input shape", "output shape"), rows, table)
+
+
+def stages_grid(table: LayerTable, *, with_batch: bool = False) -> Grid:
+    """A row per part of the network with the sums of its layers; empty where every part is one layer."""
+    rows = [(stage.name, _shape_text(stage.output_shape, with_batch), *_costs(stage)) for stage in table.stages]
+    return _grid(("stage", "output shape"), [*rows, ("total", "", *_costs(table))] if rows else [], table)
+
+
+def _grid(words: tuple[str, ...], rows: Sequence[tuple[str, ...]], table: LayerTable) -> Grid:
+    """The columns of both tables; which parameters train is told only where some do not."""
+    columns = (*words, "parameters", "trainable", _macs_heading(table))
+    if not table.frozen:
+        place = columns.index("trainable")
+        columns, *rows = ((*row[:place], *row[place + 1 :]) for row in (columns, *rows))
+    return Grid(columns, tuple(rows), labels=2, marked=len(rows) - 1 if rows else None)
+
+
+def _macs_heading(table: LayerTable) -> str:
+    images = table.input_shape[0]
+    return "multiply-accumulates" if images == 1 else f"multiply-accumulates of {images:,} images"
+
+
+def _costs(part: Layer | Stage | LayerTable, shared: bool = False) -> tuple[str, str, str]:
+    parameters = " ".join(filter(None, (_count(part.parameters), "shared" if shared else "")))
+    return parameters, _count(part.trainable), _count(part.macs)
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""
+
+
+def _output(layer: Layer, with_batch: bool) -> str:
+    if layer.output_shape is None:
+        return "no tensor" if layer.called else "never called"
+    return _shape_text(layer.output_shape, with_batch)
+
+
+def _shape_text(shape: _Shape, with_batch: bool) -> str:
+    """`32×16×16`, or with the batch `64×32×16×16`."""
+    return "" if shape is None else "×".join(map(str, shape if with_batch else shape[1:]))

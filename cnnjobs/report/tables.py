@@ -1,4 +1,4 @@
-"""Data frames as CSV and Markdown: the same bytes for the same data."""
+"""Data frames as CSV, tables of texts as Markdown and TeX: the same bytes for the same data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from typing import Any, Final
 
 import pandas as pd
 
+_TEX: Final = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"<": "$<$", ">": "$>$", "|": "$|$", "×": r"$\times$", "±": r"$\pm$", "−": "$-$", "–": "--", "…": r"\dots{}"},
+    **{"·": r"$\cdot$", "→": r"$\to$", "≥": r"$\ge$", "≤": r"$\le$", "°": r"$^\circ$"},
+    # At the start of a line these would belong to the `\\` before it.
+    **{"[": "{[}", "*": "{*}"},
+}
 # A spreadsheet takes a text that starts so for a formula.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
@@ -53,10 +61,27 @@ class Grid:
 def markdown(grid: Grid) -> str:
     """The grid as a Markdown table; what the cells say is never taken for markup."""
     rules = [":--"] * grid.labels + ["--:"] * (len(grid.columns) - grid.labels)
-    lines = [[_markdown_cell(cell) for cell in row] for row in (grid.columns, *grid.rows)]
+    lines = [[markdown_text(cell) for cell in row] for row in (grid.columns, *grid.rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rules, *lines[1:]))
 
 
-def _markdown_cell(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """A text as Markdown shows it, on one line."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", text)
+
+
+def tex(grid: Grid) -> str:
+    """The grid as a TeX `tabular` that needs no package; what the cells say is never taken for a command."""
+    lines = [" & ".join(map(tex_text, row)) for row in (grid.columns, *grid.rows)]
+    if grid.marked is not None:
+        cells = [f"\\textbf{{{tex_text(cell)}}}" if cell else "" for cell in grid.rows[grid.marked]]
+        lines[grid.marked + 1] = " & ".join(cells)
+    body = "".join(f"{line} \\\\\n" for line in lines[1:])
+    kinds = "l" * grid.labels + "r" * (len(grid.columns) - grid.labels)
+    return f"\\begin{{tabular}}{{{kinds}}}\n\\hline\n{lines[0]} \\\\\n\\hline\n{body}\\hline\n\\end{{tabular}}\n"
+
+
+def tex_text(text: str) -> str:
+    """A text as TeX sets it, on one line."""
+    return "".join(_TEX.get(letter, letter) for letter in " ".join(text.split()))

@@ -86,7 +86,7 @@ def test_a_finished_sweep(small: Path) -> None:
     assert "Target test accuracy ≥ 70.00 %: reached" in page.words
     assert "Batch normalisation model.batch_norm: false → true " in page.words
     assert page.tags.count("svg") == 2 + 2 + 2 * 2
-    assert page.row("conv1") == ["conv1", "Conv2d", "32×28×28", "832", "627,200"]
+    assert page.row("conv1") == ["conv1", "Conv2d", "1×28×28", "32×28×28", "832", "627,200"]
     assert page.row("images") == ["images", "5,400 train, 600 validation and 1,000 test"]
     assert page.row("code") == ["code", "git 0123456789ab"]
     assert "unfinished" not in page.ids

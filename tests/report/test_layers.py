@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnjobs.components.models.cnn import cnn
-from cnnjobs.report.layers import LayerTable, layer_table
+from cnnjobs.report.layers import LayerTable, layer_table, layers_grid, stages_grid
 
 torch.set_num_threads(1)
 
@@ -152,3 +152,79 @@ def test_hooks_go_and_modes_come_back_when_the_forward_pass_fails() -> None:
 
 def test_double_precision_gets_images_of_its_kind() -> None:
     assert layer_table(nn.Sequential(nn.Linear(2, 3)).double(), (2,)).macs == 6
+
+
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        first, second = nn.Conv2d(1, 2, 3, padding=1, bias=False), nn.Conv2d(2, 2, 3, padding=1, bias=False)
+        self.features = nn.Sequential(first, nn.Sequential(second, nn.Flatten()))
+        self.fc = nn.Linear(32, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.fc(self.features(images))
+
+
+def test_stages_hold_the_sums_of_their_layers() -> None:
+    stages = layer_table(Nested(), (1, 4, 4)).stages
+    found = [(stage.name, stage.output_shape, stage.parameters, stage.macs) for stage in stages]
+    assert found == [("features", (1, 32), 54, 16 * 54), ("fc", (1, 3), 99, 96)]
+
+
+def test_stages_begin_where_names_part() -> None:
+    table = layer_table(nn.Sequential(nn.Sequential(Nested())), (1, 4, 4))
+    assert [stage.name for stage in table.stages] == ["0.0.features", "0.0.fc"]
+
+
+def test_a_network_of_single_layers_has_no_stages() -> None:
+    shared = nn.Linear(6, 6)
+    table = layer_table(nn.Sequential(shared, nn.ReLU(), shared), (6,))
+    assert table.stages == ()
+    assert stages_grid(table).rows == ()
+
+
+def test_grids_for_readers() -> None:
+    table = layer_table(Nested(), (1, 4, 4), batch=2)
+    layers, stages = layers_grid(table, with_batch=True), stages_grid(table)
+    words = ("layer", "type", "input shape", "output shape")
+    assert layers.columns == (*words, "parameters", "multiply-accumulates of 2 images")
+    assert layers.rows == (
+        ("features.0", "Conv2d", "2×1×4×4", "2×2×4×4", "18", "576"),
+        ("features.1.0", "Conv2d", "2×2×4×4", "2×2×4×4", "36", "1,152"),
+        ("features.1.1", "Flatten", "2×2×4×4", "2×32", "", ""),
+        ("fc", "Linear", "2×32", "2×3", "99", "192"),
+        ("total", "", "", "", "153", "1,920"),
+    )
+    assert stages.rows[0] == ("features", "32", "54", "1,728")
+    assert stages.rows[stages.marked or 0] == ("total", "", "153", "1,920")
+
+
+def test_what_is_frozen_has_a_column() -> None:
+    network = Nested()
+    network.fc.requires_grad_(False)
+    for grid in (layers_grid(layer_table(network, (1, 4, 4))), stages_grid(layer_table(network, (1, 4, 4)))):
+        place = grid.columns.index("trainable")
+        assert [row[place] for row in grid.rows if row[0] in ("fc", "total")] == ["", "54"]
+
+
+def test_what_has_no_shape_says_why() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.unused = nn.Linear(2, 2), nn.Linear(3, 3)
+            self.name = Name()
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.name("odd")
+            return self.fc(images)
+
+    class Name(nn.Module):
+        def forward(self, name: str) -> str:
+            return name
+
+    rows = layers_grid(layer_table(Odd(), (2,))).rows
+    assert [row[:4] for row in rows[:3]] == [
+        ("name", "Name", "", "no tensor"),
+        ("fc", "Linear", "2", "2"),
+        ("unused", "Linear", "", "never called"),
+    ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.report.tables import Grid, csv_bytes, markdown
+from cnnjobs.report.tables import Grid, csv_bytes, markdown, tex
 
 
 def test_csv_keeps_every_digit_and_leaves_the_missing_empty() -> None:
@@ -38,4 +38,19 @@ def test_markdown_takes_no_cell_for_markup() -> None:
         "| :-- | --: |\n"
         "| a\\|b \\*c\\* \\_d\\_ \\`e\\` &lt;i> &amp;amp; \\[f\\](g) \\~x\\~ | 1 |\n"
         "| two lines | \\$x\\$ |\n"
+    )
+
+
+def test_tex_takes_no_cell_for_a_command() -> None:
+    rows = (("50 % of a_b & c#1", "±1×2"), ("[1] * {x}\ny", r"\alpha$"), ("total", ""))
+    assert tex(Grid(("name", "value"), rows, marked=2)) == (
+        "\\begin{tabular}{lr}\n"
+        "\\hline\n"
+        "name & value \\\\\n"
+        "\\hline\n"
+        "50 \\% of a\\_b \\& c\\#1 & $\\pm$1$\\times$2 \\\\\n"
+        "{[}1] {*} \\{x\\} y & \\textbackslash{}alpha\\$ \\\\\n"
+        "\\textbf{total} &  \\\\\n"
+        "\\hline\n"
+        "\\end{tabular}\n"
     )
