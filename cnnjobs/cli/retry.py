@@ -30,20 +30,22 @@ def retry(
     """Run failed, cancelled, interrupted and lost runs again, where they were; with --set with other resources."""
     from cnnjobs.cli.launching import launch
     from cnnjobs.cli.submitting import submit
-    from cnnjobs.console.control import show_nothing_to_retry
+    from cnnjobs.console.control import show_ending, show_nothing_to_retry
     from cnnjobs.launch.control import to_retry
     from cnnjobs.launch.place import place_for
     from cnnjobs.launch.sweeps import open_sweep
 
     opened = open_sweep(sweep, results)
-    again, on_slurm = to_retry(opened, cause)
-    if not again:
-        show_nothing_to_retry(cause)
+    found = to_retry(opened, cause)
+    if found.ending:
+        show_ending(found.ending)
+    if not found.again:
+        show_nothing_to_retry(cause, found.ending)
         return
     wishes = o.LaunchOptions(
-        results, data_dir, profile, tuple(settings or ()), dry_run=dry_run, report=not no_report, only=again
+        results, data_dir, profile, tuple(settings or ()), dry_run=dry_run, report=not no_report, only=found.again
     )
-    place = place_for(wishes.command("local", opened.word), dry_run=dry_run) if on_slurm else None
+    place = place_for(wishes.command("local", opened.word), dry_run=dry_run) if found.on_slurm else None
     if place is not None and place.name == "slurm":
         submit(opened, wishes, reason=place.reason)
     else:

@@ -38,10 +38,17 @@ def _runs(number: int) -> str:
     return "1 run is" if number == 1 else f"{number} runs are"
 
 
-def show_nothing_to_retry(cause: str | None) -> None:
+def show_ending(ending: Sequence[RunStatus]) -> None:
+    """The runs that can be retried once they have let go."""
+    what = ending[0].label if len(ending) == 1 else f"{len(ending)} runs"
+    notice(f"{what} cannot be retried yet: the process or job has not ended; try again in a moment")
+
+
+def show_nothing_to_retry(cause: str | None, ending: Sequence[RunStatus]) -> None:
     """That no run is to be taken up again."""
-    say(
-        f"nothing to retry: no run has ended with a cause like `{cause}`"
-        if cause
-        else "nothing to retry: no run failed"
-    )
+    if ending:
+        say("nothing to retry yet")
+    elif cause:
+        say(f"nothing to retry: no run has ended with a cause like `{cause}`")
+    else:
+        say("nothing to retry: no run failed")

@@ -58,14 +58,19 @@ def matches(cause: str | None, word: str) -> bool:
     return bool(kind and re.search(kind, said)) or word.lower() in said.lower()
 
 
-def next_command(state: RunState, cause: str | None, *, sweep: str, run: str) -> str | None:
-    """What to type for a run that does not go on by itself; None when there is nothing to do."""
+def next_command(state: RunState, cause: str | None, *, sweep: str, run: str, verb: str | None) -> str | None:
+    """What to type for a run that does not go on by itself; None when there is nothing to do.
+
+    `verb` takes up what is unfinished, `local` or `sweep`; None while a launcher does.
+    """
     if state is RunState.FAILED:
         for kind, setting in (("oom", "mem_gb"), ("time", "timeout_min")):
             if re.search(_KINDS[kind], cause or "") and "GPU's" not in (cause or ""):
                 return f"cnnjobs retry {sweep} --cause {kind} --set job.{setting}=..."
         return f"cnnjobs logs {run}"
-    if state in (RunState.CANCELLED, RunState.LOST, RunState.INTERRUPTED):
+    if state is RunState.INTERRUPTED:
+        return verb and f"cnnjobs {verb} {sweep}"
+    if state in (RunState.CANCELLED, RunState.LOST):
         return f"cnnjobs retry {sweep}"
     return None
 

@@ -162,12 +162,38 @@ def _ranges(indices: list[int]) -> list[str]:
     return found
 
 
-def to_retry(opened: OpenSweep, cause: str | None) -> tuple[frozenset[str], bool]:
-    """The runs that ended without finishing, of a cause when one is given, and whether any of them was on Slurm."""
+@dataclass(frozen=True)
+class Retrying:
+    """The runs to take up again, whether any of them was on Slurm, and those that still have to let go before."""
+
+    again: frozenset[str]
+    on_slurm: bool = False
+    ending: tuple[RunStatus, ...] = ()
+
+
+def to_retry(opened: OpenSweep, cause: str | None) -> Retrying:
+    """The runs that ended without finishing, of a cause when one is given."""
     truth = Lookout(opened.store, opened.sweep.runs).look()
-    again = frozenset(
-        status.run_id
-        for status in truth.snapshot.having(*_RETRIED)
-        if not truth.is_live(status.run_id) and (cause is None or matches(status.cause, cause))
-    )
-    return again, any(run_id in truth.seats for run_id in again)
+
+    def fits(said: str | None) -> bool:
+        return cause is None or matches(said, cause)
+
+    ended = [status for status in truth.snapshot.having(*_RETRIED) if fits(status.cause)]
+    # What its job still has may go on by itself; a run that failed or was cancelled never does.
+    ending = [
+        status
+        for status in ended
+        if opened.store.run(status.run_id).is_claimed() or (not status.is_over and truth.is_live(status.run_id))
+    ]
+    again = frozenset(status.run_id for status in ended if status not in ending)
+    for status in truth.snapshot.having(RunState.RUNNING):
+        request = _request(opened.store.run(status.run_id))
+        ending += [status] if request is not None and fits(request) else []
+    return Retrying(again, any(run_id in truth.seats for run_id in again), tuple(ending))
+
+
+def _request(folder: RunFolder) -> str | None:
+    """Why a run is to be cancelled, while whoever trains it has not let go."""
+    with suppress(FileNotFoundError):
+        return folder.cancel_file.read_text(encoding="utf-8")
+    return None

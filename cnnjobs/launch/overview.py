@@ -18,7 +18,8 @@ from cnnjobs.spec.sweep import Metric
 class Overview:
     """One sweep at one moment; `best` holds the sweep's metric by run id, `launcher` who works on it now.
 
-    `held` tells what keeps jobs from starting, `notices` what could not be asked.
+    `held` tells what keeps jobs from starting, `notices` what could not be asked; `verb` is the command that goes on in
+    the place where the sweep was: `local`, or `sweep` on Slurm.
     """
 
     name: str
@@ -34,11 +35,13 @@ class Overview:
     seconds_left: float | None = None
     word: str = ""
     options: str = ""
+    verb: str = "local"
 
     def next_for(self, *alike: RunStatus) -> str | None:
         """What to type for runs of the same state and cause that do not go on by themselves."""
         named = alike[0].run_id if len(alike) == 1 else f"{self.word} --failed"
-        command = next_command(alike[0].state, alike[0].cause, sweep=self.word, run=named)
+        verb = None if self.launcher else self.verb
+        command = next_command(alike[0].state, alike[0].cause, sweep=self.word, run=named, verb=verb)
         return command and f"{command}{self.options}"
 
 
@@ -53,7 +56,8 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
     launcher = store.launcher() if locks.is_held(store.launcher_file) else None
-    command = f"{_next(truth, launcher).format(sweep=opened.word)}{options}"
+    verb = "sweep" if truth.seats else "local"
+    command = f"cnnjobs {_next(truth, launcher, verb).format(sweep=opened.word)}{options}"
     running = snapshot.count(RunState.RUNNING)
     return Overview(
         sweep.name,
@@ -69,6 +73,7 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
         snapshot.seconds_left(running) if running else None,
         opened.word,
         options,
+        verb,
     )
 
 
@@ -79,12 +84,12 @@ def _best(status: RunStatus, store: RunStore, metric: Metric) -> float | None:
     return best_so_far(store.run(status.run_id), metric.name, metric.goal) if status.attempts else None
 
 
-def _next(truth: Truth, launcher: str | None) -> str:
+def _next(truth: Truth, launcher: str | None, verb: str) -> str:
     snapshot = truth.snapshot
     if snapshot.open and (launcher is not None or truth.is_queued):
-        return "cnnjobs status {sweep} --watch"
+        return "status {sweep} --watch"
     if snapshot.count(RunState.PENDING, RunState.INTERRUPTED, RunState.RUNNING):
-        return "cnnjobs sweep {sweep}" if truth.seats else "cnnjobs local {sweep}"
+        return f"{verb} {{sweep}}"
     if snapshot.count(RunState.FAILED, RunState.CANCELLED, RunState.LOST):
-        return "cnnjobs retry {sweep}"
-    return "cnnjobs report {sweep}"
+        return "retry {sweep}"
+    return "report {sweep}"

@@ -124,11 +124,14 @@ def test_causes_are_found_by_word(cause: str, word: str) -> None:
 
 
 def test_what_to_type() -> None:
-    def told(state: RunState, cause: str) -> str | None:
-        return next_command(state, cause, sweep="four", run="r")
+    def told(state: RunState, cause: str, verb: str | None = "local") -> str | None:
+        return next_command(state, cause, sweep="four", run="r", verb=verb)
 
     memory = "out of memory: job 12_3 used more than its mem_gb and was killed"
     assert told(RunState.FAILED, memory) == "cnnjobs retry four --cause oom --set job.mem_gb=..."
     assert told(RunState.FAILED, "the GPU's memory is full") == "cnnjobs logs r"
     assert told(RunState.LOST, "lost") == "cnnjobs retry four"
+    assert told(RunState.INTERRUPTED, "stopped") == "cnnjobs local four"
+    assert told(RunState.INTERRUPTED, "stopped", "sweep") == "cnnjobs sweep four"
+    assert told(RunState.INTERRUPTED, "stopped", None) is None
     assert told(RunState.PENDING, "waits") is None

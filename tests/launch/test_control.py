@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from cnnjobs.console.control import show_cancelled
-from cnnjobs.launch.control import carry_out, plan_cancelling, scancel, to_retry
+from cnnjobs.intents import JobIntent, SubmissionFolder
+from cnnjobs.launch.control import Retrying, carry_out, plan_cancelling, scancel, to_retry
 from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.launch.targets import Target
 from cnnjobs.runs import RunState, RunStore
@@ -78,7 +79,46 @@ def test_what_is_retried(opened: OpenSweep, put: Put) -> None:
     put(0, RunState.FINISHED)
     put(1, RunState.FAILED, cause="the machine's memory is full: make batch_size smaller")
     put(2, RunState.CANCELLED, cause="cancelled by ann at noon")
-    assert to_retry(opened, None) == (frozenset(ids[1:3]), False)
-    assert to_retry(opened, "oom") == (frozenset(ids[1:2]), False)
-    assert to_retry(opened, "ann")[0] == frozenset(ids[2:3])
-    assert to_retry(opened, "preempted")[0] == frozenset()
+    assert to_retry(opened, None) == Retrying(frozenset(ids[1:3]))
+    assert to_retry(opened, "oom") == Retrying(frozenset(ids[1:2]))
+    assert to_retry(opened, "ann").again == frozenset(ids[2:3])
+    assert to_retry(opened, "preempted").again == frozenset()
+
+
+def test_a_cancelled_run_is_retried_as_soon_as_nobody_holds_it(opened: OpenSweep, put: Put) -> None:
+    ids = [run.run_id for run in opened.sweep.runs]
+    put(0, RunState.RUNNING)
+    put(1, RunState.CANCELLED, cause="cancelled by ann at noon")
+    put(2, RunState.RUNNING)
+    first, second, third = (opened.store.run(run_id) for run_id in ids[:3])
+    first.cancel("cancelled by ann at noon")
+    with first.claim(), second.claim(), third.claim():
+        for cause in (None, "ann"):
+            found = to_retry(opened, cause)
+            assert found.again == frozenset()
+            assert {status.run_id for status in found.ending} == {ids[0], ids[1]}
+        assert to_retry(opened, "oom") == Retrying(frozenset())
+    first.settle_cancellation()
+    third.write_record(third.read_record().model_copy(update={"state": RunState.FINISHED}))
+    assert to_retry(opened, None) == Retrying(frozenset(ids[:2]))
+
+
+@pytest.mark.parametrize("state", ["COMPLETING", "RUNNING"])
+def test_what_was_cancelled_is_retried_though_slurm_still_ends_its_job(
+    opened: OpenSweep, put: Put, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    ids = [run.run_id for run in opened.sweep.runs]
+    put(0, RunState.CANCELLED, cause="cancelled by ann at noon")
+    put(1, RunState.INTERRUPTED, cause="stopped by Slurm (preempted or cancelled)")
+    folder = SubmissionFolder(opened.store.jobs_folder / "first")
+    tasks = [[run_id] for run_id in ids]
+    folder.write_intent(
+        JobIntent(job_name="j", tasks=tasks, store=opened.store.path, created="2026", host="h", user="u")
+    )
+    folder.write_id(12)
+    queue = "".join(f"12|{index}|{state}|None|0|n1|1|main|j|\n" for index in range(4))
+    monkeypatch.setattr("cnnjobs.launch.queue_states.ask", lambda *_, **__: queue)
+    found = to_retry(opened, None)
+    assert (found.again, found.on_slurm) == (frozenset(ids[:1]), True)
+    expected = ids[1:2] if state == "COMPLETING" else []
+    assert [status.run_id for status in found.ending] == expected

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cnnjobs.intents import JobIntent, SubmissionFolder
 from cnnjobs.launch.overview import Overview, overview
 from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.runs import RunState, RunStore
@@ -36,6 +37,22 @@ def test_who_launches_it_now(store: RunStore, look: Callable[[], Overview]) -> N
     assert seen.launcher == f"process {os.getpid()} on {os.uname().nodename}"
     assert seen.next_command.startswith("cnnjobs status four.yaml ")
     assert look().launcher is None
+
+
+def test_an_interrupted_run_has_one_next_command(
+    sweep: Sweep, store: RunStore, put: Put, look: Callable[[], Overview], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnjobs.launch.queue_states.ask", lambda *_, **__: "")
+    put(0, RunState.INTERRUPTED, cause="stopped")
+    seen = look()
+    assert seen.next_for(seen.snapshot.runs[0]) == seen.next_command == "cnnjobs local four.yaml --results elsewhere"
+    with store.launching():
+        assert look().next_for(seen.snapshot.runs[0]) is None
+    folder = SubmissionFolder(store.jobs_folder / "first")
+    tasks = [[run.run_id] for run in sweep.runs]
+    folder.write_intent(JobIntent(job_name="j", tasks=tasks, store=store.path, created="2026", host="h", user="u"))
+    seen = look()
+    assert seen.next_for(seen.snapshot.runs[0]) == seen.next_command == "cnnjobs sweep four.yaml --results elsewhere"
 
 
 def test_the_best_metric_is_final_or_so_far(
