@@ -12,6 +12,7 @@ results/<sweep>/
     metrics.jsonl     one line per validation, appended; whoever trains the run holds its lock
     checkpoint.pt     the last whole epoch; checkpoint.previous.pt the one before it; both go when the run finishes
     model.pt          best-validation weights (state_dict)
+    predictions.npz     what those weights say of each test image
     events.out.tfevents.*   TensorBoard
 """
 
@@ -61,6 +62,7 @@ class RunFolder:
         self.checkpoint_file = path / "checkpoint.pt"
         self.previous_checkpoint_file = path / "checkpoint.previous.pt"
         self.model_file = path / "model.pt"
+        self.predictions_file = path / "predictions.npz"
 
     def event_files(self) -> list[Path]:
         """TensorBoard's files, oldest first."""
@@ -161,7 +163,7 @@ class RunFolder:
     def reset(self) -> None:
         """Forget all that was trained, before a run starts again from nothing; only for who holds the claim."""
         self.drop_checkpoints()
-        for file in (self.model_file, *self.event_files()):
+        for file in (self.model_file, self.predictions_file, *self.event_files()):
             file.unlink(missing_ok=True)
 
 

@@ -20,6 +20,7 @@ from cnnjobs.training import checkpoint, provenance
 from cnnjobs.training.events import EventFile
 from cnnjobs.training.fence import Fence, Superseded
 from cnnjobs.training.heartbeat import Heartbeat
+from cnnjobs.training.outcome import outcome_to_bytes
 from cnnjobs.training.pipeline import DataSets
 from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.stop_request import Stopped
@@ -135,6 +136,9 @@ class RunAttempt:
     def _finish(self, trainer: Trainer, events: EventFile) -> None:
         metrics = trainer.final_metrics()
         write_whole(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model), guard=self._fence.check)
+        outcome = trainer.test_outcome
+        if outcome is not None:
+            write_whole(self._folder.predictions_file, outcome_to_bytes(outcome), guard=self._fence.check)
         events.finish(trainer.step, trainer.seconds, metrics)
         if trainer.best is None:
             self._note("no validation images: the final metrics are those of the last epoch's weights")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cnnjobs.training.stop_request import Stopped
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Watcher = Callable[[Tensor, Tensor], None]
 
 
 def autocast(device: torch.device, precision: str) -> Any:
@@ -26,11 +27,13 @@ def evaluate(
     *,
     precision: str = "float32",
     stopped: Callable[[], bool] = lambda: False,
+    watcher: Watcher | None = None,
 ) -> dict[str, float]:
     """`loss` and `accuracy` as means over all images of batches (images (B, C, H, W), labels (B,)), in eval mode.
 
     The model is left as it was found. The loss runs in eval mode too, where label smoothing is off as dropout is, so
-    that runs with and without it can be compared. Raises Stopped, and ValueError when there are no images.
+    that runs with and without it can be compared. `watcher` is given the logits (B, classes) and the labels of each
+    batch. Raises Stopped, and ValueError when there are no images.
     """
     losses: list[Tensor] = []
     correct: list[Tensor] = []
@@ -43,6 +46,8 @@ def evaluate(
                 logits = model(images)
             # The last batch may be smaller: each counts by its images. Nothing leaves the device before the end.
             losses.append(loss(logits.float(), labels).double() * len(labels))
+            if watcher is not None:
+                watcher(logits, labels)
             correct.append((logits.argmax(1) == labels).sum())
             count += len(labels)
     if not count:

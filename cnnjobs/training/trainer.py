@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from cnnjobs.errors import DivergedError, InputError, RunError
 from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.evaluate import Loss, autocast, evaluate
+from cnnjobs.training.evaluate import Loss, Watcher, autocast, evaluate
+from cnnjobs.training.outcome import Outcome, OutcomeCollector
 from cnnjobs.training.pipeline import DeviceData, DeviceSplit, Pipeline
 from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.windows import TrainingCurve, validation_steps, window_ends
@@ -62,7 +63,7 @@ class Trainer:
         self.epoch = self.step = 0
         self.seconds = 0.0
         self.best: Best | None = None
-        self._curve = TrainingCurve()
+        self._curve, self._outcome = TrainingCurve(), OutcomeCollector()
         self._validations = self._without_best = 0
 
     @property
@@ -74,6 +75,11 @@ class Trainer:
     def stopped_early(self) -> bool:
         """Whether `early_stopping` validations in a row brought no lower validation loss."""
         return self.config.early_stopping is not None and self._without_best >= self.config.early_stopping
+
+    @property
+    def test_outcome(self) -> Outcome | None:
+        """What `final_metrics` saw of each test image; None where there is none."""
+        return self._outcome.outcome()
 
     def train(self, on_validation: Callable[[dict[str, Any]], None], on_epoch: Callable[[], None]) -> None:
         """Train to the end, telling each validation's line of metrics and each whole epoch.
@@ -94,7 +100,7 @@ class Trainer:
         metrics: dict[str, float] = {}
         for name, split in splits.items():
             if len(split):
-                metrics |= self._evaluate(name, split)
+                metrics |= self._evaluate(name, split, self._outcome.add if name == "test" else None)
         return metrics
 
     def state(self) -> dict[str, Any]:
@@ -188,9 +194,10 @@ class Trainer:
         place = {"step": self.step, "epoch": self.epochs_done, "seconds": self.seconds, "lr": lr}
         return place | curve.line() | measured
 
-    def _evaluate(self, name: str, split: DeviceSplit) -> dict[str, float]:
+    def _evaluate(self, name: str, split: DeviceSplit, watcher: Watcher | None = None) -> dict[str, float]:
         batches = self.pipeline.evaluation_batches(split)
-        found = evaluate(self.model, batches, self.loss, precision=self.config.precision, stopped=self._stopped)
+        precision = self.config.precision
+        found = evaluate(self.model, batches, self.loss, precision=precision, stopped=self._stopped, watcher=watcher)
         return {f"{name}.{metric}": value for metric, value in found.items()}
 
 

@@ -165,7 +165,7 @@ def assert_same_results(folder: RunFolder, expected: RunFolder) -> None:
     assert timeless(folder) == timeless(expected)
     assert folder.model_file.read_bytes() == expected.model_file.read_bytes()
     names = {file.name.partition(".tfevents")[0] for file in folder.path.iterdir()}
-    assert names == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "events.out"}
+    assert names == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "predictions.npz", "events.out"}
 
 
 def test_a_run_whose_time_limit_comes_twice(cluster: Cluster, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training import attempt as attempts
 from cnnjobs.training.attempt import RunAttempt
+from cnnjobs.training.outcome import read_outcome
 from cnnjobs.training.pipeline import DataSets
 
 
@@ -54,7 +55,7 @@ def names(folder: RunFolder) -> set[str]:
 def test_a_finished_run_leaves_its_record_metrics_weights_and_events(runs: Runs, toy: Any) -> None:
     run = toy.config()
     record, folder = runs.start(run), runs.folder(run)
-    assert names(folder) == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "events.out"}
+    assert names(folder) == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "predictions.npz", "events.out"}
     assert (record.state, record.cause, record.notes) == (RunState.FINISHED, None, ())
     assert (record.planned_epochs, record.epochs_done, record.best_epoch) == (3, 3.0, 3.0)
     assert (record.input_shape, record.classes) == ((1, 8, 8), ("rows", "columns", "plain"))
@@ -68,6 +69,9 @@ def test_a_finished_run_leaves_its_record_metrics_weights_and_events(runs: Runs,
     trainer = toy.trainer(run)
     trainer.model.load_state_dict(torch.load(folder.model_file, weights_only=True))
     assert trainer.final_metrics() == record.metrics
+    outcome = read_outcome(folder)
+    assert outcome is not None
+    assert outcome.right.mean() == record.metrics["test.accuracy"]
     assert runs.said[0] == "attempt 1, cpu, threads: 1"
     assert runs.said[1].startswith("epoch 1/3, train loss ")
     assert runs.said[-1].startswith("finished: train.loss ")

@@ -173,7 +173,7 @@ def assert_same_results(toy: Any, folder: RunFolder, expected: RunFolder) -> Non
     assert toy.timeless(folder.read_metrics()) == toy.timeless(expected.read_metrics())
     assert folder.model_file.read_bytes() == expected.model_file.read_bytes()
     names = {file.name.partition(".tfevents")[0] for file in folder.path.iterdir()}
-    assert names == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "events.out"}
+    assert names == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "predictions.npz", "events.out"}
 
 
 def test_two_time_limits_cost_nothing(cluster: Cluster, other: Cluster, toy: Any) -> None:

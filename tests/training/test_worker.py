@@ -40,7 +40,7 @@ def assert_same_results(toy: Any, folder: RunFolder, expected: RunFolder) -> Non
     assert weights.keys() == others.keys()
     assert all(torch.equal(weights[name], others[name]) for name in others)
     names = {file.name.partition(".tfevents")[0] for file in folder.path.iterdir()}
-    assert names == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "events.out"}
+    assert names == {"config.yaml", "record.json", "metrics.jsonl", "model.pt", "predictions.npz", "events.out"}
     assert len(folder.event_files()) == 1
 
 

@@ -1,0 +1,78 @@
+"""What a finished run said of each test image: kept, so that networks are compared image by image without the data."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cnnjobs.runs import RunFolder
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Of each test image, in the order of the split: `labels` (N,), `predicted` (N,) and its probability (N,)."""
+
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each image (N,) was told right."""
+        return np.equal(self.labels, self.predicted)
+
+
+class OutcomeCollector:
+    """Gathers an outcome from the batches of an evaluation; nothing leaves the device before the end."""
+
+    def __init__(self) -> None:
+        self._labels: list[Tensor] = []
+        self._predicted: list[Tensor] = []
+        self._confidence: list[Tensor] = []
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Take in the logits (B, classes) and labels (B,) of a batch."""
+        self._labels.append(labels)
+        self._predicted.append(logits.argmax(1))
+        self._confidence.append(logits.float().softmax(1).amax(1))
+
+    def outcome(self) -> Outcome | None:
+        """All that was taken in; None where there was no image."""
+        if not self._labels:
+            return None
+        columns = (self._labels, self._predicted, self._confidence)
+        labels, predicted, confidence = (torch.cat(batches).cpu().numpy() for batches in columns)
+        return Outcome(labels, predicted, confidence)
+
+
+def outcome_to_bytes(outcome: Outcome) -> bytes:
+    """The outcome as a .npz file, the same bytes for the same values."""
+    classes = np.min_scalar_type(max(outcome.labels.max(), outcome.predicted.max()))
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        labels=outcome.labels.astype(classes),
+        predicted=outcome.predicted.astype(classes),
+        confidence=outcome.confidence.astype(np.float32),
+    )
+    return buffer.getvalue()
+
+
+def read_outcome(folder: RunFolder) -> Outcome | None:
+    """What a run said of its test images; None for a run without it. Raises ValueError for a damaged file."""
+    try:
+        content = folder.predictions_file.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+            labels, predicted = (kept[name].astype(np.int64) for name in ("labels", "predicted"))
+            return Outcome(labels, predicted, kept["confidence"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{folder.predictions_file}: damaged ({error})") from error
