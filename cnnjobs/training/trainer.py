@@ -96,6 +96,7 @@ class Trainer:
         """Loss and accuracy over each whole split with the best weights, which the model has from now on."""
         if self.best is not None:
             self.model.load_state_dict(self.best.weights)
+        self._outcome = OutcomeCollector()
         splits = {"train": self.data.train, "validation": self.data.validation, "test": self.data.test}
         metrics: dict[str, float] = {}
         for name, split in splits.items():
