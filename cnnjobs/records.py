@@ -69,7 +69,7 @@ class RunRecord(BaseModel):
 
     `image_shape` (C, H, W) is an image of the data set, `input_shape` what `preprocessing` makes of it for the network:
     steps that are complete, `{name: resize, size: 64}`. `num_images` counts the images of each split. `evaluations`
-    came after the end, by their names.
+    came after the end, by their names. The first `forgiven` attempts count no longer against it: it was retried since.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,6 +78,7 @@ class RunRecord(BaseModel):
     cause: str | None = None
     traceback: str | None = None
     attempts: tuple[Attempt, ...] = ()
+    forgiven: int = 0
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
     git_commit: str | None = None

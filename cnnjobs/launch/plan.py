@@ -47,13 +47,17 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """The fate of every run of the sweep; `left` are runs on disk that the file asks for no longer."""
+    """The fate of every run of the sweep; `left` are runs on disk that the file asks for no longer.
+
+    `is_retry` where the user asked for what has ended to be taken up again.
+    """
 
     sweep: Sweep
     store: RunStore
     runs: tuple[PlannedRun, ...]
     left: tuple[str, ...]
     from_nothing: bool
+    is_retry: bool
 
     @property
     def to_run(self) -> tuple[SweepRun, ...]:
@@ -102,7 +106,7 @@ def make_plan(
         )
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
-    return Plan(sweep, store, runs, left, from_nothing=force)
+    return Plan(sweep, store, runs, left, from_nothing=force, is_retry=again)
 
 
 def _fate(folder: RunFolder, retry_failed: bool, force: bool, job: str | None) -> tuple[Fate, str]:
@@ -198,10 +202,14 @@ def write_down(plan: Plan) -> None:
 
 
 def take_up_again(plan: Plan) -> None:
-    """Set back to pending what ended before and is to run again. Raises StorageError."""
+    """Set back to pending what ended before and is to run again. Raises StorageError.
+
+    A retry forgives what was merely interrupted, too.
+    """
     for planned in plan.runs:
-        if planned.fate is Fate.AGAIN:
-            _start_again(plan.store.run(planned.run.run_id), from_nothing=plan.from_nothing)
+        folder = plan.store.run(planned.run.run_id)
+        if planned.fate is Fate.AGAIN or (plan.is_retry and planned.starts and folder.record_file.exists()):
+            _start_again(folder, from_nothing=plan.from_nothing)
 
 
 def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
@@ -215,7 +223,8 @@ def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
             log.keep_up_to(-1)
             record = RunRecord(run_id=record.run_id, attempts=record.attempts)
         folder.cancel_file.unlink(missing_ok=True)
-        folder.write_record(record.model_copy(update={"state": RunState.PENDING, "cause": None, "traceback": None}))
+        changes = {"state": RunState.PENDING, "cause": None, "traceback": None, "forgiven": len(record.attempts)}
+        folder.write_record(record.model_copy(update=changes))
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class RunAttempt:
             threads=threads,
             started=provenance.now(),
         )
-        self._record = RunRecord(run_id=folder.run_id, notes=self._before.notes)
+        self._record = RunRecord(run_id=folder.run_id, notes=self._before.notes, forgiven=self._before.forgiven)
         self._trainer: Trainer | None = None
 
     def execute(self) -> RunState:
@@ -169,7 +169,7 @@ class RunAttempt:
         refused = self._scheduler.refuse(self._before)
         if refused:
             raise RunError(refused)
-        recent = self._before.attempts[-SILENT_ENDS:]
+        recent = self._before.attempts[self._before.forgiven :][-SILENT_ENDS:]
         silent = [past for past in recent if past.ended is None and past.from_epoch == self._attempt.from_epoch]
         if self._before.state is RunState.RUNNING and len(silent) == SILENT_ENDS:
             raise RunError(

@@ -54,6 +54,24 @@ def test_a_cancelled_run_starts_again(sweep: Sweep, store: RunStore, put: Put) -
         assert store.run(sweep.runs[0].run_id).read_record().state is RunState.PENDING
 
 
+@pytest.mark.parametrize("retry", [True, False])
+def test_a_retry_forgives_what_was_interrupted_and_keeps_its_epochs(
+    sweep: Sweep, store: RunStore, put: Put, retry: bool
+) -> None:
+    put(0, RunState.INTERRUPTED, cause="time limit: goes on from epoch 0", checkpoint=True)
+    put(1, RunState.RUNNING)
+    ids = [run.run_id for run in sweep.runs]
+    with carried_out(sweep, store, only=frozenset(ids[:2]) if retry else None) as plan:
+        assert [planned.fate for planned in plan.runs[:2]] == [Fate.RESUMED, Fate.NEW]
+    records = [store.run(run_id).read_record() for run_id in ids[:2]]
+    states = ["pending", "pending"] if retry else ["interrupted", "interrupted"]
+    assert [record.state for record in records] == states
+    assert [record.forgiven for record in records] == [int(retry)] * 2
+    assert [len(record.attempts) for record in records] == [1, 1]
+    assert store.run(ids[0]).checkpoint_file.exists()
+    assert not store.run(ids[2]).record_file.exists()
+
+
 def test_what_left_the_file_is_named_and_kept(sweep: Sweep, store: RunStore, put: Put) -> None:
     put(0, RunState.FINISHED)
     before = contents(store.path)

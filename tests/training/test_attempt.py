@@ -194,9 +194,18 @@ def test_a_run_that_keeps_killing_its_process_is_not_started_a_fourth_time(runs:
         " went down; give the job more memory, then use --retry-failed"
     )
     assert folder.read_metrics() == []
-    # An explicit retry starts it again.
-    folder.write_record(record.model_copy(update={"state": RunState.PENDING, "cause": None}))
-    assert runs.start(run).state is RunState.FINISHED
+    # What a retry does: these starts count no longer, however the next ones end.
+    for ends in (0, 2):
+        later = (*past, *(silent(4 + number, 0) for number in range(ends)))
+        state = RunState.RUNNING if ends else RunState.PENDING
+        folder.reset()
+        folder.write_record(RunRecord(run_id=run.run_id, state=state, attempts=later, forgiven=3))
+        record = runs.start(run)
+        assert (record.state, record.forgiven) == (RunState.FINISHED, 3)
+    later = (*past, *(silent(number, 0) for number in (4, 5, 6)))
+    folder.reset()
+    folder.write_record(RunRecord(run_id=run.run_id, state=RunState.RUNNING, attempts=later, forgiven=3))
+    assert runs.start(run).state is RunState.FAILED
 
 
 @pytest.mark.parametrize("past", [(silent(1, 0), silent(2, 0)), (silent(1, 1), silent(2, 0), silent(3, 0))])
