@@ -42,6 +42,7 @@ def _section(kind: str, title: str) -> str:
 def _option(key: str, parameter: registry.Parameter) -> str:
     default = "required" if parameter.default is registry.REQUIRED else f"{parameter.default!r}"
     default = re.sub(r"^\((.*?),?\)$", r"[\1]", default).replace("True", "true").replace("False", "false")
+    default = re.sub(r"\bNone\b", "null", default)
     choices = _choices(parameter.annotation)
     return f"`{key}`: {default}" + (f" ({', '.join(choices)})" if choices else "")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from cnnjobs.components.data_places import place_of
 from cnnjobs.errors import DataError
-from cnnjobs.registry import Fraction, NonNegativeInt, register
+from cnnjobs.registry import Fraction, NonNegativeInt, PositiveInt, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,8 @@ class Split:
 class DataSet:
     """Three splits of square images; `mean` and `std` are those of each channel, of pixel values in [0, 1].
 
-    The validation split is drawn from the training images; mean and std are those of all training images, both splits.
+    The validation split is drawn from the training images by `split_seed`; `subset` then keeps so many of the others,
+    as many of each class. Validation and test images, mean and std (of all training images) are the same with it.
     """
 
     name: str
@@ -87,7 +88,12 @@ def find_data(name: str, folders: Sequence[Path]) -> Path | None:
 
 @register("dataset", "cifar10")
 def cifar10(
-    name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
 ) -> DataSet:
     """CIFAR-10: 50,000 + 10,000 colour images of 32x32 pixels, 10 classes.
 
@@ -95,49 +101,71 @@ def cifar10(
     """
     data = _load(name, folders, CIFAR10_CLASSES)
     data = replace(data, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
-    return _split(name, data, validation, split_seed)
+    return _split(name, data, validation, split_seed, subset)
 
 
 @register("dataset", "mnist")
-def mnist(name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0) -> DataSet:
+def mnist(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
+) -> DataSet:
     """MNIST: 60,000 + 10,000 gray images of 28x28 pixels, 10 digits.
 
     LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/; mean and std computed over its training images.
     """
     data = replace(_load(name, folders, MNIST_CLASSES), mean=(0.1307,), std=(0.3081,))
-    return _split(name, data, validation, split_seed)
+    return _split(name, data, validation, split_seed, subset)
 
 
 @register("dataset", "fashion_mnist")
 def fashion_mnist(
-    name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
 ) -> DataSet:
     """Fashion-MNIST: 60,000 + 10,000 gray images of 28x28 pixels, 10 kinds of clothes.
 
     Xiao et al. 2017, https://arxiv.org/abs/1708.07747; mean and std computed over its training images.
     """
     data = replace(_load(name, folders, FASHION_CLASSES), mean=(0.2860,), std=(0.3530,))
-    return _split(name, data, validation, split_seed)
+    return _split(name, data, validation, split_seed, subset)
 
 
 @register("dataset", "fashion_mnist_mini")
 def fashion_mnist_mini(
-    name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
 ) -> DataSet:
     """The first 600 training and 100 test images of each class of Fashion-MNIST, which come with the package.
 
     Made by tools/make_fashion_mnist_mini.py; mean and std computed over its training images.
     """
     data = replace(_load(name, folders, FASHION_CLASSES), mean=(0.2869,), std=(0.3538,))
-    return _split(name, data, validation, split_seed)
+    return _split(name, data, validation, split_seed, subset)
 
 
 @register("dataset", "image_folder")
 def image_folder(
-    name: str, folders: Sequence[Path], *, validation: Fraction = 0.1, split_seed: NonNegativeInt = 0
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
 ) -> DataSet:
     """The images of `<data folder>/<name>/{train,test}/<class>/*`, all of one square size, gray if all are gray."""
-    return _split(name, _load(name, folders, ()), validation, split_seed)
+    return _split(name, _load(name, folders, ()), validation, split_seed, subset)
 
 
 def _load(name: str, folders: Sequence[Path], classes: tuple[str, ...]) -> Decoded:
@@ -148,17 +176,15 @@ def _load(name: str, folders: Sequence[Path], classes: tuple[str, ...]) -> Decod
     return cached(name, source_files(place), lambda: decode(place, classes))
 
 
-def _split(name: str, data: Decoded, validation: float, split_seed: int) -> DataSet:
-    """Draw the validation split from the training images."""
-    import numpy as np
+def _split(name: str, data: Decoded, validation: float, split_seed: int, subset: int | None) -> DataSet:
+    """Draw the validation split from the training images, and what is trained on from the rest."""
+    from cnnjobs.components.splitting import draw_subset, draw_validation
 
-    total = len(data.train_labels)
-    size = round(total * validation)
-    if not 0 < size < total:
-        found = f"validation {validation:g} takes {size} of {total} training images"
-        raise DataError(f"data set `{name}`: {found}; training and validation need at least one each")
-    # RandomState is frozen: the same split with every version of NumPy.
-    order = np.random.RandomState(np.random.MT19937(split_seed)).permutation(total)
-    drawn, rest = np.sort(order[:size]), np.sort(order[size:])
+    try:
+        rest, drawn = draw_validation(data.train_labels, validation, split_seed)
+        if subset is not None:
+            rest = draw_subset(data.train_labels, rest, data.classes, subset, split_seed)
+    except DataError as error:
+        raise DataError(f"data set `{name}`: {error}") from None
     train, held_out = (Split(data.train_images[rows], data.train_labels[rows]) for rows in (rest, drawn))
     return DataSet(name, train, held_out, Split(data.test_images, data.test_labels), data.classes, data.mean, data.std)

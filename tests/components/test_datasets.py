@@ -110,6 +110,24 @@ def test_both_splits_need_images(validation: float, taken: int) -> None:
     )
 
 
+def test_subset_leaves_validation_and_test_images_as_they_are(mini: DataSet) -> None:
+    small = build("fashion_mnist_mini", subset=205)
+    assert (len(small.train), len(small.validation), len(small.test)) == (205, 600, 1000)
+    assert sorted(np.bincount(small.train.labels)) == [20] * 5 + [21] * 5
+    assert np.array_equal(small.validation.images, mini.validation.images)
+    assert np.array_equal(small.test.images, mini.test.images)
+    assert (small.mean, small.std) == (mini.mean, mini.std)
+    pairs = {image.tobytes(): label for image, label in zip(mini.train.images, mini.train.labels, strict=True)}
+    assert all(
+        pairs[image.tobytes()] == label for image, label in zip(small.train.images, small.train.labels, strict=True)
+    )
+
+
+def test_subset_that_cannot_be_had_names_the_data_set() -> None:
+    with pytest.raises(DataError, match="^data set `fashion_mnist_mini`: subset 6000 has as many images of each class"):
+        build("fashion_mnist_mini", subset=6000)
+
+
 def test_test_split_is_shared_memory_that_torch_takes_without_a_warning(mini: DataSet) -> None:
     assert isinstance(mini.test.images, np.memmap)
     assert torch.from_numpy(mini.test.images).shape == (1000, 28, 28, 1)
