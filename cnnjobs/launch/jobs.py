@@ -10,8 +10,8 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cnnjobs.errors import storage_error
 from cnnjobs.files import write_whole
 from cnnjobs.runs import RunState, RunStore
+from cnnjobs.training.stop_request import blocking
 from cnnjobs.training.worker import run_job
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class JobFolder:
         # submitit's own limit is two minutes. It hides every GPU; the job file says which one a worker may see.
         executor.update_parameters(timeout_min=_FOREVER_MIN)
         try:
-            with _deaf_children():
+            # Workers hear neither Ctrl-C nor a closing terminal: the launcher does, and asks them to stop.
+            with blocking(signal.SIGINT, signal.SIGHUP):
                 submitted = executor.submit(run_job, job_file)
         except OSError as error:
             raise storage_error(self.path, error) from error
@@ -120,16 +122,6 @@ class JobFolder:
         """Whether a worker of this launch has ended."""
         ended: bool = self._jobs[worker.job_id].done()
         return ended
-
-
-@contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes started inside hear neither Ctrl-C nor a closing terminal: the launcher does, and asks them to stop."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def living_workers(store: RunStore) -> list[Worker]:

@@ -11,17 +11,18 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from cnnjobs.errors import InputError
+from cnnjobs.errors import InputError, StorageError
 from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.intents import BREAKER_FAILURES, EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.training.scheduler import Scheduler
+from cnnjobs.training.side_by_side import SUPERSEDED_CODE, SideBySide, run_command
 from cnnjobs.training.stop_request import StopRequest
 from cnnjobs.training.succession import Succession
-from cnnjobs.training.worker import Job, is_settled, train_runs
+from cnnjobs.training.worker import SETTLED, Job, say, train_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,6 @@ class ArrayTask(Scheduler):
             raise InputError(f"{folder.intent_file} has no runs for element {self.index} of the array") from None
         self._restarts = self.restart = int(environment.get("SLURM_RESTART_COUNT") or 0)
         self.intent, self.store = intent, RunStore(intent.store)
-        self.any_failed = self.any_ended = False
         self._folder, self._stop = folder, stop
 
     @property
@@ -94,8 +94,6 @@ class ArrayTask(Scheduler):
 
     def ended(self, record: RunRecord) -> None:
         """Keep the end beside the others' and hold the rest when they have all failed alike."""
-        self.any_ended = True
-        self.any_failed |= record.state is RunState.FAILED
         self._folder.add_outcome(record.run_id, record.state, record.cause)
         cause = self._folder.common_failure()
         if cause is not None and not self._folder.breaker_file.exists():
@@ -109,16 +107,57 @@ class ArrayTask(Scheduler):
             return
         write_whole(self._folder.canary_file, b"")
         _say(f"the first run has passed its first validation: the rest of job {self.array_job} may start")
-        scontrol("release", self.array_job)
+        if len(self.intent.tasks) > 1:
+            scontrol("release", self.array_job)
+
+    def has_passed(self) -> bool:
+        """Whether the sweep's first run keeps no other back; where it has finished, the rest is let go."""
+        if self.index or not self.intent.canary or self._folder.canary_file.exists():
+            return True
+        try:
+            if self.store.run(self.run_ids[0]).read_record().state is not RunState.FINISHED:
+                return False
+            self.release_the_rest()
+        except (OSError, StorageError) as error:
+            _say(f"{self._folder.canary_file}: {error}")
+            return False
+        return True
+
+    def own_ends(self) -> set[RunState]:
+        """The ends that runs have found in this start of the element."""
+        records = [self._record(run_id) for run_id in self.run_ids]
+        lasts = [(record.state, record.attempts[-1]) for record in records if record.attempts]
+        this_start = (self.job_id, self.restart)
+        return {state for state, last in lasts if last.ended and (last.job_id, last.restart) == this_start}
+
+    def _record(self, run_id: str) -> RunRecord:
+        """What is known of a run: nothing while the results folder is away."""
+        with suppress(OSError):
+            return self.store.run(run_id).read_record()
+        return RunRecord(run_id=run_id)
 
     def hand_back(self) -> bool:
         """Requeue this element when the time limit has left runs of it undone; False when that cannot be."""
-        if not self._stop.time_limit_ahead or not self._open_runs():
+        if not self._stop.time_limit_ahead or not self.open_runs():
             return True
-        if not self.any_ended and self._restarts >= self.max_requeues:
-            _say(f"the time limit came {self._restarts + 1} times, at last before a run could begin: not requeued")
+        if not self.own_ends() and self._restarts >= self.max_requeues:
+            self._give_up()
             return False
         return self.requeue()
+
+    def _give_up(self) -> None:
+        """Keep on record that the time limit left its runs no time to begin."""
+        cause = (
+            f"the time limit ({self._time_limit()}) came {self._restarts + 1} times, at last before the run began;"
+            " retry with a higher timeout_min"
+        )
+        _say(f"{cause}: not requeued")
+        for folder in map(self.store.run, self.open_runs()):
+            with folder.claim() as log:
+                if log is not None and folder.read_record().state not in SETTLED:
+                    changes = {"state": RunState.FAILED, "cause": cause}
+                    folder.write_record(folder.read_record().model_copy(update=changes))
+                    self.ended(folder.read_record())
 
     def requeue(self) -> bool:
         """Have Slurm start this element again; False when it does not."""
@@ -145,12 +184,13 @@ class ArrayTask(Scheduler):
         all_good = all(outcomes[run_id][0] == "finished" for run_id in self.run_ids if run_id in outcomes)
         return 0 if handed_back and all_good else 1
 
-    def _open_runs(self) -> list[str]:
-        return [run_id for run_id in self.run_ids if not is_settled(self.store.run(run_id))]
+    def open_runs(self) -> list[str]:
+        """The runs of this element that are not settled."""
+        return [run_id for run_id in self.run_ids if self._record(run_id).state not in SETTLED]
 
     def _requeues(self, before: RunRecord) -> int:
-        """How often this run has been started again in this element."""
-        return sum(past.job_id == self.job_id for past in before.attempts)
+        """In how many earlier starts of this element the run has begun."""
+        return len({past.restart for past in before.attempts if past.job_id == self.job_id} - {self.restart})
 
     def _too_often(self, epoch: int) -> str:
         return (
@@ -162,8 +202,8 @@ class ArrayTask(Scheduler):
         return f"timeout_min {self.intent.profile.get('timeout_min') or 'of the partition'}"
 
 
-def train_array_task(path: Path, stop: StopRequest) -> int:
-    """Train the runs of this element of the submission in folder `path`; what the job exits with."""
+def train_array_task(path: Path, stop: StopRequest, run_id: str | None = None) -> int:
+    """Train the runs of this element of the submission in folder `path`, or one alone; what the process exits with."""
     folder = SubmissionFolder(path)
     try:
         intent = folder.read_intent()
@@ -173,25 +213,42 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
         return 2
     job = Job(
         store=intent.store,
-        run_ids=task.run_ids,
+        run_ids=task.run_ids if run_id is None else (run_id,),
         data_folders=intent.data_folders,
         threads=intent.threads,
         gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if intent.gpus else None,
     )
-    written = True
+    went_well = is_newest = True
     try:
         if intent.evaluation is not None:
             return task.evaluate(job, intent.evaluation)
-        train_runs(job, stop, task)
+        if run_id is None and intent.runs_at_once > 1 and len(task.run_ids) > 1:
+            went_well = _train_side_by_side(task, job, path, stop)
+        else:
+            is_newest = train_runs(job, stop, task)
     except Exception as error:
         _say(f"{type(error).__name__}: {error}")
-        written = False
-    finished_first = task.store.run(task.run_ids[0]).read_record().state is RunState.FINISHED
-    if task.index == 0 and intent.canary and finished_first:
-        # It may have finished elsewhere, or in a start that was killed before it could say so.
-        task.release_the_rest()
+        went_well = False
+    if run_id is not None:
+        return int(not went_well) if is_newest else SUPERSEDED_CODE
+    # It may have finished elsewhere, or in a start that was killed before it could say so.
+    task.has_passed()
     handed_back = task.hand_back()
-    return 0 if written and handed_back and not task.any_failed else 1
+    return 0 if went_well and handed_back and RunState.FAILED not in task.own_ends() else 1
+
+
+def _train_side_by_side(task: ArrayTask, job: Job, path: Path, stop: StopRequest) -> bool:
+    number = task.intent.runs_at_once
+    _say(f"up to {number} runs at a time, each in a process of its own")
+    together = SideBySide(
+        task.open_runs(),
+        lambda run_id: run_command(str(path), run_id),
+        at_once=number,
+        gpus=str(job.gpu).split(",") if job.gpu is not None else (),
+        stop=stop,
+        alone=lambda: not task.has_passed(),
+    )
+    return together.train()
 
 
 def scontrol(*words: str) -> bool:
@@ -210,4 +267,4 @@ def scontrol(*words: str) -> bool:
 
 
 def _say(what: str) -> None:
-    print(f"worker: {what}", flush=True)
+    say("worker", what)

@@ -60,6 +60,8 @@ class StopRequest:
         """Take SIGTERM (preemption, scancel) and SIGUSR2 (time limit ahead) as requests to stop, from now on."""
         for number in (signal.SIGTERM, signal.SIGUSR2):
             signal.signal(number, self._receive)
+        # Whoever started this process may have held them back until now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGUSR2))
         os.register_at_fork(after_in_child=_let_the_parent_listen)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
@@ -70,6 +72,16 @@ class StopRequest:
         interrupts, self._interrupts = self._interrupts, False
         if insists or interrupts:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def blocking(*numbers: int) -> Iterator[None]:
+    """Hold signals back meanwhile; from processes that are started inside until they unblock them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _let_the_parent_listen() -> None:

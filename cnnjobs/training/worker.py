@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from cnnjobs.training.pipeline import DataSets
 
-_SETTLED: Final = (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+SETTLED: Final = (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -59,27 +60,33 @@ def run_job(job_file: Path) -> None:
             evaluate_runs(job, job.evaluation, SubmissionFolder(job_file.parent), stop)
 
 
-def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> None:
-    """Train the runs of a job's list one after the other. Raises what kept a run's end from being written."""
+def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
+    """Train the runs of a job's list one after the other; False when a newer attempt has taken one of them.
+
+    Raises what kept a run's end from being written.
+    """
     device, notes = prepare_process(job.threads, job.gpu)
     from cnnjobs.training.pipeline import DataSets
 
     data_sets = DataSets(job.data_folders, device, notes, interruptible=stop.interrupting)
     unwritten: Exception | None = None
+    is_newest = True
     for run_id in job.run_ids:
         if stop():
-            _say("worker", "stopped")
+            say("worker", "stopped")
             break
         try:
             _train(RunStore(job.store).run(run_id), data_sets, job.threads, stop, scheduler)
         except Superseded:
-            _say(run_id, "a newer attempt has it: this copy of the job ends")
+            say(run_id, "a newer attempt has it: this copy of the job ends")
+            is_newest = False
             break
         except Exception as error:
-            _say(run_id, f"its end could not be written: {type(error).__name__}: {error}")
+            say(run_id, f"its end could not be written: {type(error).__name__}: {error}")
             unwritten = error
     if unwritten is not None:
         raise unwritten
+    return is_newest
 
 
 def _train(folder: RunFolder, data_sets: DataSets, threads: int, stop: StopRequest, scheduler: Scheduler) -> None:
@@ -89,7 +96,7 @@ def _train(folder: RunFolder, data_sets: DataSets, threads: int, stop: StopReque
         return
     with scheduler.claim(folder) as log:
         if log is None:
-            _say(folder.run_id, "another worker has it")
+            say(folder.run_id, "another worker has it")
         # It may have been finished since the first look.
         elif not is_settled(folder):
             attempt = RunAttempt(
@@ -98,7 +105,7 @@ def _train(folder: RunFolder, data_sets: DataSets, threads: int, stop: StopReque
                 data_sets,
                 threads=threads,
                 stopped=stop,
-                say=lambda text: _say(folder.run_id, text),
+                say=lambda text: say(folder.run_id, text),
                 scheduler=scheduler,
             )
             attempt.execute()
@@ -110,7 +117,7 @@ def is_settled(folder: RunFolder) -> bool:
     if state is RunState.FINISHED:
         # A crash right after the last record leaves them.
         folder.drop_checkpoints()
-    return state in _SETTLED
+    return state in SETTLED
 
 
 def prepare_process(threads: int, gpu: int | str | None) -> tuple[torch.device, tuple[str, ...]]:
@@ -139,5 +146,8 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
-def _say(who: str, what: str) -> None:
-    print(f"{who}: {what}", flush=True)
+def say(who: str, what: str) -> None:
+    """A line for the job's log, in one piece: others may write to it at the same moment."""
+    # The log may be away with the results; what is to be said then waits.
+    with suppress(OSError):
+        print(f"{who}: {what}\n", end="", flush=True)

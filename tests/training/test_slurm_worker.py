@@ -325,7 +325,7 @@ def test_a_first_run_that_is_done_already_lets_the_others_start_though_slurm_is_
 ) -> None:
     (first,) = cluster.submit([toy.config()])
     assert cluster.run() == 0
-    cluster.submit([toy.config()], canary=True)
+    cluster.submit([toy.config()], [toy.config(seed=1)], canary=True)
     cluster.calls_file.with_name("calls.down").touch()
     assert cluster.run() == 0
     assert first.read_record().state is RunState.FINISHED
