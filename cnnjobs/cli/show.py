@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ from cnnjobs.errors import InputError, UnknownNameError, suggest
 
 if TYPE_CHECKING:
     from cnnjobs.runs import RunFolder
-    from cnnjobs.spec.run import Choice
+    from cnnjobs.spec.run import RunConfig
 
 _INPUT: Final = (3, 32, 32)
 _CLASSES: Final = 10
@@ -26,6 +26,7 @@ def show(
             help="A model's name, import path or YAML ('{name: cnn, dropout: 0.5}'), or a run's id.",
         ),
     ],
+    *,
     image: Annotated[
         str | None,
         typer.Option("--input", metavar="C,H,W", help="Shape of an image. [default: that of the run, or 3,32,32]"),
@@ -33,21 +34,28 @@ def show(
     classes: Annotated[
         int | None, typer.Option("--classes", min=1, help="Number of classes. [default: those of the run, or 10]")
     ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, help="Show the shapes and the cost of a batch of so many images.")
+    ] = None,
+    form: Annotated[
+        Literal["table", "md", "tex", "csv", "json"],
+        typer.Option("--format", help="As a table here, for a document, or in full for programs."),
+    ] = "table",
     results: Results = RESULTS,
 ) -> None:
-    """Show the layers of a model or of a run's network: output shapes, parameters, multiply-accumulates."""
-    from cnnjobs.console.layers import show_layers
-
+    """Show the layers of a model or of a run's network: shapes, parameters, multiply-accumulates."""
     run = _find_run(what, results)
     record = run.read_record() if run else None
-    model: Choice = run.read_config().model if run else _read_model(what, results)
+    config = run.read_config() if run else _read_model(what, results)
     shape = _shape(image) or (record.input_shape if record else None) or _INPUT
     number = classes or (len(record.classes) if record else 0) or _CLASSES
-    network = model.build(in_channels=shape[0], num_classes=number, image_size=shape[1])
 
+    from cnnjobs.console.layers import show_layers
     from cnnjobs.report.layers import layer_table
+    from cnnjobs.training.trainer import build_model
 
-    show_layers(layer_table(network, shape), f"{run.run_id if run else model.name}: {number} classes")
+    table = layer_table(build_model(config, shape, number), shape, batch or 1)
+    show_layers(table, f"{run.run_id if run else config.model.name}: {number} classes", form, with_batch=bool(batch))
 
 
 def _find_run(what: str, results: Path) -> RunFolder | None:
@@ -61,8 +69,8 @@ def _find_run(what: str, results: Path) -> RunFolder | None:
     return next((store.run(what) for store in stores(results) if store.run(what).config_file.is_file()), None)
 
 
-def _read_model(what: str, results: Path) -> Choice:
-    """The model of that name, import path or YAML mapping. Raises InputError."""
+def _read_model(what: str, results: Path) -> RunConfig:
+    """A configuration with the model of that name, import path or YAML mapping. Raises InputError."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -78,15 +86,14 @@ def _read_model(what: str, results: Path) -> Choice:
             raise InputError(
                 f"{what}: cannot be read as YAML; write for example '{{name: cnn, dropout: 0.5}}'"
             ) from None
-    elif ":" not in what and what not in registry.components("model"):
+    elif not {":", "/"} & {*what} and what not in registry.components("model"):
         runs = [run.run_id for store in stores(results) for run in store.runs()]
         allowed = suggest(what, [*registry.components("model"), *runs])
         raise UnknownNameError(f"`{what}` is neither a model nor a run under {results}; {allowed}")
     config = read_config({"dataset": "cifar10", "model": value})
     if isinstance(config, list):
         raise InputError("\n".join(f"{mistake.key}: {mistake.found}; {mistake.remedy}" for mistake in config))
-    model: Choice = config.model
-    return model
+    return config
 
 
 def _shape(text: str | None) -> tuple[int, int, int] | None:

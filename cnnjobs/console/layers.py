@@ -1,34 +1,63 @@
-"""The layers of a network as a table."""
+"""The layers of a network as a table, or in another form."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
-from cnnjobs.console.terminal import say, show
+from cnnjobs.console.terminal import say, show, write
 
 if TYPE_CHECKING:
     from cnnjobs.report.layers import LayerTable
+    from cnnjobs.report.tables import Grid
 
 
-def show_layers(table: LayerTable, title: str) -> None:
-    """One row per layer: output shape, parameters, multiply-accumulates; then the totals."""
-    say(f"{title}, input {_shape(table.input_shape)}", style="bold")
-    rows = Table(box=None, pad_edge=False)
-    rows.add_column("layer")
-    rows.add_column("kind")
-    for heading in ("output shape", "parameters", "MACs"):
-        rows.add_column(heading, justify="right")
-    for layer in table.layers:
-        shape = _shape(layer.output_shape) if layer.output_shape else "" if layer.called else "never called"
-        parameters = f"{layer.parameters:,}" + (" shared" if layer.shared else "")
-        rows.add_row(layer.name, layer.kind, shape, parameters, f"{layer.macs:,}" if layer.macs else "")
-    show(rows)
-    frozen = f" ({table.frozen:,} frozen)" if table.frozen else ""
-    say(f"{table.parameters:,} parameters{frozen}, {table.macs:,} MACs", style="bold")
+def show_layers(
+    table: LayerTable,
+    title: str,
+    form: Literal["table", "md", "tex", "csv", "json"] = "table",
+    *,
+    with_batch: bool = False,
+) -> None:
+    """One row per layer and the total, then one per stage; as CSV the layers alone, as JSON everything."""
+    from cnnjobs.report.layers import layers_frame, layers_grid, stages_grid
+    from cnnjobs.report.tables import csv_bytes, markdown, markdown_text, tex
+
+    shape = "×".join(map(str, table.input_shape if with_batch else table.input_shape[1:]))
+    heading = f"{title}, input {shape}"
+    grids = [layers_grid(table, with_batch=with_batch), stages_grid(table, with_batch=with_batch)]
+    grids = [grid for grid in grids if grid.rows]
+    if form == "csv":
+        write(csv_bytes(layers_frame(table)).decode().removesuffix("\n"))
+    elif form == "json":
+        write(_json(table, title))
+    elif form == "md":
+        write("\n".join([f"{markdown_text(heading)}\n", *map(markdown, grids)]).removesuffix("\n"))
+    elif form == "tex":
+        write("\n".join([f"% {heading}", *map(tex, grids)]).removesuffix("\n"))
+    else:
+        say(heading, style="bold")
+        for grid in grids:
+            if grid is not grids[0]:
+                say()
+            show(_rich(grid))
+        if table.frozen:
+            say(f"{table.trainable:,} of {table.parameters:,} parameters train, {table.frozen:,} are frozen")
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    """Without the batch: (1, 32, 16, 16) -> `32 x 16 x 16`."""
-    return " x ".join(map(str, shape[1:]))
+def _json(table: LayerTable, title: str) -> str:
+    totals = {name: getattr(table, name) for name in ("input_shape", "parameters", "trainable", "frozen", "macs")}
+    parts = {"layers": list(map(asdict, table.layers)), "stages": list(map(asdict, table.stages))}
+    return json.dumps({"title": title, **totals, **parts}, indent=1)
+
+
+def _rich(grid: Grid) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for place, column in enumerate(grid.columns):
+        table.add_column(column, justify="left" if place < grid.labels else "right")
+    for place, row in enumerate(grid.rows):
+        table.add_row(*row, style="bold" if place == grid.marked else None)
+    return table

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -199,6 +200,15 @@ def _macs(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> int:
     if isinstance(module, _TRANSPOSED):
         return int(arguments[0].numel()) * math.prod(module.kernel_size) * module.out_channels // module.groups
     return 0
+
+
+def layers_frame(table: LayerTable) -> pd.DataFrame:
+    """A row per layer for programs: shapes with the batch, the stage that it belongs to, what no other row counts."""
+    frame = pd.DataFrame(list(map(asdict, table.layers)))
+    frame.insert(2, "stage", _stage_names([layer.name for layer in table.layers]))
+    for column in ("input_shape", "output_shape"):
+        frame[column] = ["" if shape is None else "x".join(map(str, shape)) for shape in frame[column]]
+    return frame
 
 
 def layers_grid(table: LayerTable, *, with_batch: bool = False) -> Grid:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from torch import nn
 
 from cnnjobs.console.layers import show_layers
@@ -91,18 +91,25 @@ def test_results(sweep: Sweep, store: RunStore, capsys: pytest.CaptureFixture[st
 
 
 def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
-    network[0].weight.requires_grad_(False)
+    network = nn.Sequential(
+        OrderedDict(body=nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten()), fc=nn.Linear(256, 10))
+    )
+    network.body[0].weight.requires_grad_(False)
     show_layers(layer_table(network, (3, 8, 8)), "tiny: 10 classes")
     assert lines(capsys) == [
-        "tiny: 10 classes, input 3 x 8 x 8",
-        "layer  kind     output shape  parameters   MACs",
-        "0      Conv2d      4 x 8 x 8         112  6,912",
-        "1      ReLU        4 x 8 x 8           0",
-        "2      Flatten           256           0",
-        "3      Linear             10       2,570  2,560",
-        "2,682 parameters (108 frozen), 9,472 MACs",
+        "tiny: 10 classes, input 3×8×8",
+        "layer   type     input shape  output shape  parameters  trainable  multiply-accumulates",
+        "body.0  Conv2d         3×8×8         4×8×8         112          4                 6,912",
+        "body.1  ReLU           4×8×8         4×8×8",
+        "body.2  Flatten        4×8×8           256",
+        "fc      Linear           256            10       2,570      2,570                 2,560",
+        "total                                            2,682      2,574                 9,472",
+        "",
+        "stage  output shape  parameters  trainable  multiply-accumulates",
+        "body   256                  112          4                 6,912",
+        "fc     10                 2,570      2,570                 2,560",
+        "total                     2,682      2,574                 9,472",
+        "2,574 of 2,682 parameters train, 108 are frozen",
     ]
 
 
