@@ -14,7 +14,7 @@ from cnnjobs.report import grids, summary, wording
 from cnnjobs.report.architectures import Architecture, architectures
 from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
 from cnnjobs.report.layers import layers_grid, stages_grid
-from cnnjobs.report.pairs import paired_result
+from cnnjobs.report.pairs import multiplicity, paired_result
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.report.tables import csv_bytes, markdown
 from cnnjobs.spec.settings import SECTIONS
@@ -69,7 +69,11 @@ def _drawn(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> dic
     pairs = []
     for number, pair in enumerate(table.sweep.pairs, 1):
         result = paired_result(pair, table)
-        own = {"pictures": drawings.pair(number, result), "grid": grids.pair_grid(result)}
+        own = {
+            "pictures": drawings.pair(number, result),
+            "grid": grids.pair_grid(result),
+            "images": grids.images_grid(result),
+        }
         pairs.append({"title": pair.title, "differing": result.differing, "verdict": result.verdict, **own})
     count, not_drawn = len(table.configurations), ""
     if count > MOST_CONFIGURATIONS and drawings.wants("curves"):
@@ -77,7 +81,13 @@ def _drawn(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> dic
             f"Of {count} configurations the best {MOST_CONFIGURATIONS} are drawn one by one; history.csv has all."
         )
     overview, curves = drawings.overview(ranked), drawings.configurations(ranked)
-    return {"pairs": pairs, "overview": overview, "curves": curves, "not_drawn": not_drawn}
+    return {
+        "pairs": pairs,
+        "multiplicity": multiplicity(len(pairs)),
+        "overview": overview,
+        "curves": curves,
+        "not_drawn": not_drawn,
+    }
 
 
 def _network(architecture: Architecture) -> dict[str, Any]:

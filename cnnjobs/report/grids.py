@@ -93,6 +93,14 @@ def pair_grid(result: PairedResult) -> Grid:
     return Grid(("metric", "before", "after", "difference", "95 % interval"), tuple(rows))
 
 
+def images_grid(result: PairedResult) -> Grid:
+    """The networks of each seed on the same test images."""
+    rows = [
+        (f"{seed}", f"{test.only_before:,}", f"{test.only_after:,}", f"{test.p:.2g}") for seed, test in result.images
+    ]
+    return Grid(("seed", "right before only", "right after only", "exact McNemar p"), tuple(rows))
+
+
 def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
     """What differs between the runs with all its values, and what they share."""
     flats = [run.config.flat() for run in table.sweep.runs]

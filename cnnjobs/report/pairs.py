@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from cnnjobs.report import wording
 from cnnjobs.report.results import ResultsTable, is_finished
+from cnnjobs.report.significance import McNemar, mcnemar, seeds_needed, sign_flip_p
 from cnnjobs.report.statistics import Summary, summarise
-from cnnjobs.spec.sweep import Metric, Pair
+from cnnjobs.spec.sweep import Metric, Pair, SweepRun
+from cnnjobs.training.outcome import read_outcome
 
 # With fewer pairs not even the same sign in all of them has less than 5 % chance in an exact test.
 ENOUGH_SEEDS: Final = 6
@@ -26,11 +31,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class PairedResult:
-    """A pair with the differences of all metrics over the seeds that finished on both sides."""
+    """A pair with the differences of all metrics over the seeds that finished on both sides.
+
+    `images` holds seed and exact test of those of them whose networks were asked the same test images.
+    """
 
     pair: Pair
     differences: tuple[Difference, ...]
     verdict: str
+    images: tuple[tuple[int, McNemar], ...]
 
     @property
     def differing(self) -> str:
@@ -44,36 +53,66 @@ class PairedResult:
 
 def paired_result(pair: Pair, table: ResultsTable) -> PairedResult:
     """The differences that a pair makes, and a verdict on the sweep's metric."""
-    records = [
-        (table.records[before.run_id].metrics, table.records[after.run_id].metrics)
+    finished = [
+        (before, after)
         for before, after in zip(pair.before, pair.after, strict=True)
         if is_finished(table.records[before.run_id]) and is_finished(table.records[after.run_id])
     ]
-    differences = {}
+    metrics = [
+        (table.records[before.run_id].metrics, table.records[after.run_id].metrics) for before, after in finished
+    ]
+    changes: dict[str, list[float]] = {}
+    differences = []
     for metric in table.metrics:
-        values = [(before[metric], after[metric]) for before, after in records if metric in before and metric in after]
-        differences[metric] = Difference(
-            metric,
-            summarise([before for before, _ in values]),
-            summarise([after for _, after in values]),
-            summarise([after - before for before, after in values]),
-        )
+        values = [(before[metric], after[metric]) for before, after in metrics if metric in before and metric in after]
+        changes[metric] = [after - before for before, after in values]
+        sides = (summarise([before for before, _ in values]), summarise([after for _, after in values]))
+        differences.append(Difference(metric, *sides, summarise(changes[metric])))
     chosen = table.sweep.metric
-    return PairedResult(pair, tuple(differences.values()), verdict(chosen, differences[chosen.name].change))
+    images = tuple(_image_by_image(table, finished))
+    return PairedResult(pair, tuple(differences), verdict(chosen, changes[chosen.name]), images)
 
 
-def verdict(metric: Metric, change: Summary) -> str:
-    """What a difference over so many seeds allows to say."""
+def _image_by_image(
+    table: ResultsTable, finished: Sequence[tuple[SweepRun, SweepRun]]
+) -> Iterator[tuple[int, McNemar]]:
+    for before, after in finished:
+        try:
+            outcomes = [read_outcome(table.store.run(run.run_id)) for run in (before, after)]
+        except ValueError:
+            # The metrics stand; only this comparison needs the file.
+            continue
+        one, two = outcomes
+        if one is not None and two is not None and np.array_equal(one.labels, two.labels):
+            yield before.config.seed, mcnemar(one.right, two.right)
+
+
+def verdict(metric: Metric, changes: Sequence[float]) -> str:
+    """What the differences within so many seeds allow to say."""
+    change = summarise(changes)
     if not change.n:
         return "No seed has finished on both sides yet."
     name, amount = wording.metric_name(metric.name), wording.change(metric.name, change.mean)
     if change.n == 1:
         return f"One seed alone: {name} {amount}. One pair of runs cannot tell a change from chance."
-    evidence = f"{name} {amount}, 95 % interval {wording.interval(metric.name, change)}"
+    p = f"p = {sign_flip_p(changes):.2g} by exact sign flips"
+    evidence = f"{name} {amount}, 95 % interval {wording.interval(metric.name, change)}, {p}"
     if not change.excludes_zero:
-        return f"Can't be told apart with {change.n} seeds: {evidence}."
+        needed = seeds_needed(change)
+        needs = f"about {needed}" if needed else "more than a thousand"
+        return f"Can't be told apart with {change.n} seeds (needs {needs}): {evidence}."
     better = (change.mean > 0) == (metric.goal == "maximize")
-    said = f"{'Better' if better else 'Worse'} after the change: {evidence}, {change.n} seeds."
+    said = f"{'Helps' if better else 'Hurts'}: {evidence}, {change.n} seeds."
     if change.n < ENOUGH_SEEDS:
         said += f" So few seeds give a hint; it takes {ENOUGH_SEEDS} or more to show it."
     return said
+
+
+def multiplicity(pairs: int) -> str:
+    """What to bear in mind where several changes are compared at once; "" for one."""
+    if pairs < 2:
+        return ""
+    return (
+        f"{pairs} comparisons: where nothing differs, one interval in twenty leaves out zero all the same,"
+        f" so about {pairs / 20:.2g} of these would by chance."
+    )
