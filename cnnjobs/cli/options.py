@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import shlex
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,7 +19,8 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Where data sets are looked for first.")
 ]
 Profile = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="jobs/NAME.yaml, or a path. [default: the place's own]")
+    str | None,
+    typer.Option("--profile", metavar="NAME", show_default="the place's own", help="jobs/NAME.yaml, or a path."),
 ]
 Set = Annotated[
     list[str] | None,
@@ -71,6 +75,41 @@ class LaunchOptions:
             except YAMLError:
                 raise InputError(f"--set {setting}: the value cannot be read as YAML; quote it") from None
         return found
+
+
+def launch_options(
+    *,
+    profile: Profile = None,
+    settings: Set = None,
+    results: Results = RESULTS,
+    data_dir: DataDir = None,
+    retry_failed: RetryFailed = False,
+    force: Force = False,
+    dry_run: DryRun = False,
+    no_report: NoReport = False,
+) -> LaunchOptions:
+    """What the user typed, as one."""
+    return LaunchOptions(results, data_dir, profile, tuple(settings or ()), retry_failed, force, dry_run, not no_report)
+
+
+def with_launch_options(*, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that takes `options` the parameters of `launch_options` in its place, but not those `without`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+        shared = inspect.signature(launch_options, eval_str=True).parameters
+        shown = [each for name, each in shared.items() if name not in without]
+
+        @functools.wraps(command)
+        def call(**given: Any) -> None:
+            command(options=launch_options(**{each.name: given.pop(each.name) for each in shown}), **given)
+
+        first = [each for each in own.values() if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+        last = [each for name, each in own.items() if each not in first and name != "options"]
+        call.__signature__ = inspect.Signature([*first, *shown, *last])  # type: ignore[attr-defined]
+        return call
+
+    return decorate
 
 
 def results_option(results: Path) -> str:

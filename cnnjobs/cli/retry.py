@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,9 +10,11 @@ import typer
 from cnnjobs.cli import options as o
 
 
+@o.with_launch_options(without=("retry_failed", "force"))
 def retry(
     sweep: Annotated[str, typer.Argument(help="A sweep file, or the name of a started sweep.")],
     *,
+    options: o.LaunchOptions,
     cause: Annotated[
         str | None,
         typer.Option(
@@ -20,12 +23,6 @@ def retry(
             help="Only runs that ended so: oom, cuda, time, node, killed, diverged, exception, or a word of the cause.",
         ),
     ] = None,
-    profile: o.Profile = None,
-    settings: o.Set = None,
-    results: o.Results = o.RESULTS,
-    data_dir: o.DataDir = None,
-    dry_run: o.DryRun = False,
-    no_report: o.NoReport = False,
 ) -> None:
     """Run failed, cancelled, interrupted and lost runs again, where they were; with --set with other resources."""
     from cnnjobs.cli.launching import launch
@@ -35,18 +32,16 @@ def retry(
     from cnnjobs.launch.place import place_for
     from cnnjobs.launch.sweeps import open_sweep
 
-    opened = open_sweep(sweep, results)
+    opened = open_sweep(sweep, options.results)
     found = to_retry(opened, cause)
     if found.ending:
         show_ending(found.ending)
     if not found.again:
         show_nothing_to_retry(cause, found.ending)
         return
-    wishes = o.LaunchOptions(
-        results, data_dir, profile, tuple(settings or ()), dry_run=dry_run, report=not no_report, only=found.again
-    )
-    place = place_for(wishes.command("local", opened.word), dry_run=dry_run) if found.on_slurm else None
+    options = replace(options, only=found.again)
+    place = place_for(options.command("local", opened.word), dry_run=options.dry_run) if found.on_slurm else None
     if place is not None and place.name == "slurm":
-        submit(opened, wishes, reason=place.reason)
+        submit(opened, options, reason=place.reason)
     else:
-        launch(opened, wishes, verb="retry", reason=place.reason if place else "where they were")
+        launch(opened, options, verb="retry", reason=place.reason if place else "where they were")
