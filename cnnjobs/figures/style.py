@@ -17,6 +17,9 @@ from matplotlib.figure import Figure
 INK: Final = "#1b1f24"
 PAPER: Final = "#ffffff"
 RULE: Final = "#d4d8dd"
+# Half a page wide, so that two figures stand side by side in print; and sharp enough for it.
+HALF_PAGE: Final = 4.8
+PNG_DPI: Final = 200
 
 # Sets have one colour and one line everywhere (Okabe and Ito 2008, told apart by all common kinds of colour vision).
 SPLIT_COLOURS: Final = {"train": "#0072b2", "validation": "#d55e00", "test": "#009e73"}
@@ -82,7 +85,7 @@ def plain(text: str) -> str:
 
 def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG, sharp enough for print."""
-    return _saved(figure, "png", {"Software": None}, dpi=200)
+    return _saved(figure, "png", {"Software": None}, dpi=PNG_DPI)
 
 
 def svg_text(figure: Figure) -> str:

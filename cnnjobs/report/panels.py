@@ -13,14 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from cnnjobs.figures.style import INK, PAPER, plain
+from cnnjobs.figures.style import HALF_PAGE, INK, PAPER, plain
 from cnnjobs.report.histories import Band, Quantity, RunHistory, SetName, band
 from cnnjobs.runs import RunState
 
 Limits = tuple[float, float] | None
 
-# Half a page wide, so that two stand side by side in print.
-_WIDTH: Final = 4.8
 _HEIGHT: Final = 3.4
 _LEGEND_LINE: Final = 0.19
 _TITLE_LETTERS: Final = 46
@@ -64,7 +62,7 @@ class Panel:
     """A figure with one pair of axes: epochs below, and steps above where all runs have as many in an epoch."""
 
     def __init__(self, title: str, quantity: Quantity, histories: Sequence[RunHistory]) -> None:
-        self.figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        self.figure = Figure(figsize=(HALF_PAGE, _HEIGHT), layout="constrained")
         self.axes = self.figure.add_subplot()
         self.quantity = quantity
         self.handles: list[Line2D] = []
