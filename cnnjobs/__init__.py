@@ -4,3 +4,23 @@ sweeps/x.yaml --read--> Sweep --expand--> [RunConfig] --plan against what is on 
    --submit with a JobProfile--> jobs --on the node--> Trainer --append--> results/<sweep>/<run_id>/
    --collect--> ResultsTable --build--> results/<sweep>/report/
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cnnjobs.training.trained import TrainedNetwork
+
+
+def load_model(path: str | Path, device: str = "cpu") -> TrainedNetwork:
+    """The trained network of a file that `cnnjobs export` wrote, or of a run's folder, with its preprocessing."""
+    from pathlib import Path
+
+    import torch
+
+    from cnnjobs.training import export
+
+    return export.load_model(Path(path), torch.device(device))

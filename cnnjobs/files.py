@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from cnnjobs import locks
-from cnnjobs.errors import storage_error
+from cnnjobs.errors import InputError, StorageError, storage_error
 
 _WRITERS: Final = 32
 
@@ -45,6 +45,24 @@ def write_whole(
         if isinstance(error, OSError):
             raise storage_error(path, error) from error
         raise
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that the user has named, and overwrite nothing. Raises InputError."""
+    check_new(path)
+    try:
+        write_whole(path, content)
+    except StorageError as error:
+        why = error.__cause__.strerror if isinstance(error.__cause__, OSError) else str(error)
+        raise InputError(f"{path}: cannot be written ({why}); choose another place") from error
+
+
+def check_new(path: Path) -> None:
+    """Raises InputError where `write_new` would, as far as a look tells: before the work whose result it takes."""
+    if path.exists():
+        raise InputError(f"{path} exists already and stays as it is; choose another name, or remove it first")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
 
 
 class MetricsLog:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from cnnjobs.components.datasets import data_folders
 from cnnjobs.errors import InputError
+from cnnjobs.spec.profile import read_profile
 
 _PATIENCE_S: Final = 10
 _LOCAL: Final = Path("jobs/local.yaml")
@@ -48,6 +50,11 @@ def profile_file(name: str | None, default: Path = _LOCAL) -> Path | None:
     if name is None:
         return default if default.is_file() else None
     return Path(name) if Path(name).suffix in (".yaml", ".yml") else Path("jobs") / f"{name}.yaml"
+
+
+def local_data_folders(data_dir: Path | None) -> tuple[Path, ...]:
+    """Where a command that works on this machine looks for data sets."""
+    return data_folders(data_dir, read_profile(profile_file(None), {}).data_dir)
 
 
 def slurm_profile(*, has_gpus: bool) -> Path:

@@ -11,7 +11,7 @@ from typing import Final
 from cnnjobs.errors import CnnjobsError, InputError, UnknownNameError, suggest
 from cnnjobs.launch.state import label
 from cnnjobs.launch.sweeps import OpenSweep, open_started, open_sweep, started_stores
-from cnnjobs.runs import stores
+from cnnjobs.runs import RunFolder, stores
 from cnnjobs.spec.sweep import SweepRun
 
 _LISTED: Final = 8
@@ -69,6 +69,23 @@ def find_run(word: str, results: Path) -> Target:
     raise UnknownNameError(
         f"`{word}` is no run id, no beginning of one, no label and no sweep under {results}; {suggest(word, names)}"
     )
+
+
+def find_folder(word: str, results: Path) -> RunFolder:
+    """The folder of the one run that a word names, also of one that no sweep file asks for any more, or a folder's own.
+
+    Raises UnknownNameError.
+    """
+    if (Path(word) / "config.yaml").is_file():
+        return RunFolder(Path(word).resolve())
+    for store in stores(results):
+        if "/" not in word and store.run(word).config_file.is_file():
+            return store.run(word)
+    target = find_target(word, results)
+    if len(target.runs) > 1:
+        found = f"{word} is a sweep of {len(target.runs)} runs"
+        raise UnknownNameError(f"{found}; name one of them, by its id or label: cnnjobs status {target.opened.word}")
+    return target.opened.store.run(target.runs[0].run_id)
 
 
 def _readable(results: Path) -> list[OpenSweep]:

@@ -70,6 +70,11 @@ def to_bytes(value: object) -> bytes:
     return buffer.getvalue()
 
 
-def weights_to_bytes(model: torch.nn.Module) -> bytes:
+def plain_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The network's state_dict on the CPU in the usual memory layout."""
-    return to_bytes({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
+    return {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def weights_to_bytes(model: torch.nn.Module) -> bytes:
+    """The file of `plain_weights`."""
+    return to_bytes(plain_weights(model))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,16 +54,43 @@ def load_trained(folder: RunFolder, device: torch.device, data_folders: Sequence
     """
     check_weights(folder)
     config, record = folder.read_config(), folder.read_record()
-    if record.image_shape is not None:
-        preprocessing = Preprocessing.from_steps(record.preprocessing, record.image_shape)
-    else:
+    if record.image_shape is None:
         preprocessing = Pipeline(config, DataSets(data_folders, device).get(config)).preprocessing
+        shapes = {"image_shape": preprocessing.image_shape, "input_shape": preprocessing.input_shape}
+        record = record.model_copy(update={**shapes, "preprocessing": preprocessing.steps})
+    return trained_network(config, record, read_weights(folder.model_file), device, str(folder.model_file))
+
+
+def trained_network(
+    config: RunConfig, record: RunRecord, weights: dict[str, Tensor], device: torch.device, origin: str
+) -> TrainedNetwork:
+    """The network that a record tells of, with these weights. Raises InputError that names their `origin`."""
+    assert record.image_shape is not None
+    preprocessing = Preprocessing.from_steps(record.preprocessing, record.image_shape)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = build_model(config, record.input_shape or preprocessing.input_shape, len(record.classes))
     # As the trainer does it, so that the same operations run on the same memory layout.
     model = model.to(device).to(memory_format=torch.channels_last)
-    _load_weights(model, folder)
-    return TrainedNetwork(folder.run_id, config, record, model.eval(), preprocessing, record.classes, device)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{origin}: it does not fit the network, has its code changed? {why}") from error
+    return TrainedNetwork(record.run_id, config, record, model.eval(), preprocessing, record.classes, device)
+
+
+def read_weights(file: Path) -> Any:
+    """What the file of weights holds, on the CPU. Raises InputError."""
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # A damaged file can break its reader in any way.
+        raise InputError(f"{file}: it is damaged or holds no weights ({type(error).__name__})") from error
+
+
+def best_device() -> torch.device:
+    """A GPU where torch finds one, else the CPU."""
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def check_weights(folder: RunFolder) -> None:
@@ -70,17 +98,3 @@ def check_weights(folder: RunFolder) -> None:
     state = folder.read_record().state
     if not folder.model_file.is_file():
         raise InputError(f"run {folder.run_id} is {state} and has no weights yet; they are there when it has finished")
-
-
-def _load_weights(model: nn.Module, folder: RunFolder) -> None:
-    file = folder.model_file
-    try:
-        weights = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # A damaged file can break its reader in any way.
-        raise InputError(f"{file}: it is damaged ({type(error).__name__}); train the run again with --force") from error
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        why = " ".join(str(error).split())
-        raise InputError(f"{file}: it does not fit the network, has its code changed? {why}") from error

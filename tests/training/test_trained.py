@@ -70,7 +70,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(tmp_path: Path, toy: Any) -> 
     folder = toy.finished(tmp_path, config)
     weights = folder.model_file.read_bytes()
     folder.model_file.write_bytes(weights[:100])
-    with pytest.raises(InputError, match=r"model\.pt: it is damaged"):
+    with pytest.raises(InputError, match=r"model\.pt: it is damaged or holds no weights"):
         load_trained(folder, CPU)
     folder.model_file.write_bytes(weights)
     other = toy.config(epochs=1, model__width=4)
