@@ -54,6 +54,7 @@ def _content(table: ResultsTable, ranked: list[Choice]) -> dict[str, Any]:
         "best": summary.best(table, ranked),
         "targets": summary.targets(table, ranked),
         "runs": grids.runs_grid(table),
+        "fitting": grids.fitting_grid(table, ranked),
         "unfinished": grids.unfinished_grid(table),
         "tracebacks": [(record.run_id, record.traceback) for record in table.records.values() if record.traceback],
         "varying": varying,
@@ -108,6 +109,7 @@ def _sections(sweep: Sweep, content: dict[str, Any]) -> dict[str, str]:
     """id -> title of every section that the page has, in its order."""
     absent = {"compare": not content["pairs"], "notes": not content["notes"]}
     absent |= {"curves": not (content["overview"] or content["curves"]), "unfinished": not content["unfinished"].rows}
+    absent["fitting"] = not content["fitting"].rows
     return {id_: sweep.report.titles.get(id_, title) for id_, title in SECTIONS.items() if not absent.get(id_)}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnnjobs.report import wording
+from cnnjobs.report.fitting import fit_of, fit_row
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
 from cnnjobs.report.summary import state_word
@@ -51,6 +52,19 @@ def runs_grid(table: ResultsTable) -> Grid:
     names = [wording.metric_name(metric) for metric in table.metrics]
     columns += ["run", "state", "seed", "epochs", "best epoch", *names, "training time"]
     return Grid(tuple(columns), tuple(rows), labels=len(columns) - len(names) - 4)
+
+
+def fitting_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
+    """A row per configuration with a finished run, the best first: how training and validation part."""
+    columns, label = _label(table)
+    rows = []
+    for choice in ranked:
+        fit = fit_of(table, choice.configuration)
+        if fit is not None:
+            *numbers, verdict = fit_row(fit)
+            rows.append((*label(choice.configuration, choice.configuration.runs[0]), verdict, *numbers))
+    names = ("gap of accuracy", "rise after minimum", "slope at the end")
+    return Grid((*columns, "verdict", *names), tuple(rows), labels=len(columns) + 1)
 
 
 def unfinished_grid(table: ResultsTable) -> Grid:

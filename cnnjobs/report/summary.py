@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnnjobs.report import wording
-from cnnjobs.report.results import Choice, ResultsTable
+from cnnjobs.report.results import Choice, Configuration, ResultsTable
+from cnnjobs.report.significance import wilson_interval
 from cnnjobs.runs import RunState
 
 # In the order in which they are told.
@@ -24,11 +25,18 @@ _STATE_WORDS: Final = {
 
 @dataclass(frozen=True)
 class Target:
-    """A target of the sweep file and how many seeds of the best configuration reach it."""
+    """A target of the sweep file and how many seeds of the best configuration reach it.
+
+    `bound` is the lower end of Wilson's 95 % interval of the seed that does worst, where the metric is a share of
+    images; `others` are further configurations whose every seed reaches the target.
+    """
 
     text: str
+    wanted: float
     reached: int
     n: int
+    bound: float | None
+    others: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
@@ -38,6 +46,18 @@ class Target:
         if self.reached in (0, self.n):
             return "reached" if self.reached else "missed"
         return f"reached by {self.reached} of {self.n} seeds"
+
+    @property
+    def detail(self) -> str:
+        """How sure that is, and which other configurations do."""
+        told = []
+        if self.bound is not None and self.reached == self.n:
+            held = "consistently: even" if self.bound >= self.wanted else "but not consistently:"
+            share = wording.number("accuracy", self.bound)
+            told.append(f"{held} the lower 95 % bound of the weakest seed is {share}")
+        if self.others:
+            told.append(f"with every seed also by {wording.listed(self.others)}")
+        return "; ".join(told)
 
 
 @dataclass(frozen=True)
@@ -99,15 +119,37 @@ def seeds_text(finished: int, planned: int) -> str:
 
 def targets(table: ResultsTable, ranked: list[Choice]) -> list[Target]:
     """The targets of the sweep file, held against every seed of the best configuration."""
-    found = []
-    for metric, wanted in table.sweep.report.targets.items():
-        values = table.values(ranked[0].configuration.runs, metric) if ranked else []
-        higher = not metric.endswith("loss")
-        reached = sum(value >= wanted if higher else value <= wanted for value in values)
-        sign = "≥" if higher else "≤"
-        text = f"{wording.metric_name(metric)} {sign} {wording.number(metric, wanted)}"
-        found.append(Target(text, reached, len(values)))
-    return found
+    return [_target(table, ranked, metric, wanted) for metric, wanted in table.sweep.report.targets.items()]
+
+
+def _target(table: ResultsTable, ranked: list[Choice], metric: str, wanted: float) -> Target:
+    higher = not metric.endswith("loss")
+
+    def reached(configuration: Configuration) -> list[bool]:
+        values = table.values(configuration.runs, metric)
+        return [value >= wanted if higher else value <= wanted for value in values]
+
+    best = reached(ranked[0].configuration) if ranked else []
+    rest = [(choice.configuration.label, reached(choice.configuration)) for choice in ranked[1:]]
+    return Target(
+        text=f"{wording.metric_name(metric)} {'≥' if higher else '≤'} {wording.number(metric, wanted)}",
+        wanted=wanted,
+        reached=sum(best),
+        n=len(best),
+        bound=_lower_bound(table, ranked[0].configuration, metric) if best and wording.is_share(metric) else None,
+        others=tuple(label for label, seeds in rest if seeds and all(seeds)),
+    )
+
+
+def _lower_bound(table: ResultsTable, configuration: Configuration, metric: str) -> float | None:
+    """The lower end of the 95 % interval of the weakest seed's share of images; None where their number is unknown."""
+    split = metric.partition(".")[0]
+    counted = [
+        (record.metrics[metric], record.num_images[split])
+        for record in table.finished(configuration.runs)
+        if metric in record.metrics and record.num_images.get(split)
+    ]
+    return min((wilson_interval(round(share * n), n)[0] for share, n in counted), default=None)
 
 
 def remarks(table: ResultsTable) -> list[str]:

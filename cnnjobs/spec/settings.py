@@ -32,6 +32,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "results": "Results",
     "compare": "Before and after",
     "curves": "Curves",
+    "fitting": "Over- or underfitting",
     "unfinished": "Runs without a result",
     "configuration": "Configuration",
     "networks": "Networks",
