@@ -66,6 +66,20 @@ def test_runs_may_share_a_gpu_or_leave_it(machine: Any) -> None:
     assert (alone.workers, alone.threads, alone.gpu(0)) == (16, 1, None)
 
 
+def test_so_many_runs_share_each_gpu(machine: Any) -> None:
+    machine(16, ("0", "1"))
+    found = shared(10, runs_at_once=3)
+    assert (found.workers, found.threads) == (6, 2)
+    assert [found.gpu(worker) for worker in range(6)] == ["0", "1"] * 3
+    assert shared(10, runs_at_once=3, max_parallel=5).workers == 5
+    assert shared(10, runs_at_once=1, max_parallel=5).workers == 2
+    alone = shared(10, runs_at_once=3, gpus_per_run=0)
+    assert alone.workers == 16
+    assert alone.notices == (
+        "runs_at_once is not used without a GPU here: max_parallel says how many runs share the cores",
+    )
+
+
 def test_more_than_the_cores_allow_is_said(machine: Any) -> None:
     machine(4)
     assert shared(10, max_parallel=9).notices == ("4 runs at once instead of 9: 4 cores are allowed here",)

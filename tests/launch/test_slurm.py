@@ -13,7 +13,7 @@ from cnnjobs.launch.admission import Room
 from cnnjobs.launch.cluster_offer import NodeGroup, Partition
 from cnnjobs.launch.plan import Fate, make_plan
 from cnnjobs.launch.queue_states import Element, QueueView
-from cnnjobs.launch.slurm import deal, prepare, resolve, share_of
+from cnnjobs.launch.slurm import Order, deal, prepare, resolve, share_of
 from cnnjobs.launch.slurm_commands import SlurmError
 from cnnjobs.launch.submissions import Queue, prune
 from cnnjobs.launch.submitted import submissions
@@ -64,6 +64,11 @@ def test_what_a_profile_leaves_open_is_the_partitions() -> None:
         (JobProfile(name="x", timeout_min=61), "found 61, over the limit of partition cpu"),
         (JobProfile(name="x", cpus_per_run=9), "found 9, more than any node has"),
         (JobProfile(name="x", gpus_per_run=2), "a run trains on one GPU"),
+        (JobProfile(name="x", runs_at_once=9), r"cpus_per_run: found 1, 9 times \(runs_at_once\), more than any node"),
+        (
+            JobProfile(name="x", runs_at_once=3, runs_per_job=2),
+            r"found 2, fewer than runs_at_once \(3\); write 3 or more",
+        ),
     ],
 )
 def test_what_slurm_would_let_wait_for_ever_is_refused(profile: JobProfile, words: str) -> None:
@@ -81,6 +86,7 @@ def test_runs_are_dealt_in_turn() -> None:
     assert deal(["a", "b"], profile) == (("a",), ("b",))
     assert deal(["a", "b", "c", "d", "e"], profile) == (("a", "d"), ("b", "e"), ("c",))
     assert deal(["a", "b", "c"], JobProfile(name="x", runs_per_job=2)) == (("a", "c"), ("b",))
+    assert deal(["a", "b", "c", "d", "e"], JobProfile(name="x", runs_at_once=2)) == (("a", "d"), ("b", "e"), ("c",))
 
 
 def test_a_full_queue_and_too_many_jobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +104,34 @@ def test_the_whole_sweep_shares_max_parallel(store: RunStore) -> None:
     assert share_of(5, busy) == (3, ())
     assert share_of(2, busy) == (2, (7,))
     assert share_of(2, EMPTY) == (2, ())
+
+
+def test_runs_side_by_side_count_one_by_one(sweep: Sweep, store: RunStore, put: Put) -> None:
+    folder = submitted(store, ["a", "b"], ["c"])
+    folder.write_intent(folder.read_intent().model_copy(update={"runs_at_once": 2}))
+    busy = queue(store, {(7, 0): "RUNNING", (7, 1): "PENDING"})
+    assert share_of(9, busy) == (5, ())
+    assert share_of(9, busy, 3) == (1, ())
+    assert share_of(6, busy, 3) == (2, (7,))
+    assert share_of(2, EMPTY, 2) == (1, ())
+
+
+def test_a_job_has_the_cores_of_its_runs_together(sweep: Sweep, store: RunStore, put: Put) -> None:
+    def order(**settings: int) -> Order:
+        return prepare(make_plan(sweep, store), resolve(JobProfile(name="x", cpus_per_run=2, **settings)), [], EMPTY)
+
+    together = order(runs_at_once=3)
+    assert [len(task) for task in together.intent.tasks] == [2, 2]
+    # Two runs at most meet in one job.
+    assert (together.intent.runs_at_once, together.intent.threads, together.intent.cpus) == (2, 2, 4)
+    assert together.notices == ()
+    assert "--cpus-per-task=4\n" in together.text
+    assert "export SRUN_CPUS_PER_TASK=4\n" in together.text
+    few = order(runs_at_once=3, max_parallel=2)
+    assert (few.intent.runs_at_once, few.at_once) == (2, 1)
+    assert "--array=0-1%1\n" in few.text
+    assert order().intent.cpus == 2
+    assert order(runs_at_once=4, canary=True).intent.canary
 
 
 def test_queued_runs_are_not_taken_up_again(sweep: Sweep, store: RunStore, put: Put) -> None:

@@ -1,0 +1,196 @@
+"""Processes side by side: scripts of a moment stand in for those that train."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnjobs.training import side_by_side
+from cnnjobs.training.side_by_side import MOST_DEATHS, SUPERSEDED_CODE, SideBySide
+from cnnjobs.training.stop_request import StopRequest
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "_LOOK_S", 0.01)
+
+
+class Nursery:
+    """Runs that do what a line of shell says; each leaves word of its beginning and of its end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stop = StopRequest()
+
+    def train(self, run_ids: list[str], body: str, at_once: int = 2, **settings: Any) -> bool:
+        script = f'echo "+ $1 $CUDA_VISIBLE_DEVICES" >> log; {body}\necho "- $1" >> log'
+
+        def command(run_id: str) -> list[str]:
+            return ["sh", "-c", f'cd "$2"; {script}', "sh", run_id, str(self.path)]
+
+        given: dict[str, Any] = {"gpus": (), "alone": lambda: False} | settings
+        return SideBySide(run_ids, command, at_once=at_once, stop=self.stop, **given).train()
+
+    def log(self) -> list[str]:
+        return [line.strip() for line in (self.path / "log").read_text().splitlines()]
+
+    def most_at_once(self) -> int:
+        living = [sum(1 if line[0] == "+" else -1 for line in self.log()[: end + 1]) for end in range(len(self.log()))]
+        return max(living)
+
+    def when(self, happened: Callable[[], bool], then: Callable[[], None]) -> None:
+        """Do something in the midst of `train`."""
+
+        def wait() -> None:
+            limit = time.monotonic() + 20
+            while not happened() and time.monotonic() < limit:
+                time.sleep(0.005)
+            then()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+
+@pytest.fixture
+def nursery(tmp_path: Path) -> Nursery:
+    made = Nursery(tmp_path / "it's here")
+    made.path.mkdir()
+    return made
+
+
+def test_every_run_has_its_turn_and_no_more_than_allowed_go_on(nursery: Nursery) -> None:
+    # Each waits until it has had company.
+    body = 'touch "here-$1"; while [ $(ls here-* | wc -l) -lt 2 ]; do sleep 0.01; done'
+    assert nursery.train(["a", "b", "c", "d", "e"], body)
+    assert sorted(line for line in nursery.log() if line.startswith("-")) == ["- a", "- b", "- c", "- d", "- e"]
+    assert nursery.most_at_once() == 2
+
+
+def test_gpus_are_dealt_to_places(nursery: Nursery) -> None:
+    assert nursery.train(["a", "b", "c"], "", at_once=3, gpus=("MIG-a", "1"))
+    assert {line for line in nursery.log() if line.startswith("+")} == {"+ a MIG-a", "+ b 1", "+ c MIG-a"}
+
+
+def test_the_first_goes_alone_until_it_has_passed(nursery: Nursery) -> None:
+    passed = nursery.path / "passed"
+    body = "[ $1 = a ] && { sleep 0.1; touch passed; while ! grep -q '+ c' log; do sleep 0.01; done; }"
+    assert nursery.train(["a", "b", "c"], body, alone=lambda: not passed.exists())
+    assert nursery.log()[0] == "+ a"
+    assert nursery.most_at_once() == 2
+
+
+def test_while_the_first_has_not_passed_runs_go_one_after_the_other(nursery: Nursery) -> None:
+    assert nursery.train(["a", "b", "c"], "sleep 0.05", at_once=3, alone=lambda: True)
+    assert nursery.log() == ["+ a", "- a", "+ b", "- b", "+ c", "- c"]
+
+
+def test_a_run_that_ends_badly_leaves_the_others_alone(nursery: Nursery) -> None:
+    assert not nursery.train(["a", "b", "c"], "[ $1 = a ] && exit 1")
+    assert [line for line in nursery.log() if line.startswith("-")] == ["- b", "- c"]
+
+
+def test_a_killed_process_starts_again_after_the_others(nursery: Nursery, capfd: pytest.CaptureFixture[str]) -> None:
+    assert nursery.train(["a", "b", "c"], "[ $1 = a ] && [ ! -e died ] && { touch died; kill -9 $$; }", at_once=1)
+    assert nursery.log() == ["+ a", "+ b", "- b", "+ c", "- c", "+ a", "- a"]
+    assert capfd.readouterr().out == "a: its process was killed by signal 9: it starts again after the others\n"
+
+
+def test_a_process_that_always_dies_does_not_go_on_for_ever(
+    nursery: Nursery, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert not nursery.train(["a", "b"], "[ $1 = a ] && kill -11 $$")
+    assert nursery.log().count("+ a") == MOST_DEATHS + 1
+    assert capfd.readouterr().out.splitlines()[-1] == "a: its process was killed by signal 11: it is not started again"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_signal_is_passed_on_once_and_nothing_more_is_started(nursery: Nursery, number: signal.Signals) -> None:
+    name = number.name.removeprefix("SIG")
+    body = f"""
+    trap 'echo "told $1" >> log' {name}
+    touch ready-$1; while ! grep -q "told $1" log; do sleep 0.01; done
+    """
+    log = nursery.path / "log"
+    nursery.when(
+        lambda: len(list(nursery.path.glob("ready-*"))) == 2, lambda: nursery.stop.received.append(int(number))
+    )
+    assert nursery.train(["a", "b", "c"], body)
+    assert sorted(log.read_text().split("\n"))[1:] == ["+ a ", "+ b ", "- a", "- b", "told a", "told b"]
+
+
+def test_nothing_more_is_started_by_a_copy_that_was_given_up(nursery: Nursery) -> None:
+    body = f"[ $1 = a ] && exit {SUPERSEDED_CODE}; sleep 0.2"
+    assert nursery.train(["a", "b", "c"], body)
+    assert {line for line in nursery.log() if line.startswith("+")} == {"+ a", "+ b"}
+
+
+def test_a_program_that_is_not_there_is_told(nursery: Nursery, capfd: pytest.CaptureFixture[str]) -> None:
+    missing = SideBySide(["a", "b"], lambda _: ["/no/such"], at_once=2, gpus=(), stop=nursery.stop, alone=lambda: False)
+    assert not missing.train()
+    assert capfd.readouterr().out.splitlines() == [
+        f"{run}: its process could not be started: No such file or directory" for run in "ab"
+    ]
+
+
+LATE = """
+import os, signal, sys, time
+from cnnjobs.training.stop_request import StopRequest
+time.sleep(0.2)
+stop = StopRequest()
+stop.listen_to_slurm()
+print(stop.received, flush=True)
+"""
+
+
+def test_a_signal_that_comes_before_a_process_listens_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    stop = StopRequest()
+    together = SideBySide(
+        ["a"], lambda _: [sys.executable, "-c", LATE], at_once=1, gpus=(), stop=stop, alone=lambda: False
+    )
+    together._start()
+    stop.received.append(signal.SIGUSR2)
+    assert together.train()
+    assert capfd.readouterr().out == f"[{int(signal.SIGUSR2)}]\n"
+
+
+ORPHAN = """
+import subprocess, sys, time
+from cnnjobs.training import slurm_worker
+if sys.argv[1] == "child":
+    slurm_worker._end_with_parent()
+    print("here", flush=True)
+    time.sleep(600)
+child = subprocess.Popen([sys.executable, *sys.orig_argv[1:3], "child"])
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", ORPHAN, "parent"], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        words = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
+        (pid,) = map(int, words - {"here"})
+        parent.kill()
+        limit = time.monotonic() + 20
+        while _is_alive(pid):
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    os.kill(pid, 0)
+    return state not in "ZX"
