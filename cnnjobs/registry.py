@@ -14,8 +14,8 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -48,21 +48,31 @@ Builder = TypeVar("Builder", bound=Callable[..., object])
 
 @dataclass(frozen=True)
 class Kind:
-    """One extension point: where its builders live and what the program gives them."""
+    """One extension point: where its builders live and what the program gives them.
+
+    `packages` are others that hold builders, known as `package/name`: each with the module here that tells which, by
+    functions `names` and `component`.
+    """
 
     module: str
     given: tuple[str, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
+_NETWORKS: Final = {
+    "torchvision": "cnnjobs.components.torchvision_catalogue",
+    "timm": "cnnjobs.components.timm_catalogue",
+}
 KINDS: Final[dict[str, Kind]] = {
     "dataset": Kind("cnnjobs.components.datasets", ("name", "folders")),
     "augmentation": Kind("cnnjobs.components.augment"),
-    "model": Kind("cnnjobs.components.models", ("in_channels", "num_classes", "image_size")),
+    "model": Kind("cnnjobs.components.models", ("in_channels", "num_classes", "image_size"), _NETWORKS),
     "loss": Kind("cnnjobs.components.losses"),
     "optimizer": Kind("cnnjobs.components.optim", ("parameters", "lr", "weight_decay")),
     "schedule": Kind("cnnjobs.components.schedules", ("optimizer", "epochs", "steps_per_epoch")),
     "sampler": Kind("cnnjobs.spec.samplers", ("axes", "run_cap", "seed")),
     "distribution": Kind("cnnjobs.spec.distributions"),
+    "figure": Kind("cnnjobs.figures.kinds", ("subject", "progress")),
 }
 
 
@@ -76,7 +86,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Component:
-    """A registered builder, or one that an import path names, known by its signature alone."""
+    """A registered builder, or one that an import path names, known by its signature alone.
+
+    `fixed` is what its name says to a builder that serves many names.
+    """
 
     kind: str
     name: str
@@ -85,11 +98,12 @@ class Component:
     parameters: dict[str, Parameter]
     given: tuple[str, ...]
     summary: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self, *, given: dict[str, Any], options: dict[str, Any]) -> Any:
         """Import the builder and call it with what it takes of `given` and with the YAML `options`."""
         builder = getattr(importlib.import_module(self.module), self.attribute)
-        return builder(**{name: given[name] for name in self.given}, **options)
+        return builder(**self.fixed, **{name: given[name] for name in self.given}, **options)
 
 
 def register(kind: str, name: str) -> Callable[[Builder], Builder]:
@@ -103,10 +117,34 @@ def find(kind: str, name: str) -> Component:
     """The component of this kind and name. Raises UnknownNameError with what is allowed."""
     if ":" in name:
         return _imported(kind, name)
+    package, _, member = name.partition("/")
+    if member and package in KINDS[kind].packages:
+        found: Component = _catalogue(kind, package).component(member)
+        return found
     known = components(kind)
     if name not in known:
-        raise UnknownNameError(f"no {kind} is called `{name}`; {suggest(name, known)}, or an import path `module:Name`")
+        raise UnknownNameError(f"no {kind} is called `{name}`; {_remedy(kind, name)}, or an import path `module:Name`")
     return known[name]
+
+
+def is_foreign(kind: str, name: str) -> bool:
+    """Whether the name is an import path, or one that another package gives to a builder of its own."""
+    return ":" in name or name.partition("/")[0] in KINDS[kind].packages
+
+
+def allowed_names(kind: str) -> list[str]:
+    """What to write for a component of this kind; a package's builders as `package/<name>`."""
+    return [*components(kind), *(f"{package}/<name>" for package in KINDS[kind].packages)]
+
+
+def _remedy(kind: str, name: str) -> str:
+    listed = suggest(name, allowed_names(kind))
+    owners = [package for package in KINDS[kind].packages if name in _catalogue(kind, package).names()]
+    return f"did you mean `{owners[0]}/{name}`? {listed[listed.index('allowed:') :]}" if owners else listed
+
+
+def _catalogue(kind: str, package: str) -> Any:
+    return importlib.import_module(KINDS[kind].packages[package])
 
 
 @cache

@@ -206,13 +206,16 @@ class Grayscale:
 
 @register("augmentation", "normalise")
 class Normalise:
-    """Subtract `mean`, then divide by `std`: one number for all channels or one for each, of pixel values in [0, 1]."""
+    """Subtract `mean`, then divide by `std`: one number for all channels or one for each, of pixel values in [0, 1].
+
+    A run fills in what is left out: the numbers that its `weights` were trained with, or those of its data set.
+    """
 
     random = False
 
-    def __init__(self, *, mean: tuple[float, ...], std: tuple[PositiveFloat, ...]) -> None:
-        if len(mean) != len(std) or not mean:
-            found = f"mean has {len(mean)} numbers and std {len(std)}"
+    def __init__(self, *, mean: tuple[float, ...] | None = None, std: tuple[PositiveFloat, ...] | None = None) -> None:
+        if not mean or not std or len(mean) != len(std):
+            found = f"mean has {len(mean or ())} numbers and std {len(std or ())}"
             raise InputError(
                 f"augmentation normalise: {found}; give one of each for all channels, or one for each channel"
             )

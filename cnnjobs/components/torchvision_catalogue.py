@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from cnnjobs.errors import UnknownNameError, suggest
-from cnnjobs.registry import Fraction, Parameter
+from cnnjobs.registry import KINDS, Component, Fraction, Parameter
 
 PREFIX: Final = "torchvision/"
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
+_MODULE: Final = "cnnjobs.components.models.torchvision_models"
 _HALF: Final = (0.5, 0.5, 0.5)
 # With their weights torchvision lets these networks themselves turn ImageNet's normalisation into this one.
 _NORMALISED_BY_HALF: Final = ("googlenet", "inception_v3")
@@ -68,6 +69,21 @@ class Architecture:
 def names() -> list[str]:
     """Every classifier's name, without `torchvision/`."""
     return sorted(name for name, _ in _builders())
+
+
+def component(name: str) -> Component:
+    """The builder of a classifier, as the registry knows it. Raises UnknownNameError."""
+    options, given = architecture(name).options, KINDS["model"].given
+    return Component(
+        "model",
+        f"{PREFIX}{name}",
+        _MODULE,
+        "torchvision_model",
+        options,
+        given,
+        f"torchvision's {name}",
+        {"name": name},
+    )
 
 
 @cache

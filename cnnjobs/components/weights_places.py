@@ -97,7 +97,7 @@ def concrete_name(model: str, weights: str) -> str:
 
 
 def is_file(weights: str) -> bool:
-    """Whether the weights are named by a path, as `best.pth` or `weights/best`: no published name has a dot or slash."""
+    """Whether the weights are named by a path, as `best.pth` or `my/best`; no published name has a dot or a slash."""
     return not weights.startswith(RUN) and ("." in weights or "/" in weights)
 
 

@@ -24,7 +24,7 @@ class Vocabulary:
 
     variants: tuple[str, ...]
     imported: frozenset[str]
-    """Kinds of component that the sweep takes from an import path: these may have any option."""
+    """Kinds of component that the sweep takes from elsewhere: these may have any option."""
 
 
 @dataclass(frozen=True)

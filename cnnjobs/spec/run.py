@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,12 +20,14 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
+    ValidationInfo,
     create_model,
     model_serializer,
 )
 from pydantic_core import PydanticCustomError
 
 from cnnjobs import registry
+from cnnjobs.components import weights_places
 from cnnjobs.errors import InputError, UnknownNameError, suggest
 from cnnjobs.spec.mistakes import KeyMistake, key_mistakes
 from cnnjobs.spec.reading import shown
@@ -32,6 +35,7 @@ from cnnjobs.spec.reading import shown
 __all__ = [
     "COMPONENTS",
     "Choice",
+    "Freeze",
     "KeyMistake",
     "RunConfig",
     "flatten",
@@ -55,6 +59,8 @@ _HABITS: Final = {
     **dict.fromkeys(("arch", "architecture", "net", "network", "model_name"), "model"),
     **dict.fromkeys(("opt", "optim", "optimiser"), "optimizer"),
     **dict.fromkeys(("scheduler", "lr_scheduler", "lr_schedule"), "schedule"),
+    **dict.fromkeys(("pretrained", "pretrained_weights", "checkpoint"), "weights"),
+    **dict.fromkeys(("frozen", "freeze_layers", "frozen_layers"), "freeze"),
     **dict.fromkeys(("data", "data_set", "ds"), "dataset"),
     **dict.fromkeys(("augmentation", "augmentations", "transform", "transforms"), "augment"),
     **dict.fromkeys(("criterion", "loss_fn", "loss_function"), "loss"),
@@ -123,7 +129,9 @@ def _choose(kind: str, value: Any) -> Any:
         value = {"name": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         found = "a mapping without `name`" if isinstance(value, Mapping) else f"found {shown(value)}"
-        raise _refusal(found, f"write a name ({', '.join(sorted(registry.components(kind)))}) or a mapping with `name`")
+        raise _refusal(
+            found, f"write a name ({', '.join(sorted(registry.allowed_names(kind)))}) or a mapping with `name`"
+        )
     name, options = value["name"], {key: option for key, option in value.items() if key != "name"}
     try:
         schema = _schema(kind, name)
@@ -141,6 +149,50 @@ def _chosen(kind: str) -> Any:
     return Annotated[Choice, BeforeValidator(lambda value: _choose(kind, value))]
 
 
+class Freeze(BaseModel):
+    """Modules that training leaves as they are, by names and patterns; with `all_but` every one but those.
+
+    Written `[conv1, "layer1.*"]` or `{all_but: [layer4, fc]}`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    patterns: tuple[str, ...]
+    all_but: bool = False
+
+    @model_serializer
+    def _flat(self) -> dict[str, list[str]] | list[str]:
+        return {"all_but": [*self.patterns]} if self.all_but else [*self.patterns]
+
+
+def _choose_frozen(value: Any) -> Any:
+    """A list of patterns, or `{all_but: [...]}` -> Freeze."""
+    if value is None or isinstance(value, Freeze):
+        return value
+    all_but = isinstance(value, Mapping) and list(value) == ["all_but"]
+    patterns = value["all_but"] if all_but else value
+    if isinstance(patterns, list | tuple) and patterns and all(isinstance(each, str) and each for each in patterns):
+        return Freeze(patterns=tuple(patterns), all_but=all_but)
+    raise _refusal(
+        f"found {shown(value)}",
+        'write names of modules or patterns of them ([conv1, "layer1.*"]), or those to train ({all_but: [layer4, fc]})',
+    )
+
+
+def _choose_weights(value: str | None, info: ValidationInfo) -> str | None:
+    """The weights by a name that stays: whatever is the model's DEFAULT today, a file, or `run:<run id>`."""
+    if value is None or "model" not in info.data or weights_places.is_file(value):
+        return value
+    if value.startswith(weights_places.RUN):
+        if value == weights_places.RUN or "/" in value:
+            raise _refusal(f"found {shown(value)}", "write run: and the id of a finished run")
+        return value
+    try:
+        return weights_places.concrete_name(info.data["model"].name, value)
+    except UnknownNameError as error:
+        found, _, remedy = str(error).partition("; ")
+        raise _refusal(found, remedy) from None
+
+
 class RunConfig(BaseModel):
     """One run: its data, network, training recipe and seed, with every default resolved."""
 
@@ -149,6 +201,8 @@ class RunConfig(BaseModel):
     dataset: _chosen("dataset")  # type: ignore[valid-type]
     augment: Annotated[tuple[_chosen("augmentation"), ...], Strict(strict=False)] = ()  # type: ignore[valid-type]
     model: _chosen("model")  # type: ignore[valid-type]
+    weights: Annotated[str | None, AfterValidator(_choose_weights)] = None
+    freeze: Annotated[Freeze | None, BeforeValidator(_choose_frozen)] = None
     loss: _chosen("loss") = "cross_entropy"  # type: ignore[valid-type]
     optimizer: _chosen("optimizer") = "sgd"  # type: ignore[valid-type]
     lr: registry.PositiveFloat = 0.05
@@ -234,7 +288,7 @@ def _missing(nested: Mapping[str, Any], path: Sequence[str]) -> KeyMistake:
     if path == ["dataset"]:
         return KeyMistake("dataset", "missing", f"name a data set: {', '.join(sorted(registry.components('dataset')))}")
     if len(path) == 1:
-        return KeyMistake(path[0], "missing", f"choose one: {', '.join(sorted(registry.components(path[0])))}")
+        return KeyMistake(path[0], "missing", f"choose one: {', '.join(sorted(registry.allowed_names(path[0])))}")
     return _missing_option(_chosen_component(nested, path), path)
 
 

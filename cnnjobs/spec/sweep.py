@@ -205,11 +205,11 @@ def _read_variants(keys: dict[str, Node], findings: Findings) -> dict[str, Layer
 
 
 def _imported(base: Layer, variants: dict[str, Layer], axes: Sequence[Axis]) -> frozenset[str]:
-    """The kinds of component for which an import path stands in the file."""
+    """The kinds of component that the file takes from elsewhere: by an import path, or from a package."""
     settings = [*base.items(), *(item for layer in variants.values() for item in layer.items())]
     for axis in axes:
         settings += [(name, node) for row in axis.rows or () for name, node in zip(axis.names, row, strict=True)]
-    return frozenset(key for key, node in settings if key in COMPONENTS and ":" in str(node.plain))
+    return frozenset(key for key, node in settings if key in COMPONENTS and registry.is_foreign(key, str(node.plain)))
 
 
 def _read_method(keys: dict[str, Node], findings: Findings) -> str:

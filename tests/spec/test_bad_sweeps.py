@@ -14,7 +14,7 @@ Mistakes = Callable[[str], list[str]]
 
 
 def names(kind: str) -> str:
-    return ", ".join(sorted(registry.components(kind)))
+    return ", ".join(sorted(registry.allowed_names(kind)))
 
 
 def options(kind: str, name: str) -> str:
