@@ -68,7 +68,9 @@ def shape(node: Node, output: int = 0) -> tuple[int, ...]:
 
 def saved(node: Node, name: str, default: Any = None) -> Any:
     """What autograd kept of an operation's arguments under this name."""
-    return getattr(node, f"_saved_{name}", default)
+    value = getattr(node, f"_saved_{name}", default)
+    # Numbers below 0 come as unsigned ones.
+    return value - 2**64 if type(value) is int and value >= 2**63 else value
 
 
 def _consumers_last(start: Node) -> list[Node]:
