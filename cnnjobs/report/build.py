@@ -67,15 +67,14 @@ def _content(table: ResultsTable, ranked: list[Choice]) -> dict[str, Any]:
 
 def _drawn(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> dict[str, Any]:
     """The figures, and the pairs with theirs."""
-    pairs = []
-    for number, pair in enumerate(table.sweep.pairs, 1):
-        result = paired_result(pair, table)
+    pairs, results = [], [paired_result(pair, table) for pair in table.sweep.pairs]
+    for number, result in enumerate(results, 1):
         own = {
             "pictures": drawings.pair(number, result),
             "grid": grids.pair_grid(result),
             "images": grids.images_grid(result),
         }
-        pairs.append({"title": pair.title, "differing": result.differing, "verdict": result.verdict, **own})
+        pairs.append({"title": result.pair.title, "differing": result.differing, "verdict": result.verdict, **own})
     count, not_drawn = len(table.configurations), ""
     if count > MOST_CONFIGURATIONS and drawings.wants("curves"):
         not_drawn = (
@@ -84,6 +83,7 @@ def _drawn(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> dic
     overview, curves = drawings.overview(ranked), drawings.configurations(ranked)
     return {
         "pairs": pairs,
+        "changes": grids.changes_grid(results, table.sweep.metric),
         "multiplicity": multiplicity(len(pairs)),
         "overview": overview,
         "curves": curves,

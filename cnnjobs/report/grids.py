@@ -7,12 +7,12 @@ from typing import Any
 
 from cnnjobs.report import wording
 from cnnjobs.report.fitting import fit_of, fit_row
-from cnnjobs.report.pairs import PairedResult
+from cnnjobs.report.pairs import PairedResult, by_gain
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
 from cnnjobs.report.summary import state_word
 from cnnjobs.report.tables import Grid
 from cnnjobs.runs import RunState
-from cnnjobs.spec.sweep import SweepRun
+from cnnjobs.spec.sweep import Metric, SweepRun
 
 _MOST_KEYS = 6
 _MOST_VALUES = 12
@@ -105,6 +105,26 @@ def pair_grid(result: PairedResult) -> Grid:
             (wording.metric_name(each.metric), before, after, change, wording.interval(each.metric, each.change))
         )
     return Grid(("metric", "before", "after", "difference", "95 % interval"), tuple(rows))
+
+
+def changes_grid(results: Sequence[PairedResult], metric: Metric) -> Grid:
+    """All changes that were compared, what helped most first."""
+    told = dict.fromkeys((metric.name, "test.accuracy", "test.loss"))
+    rows = []
+    for result in by_gain(results, metric):
+        word = result.verdict.partition(":")[0]
+        numbers = [
+            text
+            for name in told
+            for change in [result.change(name)]
+            for text in (
+                wording.change(name, change.mean) if change.n else wording.NOTHING,
+                wording.interval(name, change),
+            )
+        ]
+        rows.append((result.pair.title, result.differing, word, *numbers))
+    names = [text for name in told for text in (wording.metric_name(name), "95 % interval")]
+    return Grid(("change", "what differs", "verdict", *names), tuple(rows), labels=3)
 
 
 def images_grid(result: PairedResult) -> Grid:

@@ -41,6 +41,10 @@ class PairedResult:
     verdict: str
     images: tuple[tuple[int, McNemar], ...]
 
+    def change(self, metric: str) -> Summary:
+        """The differences of one metric."""
+        return next((each.change for each in self.differences if each.metric == metric), summarise([]))
+
     @property
     def differing(self) -> str:
         """`model.batch_norm: false → true`."""
@@ -106,6 +110,17 @@ def verdict(metric: Metric, changes: Sequence[float]) -> str:
     if change.n < ENOUGH_SEEDS:
         said += f" So few seeds give a hint; it takes {ENOUGH_SEEDS} or more to show it."
     return said
+
+
+def by_gain(results: Sequence[PairedResult], metric: Metric) -> list[PairedResult]:
+    """What helped most first; pairs that no seed has finished last."""
+    sign = -1 if metric.goal == "maximize" else 1
+
+    def gain(result: PairedResult) -> tuple[bool, float]:
+        change = result.change(metric.name)
+        return not change.n, sign * change.mean if change.n else 0.0
+
+    return sorted(results, key=gain)
 
 
 def multiplicity(pairs: int) -> str:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from cnnjobs.report.grids import changes_grid
 from cnnjobs.report.pairs import multiplicity, paired_result, verdict
 from cnnjobs.report.results import ResultsTable
 from cnnjobs.report.statistics import summarise
@@ -102,3 +104,18 @@ def test_networks_of_a_seed_are_compared_image_by_image(results: Results) -> Non
 def test_many_comparisons_come_with_a_warning() -> None:
     assert multiplicity(1) == ""
     assert "about 0.3 of these" in multiplicity(6)
+
+
+def test_what_helped_most_comes_first(make_results: Callable[..., Results]) -> None:
+    text = "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}\nmethod: grid\n"
+    text += "parameters: {lr: {values: [0.1, 0.2, 0.3, 0.4]}}\nseeds: 2\ncompare:\n"
+    for after in (0.2, 0.3, 0.4):
+        text += f"  - {{title: to {after}, before: {{lr: 0.1}}, after: {{lr: {after}}}}}\n"
+    results = make_results(text)
+    for run, accuracy in zip(results.sweep.runs, (0.5, 0.5, 0.6, 0.61, 0.7, 0.71), strict=False):
+        results.write(run, metrics={"validation.accuracy": accuracy, "test.accuracy": accuracy - 0.1})
+    table = results.table()
+    grid = changes_grid([paired_result(pair, table) for pair in results.sweep.pairs], results.sweep.metric)
+    assert [row[0] for row in grid.rows] == ["to 0.3", "to 0.2", "to 0.4"]
+    assert grid.rows[0][1:4] == ("lr: 0.1 → 0.3", "Helps", "+20.50 points")
+    assert grid.rows[2][2:4] == ("No seed has finished on both sides yet.", "–")
