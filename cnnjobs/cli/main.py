@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cnnjobs.cli import cancel, doctor, export, init, local, logs, predict, report, retry, show, status, sweep
+from cnnjobs.cli import cancel, doctor, export, figures, init, local, logs, predict, report, retry, show, status, sweep
 from cnnjobs.errors import CnnjobsError, SpecError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 for command in (
     local.local, sweep.sweep, status.status, logs.logs, cancel.cancel, retry.retry, report.report, show.show,
-    predict.predict, export.export, doctor.doctor, init.init,
+    figures.figures, predict.predict, export.export, doctor.doctor, init.init,
 ):  # fmt: skip
     app.command()(command)
 

@@ -1,0 +1,66 @@
+"""A figure with its data and its caption, and how they are kept."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cnnjobs.figures.style import png_bytes, svg_text
+from cnnjobs.files import write_whole
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """One figure. `caption` is one sentence that says what was computed: layer, channel, score, scale, image.
+
+    `name` is that of its files, without a suffix; `data` holds the numbers that were drawn, `facts` what else is known,
+    as plain values.
+    """
+
+    name: str
+    figure: Figure
+    caption: str
+    data: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+Drawings = Iterable[Drawing]
+
+
+def keep(folder: Path, drawing: Drawing) -> Path:
+    """Write NAME.png, .svg, .npz and .json, the same bytes for the same drawing, and return the PNG.
+
+    The JSON holds the caption and the facts. Raises StorageError.
+    """
+    place = folder / drawing.name
+    about = {"caption": drawing.caption, **drawing.facts}
+    files = {
+        ".svg": svg_text(drawing.figure).encode(),
+        ".npz": _archive(drawing.data),
+        ".json": json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n",
+        ".png": png_bytes(drawing.figure),
+    }
+    for suffix, content in files.items():
+        write_whole(place.with_name(place.name + suffix), content)
+    return place.with_name(f"{place.name}.png")
+
+
+def file_name(*words: object) -> str:
+    """The words as the name of a file: `file_name("filters", "layer1.0.conv1")` is `filters-layer1.0.conv1`."""
+    slugs = (re.sub(r"[^A-Za-z0-9.]+", "-", str(word)).strip("-.") for word in words)
+    return "-".join(slug for slug in slugs if slug)[:120]
+
+
+def _archive(data: Mapping[str, NDArray[Any]]) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **dict(data))
+    return stream.getvalue()

@@ -1,0 +1,43 @@
+"""The kinds of figures that `cnnjobs figures` draws: one function each, found by its registration.
+
+A kind is a function in a module of this package:
+
+    @register("figure", "filters")
+    def filters(subject: Subject, *, layer: str | None = None, indices: tuple[NonNegativeInt, ...] = ()) -> Drawings:
+
+It gets `subject` (the network, its data and its images: `figures.subject`) and, where it takes one, `progress`, to be
+told how many of how many images are done. Its keyword-only parameters are its options, checked by their types before it
+is called. It yields `Drawing`s, and neither saves nor prints. `OPTIONS` says what an option means, the same for every
+kind that has it; `STANDARD` is what is drawn where no kind is named.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+# Parameter -> what the command's help says of it; `lambda_` is --lambda, `from_top_image` is --from-top-image.
+OPTIONS: Final[dict[str, str]] = {
+    "layer": "A layer by its name, as --list-layers gives it.",
+    "channel": "One channel of the layer, counted from 0.",
+    "indices": "Channels or filters: 14,26,32 or 0-9.",
+    "first": "So many channels from the first on.",
+    "image": "An image: its number in the split, a file, or `card` for the test card.",
+    "images": "Images of the split by their numbers: 4531-4546 or 3,14,15.",
+    "split": "The split that images are of: train, validation, test.",
+    "mode": "Filters in colour (rgb), or one input channel at a time (channel).",
+    "scale": "Brightness shared by all panels, or each by its own extremes.",
+    "score": "What of a feature map ranks the images: sum, max, mean.",
+    "top": "How many images of each channel.",
+    "max_channels": "The most channels that are drawn.",
+}
+
+# Flags take no value.
+FLAGS: Final = frozenset({"from_top_image"})
+
+# Kind and options of what is drawn without a KIND, in this order.
+STANDARD: Final[tuple[tuple[str, dict[str, Any]], ...]] = ()
+
+
+def option_name(parameter: str) -> str:
+    """What the command line calls a parameter: `lambda_` is `--lambda`."""
+    return f"--{parameter.rstrip('_').replace('_', '-')}"
