@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from cnnjobs.cli import cancel, doctor, export, figures, init, local, logs, predict, report, retry, show, status, sweep
+from cnnjobs.cli import (
+    cancel,
+    doctor,
+    export,
+    figures,
+    init,
+    local,
+    logs,
+    predict,
+    report,
+    retry,
+    show,
+    status,
+    sweep,
+    theory,
+)
 from cnnjobs.errors import CnnjobsError, SpecError
 
 app = typer.Typer(
@@ -22,6 +37,7 @@ for command in (
     figures.figures, predict.predict, export.export, doctor.doctor, init.init,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(theory.app, name="theory")
 
 
 def _show_version(asked: bool) -> None:
