@@ -90,11 +90,14 @@ def _command(pid: int) -> list[str]:
 
 
 class JobFolder:
-    """jobs/<launch>/, made at the first submission: job files, submitit's files and the logs of one launch."""
+    """jobs/<launch>/, made at the first submission: job files, submitit's files and the logs of one launch.
 
-    def __init__(self, store: RunStore) -> None:
+    One with a `name` of its own is no launch of the sweep: nobody takes its workers over.
+    """
+
+    def __init__(self, store: RunStore, name: str | None = None) -> None:
         numbers = [int(path.name) for path in _folders(store)]
-        self.path = store.jobs_folder / f"{max(numbers, default=0) + 1:04d}"
+        self.path = store.jobs_folder / (name or f"{max(numbers, default=0) + 1:04d}")
         self._slots: dict[str, int] = {}
         self._jobs: dict[str, submitit.Job[None]] = {}
 

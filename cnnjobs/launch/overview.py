@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cnnjobs import locks
 from cnnjobs.launch.causes import next_command
+from cnnjobs.launch.evaluations import EvaluationStatus
 from cnnjobs.launch.state import RunStatus, Snapshot, best_so_far
 from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.launch.truth import Lookout, Truth
@@ -36,6 +37,7 @@ class Overview:
     word: str = ""
     options: str = ""
     verb: str = "local"
+    evaluations: tuple[EvaluationStatus, ...] = ()
 
     def next_for(self, *alike: RunStatus) -> str | None:
         """What to type for runs of the same state and cause that do not go on by themselves."""
@@ -74,6 +76,7 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
         opened.word,
         options,
         verb,
+        truth.evaluations,
     )
 
 

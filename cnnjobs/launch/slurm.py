@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 from cnnjobs import locks
 from cnnjobs.errors import InputError, RunError, StorageError, storage_error
 from cnnjobs.files import write_whole
-from cnnjobs.intents import JobIntent, SubmissionFolder
+from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.launch.admission import room, with_offers
 from cnnjobs.launch.cluster_offer import Partition, read_partitions
 from cnnjobs.launch.control import scancel
@@ -96,27 +96,43 @@ def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue
     """The array for what the plan takes up; `profile` is resolved. Writes nothing. Raises InputError."""
     runs = [run.run_id for run in plan.to_run]
     tasks = deal(runs, profile)
-    created = datetime.now(UTC)
-    token = secrets.token_hex(4)
-    store = plan.store.path.absolute()
+    canary = _has_canary(plan, profile, len(tasks))
+    order = make_order(plan.store, plan.sweep.name, tasks, profile, data_folders, queue=queue, canary=canary)
+    return replace(order, notices=_dealing(runs, tasks, profile))
+
+
+def make_order(
+    store: RunStore,
+    name: str,
+    tasks: tuple[tuple[str, ...], ...],
+    profile: JobProfile,
+    data_folders: Sequence[Path],
+    *,
+    queue: Queue,
+    canary: bool = False,
+    evaluation: EvaluationRequest | None = None,
+) -> Order:
+    """The array with these tasks, each of some runs of a sweep. Writes nothing. Raises InputError."""
+    created, token, place = datetime.now(UTC), secrets.token_hex(4), store.path.absolute()
     intent = JobIntent(
-        job_name=f"cnnjobs-{plan.sweep.name}-{token}",
+        job_name=f"cnnjobs-{name}-{token}",
         tasks=tasks,
-        store=store,
+        store=place,
         data_folders=tuple(folder.absolute() for folder in data_folders),
         threads=profile.cpus_per_run or 1,
         runs_at_once=min(profile.runs_at_once, max(map(len, tasks), default=1)),
         gpus=profile.gpus_per_run or 0,
-        canary=_has_canary(plan, profile, len(tasks)),
+        canary=canary,
+        evaluation=evaluation,
         profile=profile.model_dump(mode="json"),
         created=created.isoformat(),
         host=socket.gethostname(),
         user=getpass.getuser(),
     )
-    folder = SubmissionFolder(store / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
+    folder = SubmissionFolder(place / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
     share, after = share_of(profile.max_parallel, queue, intent.runs_at_once)
     text = script(folder, intent, profile, max_parallel=share, after=after)
-    return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after, _dealing(runs, tasks, profile))
+    return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after)
 
 
 def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...]:
@@ -200,7 +216,7 @@ def launch(
             write_down(plan)
             job_id = submit(order)
         take_up_again(plan)
-        return Submitted(plan, order, job_id, (*queue.notices, *order.notices, *_let_go(order, job_id)))
+        return Submitted(plan, order, job_id, (*queue.notices, *order.notices, *let_go(order, job_id)))
 
 
 def _halted(plan: Plan, queue: Queue) -> list[Element]:
@@ -217,7 +233,8 @@ def _halted(plan: Plan, queue: Queue) -> list[Element]:
     return found
 
 
-def _let_go(order: Order, job_id: int) -> tuple[str, ...]:
+def let_go(order: Order, job_id: int) -> tuple[str, ...]:
+    """Let a submitted job start, now that its number is written down; a notice when Slurm does not hear it."""
     intent = order.intent
     try:
         start(Submission(order.folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnnjobs.launch.starts import Starts, measured_starts, only_attempt
-from cnnjobs.runs import Attempt, RunFolder, RunState, RunStore
+from cnnjobs.runs import Attempt, Evaluation, RunFolder, RunState, RunStore
 from cnnjobs.spec.sweep import SweepRun
 
 _TAIL_BYTES: Final = 1 << 16
@@ -36,6 +36,7 @@ class RunStatus:
     seconds: float = 0.0
     latest: Mapping[str, float] = field(default_factory=dict)
     final: Mapping[str, float] = field(default_factory=dict)
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     notes: tuple[str, ...] = ()
     silent_s: float | None = None
@@ -149,6 +150,7 @@ def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
         seconds=float(line.get("seconds", 0.0)),
         latest=_metrics(line),
         final=record.metrics,
+        evaluations=record.evaluations,
         attempts=record.attempts,
         notes=record.notes,
         silent_s=_silence(folder) if record.attempts and record.state in _ALIVE else None,

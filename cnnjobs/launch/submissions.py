@@ -11,6 +11,7 @@ from typing import Final
 
 from cnnjobs import locks
 from cnnjobs.errors import InputError
+from cnnjobs.launch.evaluations import is_settled
 from cnnjobs.launch.queue_states import PATIENCE_S, WAITING, Element, QueueView, look_at_queue
 from cnnjobs.launch.slurm_commands import SlurmError, ask
 from cnnjobs.launch.submitted import Submission, submissions
@@ -49,7 +50,7 @@ class Queue:
     def runs(self) -> Mapping[str, str]:
         """By run id, the job that is to train it or trains it."""
         found = {}
-        for submission in self.submissions:
+        for submission in (each for each in self.submissions if each.evaluation is None):
             number = _number(submission, self.view)
             for index, run_ids in enumerate(submission.tasks):
                 element = self.view.queued.get((number, index)) if number is not None else None
@@ -158,11 +159,15 @@ def prune(store: RunStore, queue: Queue) -> None:
     for submission in queue.submissions:
         # Before it was started its runs may be finished ones that are about to run again.
         is_over = submission.folder.started_file.exists() and not queue.elements(submission)
-        if is_over and _all_finished(store, submission.tasks):
+        if is_over and _is_collected(store, submission):
             shutil.rmtree(submission.folder.path, ignore_errors=True)
     with suppress(OSError):
         store.jobs_folder.rmdir()
 
 
-def _all_finished(store: RunStore, tasks: Iterable[Iterable[str]]) -> bool:
-    return all(store.run(run_id).read_record().state is RunState.FINISHED for task in tasks for run_id in task)
+def _is_collected(store: RunStore, submission: Submission) -> bool:
+    """Whether nobody needs to see its logs any more: its runs are trained, or evaluated or past it."""
+    folders = [store.run(run_id) for task in submission.tasks for run_id in task]
+    if submission.evaluation is None:
+        return all(folder.read_record().state is RunState.FINISHED for folder in folders)
+    return all(is_settled(submission, folder) for folder in folders)

@@ -7,13 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnjobs.intents import SubmissionFolder
+from cnnjobs.intents import EvaluationRequest, SubmissionFolder
 from cnnjobs.runs import RunStore
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One job array: element k trains the runs of tasks[k]. Without `job_id` it is not known whether sbatch took it."""
+    """One job array: element k trains the runs of tasks[k], or with `evaluation` evaluates them.
+
+    Without `job_id` it is not known whether sbatch took it.
+    """
 
     folder: SubmissionFolder
     job_name: str
@@ -22,6 +25,7 @@ class Submission:
     canary: bool
     created: str
     runs_at_once: int = 1
+    evaluation: EvaluationRequest | None = None
 
     @property
     def has_passed(self) -> bool:
@@ -61,10 +65,11 @@ def submissions(store: RunStore) -> list[Submission]:
 
 
 def seats(found: Sequence[Submission]) -> Mapping[str, Seat]:
-    """The latest place of each run, by run id."""
+    """The latest place of each run where it is trained, by run id."""
     return {
         run_id: Seat(submission, index)
         for submission in found
+        if submission.evaluation is None
         for index, run_ids in enumerate(submission.tasks)
         for run_id in run_ids
     }
@@ -76,6 +81,13 @@ def _read(folder: SubmissionFolder) -> Submission | None:
         intent = folder.read_intent()
         job_id = folder.read_id()
         return Submission(
-            folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created, intent.runs_at_once
+            folder,
+            intent.job_name,
+            job_id,
+            intent.tasks,
+            intent.canary,
+            intent.created,
+            intent.runs_at_once,
+            intent.evaluation,
         )
     return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from cnnjobs import locks
+from cnnjobs.launch.evaluations import EvaluationStatus, evaluations
 from cnnjobs.launch.queue_states import QueueView, look_at_ends, look_at_queue
 from cnnjobs.launch.state import RunStatus, Snapshot, Watch
 from cnnjobs.launch.submitted import Seat, Submission, seats, submissions
@@ -23,6 +24,7 @@ class Truth:
     seats: Mapping[str, Seat]
     view: QueueView
     held: tuple[str, ...]
+    evaluations: tuple[EvaluationStatus, ...] = ()
 
     @property
     def is_queued(self) -> bool:
@@ -60,7 +62,9 @@ class Lookout:
                 folder = self._store.run(run_id)
                 judged[run_id] = judge(Case(judged[run_id], places[run_id], view, judged, folder, at_launch))
         processes = fmean(1 / len(seat.run_ids) for seat in places.values()) if places else 0.0
-        return Truth(Snapshot(tuple(judged.values()), processes), places, view, tuple(_held(found, judged, view)))
+        snapshot = Snapshot(tuple(judged.values()), processes)
+        asked = evaluations(snapshot.runs, found, view)
+        return Truth(snapshot, places, view, tuple(_held(found, judged, view)), asked)
 
 
 def job_number(seat: Seat, view: QueueView) -> int | None:
