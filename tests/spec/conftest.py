@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
+# Modules of this room that several test files share.
+sys.path.insert(0, str(Path(__file__).parent))
 
 from cnnjobs.errors import SpecError
 from cnnjobs.spec.sweep import Sweep, read_sweep
@@ -35,6 +39,16 @@ def mistakes(read: Callable[[str], Sweep]) -> Callable[[str], list[str]]:
         return [line.removeprefix("sweep.yaml:") for line in str(error.value).split("\n")]
 
     return lines
+
+
+@pytest.fixture
+def is_answered(mistakes: Callable[[str], list[str]], tmp_path: Path) -> Callable[[str, list[str]], None]:
+    """Checks that a bad file is answered with these messages, all at once; `{cwd}` in them is the working folder."""
+
+    def check(text: str, expected: list[str]) -> None:
+        assert mistakes(text) == [line.replace("{cwd}", str(tmp_path)) for line in expected]
+
+    return check
 
 
 @pytest.fixture

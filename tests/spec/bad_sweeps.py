@@ -1,0 +1,37 @@
+"""What the tests of bad sweep files have in common: the beginnings of files, and what messages list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cnnjobs import registry
+from cnnjobs.spec.profile import PROFILE_KEYS
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.spec.settings import SECTIONS
+
+# By what is wrong: the file, and each message without the file's name.
+Cases = Mapping[str, tuple[str, list[str]]]
+
+
+def names(kind: str) -> str:
+    return ", ".join(sorted(registry.allowed_names(kind)))
+
+
+def options(kind: str, name: str) -> str:
+    return ", ".join(sorted(registry.find(kind, name).parameters))
+
+
+def every_option(kind: str) -> str:
+    return ", ".join(sorted({option for each in registry.components(kind).values() for option in each.parameters}))
+
+
+KEYS = ", ".join(sorted(RunConfig.model_fields))
+JOB = ", ".join(sorted(("profile", *PROFILE_KEYS)))
+SECTION_NAMES = ", ".join(sorted(SECTIONS))
+TOP = (
+    "ablate, base, compare, description, early_terminate, exclude, job, method, metric, name, parameters, report, "
+    "run_cap, sampling_seed, seeds, variants, when, zip"
+)
+FORMS = "a, b, distribution, max, min, mu, parameters, probabilities, q, sigma, value, values"
+BASE = "base: {dataset: mnist, model: cnn}\n"
+GRID = f"method: grid\n{BASE}"

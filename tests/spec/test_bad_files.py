@@ -1,0 +1,138 @@
+"""Files that are no sweep, and keys that stand nowhere or in the wrong place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from bad_sweeps import FORMS, GRID, JOB, KEYS, TOP, Cases, names, options
+
+FILES: Cases = {
+    "not YAML": (
+        "method: grid\nbase: {dataset: mnist\n",
+        ["3: not YAML: expected ',' or '}', but got '<stream end>' (while parsing a flow mapping)"],
+    ),
+    "a text that needs quotes": (
+        "description: this: that\n",
+        [
+            "1: not YAML: mapping values are not allowed here; a text with `: ` in it needs quotes, and keys of one "
+            "mapping the same indentation"
+        ],
+    ),
+    "tabs": (
+        "base:\n\tmodel: cnn\n",
+        [
+            "2: not YAML: found character '\\t' that cannot start any token (while scanning for the next token); "
+            "indent with spaces, not tabs"
+        ],
+    ),
+    "two documents": (
+        "method: grid\n---\nmethod: grid\n",
+        [
+            "2: not YAML: but found another document (expected a single document in the stream); "
+            "one file holds one sweep: remove the `---` between"
+        ],
+    ),
+    "a character that is no text": (
+        "name: \0\n",
+        [" not YAML: unacceptable character #x0000: special characters are not allowed"],
+    ),
+    "nested without end": ("[" * 500, [" not YAML that can be read: nested too deeply"]),
+    "empty": ("# nothing yet\n", [" no key in it; a sweep has at least base: {dataset: ..., model: ...}"]),
+    "a list": (
+        "- 1\n",
+        [
+            "1: found a list; a sweep is a mapping of keys: name, description, method, metric, parameters, "
+            "early_terminate, run_cap, base, seeds, sampling_seed, zip, when, exclude, variants, ablate, compare, "
+            "report, job"
+        ],
+    ),
+    "doubled keys": (
+        f"{GRID}seeds: 1\nbase:\n  lr: 1\nparameters:\n  lr: {{value: 1, value: 2}}\n",
+        [
+            "4: base: doubled key, first given in line 2; keep one of them",
+            "7: value: doubled key, first given in line 7; keep one of them",
+        ],
+    ),
+    "a key that is no text": (f"{GRID}? [1, 2]\n: 3\n", ["3: a key that is no text; write a name"]),
+    "a Python tag": (
+        f"{GRID}parameters:\n  model.filters: {{value: !!python/tuple [8, 8, 8]}}\n",
+        ["4: the tag `!!python/tuple` has no meaning here; write a list: [1, 2]"],
+    ),
+    "unknown keys at every depth": (
+        """\
+        metod: grid
+        base:
+          dataset: mnist
+          model: {name: cnn, dropot: 0.1}
+          learning_rate: 0.1
+          momentum: 0.9
+          augment: [{name: crop, paddin: 2}]
+          optimizer.nestrov: true
+        parameters:
+          lr: {vales: [1]}
+          weight_decay: {distribution: uniform, min: 0, max: 1, sigma: 2}
+        metric: {nam: validation.loss}
+        report: {target: {test.accuracy: 0.5}}
+        job: {max_paralel: 2}
+        """,
+        [
+            f" method: missing; allowed: {names('sampler')}",
+            f"1: metod: unknown key; did you mean `method`? allowed: {TOP}",
+            f"4: model.dropot: model `cnn` has no `dropot`; did you mean `dropout`? allowed: {options('model', 'cnn')}",
+            f"5: learning_rate: unknown key; did you mean `lr`? allowed: {KEYS}",
+            f"6: momentum: unknown key; did you mean `optimizer.momentum`? allowed: {KEYS}",
+            "7: augment.0.paddin: augmentation `crop` has no `paddin`; did you mean `padding`? "
+            f"allowed: {options('augmentation', 'crop')}",
+            "8: optimizer.nestrov: optimizer `sgd` has no `nestrov`; did you mean `nesterov`? "
+            f"allowed: {options('optimizer', 'sgd')}",
+            f"10: parameters.lr.vales: unknown key; did you mean `values`? allowed: {FORMS}",
+            "11: parameters.weight_decay.sigma: distribution `uniform` has no `sigma`; allowed: max, min",
+            "12: metric.nam: unknown key; did you mean `name`? allowed: goal, impute, name, target",
+            "13: report.target: unknown key; did you mean `targets`? allowed: figures, notes, targets, titles, ylim",
+            f"14: job.max_paralel: unknown key; did you mean `max_parallel`? allowed: {JOB}",
+        ],
+    ),
+    "keys that stand elsewhere": (
+        f"{GRID}epochs: 3\nnet: cnn\nslurm: {{partition: gpu}}\nseed: 3\nfixed: 3\n",
+        [
+            "3: epochs: stands at the top of the file; write base: {epochs: ...}",
+            "4: net: stands at the top of the file; write base: {model: ...}",
+            "5: slurm: unknown key; resources stand in a file of jobs/: write job: {profile: its name}",
+            "6: seed: unknown key; write seeds: [0], or base: {seed: 0}",
+            "7: fixed: unknown key; what every run shares stands in `base`",
+        ],
+    ),
+    "nothing chosen": (
+        "base: {lr: 0.1}\n",
+        [
+            f" dataset: missing; name a data set: {names('dataset')}",
+            f" model: missing; choose one: {names('model')}",
+        ],
+    ),
+    "empty parts": (
+        "base:\nseeds: []\nvariants: {}\nexclude: []\nwhen:\ncompare: []\nzip: []\nreport: {}\njob:\n"
+        "name: ''\nrun_cap:\n",
+        [
+            f" dataset: missing; name a data set: {names('dataset')}",
+            f" model: missing; choose one: {names('model')}",
+            "1: base: empty; fill it or leave the key out",
+            "2: seeds: empty list; fill it or leave the key out, for example [0, 1, 2]",
+            "3: variants: empty; fill it or leave the key out",
+            "4: exclude: empty list; fill it or leave the key out, for example [{model: lenet5, lr: 0.3}]",
+            "5: when: empty; fill it or leave the key out",
+            "6: compare: empty list; fill it or leave the key out, for example - {title: ..., before: {...}, "
+            "after: {...}}",
+            "7: zip: empty list; fill it or leave the key out, for example zip: [[lr, batch_size]]",
+            "8: report: empty; fill it or leave the key out",
+            "9: job: empty; fill it or leave the key out",
+            "10: name: empty; fill it or leave the key out",
+            "11: run_cap: empty; fill it or leave the key out",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_it_is_answered_exactly(case: str, is_answered: Callable[[str, list[str]], None]) -> None:
+    is_answered(*FILES[case])
