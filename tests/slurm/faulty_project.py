@@ -46,7 +46,8 @@ class FaultyProject:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """A command that is not waited for."""
-        given = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment}
+        modules = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
+        given = {**os.environ, "PYTHONPATH": modules, **environment}
         return subprocess.Popen(
             [self.python, "-c", "from cnnjobs.cli.main import run; run()", *words],
             cwd=self.path, env=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -84,6 +85,10 @@ class FaultyProject:
         """The number of the newest submission."""
         newest = max(self.store.jobs_folder.glob("*/id.json"))
         return str(json.loads(newest.read_bytes())["job_id"])
+
+    def job_folder(self) -> str:
+        """The folder of the newest submission."""
+        return str(max(self.store.jobs_folder.glob("*/id.json")).parent)
 
     def log(self, index: int) -> str:
         """What element `index` of the only submission has said."""
