@@ -121,7 +121,12 @@ def test_a_run_has_one_node(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "remedy"),
-    [("array", "cnnjobs sets it itself"), ("--mail-user", "the long name"), ("nodes", "write nodes:"), ("time", "timeout")],
+    [
+        ("array", "cnnjobs sets it itself"),
+        ("--mail-user", "the long name"),
+        ("nodes", "write nodes:"),
+        ("time", "timeout"),
+    ],
 )
 def test_options_that_are_not_the_users(option: str, remedy: str) -> None:
     with pytest.raises(SpecError, match=remedy):
