@@ -120,7 +120,7 @@ def shape(
     if layers:
         if known or output is not None:
             raise InputError("numbers belong into the layers where there are some: conv:32,k=5,s=1,p=2")
-        show_shapes(start, follow(start, layers))
+        show_shapes(follow(start, layers))
         return
     if len(start) != 1:
         raise InputError(f"{size}: name layers such as conv:32,k=5, or give one side of the image and --kernel")
@@ -158,8 +158,7 @@ def params(
 
     if not layers:
         raise InputError("name the layers, for example: cnnjobs theory params 3,32,32 conv:32,k=5,p=2 flatten fc:10")
-    start = read_shape(size)
-    show_parameters(start, follow(start, layers))
+    show_parameters(follow(read_shape(size), layers))
 
 
 @app.command()

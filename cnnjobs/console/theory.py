@@ -10,7 +10,7 @@ from rich.table import Table
 from cnnjobs.console.terminal import say, show
 from cnnjobs.theory.convolution import Cell, Kind, turned
 from cnnjobs.theory.matrices import Matrix, Number, number_text, size_text
-from cnnjobs.theory.networks import LayerStep, Shape, shape_text
+from cnnjobs.theory.networks import LayerStep, shape_text
 from cnnjobs.theory.shifts import ShiftChange
 from cnnjobs.theory.steps import Steps
 from cnnjobs.theory.windows import Window
@@ -75,26 +75,24 @@ def show_windows(windows: Sequence[Window], size: int, unknown: str | None = Non
     for window in windows[:_MOST]:
         found = f"{unknown} {getattr(window, unknown)}: " if unknown else ""
         rest = window.unseen(size)
-        left = f"; the last {rest} of the {size + 2 * window.padding} positions are never covered" if rest else ""
-        say(f"{found}{window.working(size)}{left}")
+        last = "pixel is" if rest == 1 else f"{rest} pixels are"
+        say(f"{found}{window.working(size)}" + (f"; the last {last} never covered" if rest else ""))
     if unknown and len(windows) > _MOST:
         say(f"… and so on up to {unknown} {getattr(windows[-1], unknown)}")
 
 
-def show_shapes(shape: Shape, steps: Sequence[LayerStep]) -> None:
+def show_shapes(steps: Sequence[LayerStep]) -> None:
     """One row per layer: what comes out, and how that is computed."""
     table = _table(["layer", "output shape", "working"])
-    table.add_row("input", shape_text(shape), "")
     for step in steps:
         table.add_row(step.word, shape_text(step.output_shape), "; ".join(filter(None, (step.working, step.note))))
     show(table)
 
 
-def show_parameters(shape: Shape, steps: Sequence[LayerStep]) -> None:
+def show_parameters(steps: Sequence[LayerStep]) -> None:
     """One row per layer: filters, weights of one, all weights, biases, their sum; then the totals."""
     numbers = ["filters", "weights per filter", "weights", "biases", "parameters"]
     table = _table(["layer", "output shape"], numbers)
-    table.add_row("input", shape_text(shape))
     for step in steps:
         counts = (step.filters, step.weights_per_filter, step.weights, step.biases, step.parameters)
         table.add_row(step.word, shape_text(step.output_shape), *(f"{count:,}" if count else "" for count in counts))

@@ -46,7 +46,7 @@ def read_matrix(text: str, what: str) -> Matrix:
     matrix = tuple(_row(row, f"{place}: row {number}") for number, row in enumerate(rows, 1))
     for number, row in enumerate(matrix, 1):
         if len(row) != len(matrix[0]):
-            raise InputError(f"{place}: row {number} has {len(row)} numbers and row 1 has {len(matrix[0])}; {_FORMS}")
+            raise InputError(f"{place}: row {number} is {len(row)} long and row 1 is {len(matrix[0])}; {_FORMS}")
     return matrix
 
 

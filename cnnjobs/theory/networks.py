@@ -65,14 +65,13 @@ def read_shape(text: str) -> Shape:
 
 
 def follow(shape: Shape, words: Sequence[str]) -> list[LayerStep]:
-    """What each layer makes of images of `shape` (C, H, W), or of `shape` (features,). Raises InputError."""
+    """The input (C, H, W) or (features,), then what each layer makes of it. Raises InputError."""
     layers = [_read(word, f"layer {number} `{word}`") for number, word in enumerate(words, 1)]
     if len(shape) == 1 and layers and layers[0][0] not in ("fc", "batchnorm"):
         shape = (1, *shape * 2)
-    steps = []
+    steps = [LayerStep("input", shape)]
     for number, (word, (kind, numbers)) in enumerate(zip(words, layers, strict=True), 1):
-        steps.append(_step(word, kind, numbers, shape, f"layer {number} `{word}`"))
-        shape = steps[-1].output_shape
+        steps.append(_step(word, kind, numbers, steps[-1].output_shape, f"layer {number} `{word}`"))
     return steps
 
 
@@ -99,7 +98,10 @@ def _read(word: str, place: str) -> tuple[str, dict[str, int]]:
         if key not in numbers:
             raise InputError(f"{place}: `{key}` is missing; {_example(kind)}")
     if numbers.get("padding") == _SAME:
-        numbers["padding"] = same_padding(numbers["kernel"], numbers.get("dilation", 1))
+        try:
+            numbers["padding"] = same_padding(numbers["kernel"], numbers.get("dilation", 1))
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
     return kind, numbers
 
 
@@ -168,9 +170,9 @@ def _sliding(word: str, kind: str, numbers: dict[str, int], shape: Shape, place:
 
 
 def _left_over(rows: int, columns: int) -> str:
-    if (rows, columns) == (1, 1):
-        return "it never covers the last row and column"
-    return f"it never covers the last {rows} rows and {columns} columns" if rows or columns else ""
+    counts = ((rows, "row"), (columns, "column"))
+    parts = [f"the last {noun}" if count == 1 else f"the last {count} {noun}s" for count, noun in counts if count]
+    return f"it never covers {' and '.join(parts)}" if parts else ""
 
 
 def shape_text(shape: Shape) -> str:

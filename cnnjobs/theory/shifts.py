@@ -30,7 +30,8 @@ def shift_changes(num_seeds: int = 5) -> list[ShiftChange]:
     """
     import torch
 
-    data = registry.find("dataset", "fashion_mnist_mini").build(given={"name": "", "folders": ()}, options={})
+    name = "fashion_mnist_mini"
+    data = registry.find("dataset", name).build(given={"name": name, "folders": ()}, options={})
     images = torch.from_numpy(data.test.images.copy()).permute(0, 3, 1, 2) / 255  # (N, 1, 28, 28)
     images = (images - data.mean[0]) / data.std[0]
     changes: dict[str, list[float]] = {}
