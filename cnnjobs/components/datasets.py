@@ -6,12 +6,13 @@ A folder of images `<data folder>/<name>/{train,test}/<class>/*` is a data set b
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Literal
 
-from cnnjobs.components.data_places import place_of
+from cnnjobs.components.class_names import classes_of
+from cnnjobs.components.data_places import EMNIST_SPLIT, Place, place_of
 from cnnjobs.errors import DataError
 from cnnjobs.registry import Fraction, NonNegativeInt, PositiveInt, register
 
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cnnjobs.components.decoding import Decoded
-
-CIFAR10_CLASSES: Final = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-MNIST_CLASSES: Final = tuple("0123456789")
-FASHION_CLASSES: Final = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
+    from cnnjobs.components.raw_splits import Contents
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +73,23 @@ def data_folders(cli: Path | None = None, profile: Path | None = None) -> tuple[
     return tuple(dict.fromkeys(place.expanduser().absolute() for place in places if place is not None))
 
 
-def find_data(name: str, folders: Sequence[Path]) -> Path | None:
+def find_data(name: str, folders: Sequence[Path], options: Mapping[str, Any] | None = None) -> Path | None:
     """Where the data set lies, by a look at the names of its files; None for an import path, which looks for itself.
 
     Raises DataError with the places looked in and the command that fetches the data set.
     """
-    return None if ":" in name else place_of(name, folders).path
+    return None if ":" in name else place_of(name, folders, _emnist_split(name, options or {})).path
+
+
+def look_into(
+    name: str, folders: Sequence[Path], options: Mapping[str, Any]
+) -> tuple[Place, Contents, tuple[str, ...]]:
+    """Where the data set lies, what headers and labels tell of it, and its classes. Raises DataError."""
+    from cnnjobs.components.decoding import look
+
+    split = _emnist_split(name, options)
+    place = place_of(name, folders, split)
+    return place, *look(place, classes_of(name, split))
 
 
 @register("dataset", "cifar10")
@@ -99,9 +105,58 @@ def cifar10(
 
     Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html; mean and std computed over its training images.
     """
-    data = _load(name, folders, CIFAR10_CLASSES)
-    data = replace(data, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
-    return _split(name, data, validation, split_seed, subset)
+    return _build(
+        name, folders, validation, split_seed, subset, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)
+    )
+
+
+@register("dataset", "cifar100")
+def cifar100(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
+) -> DataSet:
+    """CIFAR-100: 50,000 + 10,000 colour images of 32x32 pixels, 100 classes.
+
+    Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html; mean and std are computed as it is read.
+    """
+    return _build(name, folders, validation, split_seed, subset)
+
+
+@register("dataset", "svhn")
+def svhn(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
+) -> DataSet:
+    """SVHN, the digits of house numbers: 73,257 + 26,032 colour images of 32x32 pixels, 10 classes.
+
+    Netzer et al. 2011, http://ufldl.stanford.edu/housenumbers/, format 2 without the extra images; mean and std are
+    computed as it is read.
+    """
+    return _build(name, folders, validation, split_seed, subset)
+
+
+@register("dataset", "stl10")
+def stl10(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
+) -> DataSet:
+    """STL-10: 5,000 + 8,000 colour images of 96x96 pixels, 10 classes; those without labels are not used.
+
+    Coates et al. 2011, https://cs.stanford.edu/~acoates/stl10/; mean and std are computed as it is read.
+    """
+    return _build(name, folders, validation, split_seed, subset)
 
 
 @register("dataset", "mnist")
@@ -117,8 +172,7 @@ def mnist(
 
     LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/; mean and std computed over its training images.
     """
-    data = replace(_load(name, folders, MNIST_CLASSES), mean=(0.1307,), std=(0.3081,))
-    return _split(name, data, validation, split_seed, subset)
+    return _build(name, folders, validation, split_seed, subset, mean=(0.1307,), std=(0.3081,))
 
 
 @register("dataset", "fashion_mnist")
@@ -134,8 +188,7 @@ def fashion_mnist(
 
     Xiao et al. 2017, https://arxiv.org/abs/1708.07747; mean and std computed over its training images.
     """
-    data = replace(_load(name, folders, FASHION_CLASSES), mean=(0.2860,), std=(0.3530,))
-    return _split(name, data, validation, split_seed, subset)
+    return _build(name, folders, validation, split_seed, subset, mean=(0.2860,), std=(0.3530,))
 
 
 @register("dataset", "fashion_mnist_mini")
@@ -151,8 +204,40 @@ def fashion_mnist_mini(
 
     Made by tools/make_fashion_mnist_mini.py; mean and std computed over its training images.
     """
-    data = replace(_load(name, folders, FASHION_CLASSES), mean=(0.2869,), std=(0.3538,))
-    return _split(name, data, validation, split_seed, subset)
+    return _build(name, folders, validation, split_seed, subset, mean=(0.2869,), std=(0.3538,))
+
+
+@register("dataset", "kmnist")
+def kmnist(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
+) -> DataSet:
+    """KMNIST: 60,000 + 10,000 gray images of 28x28 pixels, 10 cursive Japanese syllables.
+
+    Clanuwat et al. 2018, https://arxiv.org/abs/1812.01718; mean and std are computed as it is read.
+    """
+    return _build(name, folders, validation, split_seed, subset)
+
+
+@register("dataset", "emnist")
+def emnist(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    split: Literal["balanced", "byclass", "bymerge", "letters", "digits", "mnist"] = "balanced",
+    validation: Fraction = 0.1,
+    split_seed: NonNegativeInt = 0,
+    subset: PositiveInt | None = None,
+) -> DataSet:
+    """EMNIST: gray images of 28x28 pixels, letters and digits, upright; `balanced` has 112,800 + 18,800 in 47 classes.
+
+    Cohen et al. 2017, https://arxiv.org/abs/1702.05373; mean and std are computed as it is read.
+    """
+    return _build(name, folders, validation, split_seed, subset, split=split)
 
 
 @register("dataset", "image_folder")
@@ -165,21 +250,28 @@ def image_folder(
     subset: PositiveInt | None = None,
 ) -> DataSet:
     """The images of `<data folder>/<name>/{train,test}/<class>/*`, all of one square size, gray if all are gray."""
-    return _split(name, _load(name, folders, ()), validation, split_seed, subset)
+    return _build(name, folders, validation, split_seed, subset)
 
 
-def _load(name: str, folders: Sequence[Path], classes: tuple[str, ...]) -> Decoded:
+def _build(
+    name: str,
+    folders: Sequence[Path],
+    validation: float,
+    split_seed: int,
+    subset: int | None,
+    *,
+    split: str = EMNIST_SPLIT,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> DataSet:
+    """Read it or take it from the cache; draw the validation split, and what is trained on from the rest."""
     from cnnjobs.components.data_cache import cached
     from cnnjobs.components.decoding import decode, source_files
-
-    place = place_of(name, folders)
-    return cached(name, source_files(place), lambda: decode(place, classes))
-
-
-def _split(name: str, data: Decoded, validation: float, split_seed: int, subset: int | None) -> DataSet:
-    """Draw the validation split from the training images, and what is trained on from the rest."""
     from cnnjobs.components.splitting import draw_subset, draw_validation
 
+    place = place_of(name, folders, split)
+    classes = classes_of(name, split)
+    data = cached(name, source_files(place), lambda: decode(place, classes))
     try:
         rest, drawn = draw_validation(data.train_labels, validation, split_seed)
         if subset is not None:
@@ -187,4 +279,9 @@ def _split(name: str, data: Decoded, validation: float, split_seed: int, subset:
     except DataError as error:
         raise DataError(f"data set `{name}`: {error}") from None
     train, held_out = (Split(data.train_images[rows], data.train_labels[rows]) for rows in (rest, drawn))
-    return DataSet(name, train, held_out, Split(data.test_images, data.test_labels), data.classes, data.mean, data.std)
+    test = Split(data.test_images, data.test_labels)
+    return DataSet(name, train, held_out, test, data.classes, mean or data.mean, std or data.std)
+
+
+def _emnist_split(name: str, options: Mapping[str, Any]) -> str:
+    return str(options.get("split", EMNIST_SPLIT)) if name == "emnist" else EMNIST_SPLIT

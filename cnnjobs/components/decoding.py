@@ -1,24 +1,19 @@
-"""Files of a data set -> arrays: the IDX files of MNIST, the Python batches of CIFAR-10, folders of images."""
+"""Files of a data set -> arrays and what is known of them."""
 
 from __future__ import annotations
 
-import gzip
-import pickle
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
 
-from cnnjobs.components.data_places import CIFAR_BATCHES, IDX_FILES, Place, idx_file
-from cnnjobs.errors import DataError
+from cnnjobs.components.data_places import Place
+from cnnjobs.components.raw_splits import Contents
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Splits = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]
-
-_CIFAR_IMAGE: Final = (3, 32, 32)
 _IMAGES_PER_COUNT: Final = 1024
 
 
@@ -37,10 +32,8 @@ class Decoded:
 
 def source_files(place: Place) -> list[Path]:
     """Every file that `decode` reads, in order."""
-    if place.layout == "idx":
-        return [path for name in IDX_FILES if (path := idx_file(place.path, name))]
-    if place.layout == "cifar_batches":
-        return [place.path / name for name in CIFAR_BATCHES]
+    if place.layout != "image_folder":
+        return list(place.files)
     from cnnjobs.components.image_folders import list_images
 
     return [*list_images(place.path / "train").files, *list_images(place.path / "test").files]
@@ -48,15 +41,41 @@ def source_files(place: Place) -> list[Path]:
 
 def decode(place: Place, classes: tuple[str, ...]) -> Decoded:
     """Read the whole data set; a folder of images names its own classes. Raises DataError with the file at fault."""
-    if place.layout == "idx":
-        arrays = (*_idx_splits(place.path, len(classes)), classes)
-    elif place.layout == "cifar_batches":
-        arrays = (*_cifar_splits(place.path, len(classes)), classes)
-    else:
-        from cnnjobs.components.image_folders import read_splits
+    import numpy as np
 
-        arrays = read_splits(place.path)
-    return Decoded(*arrays, *channel_statistics(arrays[0]))
+    if place.layout == "image_folder":
+        from cnnjobs.components import image_folders
+
+        *arrays, classes = image_folders.read_splits(place.path)
+    else:
+        arrays = _reader(place).read_splits(place, len(classes))
+    train_images, train_labels, test_images, test_labels = map(np.ascontiguousarray, arrays)
+    statistics = channel_statistics(train_images)
+    return Decoded(train_images, train_labels, test_images, test_labels, classes, *statistics)
+
+
+def look(place: Place, classes: tuple[str, ...]) -> tuple[Contents, tuple[str, ...]]:
+    """What headers and labels tell of a data set, without reading its images, and its classes. Raises DataError."""
+    if place.layout == "image_folder":
+        from cnnjobs.components import image_folders
+
+        return image_folders.look(place.path)
+    contents: Contents = _reader(place).look(place, len(classes))
+    return contents, classes
+
+
+def _reader(place: Place) -> ModuleType:
+    """The module that reads files of this kind."""
+    from cnnjobs.components import cifar_files, idx_files, stl10_files, svhn_files
+
+    return {
+        "idx": idx_files,
+        "emnist": idx_files,
+        "cifar10": cifar_files,
+        "cifar100": cifar_files,
+        "svhn": svhn_files,
+        "stl10": stl10_files,
+    }[place.layout]
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -71,117 +90,3 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tu
     means = shares @ values
     deviations = [np.sqrt(share @ (values - mean) ** 2) for share, mean in zip(shares, means, strict=True)]
     return tuple(map(float, means)), tuple(map(float, deviations))
-
-
-def _idx_splits(folder: Path, num_classes: int) -> Splits:
-    train, test = (_idx_split(folder, *names, num_classes) for names in (IDX_FILES[:2], IDX_FILES[2:]))
-    (height, width), (test_height, test_width) = train[0].shape[1:3], test[0].shape[1:3]
-    if (height, width) != (test_height, test_width):
-        found = f"{width}×{height} pixels in training and {test_width}×{test_height} in testing"
-        raise DataError(f"{folder}: the images have {found}; fetch the four files again")
-    return *train, *test
-
-
-def _idx_split(
-    folder: Path, images_name: str, labels_name: str, num_classes: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    images_path, labels_path = idx_file(folder, images_name), idx_file(folder, labels_name)
-    assert images_path, images_name  # place_of has seen both
-    assert labels_path, labels_name
-    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1).astype("int64")
-    if len(images) != len(labels):
-        found = f"{images_path.name} holds {len(images)} images, but {labels_path.name} {len(labels)} labels"
-        raise DataError(f"{folder}: {found}; fetch both again")
-    if not images.size:
-        raise DataError(f"{images_path}: holds no image; fetch it again")
-    _check_labels(labels_path, labels, num_classes)
-    return images[..., None], labels
-
-
-def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The unsigned bytes of an IDX file, plain or packed (http://yann.lecun.com/exdb/mnist/, "file formats")."""
-    import numpy as np
-
-    content = _unpacked(path)
-    magic, header_bytes = bytes([0, 0, 8, dimensions]), 4 + 4 * dimensions
-    if content[:4] != magic:
-        raise DataError(
-            f"{path}: not an IDX file of bytes in {dimensions} dimension{'s' * (dimensions > 1)}: "
-            f"it starts with {content[:4].hex(' ') or 'nothing'}, not {magic.hex(' ')}; fetch it again"
-        )
-    sizes = [int.from_bytes(content[start : start + 4], "big") for start in range(4, header_bytes, 4)]
-    expected = header_bytes + int(np.prod(sizes, dtype=object))
-    if len(content) != expected:
-        state = "cut short" if len(content) < expected else "too long"
-        raise DataError(
-            f"{path}: {state}: by its header it holds {expected} bytes, found {len(content)}; fetch it again"
-        )
-    return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(sizes)
-
-
-def _unpacked(path: Path) -> bytes:
-    content = path.read_bytes()
-    if path.suffix != ".gz":
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file of {len(content)} bytes ({error}); fetch it again") from None
-
-
-def _check_labels(path: Path, labels: NDArray[np.int64], num_classes: int) -> None:
-    wrong = (labels < 0) | (labels >= num_classes)
-    if wrong.any():
-        index = int(wrong.argmax())
-        raise DataError(
-            f"{path}: label {labels[index]} of image {index}; allowed: 0 to {num_classes - 1}; fetch the file again"
-        )
-
-
-def _cifar_splits(folder: Path, num_classes: int) -> Splits:
-    import numpy as np
-
-    batches = [_read_batch(folder / name, num_classes) for name in CIFAR_BATCHES]
-    images, labels = zip(*batches[:-1], strict=True)
-    return np.concatenate(images), np.concatenate(labels), *batches[-1]
-
-
-def _read_batch(path: Path, num_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """One batch file: rows of 3072 bytes, planes of red, green and blue (https://www.cs.toronto.edu/~kriz/cifar.html)."""
-    import numpy as np
-
-    try:
-        with path.open("rb") as file:
-            batch = _ArrayUnpickler(file, encoding="bytes").load()
-        rows, labels = batch[b"data"], np.asarray(batch[b"labels"], dtype=np.int64)
-    except Exception as error:  # a damaged pickle may raise anything
-        raise DataError(f"{path}: not a batch of CIFAR-10 ({type(error).__name__}: {error}); fetch it again") from None
-    row_bytes = int(np.prod(_CIFAR_IMAGE))
-    expected = (len(labels), row_bytes)
-    if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.shape != expected:
-        found = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
-        raise DataError(f"{path}: its images are {found}, expected uint8 {expected}; fetch it again")
-    _check_labels(path, labels, num_classes)
-    images = rows.reshape(-1, *_CIFAR_IMAGE).transpose(0, 2, 3, 1)  # (N, 3, H, W) -> (N, H, W, 3)
-    return np.ascontiguousarray(images), labels
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Loads arrays, lists and bytes, and refuses everything else that a pickle could run."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Only what an array of numbers is made of."""
-        import _codecs
-
-        import numpy as np
-
-        allowed = {
-            ("multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-            ("_codecs", "encode"): _codecs.encode,
-        }
-        key = (module.rpartition(".")[2], name)
-        if key not in allowed:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch needs")
-        return allowed[key]

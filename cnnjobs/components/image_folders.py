@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cnnjobs.components.raw_splits import Contents
 from cnnjobs.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ SUFFIXES: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".ti
 _GRAY_MODES: Final = ("1", "L", "LA")
 _COLOUR_MODES: Final = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _IMAGES_PER_TASK: Final = 256
+_PROBLEMS_TOLD: Final = 5
+_REMEDY: Final = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Listing:
     def files(self) -> list[Path]:
         """The image files of all classes, in order."""
         return [path for paths in self.classes.values() for path in paths]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many images each class has."""
+        return tuple(map(len, self.classes.values()))
 
 
 def list_images(split: Path) -> Listing:
@@ -66,49 +74,84 @@ def read_splits(folder: Path) -> NamedSplits:
     """
     import numpy as np
 
+    train, test = _list_splits(folder)
+    if others := [*train.others, *test.others]:
+        message = "%s: %d files are not images and were passed over, the first is %s"
+        logging.getLogger("cnnjobs").warning(message, folder, len(others), others[0])
+    images, cut = _read_images(folder, [*train.files, *test.files]), len(train.files)
+    train_labels, test_labels = (
+        np.repeat(np.arange(len(listing.classes)), listing.counts) for listing in (train, test)
+    )
+    return images[:cut], train_labels, images[cut:], test_labels, tuple(train.classes)
+
+
+def look(folder: Path) -> tuple[Contents, tuple[str, ...]]:
+    """What the names of the files and the first image tell, and the classes. Raises DataError."""
+    train, test = _list_splits(folder)
+    pixels = _pixels(train.files[0])
+    height, width, channels = (*pixels.shape, 1)[:3]
+    return Contents(height, width, channels, train.counts, test.counts), tuple(train.classes)
+
+
+def _list_splits(folder: Path) -> tuple[Listing, Listing]:
     train, test = list_images(folder / "train"), list_images(folder / "test")
     if train.classes.keys() != test.classes.keys():
         lonely = [f"{name} (in train alone)" for name in train.classes if name not in test.classes]
         lonely += [f"{name} (in test alone)" for name in test.classes if name not in train.classes]
         raise DataError(f"{folder}: train and test must hold the same classes; found {', '.join(lonely)}")
-    if others := [*train.others, *test.others]:
-        message = "%s: %d files are not images and were passed over, the first is %s"
-        logging.getLogger("cnnjobs").warning(message, folder, len(others), others[0])
-    images, cut = _read_images([*train.files, *test.files]), len(train.files)
-    train_labels, test_labels = (
-        np.repeat(np.arange(len(listing.classes)), [len(paths) for paths in listing.classes.values()])
-        for listing in (train, test)
-    )
-    return images[:cut], train_labels, images[cut:], test_labels, tuple(train.classes)
+    return train, test
 
 
-def _read_images(paths: Sequence[Path]) -> NDArray[np.uint8]:
-    """All images (N, H, W, C), which must have one square size."""
+def _read_images(folder: Path, paths: Sequence[Path]) -> NDArray[np.uint8]:
+    """All images (N, H, W, C), which must have one square size. Raises DataError that names those that cannot serve."""
     import numpy as np
 
-    height, width = _pixels(paths[0]).shape[:2]
-    if height != width:
-        raise DataError(f"{paths[0]}: is {width}×{height} pixels, but networks here take square images; {_REMEDY}")
-    images = np.empty((len(paths), height, width, 3), np.uint8)
+    size, first = _first_size(paths)
+    images = np.empty((len(paths), size, size, 3), np.uint8)
 
-    def read_some(start: int) -> bool:
-        """Fill `images` from `start` on; True when they were all gray."""
-        gray = True
+    def read_some(start: int) -> tuple[bool, list[str]]:
+        """Fill `images` from `start` on: whether they were all gray, and what is wrong with some."""
+        gray, problems = True, []
         for index, path in enumerate(paths[start : start + _IMAGES_PER_TASK], start):
-            pixels = _pixels(path)
-            if pixels.shape[:2] != (height, width):
-                found, first = f"{pixels.shape[1]}×{pixels.shape[0]}", f"{width}×{height} like {paths[0]}"
-                raise DataError(f"{path}: is {found} pixels, not {first}; {_REMEDY}")
+            try:
+                pixels = _pixels(path)
+            except DataError as error:
+                problems.append(str(error))
+                continue
+            if pixels.shape[:2] != (size, size):
+                found = f"{pixels.shape[1]}×{pixels.shape[0]}"
+                problems.append(f"{path}: is {found} pixels, not {size}×{size} like {first}; {_REMEDY}")
+                continue
             gray = gray and pixels.ndim == 2
             images[index] = pixels if pixels.ndim == 3 else pixels[:, :, None]
-        return gray
+        return gray, problems
 
     with ThreadPoolExecutor(_num_cores()) as pool:
-        all_gray = all(list(pool.map(read_some, range(0, len(paths), _IMAGES_PER_TASK))))
-    return np.ascontiguousarray(images[..., :1]) if all_gray else images
+        done = list(pool.map(read_some, range(0, len(paths), _IMAGES_PER_TASK)))
+    if problems := [problem for _, some in done for problem in some]:
+        raise DataError(_told(folder, problems, len(paths)))
+    return np.ascontiguousarray(images[..., :1]) if all(gray for gray, _ in done) else images
 
 
-_REMEDY: Final = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
+def _first_size(paths: Sequence[Path]) -> tuple[int, Path]:
+    """Height and width of the first image that can be read, and its path; one that cannot is told with the others."""
+    for path in paths:
+        try:
+            height, width = _pixels(path).shape[:2]
+        except DataError:
+            continue
+        if height != width:
+            raise DataError(f"{path}: is {width}×{height} pixels, but networks here take square images; {_REMEDY}")
+        return height, path
+    return 0, paths[0]
+
+
+def _told(folder: Path, problems: Sequence[str], total: int) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    listed = [f"  {problem}" for problem in problems[:_PROBLEMS_TOLD]]
+    more = [f"  and {len(problems) - _PROBLEMS_TOLD} more"] if len(problems) > _PROBLEMS_TOLD else []
+    return "\n".join([f"{folder}: {len(problems)} of {total} images cannot be used", *listed, *more])
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
@@ -124,7 +167,9 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
                 return np.asarray(image.convert("L"))
             if mode in _COLOUR_MODES:
                 return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # what PIL raises on damaged files
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file may raise anything
         raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from None
     raise DataError(f"{path}: holds pixels of mode {mode}; save it as gray or RGB with 8 bits per channel")
 

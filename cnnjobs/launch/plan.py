@@ -16,6 +16,7 @@ from cnnjobs.files import map_at_once
 from cnnjobs.launch.submissions import queued_runs
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, SweepRun
+from cnnjobs.training.weights_source import changed, find_weights
 
 
 class Fate(enum.StrEnum):
@@ -143,11 +144,33 @@ def _holder(record: RunRecord) -> str:
 def check_data(runs: Iterable[SweepRun], folders: Sequence[Path]) -> None:
     """Look for every data set that the runs need. Raises DataError that tells of all that are missing."""
     problems: list[str] = []
-    for name in dict.fromkeys(run.config.dataset.name for run in runs):
+    for data in {run.config.dataset.model_dump_json(): run.config.dataset for run in runs}.values():
         try:
-            find_data(name, folders)
+            find_data(data.name, folders, data.options)
         except (DataError, UnknownNameError) as error:
             problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(dict.fromkeys(problems)))
+
+
+def check_weights(plan: Plan, folders: Sequence[Path]) -> None:
+    """Look for the weights that runs start from. Raises DataError that tells of all that are missing or have changed.
+
+    A run's id stands for the content of the file: one that has changed since serves no run of that id, finished or not.
+    """
+    problems: dict[str, None] = {}
+    for planned in plan.runs:
+        try:
+            source = find_weights(planned.run.config, folders, plan.store.path.parent)
+        except (DataError, UnknownNameError) as error:
+            if planned.starts:
+                problems[str(error)] = None
+            continue
+        if source is None or (plan.from_nothing and planned.starts):
+            continue
+        before = plan.store.run(planned.run.run_id).read_record().weights_sha256
+        if before not in (None, source.sha256):
+            problems[changed(source, before)] = None
     if problems:
         raise DataError("\n".join(problems))
 

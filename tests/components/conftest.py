@@ -27,15 +27,18 @@ def _idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def write_idx() -> IdxWriter:
-    """Writes the four IDX files of a data set of 20 + 10 images of 8x8 pixels."""
+    """Writes the four IDX files of a data set of 20 + 10 images of 8x8 pixels, with EMNIST's names for its splits."""
 
-    def write(folder: Path, packed: bool = False, **replaced: bytes) -> Path:
+    def write(
+        folder: Path, packed: bool = False, emnist_split: str = "", first_label: int = 0, **replaced: bytes
+    ) -> Path:
         folder.mkdir(parents=True)
         draws = np.random.default_rng(0)
-        for split, count in (("train", 20), ("t10k", 10)):
+        for part, count in (("train", 20), ("test" if emnist_split else "t10k", 10)):
+            split = f"emnist-{emnist_split}-{part}" if emnist_split else part
             contents = {
                 f"{split}-images-idx3-ubyte": _idx(draws.integers(0, 256, (count, 8, 8))),
-                f"{split}-labels-idx1-ubyte": _idx(np.arange(count) % 10),
+                f"{split}-labels-idx1-ubyte": _idx(np.arange(count) % 10 + first_label),
             }
             for name, whole in contents.items():
                 content = replaced.get(name.replace("-", "_"), whole)

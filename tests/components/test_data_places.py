@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.components import data_places
-from cnnjobs.components.data_places import CIFAR_BATCHES, Place, place_of
+from cnnjobs.components.data_places import CIFAR_BATCHES, IDX_FILES, Place, place_of
 from cnnjobs.components.datasets import data_folders, find_data
 from cnnjobs.errors import DataError
 
 IDX = "the files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
 SPLITS = "the folders train and test, one folder of images per class in each"
-FETCH = "fetch it into ./data with: python -c \"import torchvision; torchvision.datasets.{}('data', download=True)\""
+FETCH = "fetch it with: cnnjobs fetch {}"
+KNOWN = "cifar10, cifar100, emnist, fashion_mnist, fashion_mnist_mini, kmnist, mnist"
 NAME_FOLDER = "name the folder that holds it with --data-dir or CNNJOBS_DATA"
 
 
@@ -35,7 +36,7 @@ def test_idx_files_are_found_where_torchvision_puts_them(
 ) -> None:
     raw = write_idx(tmp_path / "data" / "MNIST" / "raw", packed=packed)
     for folder in (tmp_path / "data", tmp_path / "data" / "MNIST", raw):
-        assert place_of("mnist", [tmp_path / "other", folder]) == Place(raw, "idx")
+        assert place_of("mnist", [tmp_path / "other", folder]) == Place("mnist", raw, "idx")
 
 
 def test_files_of_mnist_are_not_taken_for_fashion_mnist(tmp_path: Path, write_idx: Callable[..., Path]) -> None:
@@ -56,15 +57,46 @@ def test_cifar10_is_found_as_images_and_as_batches(tmp_path: Path, write_images:
     batches.mkdir()
     for name in CIFAR_BATCHES:
         (batches / name).touch()
-    assert place_of("cifar10", [tmp_path]) == Place(batches, "cifar_batches")
+    assert place_of("cifar10", [tmp_path]) == Place("cifar10", batches, "cifar10")
     images = write_images(tmp_path / "cifar10")
-    assert place_of("cifar10", [tmp_path]) == Place(images, "image_folder")
-    assert place_of("cifar10", [images]) == Place(images, "image_folder")
+    assert place_of("cifar10", [tmp_path]) == Place("cifar10", images, "image_folder")
+    assert place_of("cifar10", [images]) == Place("cifar10", images, "image_folder")
+
+
+def test_all_others_are_found_where_torchvision_puts_them(tmp_path: Path) -> None:
+    below = {
+        "cifar100": ("cifar-100-python/train", "cifar-100-python/test"),
+        "emnist": tuple(
+            f"EMNIST/raw/emnist-letters-{split}-{kind}-ubyte.gz"
+            for split in ("train", "test")
+            for kind in ("images-idx3", "labels-idx1")
+        ),
+        "kmnist": tuple(f"KMNIST/raw/{name}" for name in IDX_FILES),
+        "stl10": tuple(f"stl10_binary/{name}.bin" for name in ("train_X", "train_y", "test_X", "test_y")),
+        "svhn": ("train_32x32.mat", "test_32x32.mat"),
+    }
+    for name, files in below.items():
+        for file in files:
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).touch()
+        place = place_of(name, [tmp_path], split="letters")
+        assert place.files == tuple(tmp_path / file for file in files)
+        assert find_data(name, [tmp_path], {"split": "letters"}) == place.path
+
+
+def test_split_of_emnist_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as raised:
+        find_data("emnist", [tmp_path], {"split": "digits"})
+    assert str(raised.value).splitlines()[0] == (
+        "data set `emnist` was not found; looked for the files emnist-digits-train-images-idx3-ubyte, "
+        "emnist-digits-train-labels-idx1-ubyte, emnist-digits-test-images-idx3-ubyte, "
+        "emnist-digits-test-labels-idx1-ubyte, each with or without .gz, in"
+    )
 
 
 def test_any_other_name_is_a_folder_of_images(tmp_path: Path, write_images: Callable[..., Path]) -> None:
     pets = write_images(tmp_path / "second" / "pets")
-    assert place_of("pets", [tmp_path / "first", tmp_path / "second"]) == Place(pets, "image_folder")
+    assert place_of("pets", [tmp_path / "first", tmp_path / "second"]) == Place("pets", pets, "image_folder")
 
 
 def test_bundled_data_need_no_folder() -> None:
@@ -83,7 +115,7 @@ def test_missing_mnist_names_places_and_command(tmp_path: Path) -> None:
         f"data set `mnist` was not found; looked for {IDX}, each with or without .gz, in",
         f"  {tmp_path}/a/MNIST/raw (no such folder)",
         f"  {tmp_path}/b/MNIST/raw ({missing})",
-        FETCH.format("MNIST"),
+        FETCH.format("mnist"),
         f"or {NAME_FOLDER}",
     ]
 
@@ -92,7 +124,7 @@ def test_missing_fashion_mnist_names_the_debian_package(tmp_path: Path) -> None:
     assert failure("fashion_mnist", tmp_path).splitlines()[1:] == [
         f"  {tmp_path}/FashionMNIST/raw (no such folder)",
         f"  {tmp_path}/debian (no such folder)",
-        FETCH.format("FashionMNIST"),
+        FETCH.format("fashion_mnist"),
         "or, on Debian and Ubuntu, with: apt-get install dataset-fashion-mnist",
         f"or {NAME_FOLDER}",
     ]
@@ -105,7 +137,7 @@ def test_missing_cifar10_names_both_layouts(tmp_path: Path) -> None:
         f"data set `cifar10` was not found; looked for {looked_for}, in",
         f"  {tmp_path}/cifar10 (no test)",
         f"  {tmp_path}/cifar-10-batches-py (no such folder)",
-        FETCH.format("CIFAR10"),
+        FETCH.format("cifar10"),
         f"or {NAME_FOLDER}",
     ]
 
@@ -114,7 +146,7 @@ def test_unknown_name_suggests_known_ones_and_folders_that_exist(
     tmp_path: Path, write_images: Callable[..., Path]
 ) -> None:
     write_images(tmp_path / "pets")
-    known = "did you mean `pets`? allowed: cifar10, fashion_mnist, fashion_mnist_mini, mnist, pets"
+    known = f"did you mean `pets`? allowed: {KNOWN}, pets, stl10, svhn"
     headline = f"no data set is called `pet`; {known}, or a folder of images by its name"
     assert failure("pet", tmp_path).splitlines() == [
         f"{headline}; looked for {SPLITS}, in",

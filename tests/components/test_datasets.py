@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
 from cnnjobs import registry
-from cnnjobs.components import datasets
+from cnnjobs.components import class_names, datasets
 from cnnjobs.components.data_places import BUNDLED, place_of
-from cnnjobs.components.datasets import CIFAR10_CLASSES, FASHION_CLASSES, DataSet, image_folder
+from cnnjobs.components.datasets import DataSet, image_folder
 from cnnjobs.components.decoding import channel_statistics, decode
 from cnnjobs.errors import DataError
 
@@ -36,12 +38,12 @@ def test_bundled_images_are_even_over_classes(mini: DataSet) -> None:
     assert np.bincount(train).tolist() == [600] * 10
     assert np.bincount(mini.test.labels).tolist() == [100] * 10
     assert (mini.in_channels, mini.image_size, mini.num_classes) == (1, 28, 10)
-    assert mini.classes == FASHION_CLASSES
+    assert mini.classes == class_names.FASHION_MNIST
 
 
 def test_bundled_images_are_the_original_ones(mini: DataSet) -> None:
     """None of the first 100 training images is left out for its class, so that they are those of the original file."""
-    data = decode(place_of("fashion_mnist_mini", []), FASHION_CLASSES)
+    data = decode(place_of("fashion_mnist_mini", []), class_names.FASHION_MNIST)
     assert data.train_labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
     assert data.test_labels[:10].tolist() == [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
     digest = hashlib.sha256(data.train_images[:100].tobytes()).hexdigest()
@@ -52,8 +54,8 @@ def test_bundled_images_are_the_original_ones(mini: DataSet) -> None:
 
 @pytest.mark.full_data
 def test_bundled_images_are_the_first_of_each_class(full_data: Path) -> None:
-    original = decode(place_of("fashion_mnist", [full_data]), FASHION_CLASSES)
-    bundled = decode(place_of("fashion_mnist_mini", []), FASHION_CLASSES)
+    original = decode(place_of("fashion_mnist", [full_data]), class_names.FASHION_MNIST)
+    bundled = decode(place_of("fashion_mnist_mini", []), class_names.FASHION_MNIST)
     for images, labels, own_images, own_labels in (
         (original.train_images, original.train_labels, bundled.train_images, bundled.train_labels),
         (original.test_images, original.test_labels, bundled.test_images, bundled.test_labels),
@@ -78,7 +80,7 @@ def test_bundled_statistics_are_those_of_its_training_images(mini: DataSet) -> N
 
 def test_validation_split_is_drawn_from_the_training_images(mini: DataSet) -> None:
     assert (len(mini.train), len(mini.validation), len(mini.test)) == (5400, 600, 1000)
-    data = decode(place_of("fashion_mnist_mini", []), FASHION_CLASSES)
+    data = decode(place_of("fashion_mnist_mini", []), class_names.FASHION_MNIST)
     together = np.concatenate([mini.train.images, mini.validation.images])
     assert sorted(image.tobytes() for image in together) == sorted(image.tobytes() for image in data.train_images)
     assert mini.train.images.dtype == np.uint8
@@ -124,7 +126,9 @@ def test_subset_leaves_validation_and_test_images_as_they_are(mini: DataSet) -> 
 
 
 def test_subset_that_cannot_be_had_names_the_data_set() -> None:
-    with pytest.raises(DataError, match="^data set `fashion_mnist_mini`: subset 6000 has as many images of each class"):
+    with pytest.raises(
+        DataError, match=r"^data set `fashion_mnist_mini`: subset 6000 has as many images of each class"
+    ):
         build("fashion_mnist_mini", subset=6000)
 
 
@@ -143,9 +147,9 @@ def test_idx_data_sets_are_built(tmp_path: Path, write_idx: Writer, name: str) -
 
 
 def test_cifar10_as_a_folder_of_images_is_built(tmp_path: Path, write_images: Writer) -> None:
-    write_images(tmp_path / "cifar10", classes=CIFAR10_CLASSES)
+    write_images(tmp_path / "cifar10", classes=class_names.CIFAR10)
     data = build("cifar10", tmp_path)
-    assert (data.classes, data.in_channels, data.mean) == (CIFAR10_CLASSES, 3, (0.4914, 0.4822, 0.4465))
+    assert (data.classes, data.in_channels, data.mean) == (class_names.CIFAR10, 3, (0.4914, 0.4822, 0.4465))
 
 
 def test_any_folder_of_images_is_built_with_its_own_statistics(tmp_path: Path, write_images: Writer) -> None:
@@ -157,6 +161,109 @@ def test_any_folder_of_images_is_built_with_its_own_statistics(tmp_path: Path, w
     assert (data.mean, data.std) == (mean, std)
     (folder / "test" / "cat" / "0.png").unlink()
     assert len(image_folder("pets", [tmp_path]).test) == 3
+
+
+class _Python2Pickler(pickle._Pickler):  # type: ignore[misc,name-defined]
+    """Writes strings and bytes as Python 2 did, which made the original files."""
+
+    def save_string(self, value: str | bytes) -> None:
+        content = value.encode("latin1") if isinstance(value, str) else value
+        self.write(b"T" + len(content).to_bytes(4, "little") + content)
+
+    dispatch: ClassVar = {**pickle._Pickler.dispatch, str: save_string, bytes: save_string}  # type: ignore[attr-defined]
+
+
+def write_cifar100(folder: Path) -> None:
+    folder.mkdir()
+    draws = np.random.default_rng(2)
+    for name, count in (("train", 20), ("test", 10)):
+        labels = draws.permutation(count).tolist()
+        batch = {"data": draws.integers(0, 256, (count, 3072), dtype=np.uint8), "fine_labels": labels}
+        with (folder / name).open("wb") as file:
+            _Python2Pickler(file, protocol=2).dump(batch)
+
+
+def write_stl10(folder: Path) -> None:
+    folder.mkdir()
+    draws = np.random.default_rng(3)
+    for split, count in (("train", 20), ("test", 10)):
+        draws.integers(0, 256, (count, 3, 96, 96), dtype=np.uint8).tofile(folder / f"{split}_X.bin")
+        draws.integers(1, 11, count, dtype=np.uint8).tofile(folder / f"{split}_y.bin")
+
+
+def write_svhn(folder: Path) -> None:
+    scipy_io = pytest.importorskip("scipy.io")
+    draws = np.random.default_rng(4)
+    for split, count in (("train", 20), ("test", 10)):
+        images = draws.integers(0, 256, (32, 32, 3, count), dtype=np.uint8)
+        labels = draws.integers(1, 11, (count, 1), dtype=np.uint8)
+        scipy_io.savemat(folder / f"{split}_32x32.mat", {"X": images, "y": labels}, do_compression=True)
+
+
+@pytest.mark.parametrize("name", ["cifar100", "stl10", "svhn", "kmnist", "emnist"])
+def test_torchvision_reads_the_same(
+    tmp_path: Path, write_idx: Writer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Image by image and label by label; EMNIST's images lie on their side there."""
+    import torchvision.datasets as theirs
+
+    write_cifar100(tmp_path / "cifar-100-python")
+    write_stl10(tmp_path / "stl10_binary")
+    if name == "svhn":
+        write_svhn(tmp_path)
+    write_idx(tmp_path / "KMNIST" / "raw")
+    write_idx(tmp_path / "EMNIST" / "raw", emnist_split="balanced")
+    for kind in (theirs.CIFAR100, theirs.STL10, theirs.SVHN):
+        monkeypatch.setattr(kind, "_check_integrity", lambda self: True)
+    monkeypatch.setattr(theirs.CIFAR100, "_load_meta", lambda self: None)
+    data = build(name, tmp_path, validation=0.5)
+    for split in ("train", "test"):
+        if name in ("stl10", "svhn"):
+            other = getattr(theirs, name.upper())(tmp_path, split=split)
+        else:
+            arguments = {"split": "balanced"} if name == "emnist" else {}
+            other = getattr(theirs, name.upper())(tmp_path, train=split == "train", **arguments)
+        pixels = [np.atleast_3d(np.asarray(image)) for image, _ in other]
+        expected = [(each.swapaxes(0, 1) if name == "emnist" else each).tobytes() for each in pixels]
+        parts = (data.test,) if split == "test" else (data.train, data.validation)
+        own = [
+            (image.tobytes(), label) for part in parts for image, label in zip(part.images, part.labels, strict=True)
+        ]
+        assert sorted(own) == sorted(zip(expected, (label for _, label in other), strict=True))
+
+
+def test_emnist_has_the_classes_of_its_split(tmp_path: Path, write_idx: Writer) -> None:
+    raw = tmp_path / "EMNIST" / "raw"
+    for split, first in (("balanced", 0), ("letters", 1)):
+        write_idx(raw, emnist_split=split, first_label=first)
+        raw.rename(tmp_path / split)
+    raw.mkdir()
+    for path in (*(tmp_path / "balanced").iterdir(), *(tmp_path / "letters").iterdir()):
+        path.rename(raw / path.name)
+    balanced, letters = build("emnist", tmp_path), build("emnist", tmp_path, split="letters")
+    assert (balanced.num_classes, letters.num_classes) == (47, 26)
+    assert "".join(balanced.classes) == "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
+    assert letters.classes[0] == "a"
+    assert letters.test.labels.tolist() == list(range(10))
+    with pytest.raises(DataError, match="emnist-digits-train-images-idx3-ubyte"):
+        build("emnist", tmp_path, split="digits")
+
+
+def test_published_classes_are_as_many_as_their_sources_say() -> None:
+    numbers = {name: len(class_names.classes_of(name, "balanced")) for name in class_names._PUBLISHED}
+    assert numbers.pop("cifar100") == 100 == len(set(class_names.CIFAR100))
+    assert set(numbers.values()) == {10}
+    assert list(class_names.CIFAR100) == sorted(class_names.CIFAR100)
+    splits = {split: len(classes) for split, classes in class_names.EMNIST.items()}
+    assert splits == {"balanced": 47, "bymerge": 47, "byclass": 62, "letters": 26, "digits": 10, "mnist": 10}
+
+
+def test_statistics_are_computed_where_none_are_published(tmp_path: Path, write_idx: Writer) -> None:
+    write_idx(tmp_path / "KMNIST" / "raw")
+    data = build("kmnist", tmp_path)
+    mean, std = channel_statistics(np.concatenate([data.train.images, data.validation.images]))
+    assert (data.mean, data.std) == (pytest.approx(mean), pytest.approx(std))
+    assert data.classes == ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
 @pytest.mark.full_data

@@ -11,7 +11,8 @@ from PIL import Image
 from cnnjobs.components import image_folders
 from cnnjobs.components.data_places import Place
 from cnnjobs.components.decoding import source_files
-from cnnjobs.components.image_folders import read_splits
+from cnnjobs.components.image_folders import look, read_splits
+from cnnjobs.components.raw_splits import Contents
 from cnnjobs.errors import DataError
 
 Writer = Callable[..., Path]
@@ -34,7 +35,7 @@ def test_images_are_read_in_the_order_of_classes_and_names(tmp_path: Path, write
     assert (train_images.shape, test_images.shape) == ((8, 6, 6, 3), (4, 6, 6, 3))
     assert np.array_equal(train_images[5], np.asarray(Image.open(folder / "train" / "dog" / "1.png")))
     assert np.array_equal(test_images[0], np.asarray(Image.open(folder / "test" / "cat" / "0.png")))
-    assert source_files(Place(folder, "image_folder"))[5] == folder / "train" / "dog" / "1.png"
+    assert source_files(Place("pets", folder, "image_folder"))[5] == folder / "train" / "dog" / "1.png"
 
 
 def test_many_images_are_shared_out_among_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +74,31 @@ def test_corrupt_image_is_named(tmp_path: Path, write_images: Writer) -> None:
         told = failure(folder)
         assert told.startswith(f"{path}: cannot be read as an image (")
         assert told.endswith("); replace or remove it")
+
+
+def test_all_bad_images_are_named_at_once(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    first, odd = folder / "train" / "cat" / "0.png", folder / "test" / "dog" / "1.png"
+    first.write_bytes(b"")
+    Image.new("RGB", (7, 6)).save(odd)
+    heading, *lines = failure(folder).split("\n")
+    assert heading == f"{folder}: 2 of 12 images cannot be used"
+    assert lines[0].startswith(f"  {first}: cannot be read as an image (")
+    assert lines[1] == f"  {odd}: is 7×6 pixels, not 6×6 like {folder / 'train' / 'cat' / '1.png'}; {REMEDY}"
+    for path in (folder / "train").rglob("*.png"):
+        path.write_bytes(b"not an image")
+    heading, *lines = failure(folder).split("\n")
+    assert heading == f"{folder}: 9 of 12 images cannot be used"
+    assert (len(lines), lines[-1]) == (6, "  and 4 more")
+    for path in (folder / "test").rglob("*.png"):
+        path.write_bytes(b"not an image")
+    assert failure(folder).startswith(f"{folder}: 12 of 12 images cannot be used")
+
+
+def test_names_and_the_first_image_tell_the_contents(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    assert look(folder) == (Contents(6, 6, 3, (4, 4), (2, 2)), ("cat", "dog"))
+    assert look(write_images(tmp_path / "gray", mode="L"))[0].channels == 1
 
 
 def test_images_of_different_sizes_are_named(tmp_path: Path, write_images: Writer) -> None:

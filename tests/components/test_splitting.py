@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,7 +50,7 @@ def test_subset_is_even_over_classes_or_refused(counts: list[int], seed: int, su
 
 def test_smaller_subset_lies_within_a_larger_one() -> None:
     drawn = [set(draw_subset(LABELS, ROWS, CLASSES, size, 7).tolist()) for size in range(3, 100)]
-    assert all(smaller < larger for smaller, larger in zip(drawn, drawn[1:], strict=False))
+    assert all(smaller < larger for smaller, larger in pairwise(drawn))
 
 
 def test_subset_depends_on_its_seed_alone() -> None:
