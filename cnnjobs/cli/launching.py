@@ -23,7 +23,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs, show_resources
     from cnnjobs.launch.place import profile_file
-    from cnnjobs.launch.plan import check_data, make_plan
+    from cnnjobs.launch.plan import check_data, check_weights, make_plan
     from cnnjobs.launch.resources import share_out
     from cnnjobs.launch.state import Watch
     from cnnjobs.launch.submissions import queued_runs
@@ -44,6 +44,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     )
     show_plan(plan)
     check_data(plan.to_run, folders)
+    check_weights(plan, folders)
     if options.dry_run:
         show_planned_runs(plan)
         show_resources(resources, reason)

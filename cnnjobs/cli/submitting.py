@@ -22,7 +22,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.plan import show_plan, show_planned_runs
     from cnnjobs.console.submission import show_cost, show_nothing_new, show_order, show_script, show_submitted
-    from cnnjobs.launch.plan import check_data
+    from cnnjobs.launch.plan import check_data, check_weights
     from cnnjobs.launch.slurm import launch, prepare, resolve
     from cnnjobs.launch.submissions import look_at
 
@@ -43,6 +43,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     plan = make(queue)
     show_plan(plan)
     check_data(plan.to_run, folders)
+    check_weights(plan, folders)
     if options.dry_run:
         show_planned_runs(plan)
         if plan.to_run:
@@ -93,6 +94,7 @@ def _cost(plan: Plan, order: Order, results: Path) -> Cost:
         order.intent.tasks,
         results,
         gpus=order.intent.gpus,
-        cores=order.intent.threads,
+        cores=order.intent.cpus,
         at_once=order.at_once,
+        runs_at_once=order.intent.runs_at_once,
     )

@@ -25,6 +25,8 @@ from cnnjobs.training.pipeline import DataSets
 from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.trainer import Trainer
+from cnnjobs.training.weights import InitialWeights, read_initial_weights
+from cnnjobs.training.weights_source import changed, find_weights
 
 SILENT_ENDS: Final = 3
 NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
@@ -61,7 +63,12 @@ class RunAttempt:
             threads=threads,
             started=provenance.now(),
         )
-        self._record = RunRecord(run_id=folder.run_id, notes=self._before.notes, forgiven=self._before.forgiven)
+        self._record = RunRecord(
+            run_id=folder.run_id,
+            notes=self._before.notes,
+            forgiven=self._before.forgiven,
+            weights_sha256=self._before.weights_sha256,
+        )
         self._trainer: Trainer | None = None
 
     def execute(self) -> RunState:
@@ -93,13 +100,28 @@ class RunAttempt:
         torch.set_num_threads(self._attempt.threads)
         self._refuse_a_hopeless_start()
         self._begin()
-        trainer = self._trainer = Trainer(config, self._data_sets.get(config), stopped=self._stopped)
+        weights = self._initial_weights(config)
+        data = self._data_sets.get(config)
+        trainer = self._trainer = Trainer(config, data, weights=weights, stopped=self._stopped)
+        for note in trainer.notes:
+            self._note(note)
         self._describe(trainer)
         if state is not None:
             trainer.restore(state)
         with closing(EventFile(self._folder, config, lines)) as events:
             self._train_epochs(trainer, events)
             self._finish(trainer, events)
+
+    def _initial_weights(self, config: RunConfig) -> InitialWeights | None:
+        """What the run starts from: at every start the same file."""
+        source = find_weights(config, self._data_sets.folders, self._folder.path.parent.parent)
+        if source is None:
+            return None
+        before = self._before.weights_sha256
+        if before not in (None, source.sha256):
+            raise RunError(changed(source, before))
+        self._update(weights_sha256=source.sha256)
+        return read_initial_weights(source)
 
     def _describe(self, trainer: Trainer) -> None:
         data = trainer.data

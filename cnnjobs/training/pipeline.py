@@ -19,6 +19,7 @@ from cnnjobs.components.datasets import DataSet, Split
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.preprocessing import Preprocessing, output_shape
+from cnnjobs.training.weights_source import Normalisation
 
 # Images are augmented this many bytes at a time: enough to hide the start of each operation, few enough for the cache.
 _CHUNK_BYTES: Final = 1 << 20
@@ -116,19 +117,25 @@ class Pipeline:
     """The batches of one run.
 
     Augmentations run in the order of the configuration, each image with its own draw; those that are not random
-    (resize, grayscale, normalise) in evaluation too. Where none normalises, the data set's mean and standard deviation
-    do, before the first `erase`, so that erased pixels are zero. Raises InputError for augmentations that do not fit.
+    (resize, grayscale, normalise) in evaluation too. Where none normalises, images are normalised before the first
+    `erase`, so that erased pixels are zero. Numbers that the configuration leaves out are those of `normalisation`,
+    which the run's weights were trained with, or else of the data set. Raises InputError for augmentations that do not
+    fit.
     """
 
-    def __init__(self, config: RunConfig, data: DeviceData) -> None:
+    def __init__(self, config: RunConfig, data: DeviceData, normalisation: Normalisation | None = None) -> None:
         self._config, self._data = config, data
         choices: list[Choice] = list(config.augment)
         names = [choice.name for choice in choices]
         _, height, width, channels = data.train.pixels.shape
         self._image_shape = (channels, height, width)
+        self.normalised_by = "`normalise` as the run sets it"
         if "normalise" not in names:
             place = names.index("erase") if "erase" in names else len(names)
-            choices.insert(place, self._normalisation(choices[:place]))
+            choices.insert(place, Choice(kind="augmentation", name="normalise", options={}))
+        for place, choice in enumerate(choices):
+            if choice.name == "normalise" and all(value is None for value in choice.options.values()):
+                choices[place] = self._normalisation(choices[:place], normalisation)
         self._augmentations: list[Augmentation] = [choice.build() for choice in choices]
         self.input_shape = output_shape(self._augmentations, self._image_shape)
         self.preprocessing = Preprocessing(choices, self._image_shape)
@@ -155,12 +162,17 @@ class Pipeline:
         """The whole split in its order, never augmented: images (B, C, H, W) and labels (B,)."""
         return self.preprocessing.batches(split, self._config.batch_size)
 
-    def _normalisation(self, before: Sequence[Choice]) -> Choice:
-        """By the mean and standard deviation of what comes out of the steps `before`."""
-        mean, std = self._data.mean, self._data.std
+    def _normalisation(self, before: Sequence[Choice], given: Normalisation | None) -> Choice:
+        """By what is `given`, or by the mean and standard deviation of what comes out of the steps `before`."""
         preparing = Preprocessing(before, self._image_shape)
-        if preparing.input_shape[0] != len(mean):
-            mean, std = _statistics(self._data.train, preparing)
+        channels = preparing.input_shape[0]
+        if given is not None:
+            given = given.of_channels(channels)
+            mean, std, self.normalised_by = given.mean, given.std, given.owner
+        else:
+            mean, std, self.normalised_by = self._data.mean, self._data.std, "the data set"
+            if channels != len(mean):
+                mean, std = _statistics(self._data.train, preparing)
         return Choice(kind="augmentation", name="normalise", options={"mean": mean, "std": std})
 
 

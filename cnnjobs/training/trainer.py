@@ -16,9 +16,12 @@ from torch import Tensor, nn
 from cnnjobs.errors import DivergedError, InputError, RunError
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.evaluate import Loss, Watcher, autocast, evaluate
+from cnnjobs.training.freezing import freeze, train_mode
+from cnnjobs.training.misfits import misfit
 from cnnjobs.training.outcome import Outcome, OutcomeCollector
 from cnnjobs.training.pipeline import DeviceData, DeviceSplit, Pipeline
 from cnnjobs.training.stop_request import Stopped
+from cnnjobs.training.weights import InitialWeights
 from cnnjobs.training.windows import TrainingCurve, validation_steps, window_ends
 
 
@@ -35,18 +38,32 @@ class Trainer:
     """One run from its seed to its final metrics.
 
     The data order and the augmentations of an epoch follow from the seed and the epoch alone; whatever else is drawn
-    (initial weights, dropout) comes from the global generators, which `state` holds.
+    (initial weights, dropout) comes from the global generators, which `state` holds. `weights` are those that
+    `config.weights` names; `notes` say what became of them.
     """
 
-    def __init__(self, config: RunConfig, data: DeviceData, *, stopped: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        data: DeviceData,
+        *,
+        weights: InitialWeights | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        assert (weights is None) == (config.weights is None), config.weights
         if config.early_stopping and not len(data.validation):
             raise InputError("early_stopping needs validation images: set dataset.validation above 0 or leave it out")
         self.config, self.data, self.device = config, data, data.device
         self._stopped = stopped
-        self.pipeline = Pipeline(config, data)
+        self.pipeline = Pipeline(config, data, weights.normalisation if weights else None)
         seed_everything(config.seed)
-        self.model = build_model(config, self.pipeline.input_shape, len(data.classes)).to(self.device)
-        self.model = self.model.to(memory_format=torch.channels_last)
+        self.model = build_model(config, self.pipeline.input_shape, len(data.classes))
+        self.notes: tuple[str, ...] = ()
+        if weights is not None:
+            filled = weights.fill(self.model, config.model.name, len(data.classes))
+            self.notes = (*filled, f"images are normalised by the mean and std of {self.pipeline.normalised_by}")
+        self._still = freeze(self.model, config.freeze) if config.freeze else ()
+        self.model = self.model.to(self.device).to(memory_format=torch.channels_last)
         loss = config.loss.build()
         self.loss: Loss = loss.to(self.device) if isinstance(loss, nn.Module) else loss
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -141,7 +158,7 @@ class Trainer:
         restore_random_state(state["random"], self.device)
 
     def _train_epoch(self, on_validation: Callable[[dict[str, Any]], None]) -> None:
-        self.model.train()
+        train_mode(self.model, self._still)
         started = time.perf_counter()
         for images, labels in self.pipeline.training_batches(self.epoch):
             if self._stopped():
@@ -162,8 +179,7 @@ class Trainer:
 
     def _train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One step on images (B, C, H, W) and labels (B,): the mean loss () and the logits (B, classes)."""
-        with autocast(self.device, self.config.precision):
-            logits = self.model(images)
+        logits = self._logits(images)
         expected = (len(labels), len(self.data.classes))
         if logits.shape != expected:
             raise RunError(
@@ -175,6 +191,17 @@ class Trainer:
         self.optimizer.zero_grad()
         self.schedule.step()
         return loss, logits
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with autocast(self.device, self.config.precision):
+            try:
+                logits: Tensor = self.model(images)
+            except Exception as error:
+                told = misfit(self.model, images, self.config.model.name, error)
+                if told is None:
+                    raise
+                raise told from error
+        return logits
 
     def _validate(self, lr: float) -> dict[str, Any]:
         """The line of metrics at this step; keeps the weights when they are the best."""

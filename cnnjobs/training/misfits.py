@@ -1,0 +1,53 @@
+"""Which layer of a network does not take what it is given."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from cnnjobs.errors import RunError
+
+_ABOUT_SHAPES: Final = re.compile(r"shape|size|channel|dimension|elements", re.IGNORECASE)
+
+
+def misfit(model: nn.Module, images: Tensor, name: str, error: Exception) -> RunError | None:
+    """What to tell in place of `error`, which `model` raised on images (N, C, H, W); None when it is about no shape."""
+    said = " ".join(str(error).split())
+    if isinstance(error, torch.OutOfMemoryError) or not _ABOUT_SHAPES.search(said):
+        return None
+    layer, module, shapes = _failing_layer(model, images)
+    if module is None:
+        return None
+    where = f"its layer {layer} ({type(module).__name__})" if layer else "its forward"
+    given = f" of shape {', '.join(map(str, shapes))}" if shapes else ""
+    return RunError(
+        f"model `{name}` cannot take images {tuple(images.shape[1:])}: {where} fails on what it is given{given}: {said}"
+    )
+
+
+def _failing_layer(model: nn.Module, images: Tensor) -> tuple[str, nn.Module | None, list[tuple[int, ...]]]:
+    """Name, module and input shapes of the innermost module that fails on the images; no module when none does."""
+    entered: list[tuple[str, nn.Module, list[tuple[int, ...]]]] = []
+
+    def enter(name: str, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        shapes = [tuple(each.shape) for each in arguments if isinstance(each, Tensor)]
+        entered.append((name, module, shapes))
+
+    def leave(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        del module, arguments, output
+        entered.pop()
+
+    with ExitStack() as stack, torch.no_grad():
+        for name, module in model.named_modules():
+            stack.callback(module.register_forward_pre_hook(partial(enter, name)).remove)
+            stack.callback(module.register_forward_hook(leave).remove)
+        try:
+            model(images)
+        except Exception:
+            return entered[-1]
+    return "", None, []
