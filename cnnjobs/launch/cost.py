@@ -62,8 +62,9 @@ def estimate(
     gpus: int,
     cores: int,
     at_once: int,
+    runs_at_once: int = 1,
 ) -> Cost:
-    """The cost of these runs, dealt to these jobs, at most `at_once` of them at a time."""
+    """The cost of these runs, dealt to these jobs, at most `at_once` of them at a time, `runs_at_once` runs in each."""
     kinds = {run_id: kind(config.nested()) for run_id, config in configs.items()}
     found = measure(set(kinds.values()), results, on_gpu=gpus > 0)
     paces = {each: fmean(run.epoch_s for run in runs) for each, runs in found.items() if runs}
@@ -71,7 +72,7 @@ def estimate(
     seconds = {run_id: paces.get(kinds[run_id], 0.0) * config.epochs for run_id, config in configs.items()}
     alone = ((run.attempt, run.trained_s) for runs in found.values() for run in runs)
     starts = measured_starts((attempt, trained_s) for attempt, trained_s in alone if attempt is not None)
-    jobs = [starts.seconds(len(task)) + sum(seconds[run_id] for run_id in task) for task in tasks]
+    jobs = [starts.job_s([seconds[run_id] for run_id in task], runs_at_once) for task in tasks]
     sizes = {
         each: fmean(kept) for each, runs in found.items() if (kept := [r.size for r in runs if r.size is not None])
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
@@ -21,9 +21,12 @@ class Starts:
     first_s: float = PROCESS_START_S
     later_s: float = 0.0
 
-    def seconds(self, runs: int) -> float:
-        """Of so many runs, one after the other in one process."""
-        return self.first_s + self.later_s * (runs - 1) if runs else 0.0
+    def job_s(self, trained_s: Sequence[float], runs_at_once: int) -> float:
+        """What a job takes whose runs train so long: one after the other, or side by side in processes of their own."""
+        if runs_at_once == 1:
+            return self.first_s + self.later_s * (len(trained_s) - 1) + sum(trained_s)
+        own = [self.first_s + each for each in trained_s]
+        return max(sum(own) / runs_at_once, *own)
 
 
 def only_attempt(state: RunState, attempts: tuple[Attempt, ...]) -> Attempt | None:

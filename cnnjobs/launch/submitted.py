@@ -55,6 +55,11 @@ class Seat:
         """Every run of the same element."""
         return self.submission.tasks[self.index]
 
+    @property
+    def processes(self) -> float:
+        """How many processes start for each of them."""
+        return 1.0 if self.submission.runs_at_once > 1 else 1 / len(self.run_ids)
+
 
 def submissions(store: RunStore) -> list[Submission]:
     """Every submission that was meant to be, the oldest first."""

@@ -61,7 +61,7 @@ class Lookout:
             if run_id in places and run_id in judged:
                 folder = self._store.run(run_id)
                 judged[run_id] = judge(Case(judged[run_id], places[run_id], view, judged, folder, at_launch))
-        processes = fmean(1 / len(seat.run_ids) for seat in places.values()) if places else 0.0
+        processes = fmean(seat.processes for seat in places.values()) if places else 0.0
         snapshot = Snapshot(tuple(judged.values()), processes)
         asked = evaluations(snapshot.runs, found, view)
         return Truth(snapshot, places, view, tuple(_held(found, judged, view)), asked)
