@@ -17,11 +17,15 @@ EVERYTHING: Final[Region] = (None, None)
 _BATCH_NORMS: Final = {"NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm"}
 # Each value of the output comes from the value at its own place.
 _POINTWISE: Final = {
-    "Relu", "LeakyRelu", "Hardtanh", "Clamp", "ClampMin", "ClampMax", "Threshold", "Elu", "Celu", "Gelu", "Silu", "Mish",
-    "Softplus", "Sigmoid", "LogSigmoid", "Tanh", "PreluKernel", "RreluWithNoise", "Hardswish", "Hardsigmoid",
+    "Relu", "LeakyRelu", "Hardtanh", "Clamp", "ClampMin", "ClampMax", "Threshold", "Elu", "Celu", "Gelu", "Silu",
+    "Mish", "Softplus", "Sigmoid", "LogSigmoid", "Tanh", "PreluKernel", "RreluWithNoise", "Hardswish", "Hardsigmoid",
     "Hardshrink", "Softshrink", "Maximum", "Minimum", "Where", "Abs", "Exp", "Log", "Sqrt", "Rsqrt", "Pow", "Neg",
-    "Add", "Sub", "Mul", "Div", "Clone", "ToCopy", "NativeDropout", "View",
+    "Add", "Sub", "Mul", "Div", "Clone", "ToCopy", "NativeDropout",
 }  # fmt: skip
+# And of these, where rows and columns stay what they are.
+_RESHAPES: Final = {"View", "UnsafeView", "ReshapeAlias"}
+# And of these, where the axes that they name are not rows and columns.
+_OTHER_AXES: Final = {"Cat": ("dim",), "Split": ("dim",), "Transpose": ("dim0", "dim1")}
 
 
 def needed(node: Node, number: int, size: tuple[int, ...], region: Region) -> Region:
@@ -30,7 +34,7 @@ def needed(node: Node, number: int, size: tuple[int, ...], region: Region) -> Re
     Everything, where the operation is not known, or looks at the image as a whole.
     """
     output = shape(node)
-    reshaped = kind(node) == "View" and size[-2:] != output[-2:]
+    reshaped = kind(node) in _RESHAPES and size[-2:] != output[-2:]
     if len(size) < 3 or len(output) < 3 or reshaped:
         return EVERYTHING
     return (
@@ -103,8 +107,10 @@ def _same_place(node: Node, name: str) -> bool:
         # With the statistics of the batch each value depends on all.
         return saved(node, "training") is False
     rank = len(shape(node))
-    channels = {"Cat": ("dim",), "Split": ("dim",), "Transpose": ("dim0", "dim1")}.get(name, ())
-    return name in _POINTWISE or (bool(channels) and all(saved(node, dim) % rank < rank - 2 for dim in channels))
+    channels = _OTHER_AXES.get(name, ())
+    return name in _POINTWISE | _RESHAPES or (
+        bool(channels) and all(saved(node, dim) % rank < rank - 2 for dim in channels)
+    )
 
 
 def _clipped_on(interval: Interval, count: int) -> Interval:
