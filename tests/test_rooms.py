@@ -34,7 +34,11 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("command", [["--help"], ["sweep", "sweeps/quickstart.yaml", "--dry-run"]], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["sweep", "sweeps/quickstart.yaml", "--dry-run"], ["theory", "shape", "512", "--output", "504"]],
+    ids=lambda c: c[0],
+)
 def test_planning_loads_nothing_heavy(command: list[str], tmp_path: Path) -> None:
     results = ["--results", str(tmp_path)] if command[0] == "sweep" else []
     program = (

@@ -119,7 +119,7 @@ def shape(
     start = read_shape(size)
     if layers:
         if known or output is not None:
-            raise InputError("numbers belong into the layers where there are some: conv:32,k=5,s=1,p=2")
+            raise InputError("numbers belong in the layers where there are some: conv:32,k=5,s=1,p=2")
         show_shapes(follow(start, layers))
         return
     if len(start) != 1:
