@@ -1,11 +1,13 @@
-"""What every room's tests share: no colour, a fixed width, a cache of their own."""
+"""What every room's tests share: no colour, a fixed width, a cache of their own, a data set that trains in no time."""
 
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 os.environ.update({"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb", "OMP_NUM_THREADS": "1"})
 
@@ -23,3 +25,18 @@ def full_data() -> Path:
     if not folder:
         pytest.skip("needs the full data sets: set CNNJOBS_TEST_DATA to their folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with `shades`: 80 training and 16 test images of 16x16 pixels in two classes."""
+    folder = tmp_path_factory.mktemp("shades") / "data"
+    noise = random.Random(0)
+    for split, number in (("train", 40), ("test", 8)):
+        for name, level in (("dark", 90), ("light", 160)):
+            place = folder / "shades" / split / name
+            place.mkdir(parents=True)
+            for index in range(number):
+                pixels = bytes(min(255, max(0, int(noise.gauss(level, 60)))) for _ in range(3 * 16 * 16))
+                Image.frombytes("RGB", (16, 16), pixels).save(place / f"{index}.png")
+    return folder

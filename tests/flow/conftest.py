@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 SWEEP = """\
 name: shades
@@ -120,21 +118,6 @@ def _processes() -> Iterator[tuple[int, str]]:
             yield int(folder.name), (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-
-
-@pytest.fixture(scope="session")
-def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """data/shades: 80 training and 16 test images in two classes."""
-    folder = tmp_path_factory.mktemp("shades")
-    noise = random.Random(0)
-    for split, number in (("train", 40), ("test", 8)):
-        for name, level in (("dark", 90), ("light", 160)):
-            place = folder / "data" / "shades" / split / name
-            place.mkdir(parents=True)
-            for index in range(number):
-                pixels = bytes(min(255, max(0, int(noise.gauss(level, 60)))) for _ in range(3 * 16 * 16))
-                Image.frombytes("RGB", (16, 16), pixels).save(place / f"{index}.png")
-    return folder / "data"
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from cluster import Cluster, end_abandoned
 from cluster_packages import obstacle
 from cluster_settings import ClusterSettings
 from faulty_project import FaultyProject
+from project import QUICK_WORKER, Shades
 
 _running: list[Cluster] = []
 
@@ -32,35 +33,74 @@ def slurm_place() -> None:
 
 @pytest.fixture(scope="session")
 def _session_cluster(slurm_place: None) -> Iterator[Cluster]:
-    with Cluster() as cluster:
-        _running.append(cluster)
-        yield cluster
-        _running.remove(cluster)
+    yield from _started(ClusterSettings())
 
 
 @pytest.fixture
 def slurm(_session_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """The cluster with the default settings, the one in use; empty and whole again after the test."""
-    _use(_session_cluster, monkeypatch)
-    yield _session_cluster
-    _session_cluster.reset()
+    yield from _in_use(_session_cluster, monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def _session_quick_cluster(slurm_place: None) -> Iterator[Cluster]:
     # A requeued job waits for its old credential to expire: 120 s by default, and where less than 5 s are asked for.
-    with Cluster(ClusterSettings(nodes=2, gpus=0, cred_expire_s=5)) as cluster:
-        _running.append(cluster)
-        yield cluster
-        _running.remove(cluster)
+    yield from _started(ClusterSettings(nodes=2, gpus=0, cred_expire_s=5))
 
 
 @pytest.fixture
 def quick_slurm(_session_quick_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A cluster of two nodes whose requeued jobs start again after some seconds; empty and whole after the test."""
-    _use(_session_quick_cluster, monkeypatch)
-    yield _session_quick_cluster
-    _session_quick_cluster.reset()
+    yield from _in_use(_session_quick_cluster, monkeypatch)
+
+
+def _started(settings: ClusterSettings) -> Iterator[Cluster]:
+    with Cluster(settings) as cluster:
+        _running.append(cluster)
+        yield cluster
+        _running.remove(cluster)
+
+
+def _in_use(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    _use(cluster, monkeypatch)
+    yield cluster
+    cluster.reset()
+
+
+@pytest.fixture
+def waiting(slurm: Cluster) -> Iterator[Callable[[], None]]:
+    """Partition low takes jobs and starts none, until this is called."""
+    yield from _held_back(slurm)
+
+
+@pytest.fixture
+def let_start(quick_slurm: Cluster) -> Iterator[Callable[[], None]]:
+    """The same of the quick cluster."""
+    yield from _held_back(quick_slurm)
+
+
+def _held_back(cluster: Cluster) -> Iterator[Callable[[], None]]:
+    def go() -> None:
+        cluster.client("scontrol", "update", "partitionname=low", "state=up")
+
+    cluster.client("scontrol", "update", "partitionname=low", "state=down")
+    yield go
+    go()
+
+
+@pytest.fixture
+def project(tmp_path: Path, shades: Path) -> Shades:
+    """A sweep of three runs that train in no time."""
+    return Shades(tmp_path / "it's 5% of a project", shades)
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs finish their runs without training them, or fail them while there is a file `fail`."""
+    folder = tmp_path / "own modules"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(QUICK_WORKER)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
 @pytest.fixture

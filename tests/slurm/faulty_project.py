@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from cluster import Cluster
 from cluster_daemons import wait_until
+from project import PATIENCE_S, Project
 
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import RunFolder, RunState, RunStore
+from cnnjobs.launch.checkpoints import kept_epoch
+from cnnjobs.runs import RunFolder, RunState
 from cnnjobs.spec.sweep import read_sweep
 
-PATIENCE_S = 120
 SWEEP = """\
 name: faults
 base: {dataset: "striped:stripes", model: "striped:Slow", augment: [flip], batch_size: 8, epochs: 10, lr: 0.05}
@@ -26,15 +23,14 @@ job: {gpus_per_run: 0, mem_gb: 0.5}
 """
 
 
-class FaultyProject:
-    """A folder with a sweep of three runs, which train slowly until `hurry`."""
+class FaultyProject(Project):
+    """A sweep of three runs, which train slowly until `hurry`."""
 
     def __init__(self, path: Path, sweep: str = SWEEP) -> None:
-        self.path = path
-        self.python = sys.executable
-        path.mkdir()
-        (path / "faults.yaml").write_text(sweep)
-        self.store = RunStore(path / "results" / "faults")
+        super().__init__(path, "faults", sweep)
+        # By run: how often it had been started, and the whole epochs that were on disk, or that status told of, then.
+        self._seen: dict[int, tuple[int, int]] = {}
+        self._told: dict[int, tuple[int, int]] = {}
 
     def set(self, name: str, *, on: bool = True) -> None:
         """Leave or take away one of the files that module `striped` looks for."""
@@ -44,42 +40,20 @@ class FaultyProject:
         """Let the runs train without waiting."""
         self.set("fast")
 
-    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """A command that is not waited for."""
-        modules = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
-        given = {**os.environ, "PYTHONPATH": modules, **environment}
-        return subprocess.Popen(
-            [self.python, "-c", "from cnnjobs.cli.main import run; run()", *words],
-            cwd=self.path, env=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    def call(self, *words: str, code: int = 0, **environment: str) -> str:
-        """What a command says on stdout, and on stderr when it is to fail."""
-        process = self.start(*words, **environment)
-        out, err = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == code, out + err
-        assert "Traceback" not in err, err
-        return out + err if code else out
-
-    def sweep(self, *settings: str, code: int = 0, **environment: str) -> str:
-        """`cnnjobs sweep`, with settings of its jobs."""
-        words = [word for setting in settings for word in ("--set", f"job.{setting}")]
-        return self.call("sweep", "faults.yaml", *words, code=code, **environment)
-
-    def status(self) -> dict[str, Any]:
-        """What `cnnjobs status --json` tells."""
-        (sweep,) = json.loads(self.call("status", "faults", "--json"))["sweeps"]
-        return dict(sweep)
-
     def told(self) -> list[tuple[str, str | None]]:
         """State and cause of each run as status tells them, by element."""
         runs = sorted(self.status()["runs"], key=lambda run: str(run["job"]))
+        numbers = {folder.run_id: index for index, folder in enumerate(self.folders)}
+        for run in runs:
+            onwards = re.search(r"goes on from epoch (\d+)", str(run["cause"]))
+            if onwards and run["state"] in ("pending", "interrupted"):
+                self._told[numbers[run["run_id"]]] = (run["attempts"], int(onwards[1]))
         return [(run["state"], run["cause"]) for run in runs]
 
     @cached_property
     def folders(self) -> list[RunFolder]:
         """The runs in the order of the sweep: element k trains run k."""
-        return [self.store.run(run.run_id) for run in read_sweep(self.path / "faults.yaml").runs]
+        return [self.store.run(run.run_id) for run in read_sweep(self.sweep_file).runs]
 
     def job(self) -> str:
         """The number of the newest submission."""
@@ -88,7 +62,7 @@ class FaultyProject:
 
     def job_folder(self) -> str:
         """The folder of the newest submission."""
-        return str(max(self.store.jobs_folder.glob("*/id.json")).parent)
+        return str(self.submissions()[-1])
 
     def log(self, index: int) -> str:
         """What element `index` of the only submission has said."""
@@ -105,6 +79,8 @@ class FaultyProject:
             ),
             timeout_s=PATIENCE_S,
         )
+        attempts = len(self.folders[index].read_record().attempts)
+        self._seen[index] = (attempts, kept_epoch(self.folders[index]))
 
     def await_state(self, index: int, state: RunState) -> None:
         """Wait until a run's record is in that state."""
@@ -123,21 +99,23 @@ class FaultyProject:
         """How often each run was started."""
         return [len(folder.read_record().attempts) for folder in self.folders]
 
-    def repeated(self) -> list[float]:
-        """The epochs that stand in more than one line of a run's metrics: work that was lost and done again."""
-        epochs = [[line["epoch"] for line in folder.read_metrics()] for folder in self.folders]
-        return [epoch for each in epochs for epoch in set(each) if each.count(epoch) > 1]
-
-    def table(self) -> bytes:
-        """results.csv of what is on disk."""
-        target = self.path / "results.csv"
-        ResultsTable.load(read_sweep(self.path / "faults.yaml"), self.store).write_csv(target)
-        return target.read_bytes()
+    def lost(self) -> list[str]:
+        """The runs that went on from an earlier epoch than was on disk, or from another than status had told."""
+        found = []
+        for index, folder in enumerate(self.folders):
+            began = [attempt.from_epoch for attempt in folder.read_record().attempts]
+            attempts, kept = self._seen.get(index, (len(began), 0))
+            if any(epoch < kept for epoch in began[attempts:]) or began != sorted(began):
+                found.append(f"run {index}: {kept} epochs after {attempts} attempts, went on from {began}")
+            attempts, told = self._told.get(index, (len(began), 0))
+            if began[attempts : attempts + 1] not in ([], [told]):
+                found.append(f"run {index}: told {told} after {attempts} attempts, went on from {began}")
+        return found
 
     def finish(self, slurm: Cluster, expected: bytes) -> None:
         """Let everything end; the runs have finished and their table is the one of an undisturbed sweep."""
         self.hurry()
         wait_until("every job has ended", lambda: not slurm.queue(), timeout_s=PATIENCE_S)
         assert {state for state, _ in self.told()} == {"finished"}, self.told()
-        assert self.repeated() == []
+        assert self.lost() == []
         assert self.table() == expected

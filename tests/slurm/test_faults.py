@@ -8,7 +8,8 @@ import pytest
 from cluster import Cluster
 from cluster_daemons import wait_until
 from cluster_processes import running
-from faulty_project import PATIENCE_S, FaultyProject
+from faulty_project import FaultyProject
+from project import PATIENCE_S
 
 from cnnjobs.runs import RunState
 

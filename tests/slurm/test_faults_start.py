@@ -14,7 +14,8 @@ import pytest
 from cluster import Cluster
 from cluster_daemons import wait_until
 from cluster_settings import ClusterSettings
-from faulty_project import PATIENCE_S, SWEEP, FaultyProject
+from faulty_project import SWEEP, FaultyProject
+from project import PATIENCE_S
 
 from cnnjobs.runs import RunState
 
@@ -23,28 +24,12 @@ pytestmark = pytest.mark.slurm
 SBATCH = shutil.which("sbatch")
 
 
-@pytest.fixture
-def let_start(quick_slurm: Cluster) -> Iterator[Callable[[], None]]:
-    """Partition low takes jobs and starts none, until this is called."""
-
-    def go() -> None:
-        quick_slurm.client("scontrol", "update", "partitionname=low", "state=up")
-
-    quick_slurm.client("scontrol", "update", "partitionname=low", "state=down")
-    yield go
-    go()
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_the_launcher_is_killed_around_sbatch(
     quick_slurm: Cluster, faulty: FaultyProject, quiet: bytes, when: str
 ) -> None:
-    programs = faulty.path / "programs"
-    programs.mkdir()
     work = f'{SBATCH} "$@"\n' if when == "after" else ""
-    (programs / "sbatch").write_text(f"#!/bin/bash\nlauncher=$PPID\n{work}kill -9 $launcher\n")
-    (programs / "sbatch").chmod(0o755)
-    faulty.sweep(code=-9, PATH=f"{programs}:{quick_slurm.environment['PATH']}")
+    faulty.sweep(code=-9, PATH=faulty.replace_sbatch(f"{work}kill -9 $LAUNCHER"))
     assert len(quick_slurm.queue()) == (3 if when == "after" else 0)
     assert {state for state, _ in faulty.told()} == {"pending"}
     faulty.sweep()
