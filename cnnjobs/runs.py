@@ -104,7 +104,8 @@ class RunFolder:
 
     def write_record(self, record: RunRecord, guard: Callable[[], None] | None = None) -> None:
         """Replace the record, unless `guard` raises. Raises StorageError."""
-        write_whole(self.record_file, record.model_dump_json(indent=1).encode() + b"\n", guard=guard)
+        content = record.model_dump_json(indent=1).encode() + b"\n"
+        write_whole(self.record_file, content, guard=guard, make_folder=False)
 
     def cancel(self, cause: str) -> None:
         """Let no worker take it up, and none go on with it; whoever holds it may write its own end over the record."""
@@ -131,6 +132,14 @@ class RunFolder:
             return []
         return [line for _, line in whole_lines(self.metrics_file.read_bytes(), strict=True)]
 
+    def check_weights(self) -> None:
+        """Raises InputError when the run has no weights that could be asked anything."""
+        state = self.read_record().state
+        if not self.model_file.is_file():
+            raise InputError(
+                f"run {self.run_id} is {state} and has no weights yet; they are there when it has finished"
+            )
+
     def is_claimed(self) -> bool:
         """Whether a living process holds the run."""
         return locks.is_held(self.metrics_file)
@@ -153,7 +162,8 @@ class RunFolder:
 
     def write_checkpoint(self, content: bytes, guard: Callable[[], None] | None = None) -> None:
         """Replace the checkpoint and keep the one before it, unless `guard` raises. Raises StorageError."""
-        write_whole(self.checkpoint_file, content, keep_as=self.previous_checkpoint_file, guard=guard)
+        previous = self.previous_checkpoint_file
+        write_whole(self.checkpoint_file, content, keep_as=previous, guard=guard, make_folder=False)
 
     def drop_checkpoints(self) -> None:
         """Remove both checkpoints: the run is finished."""

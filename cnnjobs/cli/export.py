@@ -29,6 +29,7 @@ def export(
 
     check_new(output)
     folder = find_folder(run, results)
+    folder.check_weights()
 
     import torch
 

@@ -10,6 +10,7 @@ import typer
 from cnnjobs.cli import (
     cancel,
     doctor,
+    evaluate,
     export,
     figures,
     init,
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for command in (
     local.local, sweep.sweep, status.status, logs.logs, cancel.cancel, retry.retry, report.report, show.show,
-    figures.figures, predict.predict, export.export, doctor.doctor, init.init,
+    figures.figures, evaluate.evaluate, predict.predict, export.export, doctor.doctor, init.init,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(theory.app, name="theory")

@@ -57,9 +57,6 @@ class LaunchOptions:
 
     def overrides(self) -> dict[str, Any]:
         """`--set job.KEY=VALUE` as profile keys with their values read as YAML. Raises InputError."""
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
         from cnnjobs.errors import InputError
 
         found: dict[str, Any] = {}
@@ -70,10 +67,7 @@ class LaunchOptions:
                     f"--set {setting}: write job.KEY=VALUE; only resources are set here, what changes a run's numbers "
                     "belongs into the sweep file"
                 )
-            try:
-                found[key.removeprefix("job.")] = YAML(typ="safe").load(value)
-            except YAMLError:
-                raise InputError(f"--set {setting}: the value cannot be read as YAML; quote it") from None
+            found[key.removeprefix("job.")] = read_yaml(value, f"--set {setting}: the value")
         return found
 
 
@@ -110,6 +104,19 @@ def with_launch_options(*, without: Collection[str] = ()) -> Callable[[Callable[
         return call
 
     return decorate
+
+
+def read_yaml(text: str, place: str) -> Any:
+    """The value that a text is in YAML. Raises InputError that begins with its place."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from cnnjobs.errors import InputError
+
+    try:
+        return YAML(typ="safe").load(text)
+    except YAMLError:
+        raise InputError(f"{place} cannot be read as YAML; quote it") from None
 
 
 def results_option(results: Path) -> str:

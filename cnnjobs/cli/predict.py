@@ -56,10 +56,10 @@ def predict(  # noqa: PLR0913
     for path in outputs:
         check_new(path)
     folder = find_folder(run, results)
+    folder.check_weights()
 
-    from cnnjobs.training.trained import best_device, check_weights, load_trained
+    from cnnjobs.training.trained import best_device, load_trained
 
-    check_weights(folder)
     folders = local_data_folders(data_dir)
     network = load_trained(folder, best_device(), folders)
     if split is None:

@@ -50,12 +50,19 @@ def show(
     shape = _shape(image) or (record.input_shape if record else None) or _INPUT
     number = classes or (len(record.classes) if record else 0) or _CLASSES
 
+    from cnnjobs.console.evaluations import show_measured
     from cnnjobs.console.layers import show_layers
     from cnnjobs.report.layers import layer_table
+    from cnnjobs.training.freezing import freeze
     from cnnjobs.training.trainer import build_model
 
-    table = layer_table(build_model(config, shape, number), shape, batch or 1)
+    network = build_model(config, shape, number)
+    if config.freeze:
+        freeze(network, config.freeze)
+    table = layer_table(network, shape, batch or 1)
     show_layers(table, f"{run.run_id if run else config.model.name}: {number} classes", form, with_batch=bool(batch))
+    if record is not None and form == "table":
+        show_measured(record)
 
 
 def _find_run(what: str, results: Path) -> RunFolder | None:

@@ -10,7 +10,9 @@ from typing import Any, Final
 from rich.table import Table
 
 from cnnjobs.console.durations import duration
+from cnnjobs.console.evaluations import evaluations_table
 from cnnjobs.console.terminal import notice, say, show, write
+from cnnjobs.launch.evaluations import EvaluationStatus
 from cnnjobs.launch.overview import Overview
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.runs import RunState
@@ -61,6 +63,8 @@ def show_status(overview: Overview, *, every_run: bool = False) -> None:
         say(f"… and {len(overview.snapshot.runs) - len(runs)} more: every run with --all")
     for line in _causes(overview, every_run):
         say(line)
+    if overview.evaluations:
+        show(evaluations_table(overview.evaluations if every_run else overview.evaluations[-_ROWS:]))
     if overview.left:
         say(f"{len(overview.left)} runs on disk are not in the file any more; they stay under {overview.store.path}")
     if overview.launcher:
@@ -153,6 +157,21 @@ def _sweep(overview: Overview) -> dict[str, Any]:
         "left": list(overview.left),
         "next": overview.next_command,
         "runs": [_run(overview, status) for status in snapshot.runs],
+        "evaluations": [_evaluation(each) for each in overview.evaluations],
+    }
+
+
+def _evaluation(each: EvaluationStatus) -> dict[str, Any]:
+    return {
+        "run_id": each.status.run_id,
+        "name": each.name,
+        "state": str(each.state),
+        "cause": each.cause,
+        "job": each.job,
+        "metrics": dict(each.metrics),
+        "num_images": each.num_images,
+        "device": each.device,
+        "at": each.at,
     }
 
 

@@ -27,6 +27,8 @@ def build_report(table: ResultsTable) -> Path:
     results = grids.results_grid(table, ranked)
     table.write_csv(folder / "results.csv")
     write_whole(folder / "history.csv", csv_bytes(table.history))
+    if not table.evaluations.empty:
+        write_whole(folder / "evaluations.csv", csv_bytes(table.evaluations))
     write_whole(folder / "tables" / "results.csv", csv_bytes(table.aggregate()))
     write_whole(folder / "tables" / "results.md", markdown(results).encode())
     drawings = Drawings(table, folder / "figures", [])
@@ -54,6 +56,7 @@ def _content(table: ResultsTable, ranked: list[Choice]) -> dict[str, Any]:
         "best": summary.best(table, ranked),
         "targets": summary.targets(table, ranked),
         "runs": grids.runs_grid(table),
+        "evaluations": grids.evaluations_grid(table),
         "fitting": grids.fitting_grid(table, ranked),
         "unfinished": grids.unfinished_grid(table),
         "tracebacks": [(record.run_id, record.traceback) for record in table.records.values() if record.traceback],

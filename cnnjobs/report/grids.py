@@ -9,6 +9,7 @@ from cnnjobs.report import wording
 from cnnjobs.report.fitting import fit_of, fit_row
 from cnnjobs.report.pairs import PairedResult, by_gain
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
+from cnnjobs.report.statistics import summarise
 from cnnjobs.report.summary import state_word
 from cnnjobs.report.tables import Grid
 from cnnjobs.runs import RunState
@@ -52,6 +53,24 @@ def runs_grid(table: ResultsTable) -> Grid:
     names = [wording.metric_name(metric) for metric in table.metrics]
     columns += ["run", "state", "seed", "epochs", "best epoch", *names, "training time"]
     return Grid(tuple(columns), tuple(rows), labels=len(columns) - len(names) - 4)
+
+
+def evaluations_grid(table: ResultsTable) -> Grid:
+    """A row per configuration and evaluation that came after the runs' end: mean ± sd over the runs that have it."""
+    columns, label = _label(table)
+    rows = []
+    for configuration in table.configurations:
+        measured = [record.evaluations for record in table.finished(configuration.runs)]
+        for name in dict.fromkeys(name for own in measured for name in own):
+            having = [own[name] for own in measured if name in own]
+            numbers = [
+                wording.mean_and_sd(metric, summarise([each.metrics[metric] for each in having]))
+                for metric in ("loss", "accuracy")
+            ]
+            images = wording.listed([*dict.fromkeys(f"{each.num_images:,}" for each in having)])
+            seeds = f"{len(having)} of {len(configuration.runs)}"
+            rows.append((*label(configuration, configuration.runs[0]), name, seeds, *numbers, images))
+    return Grid((*columns, "measured on", "seeds", "loss", "accuracy", "images"), tuple(rows), labels=len(columns) + 1)
 
 
 def fitting_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:

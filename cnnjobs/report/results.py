@@ -91,6 +91,24 @@ class ResultsTable:
         return pd.DataFrame(rows, columns=[*_HISTORY, *sorted(others)])
 
     @property
+    def evaluations(self) -> pd.DataFrame:
+        """A row for every evaluation that came after a run's end, with its loss and accuracy."""
+        columns = ["run_id", *_label_columns(self.sweep), "data", "split", "loss", "accuracy", "images", "device", "at"]
+        rows = [
+            {
+                "run_id": run.run_id,
+                **_label_parts(run, columns[1:-7]),
+                "data": each.dataset["name"],
+                "split": each.split,
+            }
+            | each.metrics
+            | {"images": each.num_images, "device": each.device, "at": each.at}
+            for run in self.sweep.runs
+            for each in self.records[run.run_id].evaluations.values()
+        ]
+        return _frame(rows, columns)
+
+    @property
     def label_keys(self) -> list[str]:
         """What tells the configurations apart: dotted keys, with `variant` first where there are variants."""
         return [key for key in _label_columns(self.sweep) if key != "seed"]

@@ -93,8 +93,8 @@ def _misfit(trained: TrainedNetwork, split: DeviceSplit) -> str | None:
     found = f"its images have {_shape((channels, height, width))}"
     try:
         given = Preprocessing.from_steps(trained.preprocessing.steps, (channels, height, width)).input_shape
-    except InputError as error:
-        return f"{found}; {error}"
+    except InputError:
+        return f"{found}; those that it was trained on have {_shape(trained.preprocessing.image_shape)}"
     wanted = trained.preprocessing.input_shape
     if given == wanted:
         return None

@@ -52,7 +52,7 @@ def load_trained(folder: RunFolder, device: torch.device, data_folders: Sequence
     `data_folders` are looked into only for a run whose record does not hold its preprocessing. Raises InputError when
     the run has no weights, or when they do not fit the network.
     """
-    check_weights(folder)
+    folder.check_weights()
     config, record = folder.read_config(), folder.read_record()
     if record.image_shape is None:
         preprocessing = Pipeline(config, DataSets(data_folders, device).get(config)).preprocessing
@@ -91,10 +91,3 @@ def read_weights(file: Path) -> Any:
 def best_device() -> torch.device:
     """A GPU where torch finds one, else the CPU."""
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-
-
-def check_weights(folder: RunFolder) -> None:
-    """Raises InputError when the run has no weights to be asked."""
-    state = folder.read_record().state
-    if not folder.model_file.is_file():
-        raise InputError(f"run {folder.run_id} is {state} and has no weights yet; they are there when it has finished")
