@@ -35,6 +35,7 @@ _OTHER_ACTIVATIONS: Final = {
 }  # fmt: skip
 # Operations that may hide a ReLU: writing into a part of a tensor, and scripted code.
 _HIDING: Final = {"CopySlices", "DifferentiableGraph"}
+_MAX_POOLINGS: Final = {"MaxPool2DWithIndices", "AdaptiveMaxPool2D"}
 _BATCH_NORMS: Final = {"NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm"}
 
 
@@ -51,7 +52,7 @@ def ruled(node: Node, rules: Rules, layer: str) -> Change | None:
             raise _without_rule(f"`{_snake_case(name)}` has no such rule", rules, layer)
         if name in _HIDING or issubclass(type(node), BackwardCFunction):
             raise _without_rule(f"`{_snake_case(name)}` may hide one", rules, layer)
-    if rules.unpool == "switch" and name == "MaxPool2DWithIndices":
+    if rules.unpool == "switch" and name in _MAX_POOLINGS:
         return _switched(node)
     if rules.norm != "vjp" and name in _BATCH_NORMS:
         return _normalised(node, rules, layer)

@@ -66,7 +66,7 @@ def find_patterns(
 
     Raises InputError for a layer without maps, a channel that it has not, and rules that do not apply to the network.
     """
-    parts = [_patterns(trace(model, part, layer), channel, units, rules) for part in images.split(_BATCH)]
+    parts = [_patterns(trace(model, part, layer), channel, units, rules) for part in torch.split(images, _BATCH)]
     return Patterns(
         layer,
         channel,

@@ -28,6 +28,12 @@ OPTIONS: Final[dict[str, str]] = {
     "scale": "Brightness shared by all panels, or each by its own extremes.",
     "score": "What of a feature map ranks the images: sum, max, mean.",
     "top": "How many images of each channel.",
+    "units": "Units that are taken back to the pixels: the strongest of each image, or the whole map.",
+    "method": "The rule of ReLUs on the way back: deconv, guided, or vanilla, the gradient.",
+    "route": "The branch of residual blocks on the way back: full (both), trunk, shortcut.",
+    "blocks": "The blocks that the route is chosen in: the last one before the layer, or all.",
+    "unpool": "Max pooling on the way back: overlapping windows are added (sum), or the last one counts (switch).",
+    "norm": "Batch norm on the way back: its gradient (vjp), nothing (skip), or its inverse.",
     "max_channels": "The most channels that are drawn.",
 }
 

@@ -1,0 +1,261 @@
+"""The patterns that a channel answers to, taken back from its activations to the pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from cnnjobs.errors import InputError
+from cnnjobs.figures.backprojection import trace
+from cnnjobs.figures.drawing import Drawing, file_name
+from cnnjobs.figures.layers import check_channel, check_spatial
+from cnnjobs.figures.mosaics import Pixels, coloured, tiled
+from cnnjobs.figures.panels import Panel, in_rows, panel_rows
+from cnnjobs.figures.patterns import Patterns, Units, find_patterns
+from cnnjobs.figures.routes import residual_additions
+from cnnjobs.figures.rules import Route, Rules
+from cnnjobs.figures.style import INK, RULE
+from cnnjobs.figures.subject import InputImage, Progress, Subject
+from cnnjobs.figures.top_images import search
+from cnnjobs.registry import NonNegativeInt, PositiveInt, register
+
+_METHODS: Final[dict[str, str]] = {
+    "vanilla": "the gradient",
+    "deconv": "deconvolution",
+    "guided": "guided back-propagation",
+}
+_UNITS: Final = {"strongest": "the strongest unit", "map": "all units"}
+# A mosaic has about so many pixels of a printed page to itself.
+_FINEST: Final = 480
+
+
+@register("figure", "patterns")
+def patterns(  # noqa: PLR0913 (every option is one of the command line)
+    subject: Subject,
+    progress: Progress,
+    *,
+    layer: str | None = None,
+    channel: NonNegativeInt | None = None,
+    image: str | None = None,
+    images: tuple[NonNegativeInt, ...] = (),
+    first: PositiveInt = 4,
+    top: PositiveInt = 9,
+    split: Literal["train", "validation", "test"] = "test",
+    units: Literal["strongest", "map"] | None = None,
+    method: Literal["deconv", "guided", "vanilla"] = "deconv",
+    route: Literal["full", "trunk", "shortcut"] | None = None,
+    blocks: Literal["last", "all"] = "last",
+    unpool: Literal["sum", "switch"] = "sum",
+    norm: Literal["vjp", "skip", "inverse"] = "vjp",
+) -> Iterator[Drawing]:
+    """What channels answer to in images: their activations taken back to the pixels; without images, in the top ones.
+
+    Without a channel, that of all channels together in the images that are named, or else of the first channels, each
+    in its own top images. Without a route, the full one and, in a residual network, trunk and shortcut on their own.
+    """
+    if images and image is not None:
+        raise InputError("--image and --images: give one of the two")
+    name = layer or subject.last_maps()
+    rules = Rules(method, unpool, norm, "full", blocks)
+    routes: tuple[Route, ...] = _routes(subject, name, channel) if route is None else (route,)
+    finder = _Finder(subject, name, rules, routes, units or ("map" if images or image is not None else "strongest"))
+    if images or image is not None:
+        named = subject.images(images, split) if images else [subject.image(image, split)]
+        yield _of_images(finder, named, channel)
+    else:
+        yield _of_top_images(finder, split, channel, first=first, top=top, progress=progress)
+
+
+@dataclass(frozen=True, eq=False)
+class _Finder:
+    """What is asked of every image."""
+
+    subject: Subject
+    layer: str
+    rules: Rules
+    routes: tuple[Route, ...]
+    units: Units
+
+    def find(self, images: Sequence[InputImage], channel: int | None) -> list[Patterns]:
+        """The patterns of the images, once for every route."""
+        inputs = torch.cat([each.inputs for each in images])
+        model, units = self.subject.model, self.units
+        return [
+            find_patterns(model, inputs, self.layer, channel, units=units, rules=self.rules_of(route))
+            for route in self.routes
+        ]
+
+    def rules_of(self, route: Route) -> Rules:
+        """The rules with this route."""
+        return Rules(self.rules.relu, self.rules.unpool, self.rules.norm, route, self.rules.blocks)
+
+    def words_of(self, route: Route) -> str:
+        """What stands above the patterns of a route."""
+        where = {"last": "the last block", "all": "all blocks"}[self.rules.blocks]
+        return "pattern" if route == "full" else f"pattern through the {route} of {where}"
+
+
+def _routes(subject: Subject, layer: str, channel: int | None) -> tuple[Route, ...]:
+    """All routes that lead to a layer. Raises InputError where it has no maps or no such channel."""
+    traced = trace(subject.model, torch.zeros(1, *subject.input_shape, device=subject.device), layer)
+    check_spatial(layer, traced.output)
+    if channel is not None:
+        check_channel(layer, traced.output, channel)
+    return ("full", "trunk", "shortcut") if residual_additions(traced.graph) else ("full",)
+
+
+def _of_images(finder: _Finder, images: Sequence[InputImage], channel: int | None) -> Drawing:
+    """The patterns of one channel, or of all, in images that were named; of one image, both."""
+    found = finder.find(images, channel)
+    words = [finder.words_of(route) for route in finder.routes]
+    if channel is not None and len(images) == 1:
+        found += finder.find(images, None)
+        words = [f"{text}, {which}" for which in (f"channel {channel}", "all channels") for text in words]
+    panels = _panels(images, found, ["image" if len(images) == 1 else f"{len(images)} images", *words])
+    which = "all channels" if channel is None else f"channel {channel}"
+    names = images[0].name if len(images) == 1 else f"{len(images)} images, {images[0].name} to {images[-1].name}"
+    title = f"{finder.layer}, {which}: patterns in {names}"
+    data = _data(images, found)
+    figure = panel_rows(in_rows(panels, most=max(2, len(finder.routes))), title, _note(found))
+    return _drawing(finder, [which, names], title, figure, found=found, data=data)
+
+
+def _of_top_images(
+    finder: _Finder, split: str, channel: int | None, *, first: int, top: int, progress: Progress
+) -> Drawing:
+    """The patterns of one channel, or of the first ones, each in the images that excite it most."""
+    score: Literal["max", "sum"] = "max" if finder.units == "strongest" else "sum"
+    best = search(finder.subject, finder.layer, split, score=score, top=top, progress=progress)
+    count = len(best.indices)
+    channels = range(min(first, count)) if channel is None else [channel]
+    rows, found, data = [], [], []
+    for each in channels:
+        images = finder.subject.images(best.indices[each].tolist(), split)
+        of_channel = finder.find(images, each)
+        rows.append(_panels(images, of_channel, ["images", *map(finder.words_of, finder.routes)]))
+        found += of_channel
+        data.append(_data(images, of_channel))
+    which = f"channel {channel}" if channel is not None else f"channels 0 to {len(rows) - 1} of {count}"
+    kind = "largest value" if score == "max" else "largest sum"
+    title = (
+        f"{finder.layer}, {which}: patterns in the {best.indices.shape[1]} {split} images with the {kind} of its map"
+    )
+    if channel is None:
+        figure = panel_rows(rows, title, _note(found), labels=[f"channel {each}" for each in channels])
+    else:
+        figure = panel_rows(in_rows(rows[0], most=2), title, _note(found))
+    arrays = {key: np.stack([each[key] for each in data]) for key in data[0]}
+    return _drawing(finder, [which, "top", split], title, figure, found=found, data=arrays)
+
+
+def _panels(images: Sequence[InputImage], found: Sequence[Patterns], words: Sequence[str]) -> list[Panel]:
+    """A mosaic of the images, and beside it one of each kind of patterns, all cropped alike."""
+    shown = found[0].cropped(np.stack([_rgb(each.shown) for each in images]))
+    mosaics = [_mosaic(shown), *(_mosaic(_pictures(each)) for each in found)]
+    return [Panel(pixels, text) for pixels, text in zip(mosaics, words, strict=True)]
+
+
+def _rgb(pixels: Any) -> Any:
+    """pixels (H, W, C) -> (H, W, 3): gray ones as they are, of other numbers of channels the mean."""
+    return pixels if pixels.shape[-1] == 3 else np.repeat(pixels.mean(axis=-1, keepdims=True), 3, axis=-1)
+
+
+def _pictures(found: Patterns) -> Pixels:
+    """The cropped signals as pictures (N, h, w, 3): gray is 0; a cross where the channel does not answer."""
+    pixels, _ = coloured(_rgb(found.cropped(found.signals.permute(0, 2, 3, 1).numpy())), shared=False)
+    height, width = pixels.shape[1:3]
+    across = np.arange(max(height, width))
+    rows, columns = across * height // len(across), across * width // len(across)
+    for place in found.unanswered:
+        pixels[place] = _colour(RULE)
+        pixels[place, rows, columns] = pixels[place, rows, width - 1 - columns] = _colour(INK)
+    return pixels
+
+
+def _colour(name: str) -> Pixels:
+    return np.frombuffer(bytes.fromhex(name[1:]), dtype=np.uint8)
+
+
+def _mosaic(tiles: Any) -> Pixels:
+    """Tiles (N, h, w, 3) as one picture, no finer than print shows."""
+    columns = math.ceil(math.sqrt(len(tiles)))
+    factor = max(1, round(columns * tiles.shape[2] / _FINEST))
+    count, height, width, _ = tiles.shape
+    height, width = height // factor, width // factor
+    blocks = tiles[:, : height * factor, : width * factor].reshape(count, height, factor, width, factor, 3)
+    return tiled(blocks.mean(axis=(2, 4)).round().astype(np.uint8), columns)
+
+
+def _note(found: Sequence[Patterns]) -> str:
+    """How to read the patterns."""
+    unanswered = sum(len(each.unanswered) for each in found)
+    window, shape = found[0].windows[0], found[0].signals.shape[2:]
+    cropped = window.height < shape[0] or window.width < shape[1]
+    parts = ["gray is 0; full colour is the largest value of each"]
+    parts += [f"cropped to the {window.height}×{window.width} pixels that the unit sees"] if cropped else []
+    parts += ["×: no answer"] if unanswered else []
+    return "; ".join(parts)
+
+
+def _data(images: Sequence[InputImage], found: Sequence[Patterns]) -> dict[str, Any]:
+    """The numbers that were drawn; `patterns` (routes, N, h, w, C)."""
+    first = found[0]
+    return {
+        "images": first.cropped(np.stack([each.shown for each in images])),
+        "indices": np.asarray([-1 if each.index is None else each.index for each in images]),
+        "patterns": np.stack([each.cropped(each.signals.permute(0, 2, 3, 1).numpy()) for each in found]),
+        "activations": np.stack([each.activations.numpy() for each in found]),
+        "positions": np.asarray([position or (-1, -1) for position in first.positions]),
+        "windows": np.asarray([(each.top, each.left, each.bottom, each.right) for each in first.windows]),
+    }
+
+
+def _drawing(
+    finder: _Finder,
+    words: Sequence[str],
+    title: str,
+    figure: Figure,
+    *,
+    found: Sequence[Patterns],
+    data: dict[str, Any],
+) -> Drawing:
+    """The figure with its caption; `words` tell its file from others."""
+    rules, units = finder.rules, finder.units
+    unanswered, total = sum(len(each.unanswered) for each in found), sum(len(each.windows) for each in found)
+    parts = [f"{_UNITS[units]} of it, taken back to the pixels by {_METHODS[rules.relu]}", _note(found)]
+    parts += [f"{unanswered} of {total} do not answer"] if unanswered else []
+    parts += list(found[0].notes)
+    return Drawing(
+        name=file_name("patterns", rules.relu, finder.layer, *words, units, *_marks(finder)),
+        figure=figure,
+        caption=f"{title}, of {finder.subject.name}: {'; '.join(parts)}.",
+        data=data,
+        facts={
+            "kind": "patterns",
+            "network": finder.subject.name,
+            "layer": finder.layer,
+            "units": units,
+            "rules": {key: value for key, value in asdict(rules).items() if key != "route"},
+            "routes": list(finder.routes),
+            "unanswered": unanswered,
+        },
+    )
+
+
+def _marks(finder: _Finder) -> list[str]:
+    """What of the rules is not the default, for the name of the file."""
+    usual, rules = Rules(), finder.rules
+    marks: list[str] = [] if len(finder.routes) > 1 or finder.routes == ("full",) else list(finder.routes)
+    marks += ["all-blocks"] if rules.blocks != usual.blocks else []
+    marks += [
+        f"{key}-{value}"
+        for key, value in (("unpool", rules.unpool), ("norm", rules.norm))
+        if value != getattr(usual, key)
+    ]
+    return marks
