@@ -97,10 +97,12 @@ def _described(weights: NDArray[np.float64]) -> FilterDescription:
     angles, coherences = orientation(pattern)
     angle, coherence = float(angles), float(coherences)
     oriented = shares["pattern"] + shares["colour_pattern"] > 0 and coherence > least_coherence(*gray.shape)
-    words = {
-        "brightness": "bright" if gray.mean() > 0 else "dark",
-        "colour": hue(mean_colour),
-    }.get(strongest) or _pattern_words(pattern, angle if oriented else None, pair)
+    if strongest == "brightness":
+        words = "bright" if gray.mean() > 0 else "dark"
+    elif strongest == "colour":
+        words = hue(mean_colour)
+    else:
+        words = _pattern_words(pattern, angle if oriented else None, pair)
     if strongest != "colour" and shares["colour"] >= _SECOND:
         words += f", {hue(mean_colour)}"
     told = oriented and strongest in ("pattern", "colour_pattern")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,13 @@ def file_name(*words: object) -> str:
     """The words as the name of a file: `file_name("filters", "layer1.0.conv1")` is `filters-layer1.0.conv1`."""
     slugs = (re.sub(r"[^A-Za-z0-9.]+", "-", str(word)).strip("-.") for word in words)
     return "-".join(slug for slug in slugs if slug)[:120]
+
+
+def in_words(numbers: Sequence[int]) -> str:
+    """`4531 to 4546` for a row of numbers, else each of them: `14, 26, 32`."""
+    if len(numbers) > 2 and [*numbers] == [*range(numbers[0], numbers[0] + len(numbers))]:
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))
 
 
 def _archive(data: Mapping[str, NDArray[Any]]) -> bytes:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cnnjobs.components.pictures import read_picture
 from cnnjobs.errors import InputError
 from cnnjobs.figures.card import draw_card
-from cnnjobs.figures.layers import Prefix, check_channel, check_spatial
+from cnnjobs.figures.layers import Prefix, check_channel, check_spatial, undisturbed, watching
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.pipeline import DataSets, DeviceSplit
 from cnnjobs.training.preprocessing import Preprocessing
@@ -68,6 +68,21 @@ class Subject:
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of what the network takes."""
         return self.preprocessing.input_shape
+
+    def last_maps(self) -> str:
+        """The layer that gives the last maps of more than one value, a block ahead of its parts."""
+        found: list[str] = []
+
+        def note(name: str, output: Tensor) -> None:
+            if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+                found.append(name)
+
+        modules = {name: module for name, module in self.model.named_modules() if name}
+        with undisturbed(self.model), torch.no_grad(), watching(modules, note):
+            self.model(torch.zeros(1, *self.input_shape, device=self.device))
+        if not found:
+            raise InputError(f"{self.name} has no layer that gives maps; --list-layers shows what its layers give")
+        return found[-1]
 
     def maps(self, layer: str, inputs: Tensor, channels: Sequence[int] = ()) -> Tensor:
         """inputs (N, C, H, W) -> the layer's feature maps (N, K, h, w), on the CPU and without gradients.

@@ -14,7 +14,7 @@ from torch import nn
 
 from cnnjobs.errors import InputError
 from cnnjobs.figures.descriptions import FilterDescription, describe
-from cnnjobs.figures.drawing import Drawing, file_name
+from cnnjobs.figures.drawing import Drawing, file_name, in_words
 from cnnjobs.figures.layers import find_layer
 from cnnjobs.figures.mosaics import Maps, Pixels, coloured, signed
 from cnnjobs.figures.panels import Panel, in_rows, panel_rows
@@ -136,10 +136,10 @@ def _drawings(subject: Subject, view: _View, seen: InputImage | None, *, shared:
         figures = iter([(range(len(words)), _answers(pixels, words, maps, title, note))])
     for page, figure in figures:
         channel = () if view.channel is None or view.inputs == 1 else ("channel", view.channel)
-        number = () if len(page) == len(words) else (f"page{page.start // len(page) + 1}",)
         part = slice(page.start, page.stop)
+        on_page = [in_words(view.numbers[part])] if len(page) < view.count else []
         yield Drawing(
-            name=file_name("filters", view.layer, *channel, *((seen.name,) if seen else ()), *number),
+            name=file_name("filters", view.layer, *channel, *on_page, *((seen.name,) if seen else ())),
             figure=figure,
             caption=f"{view.title}, of {subject.name}; {note}{answers}: {_summary(descriptions[part])}.",
             data=data,
