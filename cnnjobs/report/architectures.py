@@ -12,6 +12,8 @@ import torch
 from cnnjobs.report.layers import LayerTable, layer_table
 from cnnjobs.report.results import Configuration, ResultsTable
 from cnnjobs.runs import RunRecord
+from cnnjobs.training.freezing import freeze
+from cnnjobs.training.trainer import build_model
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,9 @@ def architectures(table: ResultsTable) -> list[Architecture]:
     for configuration in table.configurations:
         record = _started(configuration, table.records)
         seen = (record.input_shape, len(record.classes)) if record else None
-        model = configuration.runs[0].config.model
-        choice = f"{json.dumps(model.model_dump(mode='json'), sort_keys=True)} {seen}"
+        config = configuration.runs[0].config
+        model = config.model
+        choice = f"{json.dumps(model.model_dump(mode='json'), sort_keys=True)} {config.freeze} {seen}"
         if choice not in by_choice:
             by_choice[choice] = (model.name, *_table(configuration, record))
         name, layers, problem = by_choice[choice]
@@ -50,11 +53,12 @@ def _table(configuration: Configuration, record: RunRecord | None) -> tuple[Laye
     """The layers, or why there are none: a network of the user's own may need what is not here."""
     if record is None or record.input_shape is None:
         return None, "the size of its images is known once a run of it has started"
-    channels, size, _ = record.input_shape
-    model = configuration.runs[0].config.model
+    config = configuration.runs[0].config
     try:
         with torch.random.fork_rng(devices=[]):
-            network = model.build(in_channels=channels, num_classes=len(record.classes), image_size=size)
+            network = build_model(config, record.input_shape, len(record.classes))
+        if config.freeze:
+            freeze(network, config.freeze)
         return layer_table(network, record.input_shape), ""
     except Exception as error:
         return None, f"its layers cannot be listed here: {type(error).__name__}: {' '.join(str(error).split())}"

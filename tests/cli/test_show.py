@@ -107,6 +107,25 @@ def test_a_run_by_its_id_and_by_its_folder(call: Call, tmp_path: Path) -> None:
         assert out.splitlines()[0] == f"{config.run_id}: 2 classes, input 1×28×28"
 
 
+def test_a_run_that_trains_only_the_end_of_its_network(call: Call, tmp_path: Path) -> None:
+    from cnnjobs.runs import RunStore
+    from cnnjobs.spec.run import RunConfig
+
+    asked = {"dataset": "cifar10", "model": "resnet18", "freeze": {"all_but": ["layer4", "fc"]}}
+    config = RunConfig.model_validate(asked)
+    store = RunStore(tmp_path / "results" / "any")
+    store.keep_sweep_file("")
+    store.run(config.run_id).create(config)
+    code, out, _ = call("show", config.run_id)
+    assert code == 0
+    told = [line.split() for line in out.splitlines()]
+    assert [row[:4] for row in told if row and row[0] in ("layer3", "layer4")] == [
+        ["layer3", "256×2×2", "2,099,712", "8,388,608"],
+        ["layer4", "512×1×1", "8,393,728", "8,393,728"],
+    ]
+    assert "8,398,858 of 11,181,642 parameters train, 2,782,784 are frozen" in out.splitlines()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

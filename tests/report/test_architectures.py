@@ -50,3 +50,16 @@ def test_a_network_that_cannot_be_built_here_says_why(
     (found,) = architectures(ResultsTable.load(results.sweep, results.store))
     assert found.table is None
     assert found.problem == "its layers cannot be listed here: OSError: weights.pt is not here"
+
+
+def test_the_same_network_with_some_of_it_frozen_is_another(make_results: Callable[..., Results]) -> None:
+    results = make_results(
+        "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}\n"
+        "variants: {all: {}, head: {freeze: {all_but: [fc3]}}}\n"
+    )
+    results.write_all()
+    whole, head = architectures(ResultsTable.load(results.sweep, results.store))
+    assert (whole.labels, head.labels) == (("all",), ("head",))
+    assert whole.table is not None
+    assert head.table is not None
+    assert (whole.table.frozen, head.table.trainable) == (0, 850)

@@ -27,7 +27,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         *({"activation": name} for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")),
         {"hidden": ()},
         {"hidden": (32, 16), "batch_norm": True, "dropout": 0.1},
-    ]
+    ],
+    "resnet18": [{}, {"stem": "cifar"}],
 }
 CASES = [(name, options) for name in registry.components("model") for options in OPTIONS.get(name, [{}])]
 
