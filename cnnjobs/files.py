@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from cnnjobs import locks
 from cnnjobs.errors import InputError, StorageError, storage_error
@@ -20,16 +20,23 @@ Result = TypeVar("Result")
 
 
 def write_whole(
-    path: Path, content: bytes, *, keep_as: Path | None = None, guard: Callable[[], None] | None = None
+    path: Path,
+    content: bytes,
+    *,
+    keep_as: Path | None = None,
+    guard: Callable[[], None] | None = None,
+    make_folder: bool = True,
 ) -> None:
     """Replace a file so that a reader, or a crash at any instant, finds the old one or the new one.
 
     With `keep_as` the old file lives on under that name; a crash between the two renames leaves it there alone.
-    What `guard` raises at the last moment leaves everything as it was. Raises StorageError.
+    What `guard` raises at the last moment leaves everything as it was. `make_folder` is not for a folder that may be
+    away for a while: the new one would be in the way when it comes back. Raises StorageError.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -69,8 +76,13 @@ class MetricsLog:
     """The append-only metrics of a run; holding it open is the claim on the run."""
 
     def __init__(self, hold: locks.Hold) -> None:
-        self._hold, self._file = hold, hold.file
+        self._hold = hold
+        self._refused = False
         self.locked = hold.by_kernel
+
+    @property
+    def _file(self) -> BinaryIO:
+        return self._hold.file
 
     @property
     def is_alone(self) -> bool:
@@ -86,29 +98,46 @@ class MetricsLog:
         os.utime(self._file.fileno())
 
     def append(self, line: Mapping[str, Any]) -> None:
-        """Add one line. Raises StorageError; what was there before stays whole."""
-        start = self._file.seek(0, os.SEEK_END)
+        """Add one line. Raises StorageError; what was there stays whole, and the line may be added again."""
         content = json.dumps(line, allow_nan=False).encode() + b"\n"
-        try:
-            # One unbuffered write; a disk that fills up takes a part of the line and refuses the rest.
-            written = self._file.write(content)
-            if written < len(content):
-                self._file.write(content[written:])
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            with suppress(OSError):
-                self._file.truncate(start)
-            raise storage_error(Path(self._file.name), error) from error
+        with self._mended():
+            start = self._file.seek(0, os.SEEK_END)
+            try:
+                # One unbuffered write; a disk that fills up takes a part of the line and refuses the rest.
+                written = self._file.write(content)
+                if written < len(content):
+                    self._file.write(content[written:])
+                os.fsync(self._file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    self._file.truncate(start)
+                raise
 
     def keep_up_to(self, step: int) -> list[dict[str, Any]]:
         """Keep and return the lines up to a checkpoint's `step`; later ones and a torn last one go.
 
         It is one cut, so that no crash costs a line; lines before it that do not count stay and go on not counting.
+        Raises StorageError; then it may be done again.
         """
-        self._file.seek(0)
-        kept = [(end, line) for end, line in whole_lines(self._file.read()) if line["step"] <= step]
-        self._file.truncate(kept[-1][0] if kept else 0)
+        with self._mended():
+            self._file.seek(0)
+            kept = [(end, line) for end, line in whole_lines(self._file.read()) if line["step"] <= step]
+            self._file.truncate(kept[-1][0] if kept else 0)
         return [line for _, line in kept]
+
+    @contextmanager
+    def _mended(self) -> Iterator[None]:
+        """After a refusal the next attempt has a new opening of the file, without a line that was begun."""
+        try:
+            if self._refused:
+                self._hold.renew()
+                self._file.seek(0)
+                self._file.truncate(self._file.read().rfind(b"\n") + 1)
+                self._refused = False
+            yield
+        except OSError as error:
+            self._refused = True
+            raise storage_error(Path(self._file.name), error) from error
 
 
 def whole_lines(content: bytes, *, strict: bool = False) -> list[tuple[int, dict[str, Any]]]:

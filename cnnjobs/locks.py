@@ -30,8 +30,18 @@ class Hold:
     """
 
     file: BinaryIO
-    by_kernel: bool
+    by_kernel: bool = True
     taken: bool = True
+
+    def renew(self) -> None:
+        """Open the file and take the lock anew: a file system that was away may know neither. Raises OSError."""
+        # Never a new one: what is missing now was taken away, and with it the lines before.
+        renewed = open(self.file.name, "a+b", buffering=0, opener=_open_existing)  # noqa: SIM115
+        before, self.file = self.file, renewed
+        with suppress(OSError):
+            before.close()
+        if self.by_kernel and self.taken and not _lock(self.file):
+            raise BlockingIOError(errno.EAGAIN, "another process has taken its lock")
 
     def retake(self) -> None:
         """Take the lock if it was missing and is free by now."""
@@ -47,10 +57,12 @@ def hold(path: Path, *, anyway: bool = False) -> Iterator[Hold | None]:
 
     With `anyway` the other process does not count: it is known to be given up, but its lock or mark may last.
     """
-    with path.open("a+b", buffering=0) as file:
-        locked = _lock(file)
+    made = Hold(path.open("a+b", buffering=0))
+    try:
+        locked = _lock(made.file)
         if locked is not None:
-            yield Hold(file, by_kernel=True, taken=locked) if locked or anyway else None
+            made.taken = locked
+            yield made if locked or anyway else None
             return
         mark = _mark(path)
         if anyway:
@@ -58,10 +70,15 @@ def hold(path: Path, *, anyway: bool = False) -> Iterator[Hold | None]:
         if not _place(mark):
             yield None
             return
+        made.by_kernel = False
         try:
-            yield Hold(file, by_kernel=False)
+            yield made
         finally:
             _remove_own(mark)
+    finally:
+        # All that counts is on disk already.
+        with suppress(OSError):
+            made.file.close()
 
 
 def is_held(path: Path) -> bool:
@@ -78,6 +95,10 @@ def is_held(path: Path) -> bool:
             raise
         return _holder_lives(_mark(path))
     return False
+
+
+def _open_existing(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT)
 
 
 def _lock(file: BinaryIO) -> bool | None:

@@ -97,7 +97,7 @@ class ArrayTask(Scheduler):
         self._folder.add_outcome(record.run_id, record.state, record.cause)
         cause = self._folder.common_failure()
         if cause is not None and not self._folder.breaker_file.exists():
-            write_whole(self._folder.breaker_file, f"{cause}\n".encode())
+            write_whole(self._folder.breaker_file, f"{cause}\n".encode(), make_folder=False)
             _say(f"{BREAKER_FAILURES} runs in a row failed alike: the rest of job {self.array_job} is held")
             scontrol("hold", self.array_job)
 
@@ -105,7 +105,7 @@ class ArrayTask(Scheduler):
         """Leave the mark that the first run has passed, and release the array."""
         if self._folder.canary_file.exists():
             return
-        write_whole(self._folder.canary_file, b"")
+        write_whole(self._folder.canary_file, b"", make_folder=False)
         _say(f"the first run has passed its first validation: the rest of job {self.array_job} may start")
         if len(self.intent.tasks) > 1:
             scontrol("release", self.array_job)

@@ -6,13 +6,13 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from cnnjobs.errors import CnnjobsError, RunError
+from cnnjobs.errors import CnnjobsError, RunError, StorageError
 from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig
@@ -24,6 +24,7 @@ from cnnjobs.training.outcome import outcome_to_bytes
 from cnnjobs.training.pipeline import DataSets
 from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.stop_request import Stopped
+from cnnjobs.training.storage import Storage
 from cnnjobs.training.trainer import Trainer
 from cnnjobs.training.weights import InitialWeights, read_initial_weights
 from cnnjobs.training.weights_source import changed, find_weights
@@ -51,8 +52,9 @@ class RunAttempt:
         self._fence = Fence(folder)
         self._heartbeat = Heartbeat(log, self._fence.is_passed)
         self._stopped = lambda: self._heartbeat.passed or stopped()
+        self._storage = Storage(folder, self._stopped, say)
         self._clock = time.perf_counter()
-        self._before = folder.read_record()
+        self._before = self._storage.look(folder.read_record)
         self._attempt = Attempt(
             number=len(self._before.attempts) + 1,
             host=provenance.host(),
@@ -87,11 +89,11 @@ class RunAttempt:
                 self._end(state, cause=cause)
             except Exception as error:
                 self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
-        self._scheduler.ended(self._record)
+        self._storage.insist(lambda: self._scheduler.ended(self._record), at_the_end=True)
         return self._record.state
 
     def _train(self) -> None:
-        config = self._folder.read_config()
+        config = self._storage.insist(self._folder.read_config)
         self._update(planned_epochs=config.epochs)
         state, lines = self._resumed()
         if state is not None:
@@ -108,9 +110,9 @@ class RunAttempt:
         self._describe(trainer)
         if state is not None:
             trainer.restore(state)
-        with closing(EventFile(self._folder, config, lines)) as events:
-            self._train_epochs(trainer, events)
-            self._finish(trainer, events)
+        events = self._storage.insist(lambda: EventFile(self._folder, config, lines))
+        self._train_epochs(trainer, events)
+        self._finish(trainer, events)
 
     def _initial_weights(self, config: RunConfig) -> InitialWeights | None:
         """What the run starts from: at every start the same file."""
@@ -141,40 +143,50 @@ class RunAttempt:
 
         def on_validation(line: dict[str, Any]) -> None:
             line = {"attempt": self._attempt.number, **line}
-            self._fence.check()
-            self._log.append(line)
-            events.add(line)
+            self._storage.insist(lambda: self._add(line))
+            self._storage.insist(lambda: events.add(line))
             self._say(progress(line, trainer.config))
-            self._scheduler.validated(self._folder)
+            self._storage.insist(lambda: self._scheduler.validated(self._folder))
 
         def on_epoch() -> None:
             nonlocal saved
             state = {"threads": self._attempt.threads, **trainer.state()}
-            checkpoint.save(self._folder, state, check=not saved, guard=self._fence.check)
+            check = not saved
+            self._storage.insist(lambda: checkpoint.save(self._folder, state, check=check, guard=self._fence.check))
             saved = True
 
         trainer.train(on_validation, on_epoch)
 
+    def _add(self, line: dict[str, Any]) -> None:
+        self._fence.check()
+        self._log.append(line)
+
     def _finish(self, trainer: Trainer, events: EventFile) -> None:
         metrics = trainer.final_metrics()
-        write_whole(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model), guard=self._fence.check)
+        self._keep(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model))
         outcome = trainer.test_outcome
         if outcome is not None:
-            write_whole(self._folder.predictions_file, outcome_to_bytes(outcome), guard=self._fence.check)
-        events.finish(trainer.step, trainer.seconds, metrics)
+            self._keep(self._folder.predictions_file, outcome_to_bytes(outcome))
+        self._storage.insist(lambda: events.finish(trainer.step, trainer.seconds, metrics))
         if trainer.best is None:
             self._note("no validation images: the final metrics are those of the last epoch's weights")
         if trainer.stopped_early:
             self._note(f"stopped early: {trainer.config.early_stopping} validations without a lower validation loss")
         best_epoch = trainer.best.epoch if trainer.best else trainer.epochs_done
         self._end(RunState.FINISHED, metrics=metrics, best_epoch=best_epoch)
-        self._folder.drop_checkpoints()
+        # Else they go when a worker passes the run.
+        with suppress(OSError, StorageError):
+            self._storage.look(self._folder.drop_checkpoints, at_the_end=True)
+
+    def _keep(self, file: Path, content: bytes) -> None:
+        self._storage.insist(lambda: write_whole(file, content, guard=self._fence.check, make_folder=False))
 
     def _resumed(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         """What the run goes on from: a checkpoint and the lines of metrics up to it, or nothing."""
         self._fence.check()
-        state, notes = checkpoint.load(self._folder)
-        lines = self._log.keep_up_to(state["step"]) if state is not None else []
+        state, notes = self._storage.insist(lambda: checkpoint.load(self._folder))
+        step = 0 if state is None else state["step"]
+        lines = self._storage.insist(lambda: self._log.keep_up_to(step)) if state is not None else []
         if state is not None and len(lines) != state["validations"]:
             notes += (f"metrics.jsonl holds {len(lines)} of the checkpoint's {state['validations']} lines",)
             state, lines = None, []
@@ -182,8 +194,8 @@ class RunAttempt:
             then = "started anew" if state is None else f"went on from epoch {state['epoch']}"
             self._note(f"attempt {self._attempt.number}: {'; '.join(notes)}: {then}")
         if state is None:
-            self._log.keep_up_to(0)
-            self._folder.reset()
+            self._storage.insist(lambda: self._log.keep_up_to(0))
+            self._storage.look(self._folder.reset)
         return state, lines
 
     def _refuse_a_hopeless_start(self) -> None:
@@ -216,7 +228,7 @@ class RunAttempt:
             git_dirty=dirty,
         )
         self._write_record()
-        self._fence.begun(self._attempt)
+        self._storage.insist(lambda: self._fence.begun(self._attempt))
         where = f"from epoch {self._attempt.from_epoch}, " if self._attempt.from_epoch else ""
         self._say(f"attempt {self._attempt.number}, {where}{self._attempt.device}, threads: {self._attempt.threads}")
 
@@ -228,12 +240,12 @@ class RunAttempt:
             changes["epochs_done"] = self._trainer.epochs_done if finished else float(self._trainer.epoch)
         attempts = (*self._before.attempts, self._attempt.model_copy(update=ended))
         self._update(state=state, attempts=attempts, **changes)
-        self._write_record()
+        self._write_record(at_the_end=True)
         results = [f"{name} {value:.4f}" for name, value in self._record.metrics.items()]
         self._say(" ".join(filter(None, (f"{state}:", self._record.cause, *results))))
 
-    def _write_record(self) -> None:
-        self._folder.write_record(self._record, self._fence.check)
+    def _write_record(self, *, at_the_end: bool = False) -> None:
+        self._storage.insist(lambda: self._folder.write_record(self._record, self._fence.check), at_the_end=at_the_end)
 
     def _update(self, **changes: Any) -> None:
         self._record = self._record.model_copy(update=changes)

@@ -12,6 +12,7 @@ import torch
 
 from cnnjobs.errors import RunError
 from cnnjobs.runs import RunFolder
+from cnnjobs.training.storage import may_be_away
 
 
 def save(folder: RunFolder, state: dict[str, Any], *, check: bool, guard: Callable[[], None] | None = None) -> None:
@@ -31,10 +32,14 @@ def save(folder: RunFolder, state: dict[str, Any], *, check: bool, guard: Callab
 
 
 def load(folder: RunFolder) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """The newest checkpoint that is whole, on the CPU, or None, and a note for each one that is damaged and removed."""
+    """The newest checkpoint that is whole, on the CPU, or None, and a note for each one that is damaged and removed.
+
+    Raises OSError while the folder is away: what cannot be read then is neither missing nor damaged.
+    """
     notes: list[str] = []
+    there = {file.name for file in folder.path.iterdir()}
     for file in (folder.checkpoint_file, folder.previous_checkpoint_file):
-        if not file.exists():
+        if file.name not in there:
             continue
         state = _read(file, folder.run_id)
         if isinstance(state, dict):
@@ -58,6 +63,8 @@ def _read(file: Path, run_id: str) -> dict[str, Any] | str:
     except zipfile.BadZipFile:
         return "it is cut short or damaged"
     except Exception as error:
+        if isinstance(error, OSError) and may_be_away(error):
+            raise
         # A damaged file can break its reader in any way.
         return f"it is damaged: {type(error).__name__}"
     return state

@@ -34,7 +34,8 @@ class EventFile:
         # TensorBoard's relative time is then the run's own, whatever passed between two attempts.
         self._began = time.time() - (lines[-1]["seconds"] if lines else 0.0)
         self._path = folder.path / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
-        self._file = self._path.open("xb", buffering=0)
+        self._path.open("xb").close()
+        self._size = 0
         self._events = [Event(wall_time=self._began, file_version="brain.Event:2")]
         hyperparameters, started, self._ended = hparams(  # type: ignore[no-untyped-call]
             all_hyperparameters(config), dict.fromkeys(map(_tag, METRICS), 0.0)
@@ -45,7 +46,7 @@ class EventFile:
         self._write()
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """A line of metrics. Raises StorageError."""
+        """A line of metrics. Raises StorageError; then it may be added again."""
         self._add(line)
         self._write()
 
@@ -54,10 +55,6 @@ class EventFile:
         self._scalars(step, seconds, {name: value for name, value in metrics.items() if name.startswith("test.")})
         self._events.append(Event(wall_time=self._began + seconds, summary=self._ended))
         self._write()
-
-    def close(self) -> None:
-        """Close the file; nothing is waiting to be written."""
-        self._file.close()
 
     def _add(self, line: Mapping[str, Any]) -> None:
         for step, loss in zip(line["windows"]["step"], line["windows"]["loss"], strict=True):
@@ -75,9 +72,14 @@ class EventFile:
             writer.write(event.SerializeToString())
         self._events.clear()
         try:
-            self._file.write(buffer.getvalue())
+            # Opened each time, so that it can be away in between; what a refused write has left goes.
+            with self._path.open("r+b") as file:
+                file.seek(self._size)
+                file.truncate()
+                file.write(buffer.getvalue())
         except OSError as error:
             raise storage_error(self._path, error) from error
+        self._size += len(buffer.getvalue())
 
 
 def all_hyperparameters(config: RunConfig) -> dict[str, float | str]:

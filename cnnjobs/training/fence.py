@@ -29,7 +29,7 @@ def identity() -> dict[str, str | int]:
 
 def announce(folder: RunFolder) -> None:
     """Tell the run's holder that this process takes its place. Raises StorageError."""
-    write_whole(folder.successor_file, json.dumps(identity()).encode())
+    write_whole(folder.successor_file, json.dumps(identity()).encode(), make_folder=False)
 
 
 def is_announced(folder: RunFolder) -> bool:

@@ -47,5 +47,5 @@ class Heartbeat:
             if time.monotonic() - touched >= self._touch_s:
                 touched = time.monotonic()
                 # A file system that is away for a moment is the next write's affair.
-                with suppress(OSError):
+                with suppress(OSError, ValueError):
                     self._log.touch()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,8 @@ from cnnjobs.registry import NonNegativeInt, PositiveInt
 from cnnjobs.runs import RunFolder, RunState, RunStore
 from cnnjobs.training.fence import Superseded
 from cnnjobs.training.scheduler import Scheduler
-from cnnjobs.training.stop_request import StopRequest
+from cnnjobs.training.stop_request import Stopped, StopRequest
+from cnnjobs.training.storage import Storage
 
 if TYPE_CHECKING:
     import torch
@@ -81,9 +82,14 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
             say(run_id, "a newer attempt has it: this copy of the job ends")
             is_newest = False
             break
+        except Stopped:
+            say(run_id, "stopped")
+            break
         except Exception as error:
             say(run_id, f"its end could not be written: {type(error).__name__}: {error}")
             unwritten = error
+            if not job.store.exists():
+                break
     if unwritten is not None:
         raise unwritten
     return is_newest
@@ -92,22 +98,19 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
 def _train(folder: RunFolder, data_sets: DataSets, threads: int, stop: StopRequest, scheduler: Scheduler) -> None:
     from cnnjobs.training.attempt import RunAttempt
 
-    if is_settled(folder):
+    def tell(text: str) -> None:
+        say(folder.run_id, text)
+
+    storage = Storage(folder, stop, tell)
+    if storage.look(lambda: is_settled(folder)):
         return
-    with scheduler.claim(folder) as log:
+    with ExitStack() as stack:
+        log = storage.insist(lambda: stack.enter_context(scheduler.claim(folder)))
         if log is None:
-            say(folder.run_id, "another worker has it")
+            tell("another worker has it")
         # It may have been finished since the first look.
-        elif not is_settled(folder):
-            attempt = RunAttempt(
-                folder,
-                log,
-                data_sets,
-                threads=threads,
-                stopped=stop,
-                say=lambda text: say(folder.run_id, text),
-                scheduler=scheduler,
-            )
+        elif not storage.look(lambda: is_settled(folder)):
+            attempt = RunAttempt(folder, log, data_sets, threads=threads, stopped=stop, say=tell, scheduler=scheduler)
             attempt.execute()
 
 

@@ -13,7 +13,9 @@ from cnnjobs.training.trainer import Trainer
 
 @pytest.fixture
 def folder(sweep: Sweep, store: RunStore) -> RunFolder:
-    return store.run(sweep.runs[0].run_id)
+    run = store.run(sweep.runs[0].run_id)
+    run.create(sweep.runs[0].config)
+    return run
 
 
 def test_the_epoch_is_that_of_the_newest_whole_checkpoint(sweep: Sweep, folder: RunFolder) -> None:

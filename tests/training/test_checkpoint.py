@@ -17,6 +17,7 @@ from cnnjobs.training import checkpoint
 def folder(tmp_path: Path) -> RunFolder:
     """A run with checkpoints of epochs 1 and 2."""
     run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
     for epoch in (1, 2):
         checkpoint.save(run, {"epoch": epoch, "weights": torch.full((1000,), float(epoch))}, check=True)
     return run

@@ -41,7 +41,6 @@ def test_scalars_and_hyperparameters_can_be_read(folder: RunFolder, toy: Any) ->
     for step in (4, 8):
         events.add(line(step))
     events.finish(8, 90.0, {"test.loss": 0.25, "validation.loss": 0.5})
-    events.close()
     found = read(folder)
     assert [(event.step, event.value) for event in found.Scalars("train/loss")] == [(3, 3), (4, 2), (7, 3), (8, 2)]
     assert [event.value for event in found.Scalars("validation/loss")] == [0.25, 0.125]
@@ -64,11 +63,9 @@ def test_a_run_that_goes_on_has_one_file_as_if_it_had_never_stopped(folder: RunF
     whole = EventFile(folder, toy.config(), [])
     for step in (4, 8, 12):
         whole.add(line(step))
-    whole.close()
     expected = [(event.step, event.value) for event in read(folder).Scalars("train/loss")]
     resumed = EventFile(folder, toy.config(), [line(4), line(8)])
     resumed.add(line(12))
-    resumed.close()
     found = read(folder).Scalars("train/loss")
     assert [(event.step, event.value) for event in found] == expected
     assert found[-1].wall_time - found[0].wall_time == pytest.approx(80)
