@@ -23,6 +23,8 @@ _AUXILIARY: Final = re.compile(r"(aux1|aux2|AuxLogits)\.")
 # DenseNets were saved before these names lost their dots.
 _DENSE_LAYER: Final = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(\d\.)")
 _OPTIONAL: Final = "num_batches_tracked"
+# What a transformer knows of the places in an image, as many as its size has.
+_POSITIONS: Final = "pos_embed"
 _NAMED: Final = 3
 
 
@@ -51,6 +53,9 @@ class InitialWeights:
         misfits = _misfits(tensors, own)
         if misfits:
             more = f"; and {len(misfits) - _NAMED} more" if len(misfits) > _NAMED else ""
+            size = self.source.image_size
+            if size and any(_POSITIONS in misfit for misfit in misfits):
+                more += f"; they are for images of {size}×{size} pixels: add {{name: resize, size: {size}}} to augment"
             raise DataError(
                 f"weights {self.source.path} do not fit model `{model_name}`: {'; '.join(misfits[:_NAMED])}{more}"
             )

@@ -31,12 +31,16 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """A file of weights: `name` as the run gives it, its whole SHA-256, and what its network's images went through."""
+    """A file of weights: `name` as the run gives it, its whole SHA-256, and what its network's images went through.
+
+    `image_size` is what published weights were trained with, in pixels.
+    """
 
     name: str
     path: Path
     sha256: str
     normalisation: Normalisation | None = None
+    image_size: int | None = None
 
 
 def find_weights(config: RunConfig, folders: Sequence[Path], results: Path) -> WeightsSource | None:
@@ -71,7 +75,8 @@ def _published(model: str, name: str, folders: Sequence[Path]) -> WeightsSource:
     architecture = torchvision_catalogue.architecture_of(model)
     assert architecture is not None
     listed = architecture.weights[place.weights]
-    return WeightsSource(name, place.path, sha256, Normalisation(listed.mean, listed.std, "ImageNet"))
+    normalisation = Normalisation(listed.mean, listed.std, "ImageNet")
+    return WeightsSource(name, place.path, sha256, normalisation, listed.image_size)
 
 
 def _of_run(name: str, folder: RunFolder) -> WeightsSource:
