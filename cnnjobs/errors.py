@@ -8,6 +8,7 @@ CnnjobsError
     StorageError        a results folder that cannot be written
   RunError              a run failed: exit code 1
     DivergedError       the loss is no longer a number
+  FetchError            a published file that could not be fetched: exit code 1
 """
 
 from __future__ import annotations
@@ -76,6 +77,10 @@ class DivergedError(RunError):
     def __init__(self, step: int) -> None:
         self.step = step
         super().__init__(f"diverged at step {step}: the loss is no longer a number; try a smaller lr")
+
+
+class FetchError(CnnjobsError):
+    """A published file could not be fetched; what is there of it already stays."""
 
 
 def suggest(name: str, allowed: Iterable[str]) -> str:

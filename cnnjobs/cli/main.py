@@ -12,6 +12,7 @@ from cnnjobs.cli import (
     doctor,
     evaluate,
     export,
+    fetch,
     figures,
     init,
     local,
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 for command in (
     local.local, sweep.sweep, status.status, logs.logs, cancel.cancel, retry.retry, report.report, show.show,
-    figures.figures, evaluate.evaluate, predict.predict, export.export, doctor.doctor, init.init,
+    figures.figures, evaluate.evaluate, predict.predict, export.export, fetch.fetch, doctor.doctor, init.init,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(theory.app, name="theory")
