@@ -218,22 +218,24 @@ def layers_grid(table: LayerTable, *, with_batch: bool = False) -> Grid:
         shapes = (_shape_text(layer.input_shape, with_batch), _output(layer, with_batch))
         rows.append((layer.name, layer.kind, *shapes, *_costs(layer, layer.shared)))
     rows.append(("total", "", "", "", *_costs(table)))
-    return _grid(("layer", "type", "input shape", "output shape"), rows, table)
+    return _grid(("layer", "type"), ("input shape", "output shape"), rows, table)
 
 
 def stages_grid(table: LayerTable, *, with_batch: bool = False) -> Grid:
     """A row per part of the network with the sums of its layers; empty where every part is one layer."""
     rows = [(stage.name, _shape_text(stage.output_shape, with_batch), *_costs(stage)) for stage in table.stages]
-    return _grid(("stage", "output shape"), [*rows, ("total", "", *_costs(table))] if rows else [], table)
+    return _grid(("stage",), ("output shape",), [*rows, ("total", "", *_costs(table))] if rows else [], table)
 
 
-def _grid(words: tuple[str, ...], rows: Sequence[tuple[str, ...]], table: LayerTable) -> Grid:
+def _grid(
+    words: tuple[str, ...], shapes: tuple[str, ...], rows: Sequence[tuple[str, ...]], table: LayerTable
+) -> Grid:
     """The columns of both tables; which parameters train is told only where some do not."""
-    columns = (*words, "parameters", "trainable", _macs_heading(table))
+    columns = (*words, *shapes, "parameters", "trainable", _macs_heading(table))
     if not table.frozen:
         place = columns.index("trainable")
         columns, *rows = ((*row[:place], *row[place + 1 :]) for row in (columns, *rows))
-    return Grid(columns, tuple(rows), labels=2, marked=len(rows) - 1 if rows else None)
+    return Grid(columns, tuple(rows), labels=len(words), marked=len(rows) - 1 if rows else None)
 
 
 def _macs_heading(table: LayerTable) -> str:

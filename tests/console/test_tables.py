@@ -106,8 +106,8 @@ def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
         "total                                            2,682      2,574                 9,472",
         "",
         "stage  output shape  parameters  trainable  multiply-accumulates",
-        "body   256                  112          4                 6,912",
-        "fc     10                 2,570      2,570                 2,560",
+        "body            256         112          4                 6,912",
+        "fc               10       2,570      2,570                 2,560",
         "total                     2,682      2,574                 9,472",
         "2,574 of 2,682 parameters train, 108 are frozen",
     ]
