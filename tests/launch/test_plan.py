@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.components.weights_places import file_hash
 from cnnjobs.errors import DataError, InputError, StorageError
-from cnnjobs.launch.plan import Fate, carried_out, check_data, make_plan
+from cnnjobs.launch.plan import Fate, carried_out, check_data, check_weights, make_plan
+from cnnjobs.records import RunRecord
 from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.spec.sweep import Sweep, read_sweep
 
 Put = Callable[..., None]
 
@@ -147,9 +149,32 @@ def test_every_missing_data_set_is_named_at_once(sweep: Sweep, tmp_path: Path) -
     text = sweep.text.replace("fashion_mnist_mini", "shades")
     other = sweep.path.with_name("other.yaml")
     other.write_text(text.replace("lr: {values: [0.1, 0.2]}", "dataset: {values: [shades, lights]}"))
-    from cnnjobs.spec.sweep import read_sweep
-
     with pytest.raises(DataError) as missing:
         check_data(read_sweep(other).runs, [tmp_path])
     assert "`shades`" in str(missing.value)
     assert "`lights`" in str(missing.value)
+
+
+def test_missing_and_changed_weights_are_found_before_anything_starts(
+    sweep: Sweep, store: RunStore, tmp_path: Path
+) -> None:
+    sweep.path.write_text(sweep.text.replace("epochs: 10", "epochs: 10, weights: best.pth"))
+    other = read_sweep(sweep.path)
+    with pytest.raises(DataError) as missing:
+        check_weights(make_plan(other, store), [tmp_path])
+    assert str(missing.value).startswith("weights `best.pth`: no such file; looked for\n")
+    assert f"  {tmp_path}/weights/best.pth" in str(missing.value)
+    (tmp_path / "weights").mkdir()
+    file = tmp_path / "weights" / "best.pth"
+    file.write_bytes(b"weights")
+    check_weights(make_plan(other, store), [tmp_path])
+    folder = store.run(other.runs[0].run_id)
+    folder.create(other.runs[0].config)
+    folder.write_record(RunRecord(run_id=folder.run_id, state=RunState.FINISHED, weights_sha256=file_hash(file)))
+    check_weights(make_plan(other, store), [tmp_path])
+    file.write_bytes(b"other weights")
+    with pytest.raises(
+        DataError, match=r"best.pth have changed since runs began with them .* start anew with --force$"
+    ):
+        check_weights(make_plan(other, store), [tmp_path])
+    check_weights(make_plan(other, store, force=True), [tmp_path])
