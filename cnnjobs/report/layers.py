@@ -227,9 +227,7 @@ def stages_grid(table: LayerTable, *, with_batch: bool = False) -> Grid:
     return _grid(("stage",), ("output shape",), [*rows, ("total", "", *_costs(table))] if rows else [], table)
 
 
-def _grid(
-    words: tuple[str, ...], shapes: tuple[str, ...], rows: Sequence[tuple[str, ...]], table: LayerTable
-) -> Grid:
+def _grid(words: tuple[str, ...], shapes: tuple[str, ...], rows: Sequence[tuple[str, ...]], table: LayerTable) -> Grid:
     """The columns of both tables; which parameters train is told only where some do not."""
     columns = (*words, *shapes, "parameters", "trainable", _macs_heading(table))
     if not table.frozen:
