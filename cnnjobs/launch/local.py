@@ -17,6 +17,7 @@ from cnnjobs.launch.plan import Plan
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.state import Snapshot, Watch
 from cnnjobs.runs import RunState
+from cnnjobs.training.storage import PATIENCE_S
 
 _LOOK_EVERY_S: Final = 0.5
 _GRACE_S: Final = 8.0
@@ -82,6 +83,7 @@ class LocalPool:
     def snapshots(self) -> Iterator[Snapshot]:
         """Keep workers going until every run is over; a look at all runs twice a second. Raises RunError, Stopped."""
         while True:
+            self._await_results()
             ended = [worker for worker in self._own if self._jobs.has_ended(worker)]
             self._own = [worker for worker in self._own if worker not in ended]
             self._adopted = [worker for worker in self._adopted if worker.is_alive()]
@@ -92,6 +94,14 @@ class LocalPool:
             self._judge_ends(ended)
             if self._fruitless < _MAX_FRUITLESS:
                 self._top_up()
+            self._sleep()
+
+    def _await_results(self) -> None:
+        """While the results folder is away its workers wait, and no run is to be taken for new. Raises RunError."""
+        until = time.monotonic() + PATIENCE_S
+        while not self._store.sweep_file.exists():
+            if time.monotonic() > until:
+                raise RunError(f"{self._store.path} has gone away and does not come back; start again when it is there")
             self._sleep()
 
     def _sleep(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -180,6 +181,26 @@ def test_a_worker_whose_controller_was_killed_still_counts(sweep: Sweep, store: 
         assert len(list(store.jobs_folder.glob("0001/job-*.json"))) == 1
         assert is_worker(pid)
     assert not is_worker(pid)
+
+
+def test_no_run_is_taken_for_new_while_the_results_are_away(
+    sweep: Sweep, store: RunStore, behave: Behave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave("hang")
+    away = store.path.with_name("away")
+    with stopped_pool(sweep, store) as running:
+        await_running(running, 2)
+        store.path.rename(away)
+        threading.Timer(0.4, lambda: away.rename(store.path)).start()
+        snapshot = next(running.snapshots())
+        assert snapshot.count(RunState.RUNNING) == 2
+        assert len(list(store.jobs_folder.glob("0001/job-*.json"))) == 2
+        monkeypatch.setattr("cnnjobs.launch.local.PATIENCE_S", 0.2)
+        store.path.rename(away)
+        with pytest.raises(RunError, match="four has gone away and does not come back"):
+            next(running.snapshots())
+        assert not store.path.exists()
+        away.rename(store.path)
 
 
 def test_job_folders_stay_while_a_run_of_theirs_is_not_finished(sweep: Sweep, store: RunStore, behave: Behave) -> None:
