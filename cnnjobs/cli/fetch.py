@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cnnjobs.cli.options import DataDir
-
 _NAME_HELP = "A data set (cnnjobs data lists them), or weights by model and name: torchvision/resnet18:IMAGENET1K_V1."
+_FOLDER_HELP = "The data folder. [default: the first that can be written of CNNJOBS_DATA, the profile's, ./data]"
 
 
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help=_NAME_HELP)],
-    data_dir: DataDir = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help=_FOLDER_HELP)] = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch again what is there already.")] = False,
 ) -> None:
-    """Fetch published data sets and weights, checked by their hashes, into the first data folder that can be written."""
+    """Fetch published data sets and weights, each checked by its hash, into a data folder."""
     from cnnjobs.console.fetch import downloads, show_failed, show_fetched, show_stopped, show_there
     from cnnjobs.errors import FetchError
     from cnnjobs.launch.fetching import fetch, find_items, writable_folder

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnjobs import locks
+from cnnjobs.components import torchvision_catalogue
 from cnnjobs.components.data_places import place_of
 from cnnjobs.components.data_sources import SOURCES, Original
 from cnnjobs.components.weights_places import FOLDER, named_weights, weights_place
@@ -49,6 +50,8 @@ def find_items(names: Sequence[str], folders: Sequence[Path]) -> list[Item]:
 
 
 def _find_item(name: str, folders: Sequence[Path]) -> Item:
+    if name.startswith(torchvision_catalogue.PREFIX):
+        torchvision_catalogue.architecture(name.removeprefix(torchvision_catalogue.PREFIX).partition(":")[0])
     if weights := named_weights(name):
         place = weights_place(*weights, folders)
         hash = f"sha256:{place.sha256}" if place.sha256 else ""
@@ -141,8 +144,8 @@ def _unreachable(item: Item, missing: Sequence[Original], folder: Path, why: str
     tried = "\n".join(f"  {line}" for line in why.split("\n"))
     copies = "\n".join(f"  {each.urls[0]} ({each.described()})\n    to {folder / each.path}" for each in missing)
     return (
-        f"{item.name} could not be fetched\n{tried}\nthe same command goes on where it stands; without a network copy"
-        f" by hand\n{copies}\nand give the same command again"
+        f"{item.name} could not be fetched\n{tried}\ngive the same command again to go on where it stopped; without a"
+        f" network copy by hand first\n{copies}"
     )
 
 

@@ -316,12 +316,12 @@ def test_interrupted_set_goes_on_with_the_next_file(published: Site, tmp_path: P
     assert lines[:3] == [
         "mnist could not be fetched",
         f"  {third}: HTTP 404 Not Found",
-        "the same command goes on where it stands; without a network copy by hand",
+        "give the same command again to go on where it stopped; without a network copy by hand first",
     ]
     assert lines[3].startswith(f"  {third} (")
     assert lines[4] == f"    to {raw / IDX_FILES[2]}.gz"
     assert lines[5].startswith(f"  {last} (")
-    assert lines[-1] == "and give the same command again"
+    assert len(lines) == 7
     published.asked.clear()
     fetched("mnist", tmp_path)
     assert [path for path, _ in published.asked] == [f"/MNIST/raw/{name}.gz" for name in IDX_FILES[2:]]
@@ -406,8 +406,9 @@ def test_weights_go_to_a_folder_of_their_own(published: Site, tmp_path: Path, mo
 
 def test_names_that_stand_for_nothing_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError) as raised:
-        find_items(["cifar", "mnist", "resnet18:IMAGENET"], [tmp_path])
-    first, second = str(raised.value).split("\n")
+        find_items(["cifar", "mnist", "resnet18:IMAGENET", "torchvision/resnet81"], [tmp_path])
+    first, second, third = str(raised.value).split("\n")
+    assert third.startswith("torchvision has no classifier `resnet81`; did you mean `resnet18`?")
     assert first.startswith("nothing is to be had by the name `cifar`; did you mean `cifar10`? allowed: cifar10, ")
     assert first.endswith(", or weights, as torchvision/resnet18:IMAGENET1K_V1")
     assert second.startswith("model `resnet18` has no weights `IMAGENET`; did you mean `IMAGENET1K_V1`?")
