@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from cnnjobs.launch.causes import log_tail
 from cnnjobs.launch.state import RunStatus, Snapshot
-from cnnjobs.launch.submitted import Seat
+from cnnjobs.launch.submitted import Seat, evaluation_seats, submissions
 from cnnjobs.launch.truth import Truth
 from cnnjobs.runs import RunState, RunStore
 
@@ -34,14 +34,25 @@ class RunLog:
 
 
 def find_log(store: RunStore, status: RunStatus, seat: Seat | None) -> RunLog:
-    """The log of the run's last job; without files when nothing was written or all of it is collected."""
+    """The log of the run's last job, then of those that evaluate it; without files when all of them are collected."""
+    trained = _training_log(store, status, seat)
+    others = [each for each in evaluation_seats(submissions(store), status.run_id) if _log(each).exists()]
+    files = (*trained.files, *map(_log, others))
+    return replace(trained, files=files, is_shared=trained.is_shared or any(len(each.run_ids) > 1 for each in others))
+
+
+def _training_log(store: RunStore, status: RunStatus, seat: Seat | None) -> RunLog:
     last = status.attempts[-1].job_id if status.attempts else None
     local = [] if last is None or not last.isdecimal() else _local(store, last)
     if local:
         return RunLog(tuple(local), status.run_id, is_shared=True)
-    if seat is not None and seat.submission.log(seat.index).exists():
-        return RunLog((seat.submission.log(seat.index),), status.run_id, is_shared=len(seat.run_ids) > 1)
+    if seat is not None and _log(seat).exists():
+        return RunLog((_log(seat),), status.run_id, is_shared=len(seat.run_ids) > 1)
     return RunLog((), status.run_id, is_shared=False)
+
+
+def _log(seat: Seat) -> Path:
+    return seat.submission.log(seat.index)
 
 
 def _local(store: RunStore, job_id: str) -> list[Path]:

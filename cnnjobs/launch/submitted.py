@@ -80,6 +80,17 @@ def seats(found: Sequence[Submission]) -> Mapping[str, Seat]:
     }
 
 
+def evaluation_seats(found: Sequence[Submission], run_id: str) -> tuple[Seat, ...]:
+    """Every place where a run is evaluated, the oldest first."""
+    return tuple(
+        Seat(submission, index)
+        for submission in found
+        if submission.evaluation is not None
+        for index, run_ids in enumerate(submission.tasks)
+        if run_id in run_ids
+    )
+
+
 def _read(folder: SubmissionFolder) -> Submission | None:
     # A folder may be pruned between two looks.
     with suppress(OSError):

@@ -113,3 +113,79 @@ def test_a_run_without_weights_has_nothing_to_say(ask: Any, finished: Any) -> No
         code, _, err = ask(*words)
         assert code == 2
         assert "has no weights yet" in err
+
+
+def test_evaluations_are_added_to_the_records(ask: Any, finished: Any) -> None:
+    before = finished.records()
+    code, out, err = ask("evaluate", "shades", "--local")
+    assert (code, err) == (0, "")
+    place, *ends = out.splitlines()
+    assert place.startswith("on this machine (as asked): 1 run at a time, 1 thread")
+    assert [line.partition(": loss")[0] for line in ends] == ["[1/2] seed=0: shades/test", "[2/2] seed=1: shades/test"]
+    for old, new in zip(before, finished.records(), strict=True):
+        evaluation = new["evaluations"].pop("shades/test")
+        assert new == old
+        assert evaluation["metrics"] == {name: old["metrics"][f"test.{name}"] for name in ("loss", "accuracy")}
+        assert evaluation["num_images"] == 16
+    assert not (finished.store / "jobs").exists()
+    _, out, _ = ask("status", "shades")
+    assert out.count("shades/test") == 2
+    _, out, _ = ask("status", "shades", "--json")
+    told = json.loads(out)["sweeps"][0]["evaluations"]
+    assert [(each["state"], each["metrics"]["accuracy"]) for each in told] == [("finished", 1.0)] * 2
+    _, out, _ = ask("show", before[0]["run_id"])
+    assert "shades/test" in out
+    ask("report", "shades")
+    rows = (finished.store / "report" / "evaluations.csv").read_text().splitlines()
+    assert rows[0] == "run_id,seed,data,split,loss,accuracy,images,device,at"
+    assert len(rows) == 3
+    assert "shades/test" in (finished.store / "report" / "report.html").read_text()
+
+
+def test_another_data_set_has_to_fit(ask: Any, finished: Any) -> None:
+    # Its classes stand in another order, one of them is missing, and there are fewer images.
+    fewer = finished.path / "other" / "shadow"
+    for split in ("train", "test"):
+        (fewer / split / "dark").mkdir(parents=True)
+        for number in range(6):
+            (fewer / split / "dark" / f"{number}.png").symlink_to(
+                finished.path / f"data/shades/{split}/dark/{number}.png"
+            )
+    code, out, err = ask("evaluate", "seed=0", "--dataset", "shadow", "--data-dir", "other", "--local")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].startswith("[1/1] seed=0: shadow/test: loss")
+    assert finished.records()[0]["evaluations"]["shadow/test"]["num_images"] == 6
+    code, _, err = ask("evaluate", "seed=0", "--dataset", "fashion_mnist_mini", "--local")
+    assert code == 2
+    assert "`fashion_mnist_mini` does not fit run" in err
+    assert "its images have 1 channel of 28×28 pixels; those that it was trained on have 3 channels of 16×16" in err
+    assert not (finished.store / "jobs").exists()
+
+
+def test_a_run_that_cannot_be_evaluated_leaves_the_others_alone(ask: Any, finished: Any) -> None:
+    (model,) = finished.store.glob("*-s0-*/model.pt")
+    model.write_bytes(model.read_bytes()[:50])
+    code, out, err = ask("evaluate", "shades", "--local")
+    assert code == 2
+    assert "[1/2] seed=0: shades/test: " in err
+    assert "model.pt: it is damaged or holds no weights" in err
+    assert "[2/2] seed=1: shades/test: loss" in out
+    assert [[*record["evaluations"]] for record in finished.records()] == [[], ["shades/test"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nothing"], "`nothing` is no run id"),
+        (["seed=0", "--dataset", "nowhere"], "`nowhere`"),
+        (["seed=0", "--dataset", "{name: cifar10, valid: 1}"], "dataset `cifar10` has no `valid`"),
+        (["seed=0", "--dataset", "{name"], "--dataset {name: cannot be read as YAML"),
+        (["seed=0", "--profile", "nothing"], "nothing"),
+    ],
+)
+def test_a_wrong_evaluation_is_refused_at_once(ask: Any, finished: Any, words: list[str], told: str) -> None:
+    before = sorted(Path().rglob("*"))
+    code, out, err = ask("evaluate", *words, "--local")
+    assert (code, out) == (2, "")
+    assert told in err
+    assert sorted(Path().rglob("*")) == before
