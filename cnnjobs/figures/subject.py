@@ -32,7 +32,8 @@ Progress = Callable[[int, int], None]
 class InputImage:
     """An image as the network sees it, `inputs` (1, C, H, W) float, and as people see it, `shown` (H, W, C) uint8.
 
-    `index` counts from 0 in its split, `label` is its true class; None where there is none.
+    `index` counts from 0 in its split, `label` is its true class; None where there is none. `notes` tell what was done
+    to a file.
     """
 
     name: str
@@ -40,6 +41,7 @@ class InputImage:
     shown: NDArray[np.uint8]
     index: int | None = None
     label: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +105,15 @@ class Subject:
         if self.config is None:
             raise InputError(f"{self.name} has no data set of its own; name one with --dataset")
         split: DeviceSplit = getattr(self.data_sets.get(self.config), name)
+        data = f"data set `{self.config.dataset.name}`"
         if not len(split):
-            raise InputError(f"data set `{self.config.dataset.name}` has no {name} images; choose another split")
+            raise InputError(f"{data} has no {name} images; choose another split")
+        _, height, width, channels = split.pixels.shape
+        given = Preprocessing.from_steps(self.preprocessing.steps, (channels, height, width)).input_shape
+        if given != self.input_shape:
+            raise InputError(
+                f"{data} does not fit {self.name}: it gives {_shape(given)}, not {_shape(self.input_shape)}"
+            )
         return split
 
     def image(self, source: str | None = None, split: str = "test") -> InputImage:
@@ -145,7 +154,7 @@ class Subject:
         size = max(size, self.input_shape[1])
         picture = read_picture(path, channels=channels, size=size)
         inputs, shown = self._seen(self._for_size(size), _batch(picture.pixels))
-        return InputImage(" ".join([path.name, *(f"({note})" for note in picture.notes)]), inputs, shown[0])
+        return InputImage(path.name, inputs, shown[0], notes=picture.notes)
 
     def _for_size(self, size: int) -> Preprocessing:
         """The same steps for square images of another size; they must give what the network takes."""
@@ -162,3 +171,7 @@ class Subject:
 def _batch(pixels: NDArray[np.uint8]) -> Tensor:
     """pixels (H, W, C) -> images (1, C, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+
+
+def _shape(shape: tuple[int, int, int]) -> str:
+    return "×".join(map(str, shape))

@@ -41,7 +41,12 @@ OPTIONS: Final[dict[str, str]] = {
 FLAGS: Final = frozenset({"from_top_image"})
 
 # Kind and options of what is drawn without a KIND, in this order.
-STANDARD: Final[tuple[tuple[str, dict[str, Any]], ...]] = ()
+STANDARD: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("filters", {}),
+    ("activations", {}),
+    ("top-images", {}),
+    ("patterns", {}),
+)
 
 
 def option_name(parameter: str) -> str:

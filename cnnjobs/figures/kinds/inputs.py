@@ -30,10 +30,11 @@ def inputs(
     panels = [Panel(each.shown, "" if each.index is None else f"{each.index}: {each.label}") for each in found]
     names = found[0].name if len(found) == 1 else f"{split} images {in_words(images)}"
     title = f"Input: {names}, {height}×{width}"
+    noted = "".join(f"; {note}" for note in found[0].notes)
     yield Drawing(
         name=file_name("inputs", names),
         figure=panel_rows(in_rows(panels, most=4), title),
-        caption=f"{title} pixels as {subject.name} takes them, before the normalisation.",
+        caption=f"{title} pixels as {subject.name} takes them, before the normalisation{noted}.",
         data={"images": np.stack([each.shown for each in found]), "indices": np.asarray(images, dtype=np.int64)},
         facts={
             "kind": "inputs",
