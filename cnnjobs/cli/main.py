@@ -9,6 +9,7 @@ import typer
 
 from cnnjobs.cli import (
     cancel,
+    data,
     doctor,
     evaluate,
     export,
@@ -36,7 +37,8 @@ app = typer.Typer(
 )
 for command in (
     local.local, sweep.sweep, status.status, logs.logs, cancel.cancel, retry.retry, report.report, show.show,
-    figures.figures, evaluate.evaluate, predict.predict, export.export, fetch.fetch, doctor.doctor, init.init,
+    figures.figures, evaluate.evaluate, predict.predict, export.export, data.data, fetch.fetch,
+    doctor.doctor, init.init,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(theory.app, name="theory")

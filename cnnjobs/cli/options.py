@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 
 RESULTS: Final = Path("results")
+_FIGURES: Final = (".png", ".svg")
 
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where all sweeps keep their runs.")]
 DataDir = Annotated[
@@ -117,6 +118,16 @@ def read_yaml(text: str, place: str) -> Any:
         return YAML(typ="safe").load(text)
     except YAMLError:
         raise InputError(f"{place} cannot be read as YAML; quote it") from None
+
+
+def check_figure(path: Path) -> None:
+    """Raises InputError for a name that no figure can be written to."""
+    from cnnjobs.errors import InputError
+    from cnnjobs.files import check_new
+
+    if path.suffix.lower() not in _FIGURES:
+        raise InputError(f"--picture {path}: the name of a figure ends with {' or '.join(_FIGURES)}")
+    check_new(path)
 
 
 def results_option(results: Path) -> str:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cnnjobs.cli.options import RESULTS, DataDir, Results
+from cnnjobs.cli.options import RESULTS, DataDir, Results, check_figure
 from cnnjobs.errors import InputError
 
 if TYPE_CHECKING:
     from cnnjobs.training.predictions import Prediction
     from cnnjobs.training.trained import TrainedNetwork
-
-_FIGURES = (".png", ".svg")
 
 
 def predict(  # noqa: PLR0913
@@ -50,11 +48,11 @@ def predict(  # noqa: PLR0913
 
     if bool(images) == (split is not None):
         raise InputError("which images? name files, or take some of the data set: --split test --first 4")
-    if picture is not None and picture.suffix.lower() not in _FIGURES:
-        raise InputError(f"--picture {picture}: the name of a figure ends with {' or '.join(_FIGURES)}")
+    if picture is not None:
+        check_figure(picture)
+    if csv is not None:
+        check_new(csv)
     outputs = [path for path in (csv, picture) if path is not None]
-    for path in outputs:
-        check_new(path)
     folder = find_folder(run, results)
     folder.check_weights()
 
@@ -95,10 +93,10 @@ def _table(predictions: list[Prediction]) -> bytes:
 
 def _drawn(network: TrainedNetwork, predictions: list[Prediction], picture: Path) -> bytes:
     from cnnjobs.figures.samples import Sample, sample_grid
-    from cnnjobs.figures.style import png_bytes, svg_text
+    from cnnjobs.figures.style import figure_bytes
 
     samples = [
         Sample(each.pixels, *each.ranked[0], truth=each.truth, name=Path(each.source).name) for each in predictions
     ]
     figure = sample_grid(samples, network.run_id)
-    return svg_text(figure).encode() if picture.suffix.lower() == ".svg" else png_bytes(figure)
+    return figure_bytes(figure, picture.suffix)

@@ -73,23 +73,26 @@ def data_folders(cli: Path | None = None, profile: Path | None = None) -> tuple[
     return tuple(dict.fromkeys(place.expanduser().absolute() for place in places if place is not None))
 
 
-def find_data(name: str, folders: Sequence[Path], options: Mapping[str, Any] | None = None) -> Path | None:
+def place_of_data(name: str, folders: Sequence[Path], options: Mapping[str, Any]) -> Place | None:
     """Where the data set lies, by a look at the names of its files; None for an import path, which looks for itself.
 
     Raises DataError with the places looked in and the command that fetches the data set.
     """
-    return None if ":" in name else place_of(name, folders, _emnist_split(name, options or {})).path
+    return None if ":" in name else place_of(name, folders, _emnist_split(name, options))
 
 
-def look_into(
-    name: str, folders: Sequence[Path], options: Mapping[str, Any]
-) -> tuple[Place, Contents, tuple[str, ...]]:
-    """Where the data set lies, what headers and labels tell of it, and its classes. Raises DataError."""
+def find_data(name: str, folders: Sequence[Path], options: Mapping[str, Any] | None = None) -> Path | None:
+    """The folder of `place_of_data`."""
+    place = place_of_data(name, folders, options or {})
+    return place.path if place else None
+
+
+def look_into(place: Place) -> Contents:
+    """What headers and labels tell of a data set. Raises DataError."""
     from cnnjobs.components.decoding import look
 
-    split = _emnist_split(name, options)
-    place = place_of(name, folders, split)
-    return place, *look(place, classes_of(name, split))
+    contents, _ = look(place, classes_of(place.name, place.split))
+    return contents
 
 
 @register("dataset", "cifar10")

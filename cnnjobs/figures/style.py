@@ -93,6 +93,11 @@ def svg_text(figure: Figure) -> str:
     return _saved(figure, "svg", {"Date": None, "Creator": None}).decode()
 
 
+def figure_bytes(figure: Figure, suffix: str) -> bytes:
+    """The figure as the file that `suffix`, .svg or .png, asks for."""
+    return svg_text(figure).encode() if suffix.lower() == ".svg" else png_bytes(figure)
+
+
 def _saved(figure: Figure, kind: str, metadata: dict[str, Any], **options: Any) -> bytes:
     stream = io.BytesIO()
     with style():
