@@ -21,8 +21,12 @@ def show_cancelled(plan: Cancelling, ending: Sequence[RunStatus]) -> None:
     """What was cancelled, what was over before, what still ends."""
     ended = [*plan.chosen, *plan.also]
     name = plan.store.path.name
-    if not ended:
+    evaluations = sum(len(each.run_ids) for each in plan.evaluations)
+    if evaluations:
+        say(f"{name}: cancelled {'1 evaluation' if evaluations == 1 else f'{evaluations} evaluations'}")
+    elif not ended:
         say(f"{name}: nothing to cancel: {_runs(len(plan.over))} over already")
+    if not ended:
         return
     kept = f"; {_runs(len(plan.over))} over already" if plan.over else ""
     what = ended[0].label if len(ended) == 1 else f"{len(ended)} runs"

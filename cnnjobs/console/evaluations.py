@@ -52,7 +52,7 @@ def show_submitted_evaluation(
     asked = "1 evaluation" if runs == 1 else f"{runs} evaluations"
     say(f"submitted: job {submitted.job_id}, {asked}", style="bold")
     say(f"look at it with: cnnjobs status {words}")
-    say(f"stop it with: scancel {submitted.job_id}")
+    say(f"stop it with: cnnjobs cancel {words}")
 
 
 def evaluations_table(evaluations: Sequence[EvaluationStatus]) -> Table:

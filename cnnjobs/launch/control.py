@@ -16,10 +16,12 @@ from typing import Final
 
 from cnnjobs.files import map_at_once
 from cnnjobs.launch.causes import matches
+from cnnjobs.launch.evaluations import OpenEvaluation, open_evaluations
 from cnnjobs.launch.jobs import is_worker
 from cnnjobs.launch.queue_states import WAITING, Key
 from cnnjobs.launch.slurm_commands import ask
 from cnnjobs.launch.state import RunStatus
+from cnnjobs.launch.submitted import submissions
 from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.launch.targets import Target
 from cnnjobs.launch.truth import Lookout, Truth, job_number
@@ -32,7 +34,10 @@ _RETRIED: Final = (RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.
 
 @dataclass(frozen=True)
 class Cancelling:
-    """What has to happen: `chosen` runs end, and `also` those that share a running job with one of them."""
+    """What has to happen: `chosen` runs end, and `also` those that share a running job with one of them.
+
+    `evaluations` of the named runs end too; their elements are among `elements` where nothing else is left to them.
+    """
 
     store: RunStore
     chosen: tuple[RunStatus, ...]
@@ -41,6 +46,7 @@ class Cancelling:
     elements: tuple[Key, ...]
     processes: tuple[int, ...]
     elsewhere: tuple[RunStatus, ...]
+    evaluations: tuple[OpenEvaluation, ...] = ()
 
 
 def plan_cancelling(target: Target) -> Cancelling:
@@ -52,7 +58,10 @@ def plan_cancelling(target: Target) -> Cancelling:
     elements, also = _elements(chosen, truth, statuses)
     processes, elsewhere = _processes(status for status in chosen if not truth.is_live(status.run_id))
     over = tuple(status for status in named if status.is_over)
-    return Cancelling(target.opened.store, chosen, also, over, elements, processes, elsewhere)
+    store = target.opened.store
+    evaluations = open_evaluations({status.run_id for status in named}, submissions(store), truth.view)
+    elements += tuple(each.key for each in evaluations if each.is_all)
+    return Cancelling(store, chosen, also, over, elements, processes, elsewhere, evaluations)
 
 
 def _elements(
@@ -102,6 +111,9 @@ def carry_out(plan: Cancelling) -> tuple[RunStatus, ...]:
     cause = f"cancelled by {getpass.getuser()} at {datetime.now().astimezone().isoformat(timespec='seconds')}"
     map_at_once(lambda status: _mark(plan.store, status, cause), plan.chosen)
     map_at_once(lambda status: _mark(plan.store, status, f"{cause} with job {status.job}"), plan.also)
+    for each in plan.evaluations:
+        for run_id in each.run_ids:
+            each.folder.add_outcome(run_id, "cancelled", cause)
     scancel(plan.elements)
     for pid in plan.processes:
         with suppress(ProcessLookupError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.causes import waiting
-from cnnjobs.launch.queue_states import WAITING, QueueView
+from cnnjobs.launch.queue_states import WAITING, Key, QueueView
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.launch.submitted import Seat, Submission
 from cnnjobs.runs import Evaluation, RunFolder, RunState
@@ -44,6 +45,36 @@ def evaluations(
     return (*done, *left.values())
 
 
+@dataclass(frozen=True)
+class OpenEvaluation:
+    """An element of a job array that has not evaluated these runs yet; `is_all` when they are all that it has left."""
+
+    folder: SubmissionFolder
+    key: Key
+    run_ids: tuple[str, ...]
+    is_all: bool
+
+
+def open_evaluations(
+    run_ids: Collection[str], found: Sequence[Submission], view: QueueView
+) -> tuple[OpenEvaluation, ...]:
+    """The elements in the queue that are to evaluate some of these runs."""
+    opened = []
+    for submission in (each for each in found if each.evaluation is not None):
+        outcomes = submission.folder.read_outcomes()
+        for index, own in enumerate(submission.tasks):
+            left = [run_id for run_id in own if run_id not in outcomes]
+            asked = tuple(run_id for run_id in left if run_id in run_ids)
+            number = _number(submission, view)
+            if asked and number is not None and (number, index) in view.queued:
+                opened.append(OpenEvaluation(submission.folder, (number, index), asked, len(asked) == len(left)))
+    return tuple(opened)
+
+
+def _number(submission: Submission, view: QueueView) -> int | None:
+    return submission.job_id if submission.job_id is not None else view.job_ids.get(submission.job_name)
+
+
 def _done(status: RunStatus, evaluation: Evaluation) -> EvaluationStatus:
     return EvaluationStatus(
         status,
@@ -77,8 +108,8 @@ def _left(submission: Submission, runs: Mapping[str, RunStatus], view: QueueView
 def _state(seat: Seat, outcome: tuple[str, str | None] | None, view: QueueView) -> tuple[RunState, str | None]:
     submission = seat.submission
     if outcome is not None:
-        return RunState.FAILED, outcome[1]
-    number = submission.job_id if submission.job_id is not None else view.job_ids.get(submission.job_name)
+        return RunState.CANCELLED if outcome[0] == "cancelled" else RunState.FAILED, outcome[1]
+    number = _number(submission, view)
     element = view.queued.get((number, seat.index)) if number is not None else None
     if element is not None:
         is_waiting = element.state in WAITING
@@ -102,4 +133,4 @@ def is_settled(submission: Submission, folder: RunFolder) -> bool:
         return True
     state, _ = submission.folder.read_outcomes().get(folder.run_id, ("", None))
     name = request.name(folder.read_config().dataset.name)
-    return state in ("finished", "refused") or is_newer(record.evaluations.get(name), submission)
+    return state in ("finished", "refused", "cancelled") or is_newer(record.evaluations.get(name), submission)

@@ -9,7 +9,7 @@ import pytest
 
 from cnnjobs.errors import InputError
 from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
-from cnnjobs.launch import evaluating, jobs, slurm
+from cnnjobs.launch import control, evaluating, jobs, slurm, truth
 from cnnjobs.launch.admission import Room
 from cnnjobs.launch.evaluating import evaluated_here, submit_evaluation, to_evaluate
 from cnnjobs.launch.evaluations import evaluations
@@ -213,3 +213,23 @@ def test_ctrl_c_ends_the_workers_and_no_launcher_takes_them_for_its_own(
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not worker[0].is_alive()
+
+
+def test_cancelling_takes_what_a_job_has_left_and_spares_others(
+    sweep: Sweep, store: RunStore, run_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = submitted(store, run_ids[:2], run_ids[2:])
+    folder.add_outcome(run_ids[0], "finished", None)
+    gone: list[Any] = []
+    monkeypatch.setattr(control, "scancel", gone.extend)
+    monkeypatch.setattr(truth, "look_at_queue", lambda names: view(_0="PENDING", _1="RUNNING"))
+    opened = OpenSweep(sweep, store, "four")
+    plan = control.plan_cancelling(Target(opened, sweep.runs[1:3], is_whole=False))
+    control.carry_out(plan)
+    # Element 0 has nothing else left, element 1 goes on with the last run.
+    assert gone == [(7, 0)]
+    outcomes = folder.read_outcomes()
+    assert [outcomes.get(run_id, ("",))[0] for run_id in run_ids] == ["finished", "cancelled", "cancelled", ""]
+    told = looked(sweep, store, view(_1="RUNNING"))
+    assert [told[run_id][0][0] for run_id in run_ids[1:]] == ["cancelled", "cancelled", "running"]
+    assert all(store.run(run_id).read_record().state is RunState.FINISHED for run_id in run_ids)
