@@ -15,7 +15,10 @@ _SPECTRUM: Final = 32
 _DRAWN: Final = 2000
 _TINY: Final = 1e-3
 _SECOND: Final = 0.25
-_HUES: Final = {"red": 0, "orange": 30, "yellow": 60, "green": 120, "cyan": 180, "blue": 240, "magenta": 300}
+# One for every 30°, so that equal parts of red, green and blue are never between two.
+_HUES: Final = (
+    "red", "orange", "yellow", "lime", "green", "turquoise", "cyan", "sky blue", "blue", "violet", "magenta", "pink",
+)  # fmt: skip
 _SHAPES: Final = {0: "edge", 1: "edge", 2: "line"}
 
 
@@ -113,8 +116,9 @@ def _colour_axis(colours: NDArray[np.float64]) -> tuple[NDArray[np.float64], str
     """The pattern (h, w) along the colour that changes most in colours (3, h, w), and the two ends of that axis."""
     flat = colours.reshape(len(colours), -1)
     axis = np.linalg.svd(flat, full_matrices=False)[0][:, 0]
-    # The sign of a singular vector is arbitrary.
-    axis = axis * (1.0 if axis[np.abs(axis).argmax()] > 0 else -1.0)
+    # The sign of a singular vector is arbitrary: red, else green, stands ahead.
+    clear = np.abs(axis) > 0.1 * np.abs(axis).max()
+    axis = axis * np.sign(axis[clear.argmax()])
     return (axis @ flat).reshape(colours.shape[1:]), f"{hue(axis)}-{hue(-axis)} "
 
 
@@ -122,7 +126,7 @@ def hue(colour: NDArray[np.float64]) -> str:
     """The name of a colour (red, green, blue), whose brightness does not count."""
     red, green, blue = colour
     degrees = np.rad2deg(np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue))
-    return min(_HUES, key=lambda name: abs((degrees - _HUES[name] + 180) % 360 - 180))
+    return _HUES[round(float(degrees) / 30) % 12]
 
 
 def _pattern_words(pattern: NDArray[np.float64], angle: float | None, pair: str) -> str:
