@@ -84,6 +84,8 @@ def _brief(value: Any) -> str:
     """A value in a few characters: floats with six digits, components by their names."""
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict) and list(value) == ["all_but"]:
+        return f"all_but:{'+'.join(value['all_but'])}"
     if isinstance(value, list) and value and all(isinstance(one, dict) and "name" in one for one in value):
         return "+".join(one["name"] for one in value)
     return _full(value)

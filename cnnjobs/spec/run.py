@@ -223,7 +223,9 @@ class RunConfig(BaseModel):
 
     def flat(self) -> dict[str, Any]:
         """Dotted key -> plain value; a component's name stands under its bare key: `model`, `model.dropout`."""
-        return flatten(self.nested())
+        nested = self.nested()
+        # One value, however it is written.
+        return {**flatten({key: value for key, value in nested.items() if key != "freeze"}), "freeze": nested["freeze"]}
 
     @cached_property
     def run_id(self) -> str:

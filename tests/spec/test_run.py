@@ -132,3 +132,53 @@ def test_names_of_other_tools_lead_to_ours() -> None:
     assert suggest_key("nesterov").startswith("did you mean `optimizer.nesterov`? allowed: ")
     assert suggest_key("bach_size").startswith("did you mean `batch_size`? allowed: ")
     assert suggest_key("zzz").startswith("allowed: ")
+
+
+class TestWeights:
+    def test_default_is_what_it_stands_for_now(self) -> None:
+        named = config(model="torchvision/resnet50", weights="DEFAULT")
+        assert named.weights == "IMAGENET1K_V2"
+        assert named.run_id == config(model="torchvision/resnet50", weights="IMAGENET1K_V2").run_id
+        assert named.run_id != config(model="torchvision/resnet50").run_id
+
+    def test_files_and_runs_are_taken_as_they_are(self) -> None:
+        for weights in ("best.pth", "~/my/weights", "run:cnn-mnist-sgd-lr0.05-s0-1234abcd"):
+            assert config(weights=weights).weights == weights
+
+    @pytest.mark.parametrize(
+        ("model", "weights", "found", "remedy"),
+        [
+            ("cnn", "DEFAULT", "model `cnn` has no published weights `DEFAULT`", "allowed: a file (model.pth), or "),
+            (
+                "resnet18",
+                "IMAGENET1K_V3",
+                "model `resnet18` has no weights `IMAGENET1K_V3`",
+                "did you mean `IMAGENET1K_V1`? allowed: DEFAULT, ",
+            ),
+            ("cnn", "run:", 'found "run:"', "write run: and the id of a finished run"),
+            ("cnn", True, "found true", "allowed: a text"),
+        ],
+    )
+    def test_others_are_refused(self, model: str, weights: Any, found: str, remedy: str) -> None:
+        (mistake,) = read_config({**MINIMAL, "model": model, "weights": weights})
+        assert (mistake.key, mistake.found) == ("weights", found)
+        assert mistake.remedy.startswith(remedy)
+
+
+class TestFreeze:
+    def test_both_forms_read_back_and_stand_under_one_key(self) -> None:
+        for freeze in (["conv1", "layer1.*"], {"all_but": ["layer4", "fc"]}, None):
+            first = config(freeze=freeze)
+            assert first.flat()["freeze"] == first.nested()["freeze"] == freeze
+            again = read_config(json.loads(json.dumps(first.nested())))
+            assert again == first
+
+    @pytest.mark.parametrize(
+        "freeze", [[], "fc", {"all": ["fc"]}, {"all_but": "fc"}, {"all_but": []}, [1], [""]], ids=str
+    )
+    def test_others_are_refused(self, freeze: Any) -> None:
+        (mistake,) = read_config({**MINIMAL, "freeze": freeze})
+        assert mistake.key == "freeze"
+        assert mistake.remedy.startswith(
+            'write names of modules or patterns of them ([conv1, "layer1.*"]), or those to'
+        )
