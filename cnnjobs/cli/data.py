@@ -38,6 +38,8 @@ def data(
     """List the data sets that are here and how to fetch others; of one, its classes, splits, and a picture of both."""
     from cnnjobs.launch.place import local_data_folders
 
+    if data_dir is not None and not data_dir.is_dir():
+        raise InputError(f"--data-dir {data_dir}: no such folder")
     folders = local_data_folders(data_dir)
     if what is None:
         if picture is not None:

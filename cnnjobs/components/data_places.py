@@ -44,7 +44,7 @@ _BELOW: Final[dict[str, tuple[tuple[str, Layout], ...]]] = {
     "svhn": (("", "svhn"), ("svhn", "svhn")),
 }
 _DEBIAN_PACKAGE: Final = "or, on Debian and Ubuntu, with: apt-get install dataset-fashion-mnist\n"
-_NAME_FOLDER: Final = "name the folder that holds it with --data-dir or CNNJOBS_DATA"
+NAME_FOLDER: Final = "name the folder that holds it with --data-dir or CNNJOBS_DATA"
 _IMAGE_FOLDER: Final = "the folders train and test, one folder of images per class in each"
 
 
@@ -154,5 +154,5 @@ def remedy(name: str) -> str:
     """What to do about a data set that is missing: the command that fetches it, where there is one."""
     if name in _BELOW:
         debian = _DEBIAN_PACKAGE if name == "fashion_mnist" else ""
-        return f"fetch it with: cnnjobs fetch {name}\n{debian}or {_NAME_FOLDER}"
-    return "install cnnjobs again" if name == "fashion_mnist_mini" else _NAME_FOLDER
+        return f"fetch it with: cnnjobs fetch {name}\n{debian}or {NAME_FOLDER}"
+    return "install cnnjobs again" if name == "fashion_mnist_mini" else NAME_FOLDER

@@ -157,7 +157,7 @@ def _told(folder: Path, problems: Sequence[str], total: int) -> str:
 def _pixels(path: Path) -> NDArray[np.uint8]:
     """The image (H, W) when gray, else (H, W, 3)."""
     import numpy as np
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with path.open("rb") as file:
@@ -169,6 +169,8 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
                 return np.asarray(image.convert("RGB"))
     except MemoryError:
         raise
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: cannot be read as an image (it is of no known kind); replace or remove it") from None
     except Exception as error:  # a damaged file may raise anything
         raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from None
     raise DataError(f"{path}: holds pixels of mode {mode}; save it as gray or RGB with 8 bits per channel")

@@ -40,7 +40,8 @@ def draw_subset(labels: NDArray[np.int64], rows: Rows, classes: Sequence[str], s
     import numpy as np
 
     if subset < len(classes):
-        raise DataError(f"subset {subset} is less than one image for each of {len(classes)} classes; give more")
+        found = f"subset {subset} is less than one image for each of {len(classes)} classes"
+        raise DataError(f"{found}; give at least {len(classes)}")
     counts = np.bincount(labels[rows], minlength=len(classes))
     rarest = int(counts.argmin())
     most = int(np.minimum(counts, counts[rarest] + 1).sum())

@@ -64,7 +64,7 @@ def weights_place(model: str, weights: str, folders: Sequence[Path]) -> WeightsP
     architecture = torchvision_catalogue.architecture_of(model)
     assert architecture is not None
     listed = architecture.weights[name]
-    places = (*(folder / FOLDER for folder in folders), torch_cache())
+    places = weights_folders(folders)
     path = next((place / listed.file for place in places if (place / listed.file).is_file()), None)
     return WeightsPlace(model, name, listed.url, listed.file, listed.sha256, listed.size_mb, path, places)
 
@@ -110,6 +110,11 @@ def weights_file(weights: str, folders: Sequence[Path]) -> Path:
         looked = "\n".join(f"  {place}" for place in places)
         raise DataError(f"weights `{weights}`: no such file; looked for\n{looked}")
     return found
+
+
+def weights_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Where files of weights are looked for, in order."""
+    return (*(folder / FOLDER for folder in folders), torch_cache())
 
 
 def torch_cache() -> Path:

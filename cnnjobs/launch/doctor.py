@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.components.data_places import image_folders, remedy
+from cnnjobs.components.data_places import NAME_FOLDER
 from cnnjobs.components.datasets import data_folders, find_data
+from cnnjobs.components.weights_places import weights_folders
 from cnnjobs.errors import DataError, InputError, SpecError, suggest
 from cnnjobs.launch import machine
 from cnnjobs.launch.cluster_offer import ClusterOffer, Limits, Membership, NodeGroup, Partition, read_offer
+from cnnjobs.launch.data_sets import names_of_data
 from cnnjobs.launch.finding import Finding, Level
 from cnnjobs.launch.place import Place, find_place
-from cnnjobs.registry import components
 from cnnjobs.spec.profile import read_profile
 
 _PARTITIONS: Final = 12
@@ -53,6 +55,7 @@ def examine(results: Path, data_dir: Path | None) -> Diagnosis:
         *look_at_profiles(Path("jobs"), offer),
         *machine.look_at_results(results, on_cluster),
         *look_at_data(data_folders(cli=data_dir)),
+        look_at_weights(data_folders(cli=data_dir)),
         machine.look_at_cache(),
     ]
     return Diagnosis(place, tuple(findings), offer)
@@ -178,20 +181,34 @@ def look_at_profiles(jobs: Path, offer: ClusterOffer | None) -> Iterator[Finding
 
 
 def look_at_data(folders: Sequence[Path]) -> Iterator[Finding]:
-    """The data sets that are there and where; a missing one with the command that fetches it."""
-    own = {name for folder in folders for name in _own_sets(folder)}
-    for name in [*(name for name in components("dataset") if name != "image_folder"), *sorted(own)]:
+    """The data sets that are there and where; those that are missing, with the command that fetches them."""
+    missing = []
+    for name in names_of_data(folders):
         try:
             yield Finding("ok", "data", f"{name}: {find_data(name, folders)}")
         except DataError:
-            # Only what comes with the package must be there.
-            level: Level = "problem" if name == "fashion_mnist_mini" else "note"
-            looked = ", ".join(map(str, folders))
-            yield Finding(level, "data", f"{name}: not found in {looked}", remedy(name))
+            if name == "fashion_mnist_mini":
+                text = f"{name}: not found, though it comes with the package"
+                yield Finding("problem", "data", text, "install cnnjobs again")
+            else:
+                missing.append(name)
+    if missing:
+        text = f"not in {' or '.join(map(str, folders))}: {', '.join(missing)}"
+        yield Finding("note", "data", text, f"fetch one with: cnnjobs fetch {missing[0]}\nor {NAME_FOLDER}")
 
 
-def _own_sets(folder: Path) -> list[str]:
-    try:
-        return image_folders(folder)
-    except OSError:
-        return []
+def look_at_weights(folders: Sequence[Path]) -> Finding:
+    """The files of weights that are there."""
+    places = weights_folders(folders)
+    found = [f"{', '.join(names)} in {place}" for place in places if (names := _weights_in(place))]
+    return Finding(
+        "ok",
+        "weights",
+        "; ".join(found) or "none here; fetch some, as torchvision/resnet18:IMAGENET1K_V1, with cnnjobs fetch",
+    )
+
+
+def _weights_in(folder: Path) -> list[str]:
+    with suppress(OSError):
+        return sorted(path.name for path in folder.iterdir() if path.suffix in (".pth", ".pt") and path.is_file())
+    return []

@@ -60,7 +60,7 @@ def test_subset_depends_on_its_seed_alone() -> None:
 
 
 def test_impossible_subsets_are_told() -> None:
-    assert failure(LABELS, 2) == "subset 2 is less than one image for each of 3 classes; give more"
+    assert failure(LABELS, 2) == "subset 2 is less than one image for each of 3 classes; give at least 3"
     uneven = np.array([0] * 9 + [1] * 4 + [2] * 7)
     left = "of 20 training images beside the validation split, 4 are of class `dog`"
     assert failure(uneven, 15) == (

@@ -29,6 +29,7 @@ from cnnjobs.launch.doctor import (
     look_at_data,
     look_at_place,
     look_at_profiles,
+    look_at_weights,
     minutes_in_words,
 )
 from cnnjobs.launch.place import find_place
@@ -154,8 +155,19 @@ def test_data_sets_that_are_there_and_that_are_not(tmp_path: Path) -> None:
     found = {finding.text.partition(":")[0]: finding for finding in look_at_data([tmp_path])}
     assert found["flowers"].text == f"flowers: {tmp_path / 'flowers'}"
     assert found["fashion_mnist_mini"].level == "ok"
-    assert found["cifar10"].level == "note"
-    assert found["cifar10"].remedy.startswith("fetch it with: cnnjobs fetch cifar10\n")
+    (missing,) = (finding for finding in look_at_data([tmp_path]) if finding.level == "note")
+    assert missing.text.startswith(f"not in {tmp_path}: cifar10, cifar100, ")
+    assert missing.remedy.startswith("fetch one with: cnnjobs fetch cifar10\n")
+
+
+def test_weights_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    assert look_at_weights([tmp_path]).text.startswith("none here; fetch some, as ")
+    for folder in (tmp_path / "weights", tmp_path / "torch" / "hub" / "checkpoints"):
+        folder.mkdir(parents=True)
+        (folder / "net.pth").touch()
+    cache = tmp_path / "torch" / "hub" / "checkpoints"
+    assert look_at_weights([tmp_path]).text == f"net.pth in {tmp_path / 'weights'}; net.pth in {cache}"
 
 
 def test_packages_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
