@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from cnnjobs.errors import InputError
 from cnnjobs.figures.backprojection import trace
-from cnnjobs.figures.drawing import Drawing, file_name
+from cnnjobs.figures.drawing import Drawing, file_name, in_words
 from cnnjobs.figures.layers import check_channel, check_spatial
 from cnnjobs.figures.mosaics import Pixels, coloured, tiled
 from cnnjobs.figures.panels import Panel, in_rows, panel_rows
@@ -62,14 +62,16 @@ def patterns(  # noqa: PLR0913 (every option is one of the command line)
     if images and image is not None:
         raise InputError("--image and --images: give one of the two")
     name = layer or subject.last_maps()
-    rules = Rules(method, unpool, norm, "full", blocks)
-    routes: tuple[Route, ...] = _routes(subject, name, channel) if route is None else (route,)
-    finder = _Finder(subject, name, rules, routes, units or ("map" if images or image is not None else "strongest"))
+    rules = Rules(method, unpool, norm, route or "full", blocks)
+    # Before any image is looked at.
+    every = _routes(subject, name, channel, rules)
+    units = units or ("map" if images or image is not None else "strongest")
+    finder = _Finder(subject, name, rules, every if route is None else (route,), units, split, len(every) > 1)
     if images or image is not None:
         named = subject.images(images, split) if images else [subject.image(image, split)]
         yield _of_images(finder, named, channel)
     else:
-        yield _of_top_images(finder, split, channel, first=first, top=top, progress=progress)
+        yield _of_top_images(finder, channel, first=first, top=top, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,77 +83,77 @@ class _Finder:
     rules: Rules
     routes: tuple[Route, ...]
     units: Units
+    split: str
+    residual: bool
 
     def find(self, images: Sequence[InputImage], channel: int | None) -> list[Patterns]:
         """The patterns of the images, once for every route."""
         inputs = torch.cat([each.inputs for each in images])
         model, units = self.subject.model, self.units
-        return [
-            find_patterns(model, inputs, self.layer, channel, units=units, rules=self.rules_of(route))
-            for route in self.routes
-        ]
-
-    def rules_of(self, route: Route) -> Rules:
-        """The rules with this route."""
-        return Rules(self.rules.relu, self.rules.unpool, self.rules.norm, route, self.rules.blocks)
+        rules = [replace(self.rules, route=route) for route in self.routes]
+        return [find_patterns(model, inputs, self.layer, channel, units=units, rules=each) for each in rules]
 
     def words_of(self, route: Route) -> str:
         """What stands above the patterns of a route."""
-        where = {"last": "the last block", "all": "all blocks"}[self.rules.blocks]
-        return "pattern" if route == "full" else f"pattern through the {route} of {where}"
+        where = {"last": "last block", "all": "all blocks"}[self.rules.blocks]
+        return "patterns" if route == "full" else f"through the {route}, {where}"
 
 
-def _routes(subject: Subject, layer: str, channel: int | None) -> tuple[Route, ...]:
-    """All routes that lead to a layer. Raises InputError where it has no maps or no such channel."""
+def _routes(subject: Subject, layer: str, channel: int | None, rules: Rules) -> tuple[Route, ...]:
+    """All routes from a layer. Raises InputError where it has no maps, no such channel, or the rules do not apply."""
     traced = trace(subject.model, torch.zeros(1, *subject.input_shape, device=subject.device), layer)
     check_spatial(layer, traced.output)
     if channel is not None:
         check_channel(layer, traced.output, channel)
+    traced.project(traced.output, rules)
     return ("full", "trunk", "shortcut") if residual_additions(traced.graph) else ("full",)
 
 
 def _of_images(finder: _Finder, images: Sequence[InputImage], channel: int | None) -> Drawing:
     """The patterns of one channel, or of all, in images that were named; of one image, both."""
-    found = finder.find(images, channel)
+    which = "all channels" if channel is None else f"channel {channel}"
+    found, heading = finder.find(images, channel), "image" if len(images) == 1 else "images"
     words = [finder.words_of(route) for route in finder.routes]
+    labels: list[str] = []
     if channel is not None and len(images) == 1:
         found += finder.find(images, None)
-        words = [f"{text}, {which}" for which in (f"channel {channel}", "all channels") for text in words]
-    panels = _panels(images, found, ["image" if len(images) == 1 else f"{len(images)} images", *words])
-    which = "all channels" if channel is None else f"channel {channel}"
-    names = images[0].name if len(images) == 1 else f"{len(images)} images, {images[0].name} to {images[-1].name}"
+        labels = [which, "all channels"]
+        words = labels if len(words) == 1 else [*words, *words]
+    image, *panels = _panels(images, found, [heading, *words])
+    rows: Sequence[Sequence[Panel]] = in_rows([image, *panels], most=3 if labels else 2)
+    if len(panels) > 3:
+        rows = [[image, *panels[: len(panels) // 2]], [image, *panels[len(panels) // 2 :]]]
+    numbers = tuple(each.index for each in images if each.index is not None)
+    names = images[0].name if len(images) == 1 else f"{finder.split} images {in_words(numbers)}"
     title = f"{finder.layer}, {which}: patterns in {names}"
-    data = _data(images, found)
-    figure = panel_rows(in_rows(panels, most=max(2, len(finder.routes))), title, _note(found))
-    return _drawing(finder, [which, names], title, figure, found=found, data=data)
+    figure = panel_rows(rows, title, _note(found), labels=labels if len(rows) > 1 else [])
+    return _drawing(finder, [which, names], title, figure, found=found, data=_data(images, found))
 
 
-def _of_top_images(
-    finder: _Finder, split: str, channel: int | None, *, first: int, top: int, progress: Progress
-) -> Drawing:
+def _of_top_images(finder: _Finder, channel: int | None, *, first: int, top: int, progress: Progress) -> Drawing:
     """The patterns of one channel, or of the first ones, each in the images that excite it most."""
     score: Literal["max", "sum"] = "max" if finder.units == "strongest" else "sum"
-    best = search(finder.subject, finder.layer, split, score=score, top=top, progress=progress)
+    best = search(finder.subject, finder.layer, finder.split, score=score, top=top, progress=progress)
     count = len(best.indices)
     channels = range(min(first, count)) if channel is None else [channel]
     rows, found, data = [], [], []
     for each in channels:
-        images = finder.subject.images(best.indices[each].tolist(), split)
+        images = finder.subject.images(best.indices[each].tolist(), finder.split)
         of_channel = finder.find(images, each)
         rows.append(_panels(images, of_channel, ["images", *map(finder.words_of, finder.routes)]))
         found += of_channel
         data.append(_data(images, of_channel))
     which = f"channel {channel}" if channel is not None else f"channels 0 to {len(rows) - 1} of {count}"
-    kind = "largest value" if score == "max" else "largest sum"
-    title = (
-        f"{finder.layer}, {which}: patterns in the {best.indices.shape[1]} {split} images with the {kind} of its map"
+    title = f"{finder.layer}, {which}: patterns in the {best.indices.shape[1]} {finder.split} images that excite "
+    title += (
+        f"{'each' if channel is None else 'it'} most, by the {'largest value' if score == 'max' else 'sum'} of the map"
     )
     if channel is None:
         figure = panel_rows(rows, title, _note(found), labels=[f"channel {each}" for each in channels])
     else:
         figure = panel_rows(in_rows(rows[0], most=2), title, _note(found))
     arrays = {key: np.stack([each[key] for each in data]) for key in data[0]}
-    return _drawing(finder, [which, "top", split], title, figure, found=found, data=arrays)
+    return _drawing(finder, [which, "top", finder.split], title, figure, found=found, data=arrays)
 
 
 def _panels(images: Sequence[InputImage], found: Sequence[Patterns], words: Sequence[str]) -> list[Panel]:
@@ -251,7 +253,7 @@ def _drawing(
 def _marks(finder: _Finder) -> list[str]:
     """What of the rules is not the default, for the name of the file."""
     usual, rules = Rules(), finder.rules
-    marks: list[str] = [] if len(finder.routes) > 1 or finder.routes == ("full",) else list(finder.routes)
+    marks: list[str] = [*finder.routes] if finder.residual and len(finder.routes) == 1 else []
     marks += ["all-blocks"] if rules.blocks != usual.blocks else []
     marks += [
         f"{key}-{value}"
