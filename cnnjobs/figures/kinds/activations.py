@@ -64,12 +64,12 @@ def _drawings(
     title = f"{name}: {number} maps of {maps.shape[1]}×{maps.shape[2]} for {seen.name}"
     note = _note(maps, limits, shared=shared)
     marks = "; ×: dead for this image, one value all over" if dead else ""
-    words = [f"{each} ×" if each in dead else f"{each}" for each in numbers]
+    labels = [f"{each} ×" if each in dead else f"{each}" for each in numbers]
     state = f"{rectified}; {note}{marks}"
-    for page, figure in sheets(pixels, numbers, words, title, state, crossed=dead):
-        on_page = [in_words(numbers[page.start : page.stop])] if len(page) < count else []
+    for page, figure in sheets(pixels, numbers, labels, title, state, crossed=dead):
+        words = [in_words(numbers[page.start : page.stop])] * (len(page) < count) + ["shared"] * shared
         yield Drawing(
-            name=file_name("activations", name, seen.name, *on_page),
+            name=file_name("activations", name, seen.name, *words),
             figure=figure,
             caption=f"{title}, of {subject.name}, {state}" + f" ({len(dead)} of {len(numbers)})" * bool(dead) + ".",
             data={"maps": chosen, "channels": np.asarray(numbers), "image": seen.shown},

@@ -137,7 +137,7 @@ def _drawings(subject: Subject, view: _View, seen: InputImage | None, *, shared:
     for page, figure in figures:
         channel = () if view.channel is None or view.inputs == 1 else ("channel", view.channel)
         part = slice(page.start, page.stop)
-        on_page = [in_words(view.numbers[part])] if len(page) < view.count else []
+        on_page = [in_words(view.numbers[part])] * (len(page) < view.count) + ["each"] * (not shared)
         yield Drawing(
             name=file_name("filters", view.layer, *channel, *on_page, *((seen.name,) if seen else ())),
             figure=figure,

@@ -45,7 +45,7 @@ def draw_top_images(
         figure = panel_rows(in_rows(rows[0], most=3), title)
     best = f"the first is {found.indices[channel or 0][0]} with {found.scores[channel or 0][0]:.4g}"
     yield Drawing(
-        name=file_name("top-images", name, score, split, *(() if channel is None else ("channel", channel))),
+        name=file_name("top-images", name, score, split, which.partition(" of ")[0]),
         figure=figure,
         caption=(
             f"{title}, of all {found.num_images:,}, of {subject.name}; equal ones in the order of their numbers;"
