@@ -92,6 +92,13 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
     return f"did you mean `{near[0]}`? {listed}" if near else listed
 
 
+def suggest_nearest(name: str, allowed: Iterable[str], everything: str) -> str:
+    """The nearest of more names than can be listed; `everything` says where all of them are."""
+    names = [str(choice) for choice in allowed]
+    near = difflib.get_close_matches(name, names, n=5, cutoff=0.6) or [each for each in names if name in each][:5]
+    return f"did you mean {', '.join(f'`{each}`' for each in near)}? {everything}" if near else everything
+
+
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The one sentence for a file system that refuses, with what to do about it."""
     if error.errno == errno.ENOSPC:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import re
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.errors import UnknownNameError
+from cnnjobs.errors import UnknownNameError, suggest_nearest
 from cnnjobs.registry import KINDS, Component, Fraction, Parameter
 
 PREFIX: Final = "timm/"
 _MODULE: Final = "cnnjobs.components.models.timm_models"
-_NEAR: Final = 5
 _OPTIONS: Final[dict[str, Parameter]] = {
     "drop_rate": Parameter(Fraction | None, None),
     "drop_path_rate": Parameter(Fraction | None, None),
@@ -38,11 +36,9 @@ def component(name: str) -> Component:
         found = f"model `{PREFIX}{name}`: timm is not installed"
         raise UnknownNameError(f"{found}; install it with: pip install 'cnnjobs[timm]'")
     if name not in known:
-        # There are more than a thousand, too many to list.
-        near = difflib.get_close_matches(name, known, n=_NEAR) or [each for each in known if name in each][:_NEAR]
-        remedy = "timm.list_models() lists all"
-        nearest = f"did you mean {', '.join(f'`{PREFIX}{each}`' for each in near)}? {remedy}" if near else remedy
-        raise UnknownNameError(f"timm has no classifier `{name}`; {nearest}")
+        raise UnknownNameError(
+            f"timm has no classifier `{name}`; {suggest_nearest(name, known, 'timm.list_models() lists all')}"
+        )
     return Component(
         "model",
         f"{PREFIX}{name}",

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
-from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.errors import UnknownNameError, suggest_nearest
 from cnnjobs.registry import KINDS, Component, Fraction, Parameter
 
 PREFIX: Final = "torchvision/"
@@ -92,7 +92,8 @@ def architecture(name: str) -> Architecture:
     for found, path in _builders():
         if found == name:
             return _read(name, ast.parse(path.read_text(encoding="utf-8")))
-    raise UnknownNameError(f"torchvision has no classifier `{name}`; {suggest(name, names())}")
+    listed = "torchvision.models.list_models(module=torchvision.models) lists all"
+    raise UnknownNameError(f"torchvision has no classifier `{name}`; {suggest_nearest(name, names(), listed)}")
 
 
 def architecture_of(model: str) -> Architecture | None:

@@ -57,7 +57,7 @@ def test_options_are_those_that_the_builder_leaves_open() -> None:
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match=r"^torchvision has no classifier `resnt18`; did you mean `resnet18`\?"):
+    with pytest.raises(UnknownNameError, match=r"^torchvision has no classifier `resnt18`; did you mean `resnet18`, "):
         registry.find("model", "torchvision/resnt18")
     with pytest.raises(
         UnknownNameError, match=r"^no model is called `resnet50`; did you mean `torchvision/resnet50`\?"
