@@ -78,3 +78,17 @@ def test_what_cannot_be_loaded_is_told_in_one_line(tmp_path: Path, toy: Any) -> 
     folder.create(other)
     with pytest.raises(InputError, match="does not fit the network, has its code changed"):
         load_trained(folder, CPU)
+
+
+def test_a_network_that_started_from_other_weights_needs_them_no_more(tmp_path: Path, toy: Any) -> None:
+    first = toy.finished(tmp_path, toy.config(epochs=1))
+    began = {"weights": str(first.model_file), "freeze": {"all_but": ["6"]}, "augment": [{"name": "resize", "size": 8}]}
+    folder = toy.finished(tmp_path, toy.config(epochs=1, seed=1, **began))
+    before = torch.load(first.model_file, weights_only=True)
+    first.model_file.unlink()
+    trained, data = load_trained(folder, CPU), toy.data(toy.config())
+    found = evaluate(trained.model, trained.preprocessing.batches(data.test, 8), trained.config.loss.build())
+    assert found["loss"] == folder.read_record().metrics["test.loss"]
+    after = trained.model.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith("6."))
+    assert not torch.equal(after["6.weight"], before["6.weight"])
