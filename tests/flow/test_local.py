@@ -26,7 +26,7 @@ def test_good_runs_leave_no_job_folder_and_few_files(trained: Project) -> None:
     runs = [file.parent for file in trained.store.glob("*/config.yaml")]
     assert len(runs) == 2
     for run in runs:
-        assert len(list(run.iterdir())) == 5, sorted(run.iterdir())
+        assert len(list(run.iterdir())) == 6, sorted(run.iterdir())
 
 
 def test_after_a_change_only_what_is_new_runs(finished: Project) -> None:
