@@ -51,7 +51,9 @@ def resnet18(
     multiply-accumulates at 224 pixels), or `after` it, which costs 3.2008 G. Weights start as in He et al. 2015.
     """
     if stem == "cifar" and pool_position == "after":
-        raise InputError("model resnet18: `stem: cifar` has no pooling that could stand after layer1; drop one of the two")
+        raise InputError(
+            "model resnet18: `stem: cifar` has no pooling that could stand after layer1; drop one of the two"
+        )
     first = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
     if stem == "cifar":
         first = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
