@@ -408,7 +408,7 @@ def test_names_that_stand_for_nothing_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError) as raised:
         find_items(["cifar", "mnist", "resnet18:IMAGENET", "torchvision/resnet81"], [tmp_path])
     first, second, third = str(raised.value).split("\n")
-    assert third.startswith("torchvision has no classifier `resnet81`; did you mean `resnet18`?")
+    assert third.startswith("torchvision has no classifier `resnet81`; did you mean `resnet18`")
     assert first.startswith("nothing is to be had by the name `cifar`; did you mean `cifar10`? allowed: cifar10, ")
     assert first.endswith(", or weights, as torchvision/resnet18:IMAGENET1K_V1")
     assert second.startswith("model `resnet18` has no weights `IMAGENET`; did you mean `IMAGENET1K_V1`?")
