@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs.errors import InputError, UnknownNameError
+from cnnjobs.training.evaluate import evaluating
 
 
 @dataclass(frozen=True)
@@ -138,15 +139,9 @@ def watching(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], Non
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Eval mode; afterwards modes and random generators are what they were."""
-    modes = {module: module.training for module in model.modules()}
     devices = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
-    with torch.random.fork_rng(devices=list(devices)):
-        try:
-            model.eval()
-            yield
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
+    with torch.random.fork_rng(devices=list(devices)), evaluating(model):
+        yield
 
 
 def _first_tensor(output: Any) -> Tensor | None:

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from cnnjobs.figures.layers import undisturbed
 from cnnjobs.report.tables import Grid
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -92,7 +93,7 @@ def layer_table(model: nn.Module, input_shape: tuple[int, ...], batch: int = 1) 
     layers: list[Layer] = []
     counted: set[int] = set()
     names = {module: name for name, module in model.named_modules() if _is_layer(module)}
-    with _hooked(names, layers, counted), _evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with _hooked(names, layers, counted), undisturbed(model), torch.no_grad():
         model(_zeros(model, shape))
     seen = {layer.name for layer in layers}
     uncalled = [(name or _kind(module), module) for module, name in names.items()]
@@ -125,17 +126,6 @@ def _is_layer(module: nn.Module) -> bool:
 def _zeros(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
     like = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), torch.zeros(()))
     return torch.zeros(shape, dtype=like.dtype, device=like.device)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 @contextmanager

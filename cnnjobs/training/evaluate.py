@@ -38,7 +38,7 @@ def evaluate(
     losses: list[Tensor] = []
     correct: list[Tensor] = []
     count = 0
-    with torch.no_grad(), _evaluating(model), _evaluating(loss):
+    with torch.no_grad(), evaluating(model), evaluating(loss):
         for images, labels in batches:
             if stopped():
                 raise Stopped
@@ -56,7 +56,7 @@ def evaluate(
 
 
 @contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
+def evaluating(module: Any) -> Iterator[None]:
     """Eval mode, and afterwards each part in the mode that it was in: a frozen layer stays in eval mode."""
     modes = {part: part.training for part in module.modules()} if isinstance(module, nn.Module) else {}
     try:
