@@ -110,18 +110,20 @@ class ArrayTask(Scheduler):
         if len(self.intent.tasks) > 1:
             scontrol("release", self.array_job)
 
-    def has_passed(self) -> bool:
-        """Whether the sweep's first run keeps no other back; where it has finished, the rest is let go."""
-        if self.index or not self.intent.canary or self._folder.canary_file.exists():
-            return True
-        try:
-            if self.store.run(self.run_ids[0]).read_record().state is not RunState.FINISHED:
-                return False
-            self.release_the_rest()
-        except (OSError, StorageError) as error:
-            _say(f"{self._folder.canary_file}: {error}")
-            return False
+    def waits_for_first(self) -> bool:
+        """Whether the sweep's first run, which is of this element, has still to pass its first validation."""
+        with suppress(OSError):
+            return self.index == 0 and self.intent.canary and not self._folder.canary_file.exists()
+        # The results folder is away.
         return True
+
+    def look_at_first(self) -> None:
+        """Let the rest go where the first run has finished elsewhere, or in a start that was killed too soon."""
+        if self.waits_for_first() and self._record(self.run_ids[0]).state is RunState.FINISHED:
+            try:
+                self.release_the_rest()
+            except StorageError as error:
+                _say(str(error))
 
     def own_ends(self) -> set[RunState]:
         """The ends that runs have found in this start of the element."""
@@ -231,8 +233,7 @@ def train_array_task(path: Path, stop: StopRequest, run_id: str | None = None) -
         went_well = False
     if run_id is not None:
         return int(not went_well) if is_newest else SUPERSEDED_CODE
-    # It may have finished elsewhere, or in a start that was killed before it could say so.
-    task.has_passed()
+    task.look_at_first()
     handed_back = task.hand_back()
     return 0 if went_well and handed_back and RunState.FAILED not in task.own_ends() else 1
 
@@ -240,13 +241,14 @@ def train_array_task(path: Path, stop: StopRequest, run_id: str | None = None) -
 def _train_side_by_side(task: ArrayTask, job: Job, path: Path, stop: StopRequest) -> bool:
     number = task.intent.runs_at_once
     _say(f"up to {number} runs at a time, each in a process of its own")
+    task.look_at_first()
     together = SideBySide(
         task.open_runs(),
         lambda run_id: run_command(str(path), run_id),
         at_once=number,
         gpus=str(job.gpu).split(",") if job.gpu is not None else (),
         stop=stop,
-        alone=lambda: not task.has_passed(),
+        alone=task.waits_for_first,
     )
     return together.train()
 
