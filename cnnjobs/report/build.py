@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -16,9 +16,12 @@ from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
 from cnnjobs.report.layers import layers_grid, stages_grid
 from cnnjobs.report.pairs import multiplicity, paired_result
 from cnnjobs.report.results import Choice, ResultsTable
-from cnnjobs.report.tables import csv_bytes, markdown
+from cnnjobs.report.tables import Grid, csv_bytes, markdown, tex
 from cnnjobs.spec.settings import SECTIONS
 from cnnjobs.spec.sweep import Sweep
+
+# The tables of the page that are files too, by their names.
+_TABLES: Final = ("results", "runs", "changes", "fitting", "unfinished", "varying", "shared", "environment")
 
 
 def build_report(table: ResultsTable) -> Path:
@@ -30,15 +33,30 @@ def build_report(table: ResultsTable) -> Path:
     if not table.evaluations.empty:
         write_whole(folder / "evaluations.csv", csv_bytes(table.evaluations))
     write_whole(folder / "tables" / "results.csv", csv_bytes(table.aggregate()))
-    write_whole(folder / "tables" / "results.md", markdown(results).encode())
     drawings = Drawings(table, folder / "figures", [])
     content = {"results": results, **_content(table, ranked), **_drawn(table, ranked, drawings)}
+    _write_tables(folder / "tables", content)
     content["remarks"] = summary.remarks(table)
     content["sections"] = _sections(table.sweep, content)
     page = folder / "report.html"
     write_whole(page, _render(content).encode())
     drawings.remove_others()
     return page
+
+
+def _write_tables(folder: Path, content: dict[str, Any]) -> None:
+    """Every table of the page as Markdown and TeX; one that the page no longer has is removed."""
+    named: dict[str, Grid] = {name: content[name] for name in _TABLES}
+    networks = [each["grids"][0] for each in content["networks"] if each["grids"]]
+    named |= {f"network-{number}": layers for number, layers in enumerate(networks, 1)}
+    written = set()
+    for name, grid in named.items():
+        for suffix, text in ((".md", markdown(grid)), (".tex", tex(grid))) if grid.rows else ():
+            write_whole(folder / f"{name}{suffix}", text.encode())
+            written.add(f"{name}{suffix}")
+    for file in folder.iterdir():
+        if file.suffix in (".md", ".tex") and file.name not in written:
+            file.unlink()
 
 
 def _content(table: ResultsTable, ranked: list[Choice]) -> dict[str, Any]:

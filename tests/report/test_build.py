@@ -92,7 +92,8 @@ def test_a_finished_sweep(small: Path) -> None:
     assert "unfinished" not in page.ids
     found = files(small.parent)
     assert {name for name in found if "/" not in name} == {"report.html", "results.csv", "history.csv"}
-    assert {"tables/results.csv", "tables/results.md"} <= set(found)
+    names = ("results", "runs", "fitting", "shared", "environment", "network-1")
+    assert {"tables/results.csv", *(f"tables/{name}{end}" for name in names for end in (".md", ".tex"))} <= set(found)
     stems = {name.rpartition(".")[0] for name in found if name.startswith("figures/")}
     assert len(stems) == 8
     assert all(f"{stem}.svg" in found and f"{stem}.png" in found for stem in stems)
