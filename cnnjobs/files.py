@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +17,8 @@ from cnnjobs import locks
 from cnnjobs.errors import InputError, StorageError, storage_error
 
 _WRITERS: Final = 32
+# A spreadsheet takes a text that starts so for a formula.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,6 +75,24 @@ def check_new(path: Path) -> None:
         raise InputError(f"{path} exists already and stays as it is; choose another name, or remove it first")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+
+
+def table_bytes(columns: Iterable[object], rows: Iterable[Iterable[Any]]) -> bytes:
+    """A table as CSV: floats in full, None and NaN empty, texts on one line, none of them a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_csv_cell(str(column)) for column in columns])
+    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    text = " ".join(str(value).split())
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 class MetricsLog:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cnnjobs.figures.style import png_bytes, svg_text
-from cnnjobs.files import write_whole
+from cnnjobs.files import table_bytes, write_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Drawing:
     """One figure. `caption` is one sentence that says what was computed: layer, channel, score, scale, image.
 
     `name` is that of its files, without a suffix; `data` holds the numbers that were drawn, `facts` what else is known,
-    as plain values.
+    as plain values. `table` holds rows of what can be read as a table.
     """
 
     name: str
@@ -31,13 +31,14 @@ class Drawing:
     caption: str
     data: Mapping[str, NDArray[Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    table: Sequence[Mapping[str, Any]] = ()
 
 
 Drawings = Iterable[Drawing]
 
 
 def keep(folder: Path, drawing: Drawing) -> Path:
-    """Write NAME.png, .svg, .npz and .json, the same bytes for the same drawing, and return the PNG.
+    """Write NAME.png, .svg, .npz, .json and, of a table, .csv: the same bytes for the same drawing. Return the PNG.
 
     The JSON holds the caption and the facts. Raises StorageError.
     """
@@ -47,8 +48,10 @@ def keep(folder: Path, drawing: Drawing) -> Path:
         ".svg": svg_text(drawing.figure).encode(),
         ".npz": _archive(drawing.data),
         ".json": json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n",
-        ".png": png_bytes(drawing.figure),
     }
+    if drawing.table:
+        files[".csv"] = table_bytes(drawing.table[0], (row.values() for row in drawing.table))
+    files[".png"] = png_bytes(drawing.figure)
     for suffix, content in files.items():
         write_whole(place.with_name(place.name + suffix), content)
     return place.with_name(f"{place.name}.png")

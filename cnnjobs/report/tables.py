@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
+
+from cnnjobs.files import table_bytes
 
 _TEX: Final = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -20,26 +19,12 @@ _TEX: Final = {
     # At the start of a line these would belong to the `\\` before it.
     **{"[": "{[}", "*": "{*}"},
 }
-# A spreadsheet takes a text that starts so for a formula.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
     """The frame as CSV: floats in full, missing values empty, texts on one line, none of them a formula."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_csv_cell(str(column)) for column in frame.columns])
-    writer.writerows([_csv_cell(value) for value in row] for row in frame.itertuples(index=False, name=None))
-    return text.getvalue().encode()
-
-
-def _csv_cell(value: Any) -> str:
-    if is_missing(value):
-        return ""
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    text = " ".join(str(value).split())
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    rows = frame.itertuples(index=False, name=None)
+    return table_bytes(frame.columns, ([None if is_missing(value) else value for value in row] for row in rows))
 
 
 def is_missing(value: Any) -> bool:
