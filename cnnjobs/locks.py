@@ -46,7 +46,7 @@ class Hold:
     def retake(self) -> None:
         """Take the lock if it was missing and is free by now."""
         if not self.taken:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self.taken = True
 

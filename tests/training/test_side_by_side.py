@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.intents import JobIntent, SubmissionFolder
+from cnnjobs.runs import RunState
 from cnnjobs.training import side_by_side
 from cnnjobs.training.side_by_side import MOST_DEATHS, SUPERSEDED_CODE, SideBySide
 from cnnjobs.training.stop_request import StopRequest
+from cnnjobs.training.worker import run_job
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +141,32 @@ def test_a_program_that_is_not_there_is_told(nursery: Nursery, capfd: pytest.Cap
     assert capfd.readouterr().out.splitlines() == [
         f"{run}: its process could not be started: No such file or directory" for run in "ab"
     ]
+
+
+def test_runs_give_beside_each_other_what_they_give_alone(jobs: Any, toys: Path, toy: Any, tmp_path: Path) -> None:
+    runs = [toy.config(augment=["crop", "flip"], seed=seed, epochs=2) for seed in range(2)]
+    alone, together = jobs.add(*runs), type(jobs)(tmp_path / "together").add(*runs)
+    run_job(jobs.file())
+    submission = SubmissionFolder(tmp_path / "together" / "sweep" / "jobs" / "one")
+    run_ids = tuple(run.run_id for run in runs)
+    submission.write_intent(
+        JobIntent(
+            job_name="cnnjobs-toys-1", tasks=(run_ids,), store=together[0].path.parent, runs_at_once=2,
+            created="2026-01-01T00:00:00+00:00", host="login", user="ann",
+        )
+    )  # fmt: skip
+    slurm = {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "0", "PYTHONPATH": str(toys)}
+    command = [sys.executable, "-m", "cnnjobs.training.slurm_worker", str(submission.path)]
+    done = subprocess.run(command, env={**os.environ, **slurm}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("worker: up to 2 runs at a time, each in a process of its own\n")
+    pids = [folder.read_record().attempts[0].pid for folder in together]
+    assert len(set(pids)) == 2
+    for one, other in zip(alone, together, strict=True):
+        record, expected = other.read_record(), one.read_record()
+        assert (record.state, record.metrics) == (RunState.FINISHED, expected.metrics)
+        assert toy.timeless(other.read_metrics()) == toy.timeless(one.read_metrics())
+        assert other.model_file.read_bytes() == one.model_file.read_bytes()
 
 
 LATE = """
