@@ -20,7 +20,7 @@ _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 _AWAY: Final = frozenset(
     {
         errno.ESTALE, errno.EIO, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESHUTDOWN,
-        errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNRESET, errno.EREMOTEIO,
+        errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNRESET,
     }
 )  # fmt: skip
 
