@@ -80,6 +80,7 @@ def evaluated_here(
         yield _endings(jobs, workers, run_ids)
     except BaseException:
         _stop(jobs, workers)
+        _discard(jobs)
         raise
 
 
@@ -102,9 +103,13 @@ def _endings(jobs: JobFolder, workers: Sequence[Worker], run_ids: Sequence[str])
             told[run_id] = Ending(run_id, "failed", cause)
             yield told[run_id]
     if all(ending.state != "failed" for ending in told.values()):
-        shutil.rmtree(jobs.path, ignore_errors=True)
-        with suppress(OSError):
-            jobs.path.parent.rmdir()
+        _discard(jobs)
+
+
+def _discard(jobs: JobFolder) -> None:
+    shutil.rmtree(jobs.path, ignore_errors=True)
+    with suppress(OSError):
+        jobs.path.parent.rmdir()
 
 
 def _stop(jobs: JobFolder, workers: Sequence[Worker]) -> None:

@@ -213,6 +213,7 @@ def test_ctrl_c_ends_the_workers_and_no_launcher_takes_them_for_its_own(
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not worker[0].is_alive()
+    assert not store.jobs_folder.exists()
 
 
 def test_cancelling_takes_what_a_job_has_left_and_spares_others(
