@@ -56,12 +56,12 @@ def test_without_images_each_channel_has_its_own_cropped_to_what_its_unit_sees(s
     best = search(subject, "conv1", score="max", top=3)
     assert drawing.data["indices"].tolist() == best.indices[:2].tolist()
     assert drawing.data["activations"][:, 0] == pytest.approx(best.scores[:2])
-    assert drawing.data["positions"].tolist() == best.positions[:2].tolist()
+    assert drawing.data["positions"][:, 0].tolist() == best.positions[:2].tolist()
     assert drawing.data["patterns"].shape == (2, 1, 3, 5, 5, 3)
     weights = subject.model.conv1.weight.detach().permute(0, 2, 3, 1).numpy()  # type: ignore[union-attr, operator]
     for channel in range(2):
         for pattern, (row, column) in zip(
-            drawing.data["patterns"][channel, 0], drawing.data["positions"][channel], strict=True
+            drawing.data["patterns"][channel, 0], drawing.data["positions"][channel, 0], strict=True
         ):
             if min(row, column) >= 2 and max(row, column) < 14:
                 unit = pattern / np.abs(pattern).max()
@@ -84,6 +84,10 @@ def test_a_residual_network_shows_every_route_and_one_image_all_channels_too(res
     assert single.name.endswith("map-shortcut-all-blocks")
     both = drawn(residual, layer="layer2", channel=4, image="3")
     assert len(headings(both)) == 8
+    units = drawn(residual, layer="layer2", channel=4, image="3", route="full", units="strongest")
+    assert headings(units) == ["image", "patterns"] * 2
+    # Each unit sees its own part of the image.
+    assert units.data["windows"].shape == (2, 1, 4)
     assert len({single.name, both.name, drawn(residual, layer="layer2", channel=4, image="3", route="full").name}) == 3
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from itertools import chain
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -112,21 +113,21 @@ def _routes(subject: Subject, layer: str, channel: int | None, rules: Rules) -> 
 def _of_images(finder: _Finder, images: Sequence[InputImage], channel: int | None) -> Drawing:
     """The patterns of one channel, or of all, in images that were named; of one image, both."""
     which = "all channels" if channel is None else f"channel {channel}"
-    found, heading = finder.find(images, channel), "image" if len(images) == 1 else "images"
-    words = [finder.words_of(route) for route in finder.routes]
-    labels: list[str] = []
+    by_label = {which: finder.find(images, channel)}
     if channel is not None and len(images) == 1:
-        found += finder.find(images, None)
-        labels = [which, "all channels"]
-        words = labels if len(words) == 1 else [*words, *words]
-    image, *panels = _panels(images, found, [heading, *words])
-    rows: Sequence[Sequence[Panel]] = in_rows([image, *panels], most=3 if labels else 2)
-    if len(panels) > 3:
-        rows = [[image, *panels[: len(panels) // 2]], [image, *panels[len(panels) // 2 :]]]
+        by_label["all channels"] = finder.find(images, None)
+    heading = "image" if len(images) == 1 else "images"
+    words = [heading, *map(finder.words_of, finder.routes)]
+    rows: Sequence[Sequence[Panel]] = [_panels(images, found, words) for found in by_label.values()]
+    found = list(chain.from_iterable(by_label.values()))
+    if len(rows) == 1:
+        rows = in_rows(rows[0], most=2)
+    elif len(found) == 2 and finder.units == "map":
+        rows = [_panels(images, found, [heading, *by_label])]
     numbers = tuple(each.index for each in images if each.index is not None)
     names = images[0].name if len(images) == 1 else f"{finder.split} images {in_words(numbers)}"
     title = f"{finder.layer}, {which}: patterns in {names}"
-    figure = panel_rows(rows, title, _note(found), labels=labels if len(rows) > 1 else [])
+    figure = panel_rows(rows, title, _note(found), labels=list(by_label) if len(rows) == len(by_label) == 2 else [])
     return _drawing(finder, [which, names], title, figure, found=found, data=_data(images, found))
 
 
@@ -206,15 +207,14 @@ def _note(found: Sequence[Patterns]) -> str:
 
 
 def _data(images: Sequence[InputImage], found: Sequence[Patterns]) -> dict[str, Any]:
-    """The numbers that were drawn; `patterns` (routes, N, h, w, C)."""
-    first = found[0]
+    """The numbers that were drawn; but for the images, the first axis is that of what was found."""
     return {
-        "images": first.cropped(np.stack([each.shown for each in images])),
+        "images": found[0].cropped(np.stack([each.shown for each in images])),
         "indices": np.asarray([-1 if each.index is None else each.index for each in images]),
         "patterns": np.stack([each.cropped(each.signals.permute(0, 2, 3, 1).numpy()) for each in found]),
         "activations": np.stack([each.activations.numpy() for each in found]),
-        "positions": np.asarray([position or (-1, -1) for position in first.positions]),
-        "windows": np.asarray([(each.top, each.left, each.bottom, each.right) for each in first.windows]),
+        "positions": np.asarray([[position or (-1, -1) for position in each.positions] for each in found]),
+        "windows": np.asarray([[astuple(window) for window in each.windows] for each in found]),
     }
 
 
