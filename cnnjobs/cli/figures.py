@@ -109,7 +109,7 @@ def _open_run(word: str, results: Path, data_dir: Path | None) -> tuple[Subject,
     from cnnjobs.training.trained import best_device, load_trained
 
     trained = load_trained(run, best_device(), folders)
-    return Subject.of_run(trained, folders), RunStore(run.path.parent).report_folder / "figures" / run.run_id
+    return Subject.of_run(run, trained, folders), RunStore(run.path.parent).report_folder / "figures" / run.run_id
 
 
 def _open_model(

@@ -63,7 +63,7 @@ def open_model(
         config.model.name,
         model.to(device).to(memory_format=torch.channels_last).eval(),
         Preprocessing.from_steps(_steps(shape, normalisation), shape),
-        _class_names(config, number),
+        _class_names(config, number, data),
         data_sets,
         config if has_data else None,
     ), notes
@@ -99,8 +99,8 @@ def _steps(shape: Shape, normalisation: Normalisation) -> list[dict[str, Any]]:
     ]
 
 
-def _class_names(config: RunConfig, number: int) -> tuple[str, ...]:
-    """Those of published weights, else numbers."""
+def _class_names(config: RunConfig, number: int, data: DeviceData | None) -> tuple[str, ...]:
+    """Those of published weights, else those of a data set with as many, else numbers."""
     name = config.model.name.removeprefix(torchvision_catalogue.PREFIX)
     if config.weights and torchvision_catalogue.architecture_of(config.model.name):
         from torchvision.models import get_model_weights
@@ -108,4 +108,6 @@ def _class_names(config: RunConfig, number: int) -> tuple[str, ...]:
         listed = {each.name: each.meta.get("categories", ()) for each in get_model_weights(name)}
         if len(listed.get(config.weights, ())) == number:
             return tuple(listed[config.weights])
+    if data is not None and len(data.classes) == number:
+        return data.classes
     return tuple(map(str, range(number)))

@@ -16,6 +16,7 @@ from cnnjobs.components.pictures import read_picture
 from cnnjobs.errors import InputError
 from cnnjobs.figures.card import draw_card
 from cnnjobs.figures.layers import Prefix, check_channel, check_spatial, undisturbed, watching
+from cnnjobs.runs import RunFolder
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.pipeline import DataSets, DeviceSplit
 from cnnjobs.training.preprocessing import Preprocessing
@@ -46,7 +47,7 @@ class InputImage:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network in eval mode on its device; `config` names its data set, where it has one."""
+    """A network in eval mode on its device; `config` names its data set, `folder` is its run, where it has one."""
 
     name: str
     model: nn.Module
@@ -54,12 +55,14 @@ class Subject:
     classes: tuple[str, ...]
     data_sets: DataSets
     config: RunConfig | None = None
+    folder: RunFolder | None = None
 
     @classmethod
-    def of_run(cls, trained: TrainedNetwork, data_folders: Sequence[Path] = ()) -> Subject:
+    def of_run(cls, folder: RunFolder, trained: TrainedNetwork, data_folders: Sequence[Path] = ()) -> Subject:
         """The network of a run, with the run's data set."""
         data_sets = DataSets(data_folders, trained.device)
-        return cls(trained.run_id, trained.model, trained.preprocessing, trained.classes, data_sets, trained.config)
+        preprocessing, classes = trained.preprocessing, trained.classes
+        return cls(trained.run_id, trained.model, preprocessing, classes, data_sets, trained.config, folder)
 
     @property
     def device(self) -> torch.device:

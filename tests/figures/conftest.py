@@ -66,4 +66,4 @@ def run_folder(tmp_path: Path, data_folder: Path) -> RunFolder:
 def subject(run_folder: RunFolder, data_folder: Path) -> Subject:
     """The network of that run."""
     trained = load_trained(run_folder, torch.device("cpu"))
-    return Subject.of_run(trained, [data_folder])
+    return Subject.of_run(run_folder, trained, [data_folder])
