@@ -15,6 +15,8 @@ _SPECTRUM: Final = 32
 _DRAWN: Final = 2000
 _TINY: Final = 1e-3
 _SECOND: Final = 0.25
+# Of random colours the strongest axis has less of all changes than this.
+_ONE_AXIS: Final = 0.8
 # One for every 30°, so that equal parts of red, green and blue are never between two.
 _HUES: Final = (
     "red", "orange", "yellow", "lime", "green", "turquoise", "cyan", "sky blue", "blue", "violet", "magenta", "pink",
@@ -113,13 +115,15 @@ def _described(weights: NDArray[np.float64]) -> FilterDescription:
 
 
 def _colour_axis(colours: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
-    """The pattern (h, w) along the colour that changes most in colours (3, h, w), and the two ends of that axis."""
+    """The pattern (h, w) along the colour that changes most in colours (3, h, w), and its two ends where one leads."""
     flat = colours.reshape(len(colours), -1)
-    axis = np.linalg.svd(flat, full_matrices=False)[0][:, 0]
+    axes, strengths, _ = np.linalg.svd(flat, full_matrices=False)
+    axis = axes[:, 0]
     # The sign of a singular vector is arbitrary: red, else green, stands ahead.
     clear = np.abs(axis) > 0.1 * np.abs(axis).max()
     axis = axis * np.sign(axis[clear.argmax()])
-    return (axis @ flat).reshape(colours.shape[1:]), f"{hue(axis)}-{hue(-axis)} "
+    leads = strengths[0] ** 2 > _ONE_AXIS * (strengths**2).sum()
+    return (axis @ flat).reshape(colours.shape[1:]), f"{hue(axis)}/{hue(-axis)} " if leads else "coloured "
 
 
 def hue(colour: NDArray[np.float64]) -> str:
@@ -131,7 +135,7 @@ def hue(colour: NDArray[np.float64]) -> str:
 
 def _pattern_words(pattern: NDArray[np.float64], angle: float | None, pair: str) -> str:
     if angle is None:
-        return f"no orientation{', ' * bool(pair)}{pair}".rstrip()
+        return f"no orientation, {pair}".rstrip(", ")
     return f"{_direction(angle)} {pair}{_shape(pattern, angle)}, {round(angle) % 180}°"
 
 

@@ -23,8 +23,8 @@ _MOST_PIXELS: Final = 1000
 _MARGIN: Final = 0.4
 _LINE: Final = 0.16
 _TITLE_LINE: Final = 0.2
-_LETTERS_PER_INCH: Final = 13
-_TITLE_LETTERS_PER_INCH: Final = 10
+_LETTERS_PER_INCH: Final = 15.5
+_TITLE_LETTERS_PER_INCH: Final = 10.5
 _MOST_TICKS: Final = 12
 _SIGNED: Final = "RdBu_r"
 
@@ -110,7 +110,7 @@ def _sheet(picture: Pixels, title: str, note: str) -> tuple[Figure, Axes]:
     zoom = max(1, room // picture.shape[1])
     wide, tall = (side * zoom / PNG_DPI for side in (picture.shape[1], picture.shape[0]))
     page = max(HALF_PAGE, wide + 2 * _MARGIN)
-    titles = textwrap.wrap(plain(title), int(page * _TITLE_LETTERS_PER_INCH))
+    titles = textwrap.wrap(plain(title), int((page - _MARGIN) * _TITLE_LETTERS_PER_INCH))
     notes = textwrap.wrap(plain(note), int((page - 2 * _MARGIN) * _LETTERS_PER_INCH))
     above, below = _MARGIN + _TITLE_LINE * len(titles), 0.1 + _LINE * (len(notes) + 0.5)
     height = above + tall + below

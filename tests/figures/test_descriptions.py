@@ -100,7 +100,7 @@ def test_a_change_from_one_colour_to_another_has_both_names() -> None:
     for sign in (1, -1):
         wave = sign * gabor(7, 90, 14)
         (found,) = describe(np.stack([wave, wave, -2 * wave])[None])
-        assert found.words == "vertical yellow-blue edge, 90°"
+        assert found.words == "vertical yellow/blue edge, 90°"
         assert found.colour_pattern == pytest.approx(1)
 
 
@@ -122,3 +122,11 @@ def test_few_filters_of_random_weights_have_an_orientation(size: int) -> None:
         assert (before.angle is None) == (after.angle is None)
         if before.angle is not None and after.angle is not None:
             assert abs((after.angle - before.angle) % 180 - 90) < 1e-6
+
+
+@pytest.mark.parametrize("size", [5, 7])
+def test_random_colours_are_no_pair_of_colours(size: int) -> None:
+    noise = np.random.default_rng(4).normal(size=(200, 3, size, size))
+    words = [each.words for each in describe(noise)]
+    assert sum("/" in each for each in words) <= 10
+    assert sum(each.startswith("no orientation") for each in words) >= 180

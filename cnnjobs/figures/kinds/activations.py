@@ -57,7 +57,14 @@ def _drawings(
     subject: Subject, name: str, seen: InputImage, maps: Maps, numbers: list[int], *, shared: bool
 ) -> Iterator[Drawing]:
     count, chosen = len(maps), maps[numbers]
-    dead = [number for number, one in zip(numbers, chosen, strict=True) if one.min() == one.max()]
+    # A map of one value has no scale of its own.
+    single = maps[0].size == 1
+    shared = shared or single
+    dead = [
+        number
+        for number, one in zip(numbers, chosen, strict=True)
+        if one.min() == one.max() and not (single and one.any())
+    ]
     rectified = _rectified(subject, name, maps)
     pixels, limits = (signed if maps.min() < 0 else grays)(chosen, shared=shared)
     number = f"{count}" if len(numbers) == count else f"{len(numbers)} of {count}"
