@@ -12,36 +12,43 @@ import importlib
 import importlib.util
 import inspect
 import sys
-import types
-import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import Field
-
+from cnnjobs.annotations import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    is_plain,
+    type_of,
+    types_of,
+)
 from cnnjobs.errors import UnknownNameError, suggest
 
-PositiveInt = Annotated[int, Field(gt=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+__all__ = [
+    "KINDS",
+    "REQUIRED",
+    "Component",
+    "Fraction",
+    "Kind",
+    "NonNegativeFloat",
+    "NonNegativeInt",
+    "Parameter",
+    "PositiveFloat",
+    "PositiveInt",
+    "allowed_names",
+    "components",
+    "find",
+    "is_foreign",
+    "register",
+]  # fmt: skip
 
 REQUIRED: Final = inspect.Parameter.empty
-
-_ANNOTATION_NAMES: Final[dict[str, Any]] = {
-    **{kind.__name__: kind for kind in (int, float, bool, str, tuple, list, dict)},
-    "PositiveInt": PositiveInt,
-    "NonNegativeInt": NonNegativeInt,
-    "PositiveFloat": PositiveFloat,
-    "NonNegativeFloat": NonNegativeFloat,
-    "Fraction": Fraction,
-    "Any": Any,
-    "Literal": Literal,
-}
 
 Builder = TypeVar("Builder", bound=Callable[..., object])
 
@@ -186,7 +193,7 @@ def _registered_names(node: ast.FunctionDef | ast.ClassDef, kind: str) -> Iterat
 
 
 def _component(kind: str, name: str, module: str, node: ast.FunctionDef | ast.ClassDef) -> Component:
-    parameters = {key: Parameter(_annotation(hint), _default(value)) for key, hint, value in _arguments(node)}
+    parameters = {key: Parameter(type_of(hint), _default(value)) for key, hint, value in _arguments(node)}
     options, given = _split(kind, parameters)
     summary = (ast.get_docstring(node) or "").partition("\n")[0]
     return Component(kind, name, module, node.name, options, given, summary)
@@ -214,19 +221,6 @@ def _arguments(node: ast.FunctionDef | ast.ClassDef) -> Iterator[tuple[str, ast.
         yield argument.arg, argument.annotation, default
     for argument, keyword_default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         yield argument.arg, argument.annotation, keyword_default
-
-
-def _annotation(node: ast.expr | None) -> Any:
-    """The type that an annotation stands for; Any where it uses names that only its own module knows."""
-    if node is None:
-        return Any
-    try:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            node = ast.parse(node.value, mode="eval").body
-        hint = eval(ast.unparse(node), {"__builtins__": {}}, dict(_ANNOTATION_NAMES))
-    except (NameError, AttributeError, TypeError, SyntaxError):
-        return Any
-    return hint if _is_plain_type(hint) else Any
 
 
 def _default(node: ast.expr | None) -> Any:
@@ -279,7 +273,7 @@ def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:
     if not callable(builder):
         public = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
         raise UnknownNameError(f"{kind} `{name}`: module `{module}` has no `{attribute}`; {suggest(attribute, public)}")
-    hints = _hints(builder)
+    hints = types_of(builder)
     parameters = {
         key: Parameter(hints.get(key, Any), parameter.default)
         for key, parameter in inspect.signature(builder).parameters.items()
@@ -287,35 +281,7 @@ def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:
     }
     options, given = _split(kind, parameters)
     for key, option in options.items():
-        if option.default is not REQUIRED and not _is_plain(option.default):
+        if option.default is not REQUIRED and not is_plain(option.default):
             found = f"the default of `{key}` is {option.default!r}"
             raise UnknownNameError(f"{kind} `{name}`: {found}; a default is a plain value, as YAML writes it")
     return Component(kind, name, module, attribute, options, given, (inspect.getdoc(builder) or "").partition("\n")[0])
-
-
-def _hints(builder: Any) -> dict[str, Any]:
-    """The annotations that YAML values can be checked against."""
-    try:
-        hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder, include_extras=True)
-    except (NameError, TypeError, AttributeError):
-        return {}
-    return {key: hint for key, hint in hints.items() if _is_plain_type(hint)}
-
-
-def _is_plain_type(hint: Any) -> bool:
-    if typing.get_origin(hint) is Literal:
-        return True
-    if typing.get_origin(hint) is Annotated:
-        return _is_plain_type(typing.get_args(hint)[0])
-    arguments = [argument for argument in typing.get_args(hint) if argument is not ...]
-    leaf = typing.get_origin(hint) or hint
-    known = (int, float, bool, str, tuple, list, dict, type(None), types.UnionType, typing.Union, Any)
-    return leaf in known and all(map(_is_plain_type, arguments))
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
-    return value is None or isinstance(value, int | float | str)

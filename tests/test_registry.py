@@ -82,7 +82,7 @@ def test_reading_all_signatures_imports_no_builder() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    known = ", ".join(sorted(registry.components("model")))
+    known = ", ".join(sorted(registry.allowed_names("model")))
     assert found("model", "lenet") == (
         f"no model is called `lenet`; did you mean `lenet5`? allowed: {known}, or an import path `module:Name`"
     )

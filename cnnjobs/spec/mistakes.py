@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from cnnjobs.errors import suggest
 from cnnjobs.spec.reading import number_in, shown
@@ -40,6 +41,11 @@ class KeyMistake:
     key: str
     found: str
     remedy: str
+
+
+def refusal(found: str, remedy: str) -> PydanticCustomError:
+    """What a validator raises for a value that it takes no further."""
+    return PydanticCustomError("component", "{found}; {remedy}", {"found": found, "remedy": remedy})
 
 
 def key_mistakes(

@@ -20,22 +20,19 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
-    ValidationInfo,
     create_model,
     model_serializer,
 )
-from pydantic_core import PydanticCustomError
 
 from cnnjobs import registry
-from cnnjobs.components import weights_places
 from cnnjobs.errors import InputError, UnknownNameError, suggest
-from cnnjobs.spec.mistakes import KeyMistake, key_mistakes
+from cnnjobs.spec.mistakes import KeyMistake, key_mistakes, refusal
 from cnnjobs.spec.reading import shown
+from cnnjobs.spec.transfer import Freeze, choose_frozen, choose_weights
 
 __all__ = [
     "COMPONENTS",
     "Choice",
-    "Freeze",
     "KeyMistake",
     "RunConfig",
     "flatten",
@@ -129,7 +126,7 @@ def _choose(kind: str, value: Any) -> Any:
         value = {"name": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         found = "a mapping without `name`" if isinstance(value, Mapping) else f"found {shown(value)}"
-        raise _refusal(
+        raise refusal(
             found, f"write a name ({', '.join(sorted(registry.allowed_names(kind)))}) or a mapping with `name`"
         )
     name, options = value["name"], {key: option for key, option in value.items() if key != "name"}
@@ -137,60 +134,12 @@ def _choose(kind: str, value: Any) -> Any:
         schema = _schema(kind, name)
     except UnknownNameError as error:
         found, _, remedy = str(error).partition("; ")
-        raise _refusal(found, remedy) from None
+        raise refusal(found, remedy) from None
     return Choice(kind=kind, name=name, options=dict(schema.model_validate(options)))
-
-
-def _refusal(found: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("component", "{found}; {remedy}", {"found": found, "remedy": remedy})
 
 
 def _chosen(kind: str) -> Any:
     return Annotated[Choice, BeforeValidator(lambda value: _choose(kind, value))]
-
-
-class Freeze(BaseModel):
-    """Modules that training leaves as they are, by names and patterns; with `all_but` every one but those.
-
-    Written `[conv1, "layer1.*"]` or `{all_but: [layer4, fc]}`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    patterns: tuple[str, ...]
-    all_but: bool = False
-
-    @model_serializer
-    def _flat(self) -> dict[str, list[str]] | list[str]:
-        return {"all_but": [*self.patterns]} if self.all_but else [*self.patterns]
-
-
-def _choose_frozen(value: Any) -> Any:
-    """A list of patterns, or `{all_but: [...]}` -> Freeze."""
-    if value is None or isinstance(value, Freeze):
-        return value
-    all_but = isinstance(value, Mapping) and list(value) == ["all_but"]
-    patterns = value["all_but"] if all_but else value
-    if isinstance(patterns, list | tuple) and patterns and all(isinstance(each, str) and each for each in patterns):
-        return Freeze(patterns=tuple(patterns), all_but=all_but)
-    raise _refusal(
-        f"found {shown(value)}",
-        'write names of modules or patterns of them ([conv1, "layer1.*"]), or those to train ({all_but: [layer4, fc]})',
-    )
-
-
-def _choose_weights(value: str | None, info: ValidationInfo) -> str | None:
-    """The weights by a name that stays: whatever is the model's DEFAULT today, a file, or `run:<run id>`."""
-    if value is None or "model" not in info.data or weights_places.is_file(value):
-        return value
-    if value.startswith(weights_places.RUN):
-        if value == weights_places.RUN or "/" in value:
-            raise _refusal(f"found {shown(value)}", "write run: and the id of a finished run")
-        return value
-    try:
-        return weights_places.concrete_name(info.data["model"].name, value)
-    except UnknownNameError as error:
-        found, _, remedy = str(error).partition("; ")
-        raise _refusal(found, remedy) from None
 
 
 class RunConfig(BaseModel):
@@ -201,8 +150,8 @@ class RunConfig(BaseModel):
     dataset: _chosen("dataset")  # type: ignore[valid-type]
     augment: Annotated[tuple[_chosen("augmentation"), ...], Strict(strict=False)] = ()  # type: ignore[valid-type]
     model: _chosen("model")  # type: ignore[valid-type]
-    weights: Annotated[str | None, AfterValidator(_choose_weights)] = None
-    freeze: Annotated[Freeze | None, BeforeValidator(_choose_frozen)] = None
+    weights: Annotated[str | None, AfterValidator(choose_weights)] = None
+    freeze: Annotated[Freeze | None, BeforeValidator(choose_frozen)] = None
     loss: _chosen("loss") = "cross_entropy"  # type: ignore[valid-type]
     optimizer: _chosen("optimizer") = "sgd"  # type: ignore[valid-type]
     lr: registry.PositiveFloat = 0.05

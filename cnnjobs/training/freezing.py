@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from cnnjobs.errors import InputError
-from cnnjobs.spec.run import Freeze
+from cnnjobs.spec.transfer import Freeze
 
 _NEAR = 2
 

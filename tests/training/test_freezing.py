@@ -9,7 +9,8 @@ from torch import nn
 
 from cnnjobs import registry
 from cnnjobs.errors import InputError
-from cnnjobs.spec.run import Freeze, RunConfig
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.spec.transfer import Freeze
 from cnnjobs.training.freezing import freeze, train_mode
 
 

@@ -166,3 +166,9 @@ def test_a_smoothed_run_is_measured_by_the_plain_loss(toy: Any) -> None:
     smoothed, lines = toy.trained(toy.config(epochs=1, lr=1e-30, model__dropout=0.0, loss=smoothing))
     assert smoothed.final_metrics() == plain.final_metrics()
     assert lines[0]["train.loss"] != pytest.approx(smoothed.final_metrics()["train.loss"], rel=1e-3)
+
+
+def test_the_network_is_built_for_the_size_that_the_augmentations_give(toy: Any) -> None:
+    ready = toy.trainer(toy.config(augment=[{"name": "resize", "size": 12}]))
+    assert ready.model[6].in_features == 6 * 5 * 5
+    assert ready.pipeline.input_shape == (1, 12, 12)

@@ -1,0 +1,71 @@
+"""The types of YAML keys: those that signatures may name, read from source text or from what was imported."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+import typing
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+_NAMES: Final[dict[str, Any]] = {
+    **{kind.__name__: kind for kind in (int, float, bool, str, tuple, list, dict)},
+    "PositiveInt": PositiveInt,
+    "NonNegativeInt": NonNegativeInt,
+    "PositiveFloat": PositiveFloat,
+    "NonNegativeFloat": NonNegativeFloat,
+    "Fraction": Fraction,
+    "Any": Any,
+    "Literal": Literal,
+}
+
+
+def type_of(node: ast.expr | None) -> Any:
+    """The type that an annotation stands for; Any where it uses names that only its own module knows."""
+    if node is None:
+        return Any
+    try:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node = ast.parse(node.value, mode="eval").body
+        hint = eval(ast.unparse(node), {"__builtins__": {}}, dict(_NAMES))
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return Any
+    return hint if is_plain_type(hint) else Any
+
+
+def types_of(builder: Any) -> dict[str, Any]:
+    """The annotations that YAML values can be checked against."""
+    try:
+        hints = typing.get_type_hints(builder.__init__ if inspect.isclass(builder) else builder, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return {}
+    return {key: hint for key, hint in hints.items() if is_plain_type(hint)}
+
+
+def is_plain_type(hint: Any) -> bool:
+    """Whether YAML has values of that type."""
+    if typing.get_origin(hint) is Literal:
+        return True
+    if typing.get_origin(hint) is Annotated:
+        return is_plain_type(typing.get_args(hint)[0])
+    arguments = [argument for argument in typing.get_args(hint) if argument is not ...]
+    leaf = typing.get_origin(hint) or hint
+    known = (int, float, bool, str, tuple, list, dict, type(None), types.UnionType, typing.Union, Any)
+    return leaf in known and all(map(is_plain_type, arguments))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether YAML can write the value."""
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
+    return value is None or isinstance(value, int | float | str)
