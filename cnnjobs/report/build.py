@@ -12,6 +12,7 @@ from markupsafe import Markup
 from cnnjobs.files import write_whole
 from cnnjobs.report import grids, summary, wording
 from cnnjobs.report.architectures import Architecture, architectures
+from cnnjobs.report.best import best_sweep
 from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
 from cnnjobs.report.layers import layers_grid, stages_grid
 from cnnjobs.report.pairs import multiplicity, paired_result
@@ -36,6 +37,7 @@ def build_report(table: ResultsTable) -> Path:
     drawings = Drawings(table, folder / "figures", [])
     content = {"results": results, **_content(table, ranked), **_drawn(table, ranked, drawings)}
     _write_tables(folder / "tables", content)
+    _write_best(folder / "best.yaml", content["best_sweep"])
     content["remarks"] = summary.remarks(table)
     content["sections"] = _sections(table.sweep, content)
     page = folder / "report.html"
@@ -59,6 +61,13 @@ def _write_tables(folder: Path, content: dict[str, Any]) -> None:
             file.unlink()
 
 
+def _write_best(path: Path, text: str) -> None:
+    if text:
+        write_whole(path, text.encode())
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _content(table: ResultsTable, ranked: list[Choice]) -> dict[str, Any]:
     """What the page says, without its figures."""
     sweep = table.sweep
@@ -72,6 +81,7 @@ def _content(table: ResultsTable, ranked: list[Choice]) -> dict[str, Any]:
         "state_of": summary.state_of(table),
         "complete": summary.is_complete(table),
         "best": summary.best(table, ranked),
+        "best_sweep": best_sweep(table, ranked),
         "targets": summary.targets(table, ranked),
         "runs": grids.runs_grid(table),
         "evaluations": grids.evaluations_grid(table),

@@ -91,7 +91,7 @@ def test_a_finished_sweep(small: Path) -> None:
     assert page.row("code") == ["code", "git 0123456789ab"]
     assert "unfinished" not in page.ids
     found = files(small.parent)
-    assert {name for name in found if "/" not in name} == {"report.html", "results.csv", "history.csv"}
+    assert {name for name in found if "/" not in name} == {"report.html", "results.csv", "history.csv", "best.yaml"}
     names = ("results", "runs", "fitting", "shared", "environment", "network-1")
     assert {"tables/results.csv", *(f"tables/{name}{end}" for name in names for end in (".md", ".tex"))} <= set(found)
     stems = {name.rpartition(".")[0] for name in found if name.startswith("figures/")}
