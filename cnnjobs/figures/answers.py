@@ -60,6 +60,8 @@ def _places(subject: Subject) -> Tensor:
     """Where each class of the data set (K,) stands among those of the network. Raises InputError."""
     assert subject.config is not None
     classes = subject.data_sets.get(subject.config).classes
+    if classes == subject.classes:
+        return torch.arange(len(classes), device=subject.device)
     unknown = [name for name in classes if name not in subject.classes]
     if unknown:
         found = f"{len(unknown)} classes of data set `{subject.config.dataset.name}`, `{unknown[0]}` among them"

@@ -11,13 +11,16 @@ import pytest
 import torch
 
 from cnnjobs import registry
+from cnnjobs.cli import figure_options
+from cnnjobs.components.class_names import FASHION_MNIST
 from cnnjobs.components.models.lenet5 import lenet5
-from cnnjobs.figures.kinds import OPTIONS, option_name
+from cnnjobs.figures.kinds import OPTIONS, STANDARD, option_name
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.checkpoint import weights_to_bytes
 
 Call = Callable[..., tuple[int, str, str]]
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 RANDOM = "note: lenet5: its weights are random, nothing is learned\n"
 
 
@@ -37,19 +40,23 @@ def run(tmp_path: Path) -> RunFolder:
     folder.model_file.write_bytes(weights_to_bytes(lenet5(1, 10, 28)))
     steps = ({"name": "normalise", "mean": [0.28], "std": [0.35]},)
     shape = (1, 28, 28)
-    classes = tuple(f"class {number}" for number in range(10))
-    record = RunRecord(run_id=config.run_id, state=RunState.FINISHED, classes=classes, preprocessing=steps)
+    record = RunRecord(run_id=config.run_id, state=RunState.FINISHED, classes=FASHION_MNIST, preprocessing=steps)
     folder.write_record(record.model_copy(update={"image_shape": shape, "input_shape": shape}))
     return folder
 
 
-def test_the_standard_set_goes_into_the_report_of_the_sweep(call: Call, run: RunFolder) -> None:
-    code, out, err = call("figures", run.run_id, "--first", "2", "--top", "2")
+def test_the_standard_set_goes_into_the_report_of_the_sweep(
+    call: Call, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(dict(STANDARD)) <= set(registry.components("figure"))
+    # Some of them; what each draws by itself is tested with the kinds.
+    monkeypatch.setattr(figure_options, "STANDARD", (("filters", {}), ("activations", {}), ("top-images", {"top": 2})))
+    code, out, err = call("figures", run.run_id, "--first", "2")
     assert (code, err) == (0, "")
     folder = run.path.parent / "report" / "figures" / run.run_id
     pictures = sorted(path.stem for path in folder.glob("*.png"))
     kinds = {json.loads(path.read_text())["kind"] for path in folder.glob("*.json")}
-    assert kinds == {"filters", "activations", "top-images", "patterns"}
+    assert kinds == {"filters", "activations", "top-images"}
     assert "activations-relu2-the-test-card-0-1" in pictures
     for stem in pictures:
         assert all((folder / f"{stem}{suffix}").is_file() for suffix in (".svg", ".npz", ".json"))
@@ -111,24 +118,25 @@ def test_weights_that_are_not_there_are_told_with_what_fetches_them(
 
 
 def test_planted_filters_of_a_published_network_answer_to_the_card(call: Call, tmp_path: Path) -> None:
-    from torchvision.models import resnet18
+    from torchvision.models import squeezenet1_0
 
-    network = resnet18()
+    network = squeezenet1_0()
+    weight = network.features[0].weight
     with torch.no_grad():
         for number, direction in ((14, 1), (26, 0)):
             ramp = torch.linspace(-1, 1, 7).expand(7, 7)
-            network.conv1.weight[number] = 0.1 * (ramp if direction else ramp.T)
+            weight[number] = 0.1 * (ramp if direction else ramp.T)
         for number, colour in ((32, (-1, -1, 2)), (52, (-1, 2, -1))):
-            network.conv1.weight[number] = 0.02 * torch.tensor(colour)[:, None, None].float()
+            weight[number] = 0.02 * torch.tensor(colour)[:, None, None].float()
     torch.save(network.state_dict(), "planted.pth")
-    words = ("--layer", "conv1", "--indices", "14,26,32,52", "--image", "card", "--weights", "planted.pth")
-    code, _, err = call("figures", "torchvision/resnet18", "filters", *words)
+    words = ("--layer", "features.0", "--indices", "14,26,32,52", "--image", "card", "--weights", "planted.pth")
+    code, _, err = call("figures", "torchvision/squeezenet1_0", "filters", *words)
     assert code == 0, err
-    (path,) = (tmp_path / "figures" / "torchvision-resnet18").glob("*.json")
+    (path,) = (tmp_path / "figures" / "torchvision-squeezenet1_0").glob("*.json")
     described = [each["words"] for each in json.loads(path.read_text())["filters"]]
     assert described == ["vertical edge, 90°", "horizontal edge, 0°", "blue", "green"]
     with np.load(path.with_suffix(".npz")) as data:
-        assert data["activations"].shape == (4, 112, 112)
+        assert data["activations"].shape == (4, 109, 109)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +176,7 @@ def test_a_run_without_weights_and_one_that_knows_its_own(call: Call, run: RunFo
     assert err == f"error: run {run.run_id} is pending and has no weights yet; they are there when it has finished\n"
     code, _, err = call("figures", "lenet6")
     assert code == 2
-    assert "`lenet6`" in err
+    assert err.endswith("; or is it the model `lenet5`?\n")
 
 
 def test_what_there_is_to_draw(call: Call) -> None:

@@ -27,7 +27,7 @@ OPTIONS: Final[dict[str, str]] = {
     "mode": "Filters in colour (rgb), or one input channel at a time (channel).",
     "scale": "Brightness shared by all panels, or each by its own extremes.",
     "score": "What of a feature map ranks the images: sum, max, mean.",
-    "top": "How many images of each channel.",
+    "top": "So many of a ranking: images of each channel, mistakes, pairs of classes.",
     "units": "Units that are taken back to the pixels: the strongest of each image, or the whole map.",
     "method": "The rule of ReLUs on the way back: deconv, guided, or vanilla, the gradient.",
     "route": "The branch of residual blocks on the way back: full (both), trunk, shortcut.",
@@ -35,10 +35,11 @@ OPTIONS: Final[dict[str, str]] = {
     "unpool": "Max pooling on the way back: overlapping windows are added (sum), or the last one counts (switch).",
     "norm": "Batch norm on the way back: its gradient (vjp), nothing (skip), or its inverse.",
     "max_channels": "The most channels that are drawn.",
+    "temperature": "Fit a temperature on the validation images, and show what it mends.",
 }
 
 # Flags take no value.
-FLAGS: Final = frozenset({"from_top_image"})
+FLAGS: Final = frozenset({"temperature"})
 
 # Kind and options of what is drawn without a KIND, in this order.
 STANDARD: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
@@ -46,6 +47,9 @@ STANDARD: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("activations", {}),
     ("top-images", {}),
     ("patterns", {}),
+    ("confusion", {}),
+    ("mistakes", {}),
+    ("calibration", {}),
 )
 
 
