@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -98,11 +99,16 @@ def figures(  # noqa: PLR0913
 
 def _open_run(word: str, results: Path, data_dir: Path | None) -> tuple[Subject, Path]:
     """A run's network, and the folder that its figures belong into."""
+    from cnnjobs import registry
     from cnnjobs.launch.place import local_data_folders
     from cnnjobs.launch.targets import find_folder
     from cnnjobs.runs import RunStore
 
-    run = find_folder(word, results)
+    try:
+        run = find_folder(word, results)
+    except InputError as error:
+        near = get_close_matches(word, registry.components("model"), n=1)
+        raise InputError(f"{error}; or is it the model `{near[0]}`?" if near else str(error)) from None
     folders = local_data_folders(data_dir)
 
     from cnnjobs.figures.subject import Subject

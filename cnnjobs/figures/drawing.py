@@ -59,7 +59,7 @@ def keep(folder: Path, drawing: Drawing) -> Path:
 
 def file_name(*words: object) -> str:
     """The words as the name of a file: `file_name("filters", "layer1.0.conv1")` is `filters-layer1.0.conv1`."""
-    slugs = (re.sub(r"[^A-Za-z0-9.]+", "-", str(word)).strip("-.") for word in words)
+    slugs = (re.sub(r"[^A-Za-z0-9._]+", "-", str(word)).strip("-.") for word in words)
     return "-".join(slug for slug in slugs if slug)[:120]
 
 

@@ -164,10 +164,12 @@ class Subject:
         return Preprocessing.from_steps(self.preprocessing.steps, (self.preprocessing.image_shape[0], size, size))
 
     def _seen(self, preprocessing: Preprocessing, images: Tensor) -> tuple[Tensor, NDArray[np.uint8]]:
-        """images (N, C, H, W) uint8 -> (inputs (N, C, H, W), shown (N, H, W, C) uint8)."""
+        """images (N, C, H, W) uint8 -> (inputs (N, C, H, W), shown (N, H, W, 1 or 3) uint8)."""
         images = images.to(self.device)
         visible = [step for step in preprocessing.steps if step["name"] != "normalise"]
         shown = Preprocessing.from_steps(visible, preprocessing.image_shape)(images)
+        if shown.shape[1] not in (1, 3):
+            shown = shown.float().mean(1, keepdim=True).round().byte()
         return preprocessing(images), shown.permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -44,6 +44,15 @@ def test_the_card_comes_without_a_word_in_the_size_of_the_network(subject: Subje
     assert gray.image("card").inputs.shape == (1, 1, 24, 24)
 
 
+def test_images_of_other_channels_are_shown_in_gray(subject: Subject) -> None:
+    four = replace(subject, preprocessing=Preprocessing.from_steps(RESIZED, (4, 16, 16)))
+    image = four.image()
+    assert image.inputs.shape == (1, 4, 24, 24)
+    assert image.shown.shape == (24, 24, 1)
+    with pytest.raises(InputError, match="takes images of 4 channels: no image file has them"):
+        four.image(__file__)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK", "1", "I;16"])
 def test_image_files_of_every_mode_and_size(subject: Subject, tmp_path: Path, mode: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
