@@ -134,6 +134,7 @@ def _drawings(subject: Subject, view: _View, seen: InputImage | None, *, shared:
         answers = f"; below each, what it answers to {seen.name}, before any activation function, white at 0"
         title = f"{view.title}, and what they answer to {seen.name}"
         figures = iter([(range(len(words)), _answers(pixels, words, maps, title, note))])
+    described = [{"index": index, **asdict(each)} for index, each in zip(view.numbers, descriptions, strict=True)]
     for page, figure in figures:
         channel = () if view.channel is None or view.inputs == 1 else ("channel", view.channel)
         part = slice(page.start, page.stop)
@@ -150,11 +151,9 @@ def _drawings(subject: Subject, view: _View, seen: InputImage | None, *, shared:
                 "scale": "shared" if shared else "each",
                 "input_channel": view.channel,
                 "image": seen and seen.name,
-                "filters": [
-                    {"index": index, **asdict(each)}
-                    for index, each in zip(view.numbers[part], descriptions[part], strict=True)
-                ],
+                "filters": described[part],
             },
+            table=described[part],
         )
 
 
