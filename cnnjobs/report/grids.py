@@ -118,6 +118,8 @@ def pair_grid(result: PairedResult) -> Grid:
     """All metrics before and after, and their differences within each seed."""
     rows = []
     for each in result.differences:
+        if not each.change.n:
+            continue
         before, after = (wording.mean_and_sd(each.metric, side) for side in (each.before, each.after))
         change = wording.change(each.metric, each.change.mean) if each.change.n else wording.NOTHING
         rows.append(

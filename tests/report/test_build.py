@@ -284,3 +284,15 @@ def test_a_target_says_how_sure_it_is_and_who_else_reaches_it(make_results: Call
     page = Page(build_report(results.table()))
     said = "reached but not consistently: the lower 95 % bound of the weakest seed is 78.45 %"
     assert f"Target test accuracy ≥ 80.00 %: {said}; with every seed also by lr=0.1" in page.words
+
+
+def test_several_changes_stand_in_one_table(make_results: Callable[..., Results]) -> None:
+    text = "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}\nmethod: grid\nseeds: 2\n"
+    text += "parameters: {lr: {values: [0.1, 0.2, 0.3]}}\ncompare:\n"
+    text += "".join(f"  - {{title: to {lr}, before: {{lr: 0.1}}, after: {{lr: {lr}}}}}\n" for lr in (0.2, 0.3))
+    results = make_results(text)
+    for run, accuracy in zip(results.sweep.runs, (0.5, 0.51, 0.6, 0.61), strict=False):
+        results.write(run, metrics={"validation.accuracy": accuracy, "test.accuracy": accuracy})
+    page = Page(build_report(results.table()))
+    assert page.row("to 0.2")[:4] == ["to 0.2", "lr: 0.1 → 0.2", "Helps", "+10.00 points"]
+    assert page.row("to 0.3")[2] == "No seed has finished on both sides yet."
