@@ -85,7 +85,7 @@ def metrics_in_words(status: RunStatus) -> str:
 
 
 def _left(snapshot: Snapshot, workers: int | None) -> str:
-    seconds = snapshot.seconds_left(workers or snapshot.count(RunState.RUNNING))
+    seconds = snapshot.seconds_left(workers or snapshot.at_work)
     return f" ({duration(seconds)} left)" if seconds and snapshot.open else ""
 
 
@@ -124,7 +124,7 @@ class LiveView:
         words += [f"{waiting} waiting"] if waiting else []
         words += ["the workers are starting"] if waiting == len(snapshot.runs) else []
         # Between two validations nothing new is known: the time is counted down.
-        seconds, now = snapshot.seconds_left(self._workers or snapshot.count(RunState.RUNNING)), time.monotonic()
+        seconds, now = snapshot.seconds_left(self._workers or snapshot.at_work), time.monotonic()
         if seconds != self._seconds_left:
             self._seconds_left, self._ends_at = seconds, None if seconds is None else now + seconds
         if self._ends_at is not None and snapshot.open:

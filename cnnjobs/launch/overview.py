@@ -60,7 +60,6 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
     launcher = store.launcher() if locks.is_held(store.launcher_file) else None
     verb = "sweep" if truth.seats else "local"
     command = f"cnnjobs {_next(truth, launcher, verb).format(sweep=opened.word)}{options}"
-    running = snapshot.count(RunState.RUNNING)
     return Overview(
         sweep.name,
         store,
@@ -72,7 +71,7 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
         " ".join(command.split()),
         truth.held,
         truth.view.notices,
-        snapshot.seconds_left(running) if running else None,
+        snapshot.seconds_left(snapshot.at_work) if snapshot.at_work else None,
         opened.word,
         options,
         verb,

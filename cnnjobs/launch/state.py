@@ -73,11 +73,13 @@ def label(run: SweepRun) -> str:
 class Snapshot:
     """All runs of a sweep at one moment, in the order of its file.
 
-    `processes` is how many processes start for each run that waits: workers of this machine are there already.
+    `processes` is how many processes start for each run that waits: workers of this machine are there already. `slots`
+    is how many runs Slurm has a place for now.
     """
 
     runs: tuple[RunStatus, ...]
     processes: float = 0.0
+    slots: int = 0
 
     def count(self, *states: RunState) -> int:
         """How many runs are in one of these states."""
@@ -91,6 +93,11 @@ class Snapshot:
     def open(self) -> tuple[RunStatus, ...]:
         """The runs that are not over."""
         return tuple(status for status in self.runs if not status.is_over)
+
+    @property
+    def at_work(self) -> int:
+        """How many runs go on at once: short ones are often looked at between two of them."""
+        return max(self.count(RunState.RUNNING), self.slots)
 
     def seconds_left(self, workers: int) -> float | None:
         """The time to come when `workers` runs go on at once; None before the first validation of all."""

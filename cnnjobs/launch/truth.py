@@ -62,9 +62,15 @@ class Lookout:
                 folder = self._store.run(run_id)
                 judged[run_id] = judge(Case(judged[run_id], places[run_id], view, judged, folder, at_launch))
         processes = fmean(seat.processes for seat in places.values()) if places else 0.0
-        snapshot = Snapshot(tuple(judged.values()), processes)
+        snapshot = Snapshot(tuple(judged.values()), processes, _slots(places.values(), view))
         asked = evaluations(snapshot.runs, found, view)
         return Truth(snapshot, places, view, tuple(_held(found, judged, view)), asked)
+
+
+def _slots(places: Iterable[Seat], view: QueueView) -> int:
+    """How many runs have a place in a job that runs."""
+    at_once = {job_number(seat, view): seat.submission.runs_at_once for seat in places}
+    return sum(at_once.get(element.job_id, 0) for element in view.queued.values() if element.state == "RUNNING")
 
 
 def job_number(seat: Seat, view: QueueView) -> int | None:

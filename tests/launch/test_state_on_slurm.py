@@ -104,6 +104,17 @@ def test_what_waits_and_why(place: Place) -> None:
     assert place.asked == ["squeue"]
 
 
+def test_jobs_that_run_have_places_for_runs_whatever_their_records_say(place: Place) -> None:
+    place.queue((0, "RUNNING", "None"), (1, "RUNNING", "None"), (2, "COMPLETING", "None"), (3, "PENDING", "Resources"))
+    snapshot = Lookout(place.store, place.sweep.runs).look().snapshot
+    assert (snapshot.slots, snapshot.at_work, snapshot.processes) == (2, 2, 1.0)
+    assert snapshot.count(RunState.RUNNING) == 0
+    place.submit([place.ids[:2], place.ids[2:]])
+    assert Lookout(place.store, place.sweep.runs).look().snapshot.processes == 0.5
+    place.queue()
+    assert Lookout(place.store, place.sweep.runs).look().snapshot.at_work == 0
+
+
 def test_a_requeued_run_goes_on(place: Place) -> None:
     place.record(0, RunState.INTERRUPTED, cause="time limit; goes on from epoch 2")
     place.record(1, RunState.RUNNING)

@@ -52,6 +52,19 @@ def test_scancel_of_one_task_and_of_one_that_waits(quick_slurm: Cluster, faulty:
     assert faulty.attempts() == [2, 1, 1]
 
 
+def test_a_sweep_is_retried_right_after_it_was_cancelled(
+    quick_slurm: Cluster, faulty: FaultyProject, quiet: bytes
+) -> None:
+    faulty.sweep("max_parallel=2")
+    faulty.await_epoch(0)
+    assert "faults: cancelled 3 runs" in faulty.call("cancel", "faults")
+    assert "3 to run again" in faulty.call("retry", "faults", "--dry-run")
+    assert [state for state, _ in faulty.told()] == ["cancelled"] * 3
+    assert "submitted: job " in faulty.call("retry", "faults")
+    faulty.finish(quick_slurm, quiet)
+    assert "nothing to retry: no run failed" in faulty.call("retry", "faults")
+
+
 def test_the_time_limit_comes_twice(quick_slurm: Cluster, faulty: FaultyProject, quiet: bytes) -> None:
     faulty.set("children")
     faulty.sweep()
