@@ -57,7 +57,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
         show_idle(plan)
         snapshot = Watch(store, sweep.runs).look()
     if options.report:
-        make_report(opened)
+        make_report([opened], results=options.results)
     _tell_failures(opened, snapshot, command)
 
 

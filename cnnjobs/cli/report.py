@@ -1,39 +1,94 @@
-"""`cnnjobs report`: results.csv, tables, curves, report.html."""
+"""`cnnjobs report`: results.csv, tables, curves, and a page, a PDF and a Markdown file of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cnnjobs.cli.options import RESULTS, Results
+from cnnjobs.cli.options import RESULTS, Results, results_option
 
 if TYPE_CHECKING:
     from cnnjobs.launch.sweeps import OpenSweep
 
+_FORMATS: Final = ("html", "pdf", "md")
+
 
 def report(
-    sweep: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP]", help="A sweep file, or the name of a started sweep.")
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SWEEP]...", help="Sweep files, or names of started sweeps; several make one report."),
+    ] = None,
+    *,
+    look: Annotated[bool, typer.Option("--open", help="Open the report when it is there.")] = False,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="LIST", help="What is made of it: html, pdf and md, with commas.")
+    ] = ",".join(_FORMATS),
+    template: Annotated[
+        Path | None,
+        typer.Option("--template", metavar="FILE", help="How the PDF looks, in place of report.template and our own."),
     ] = None,
     results: Results = RESULTS,
 ) -> None:
-    """Collect the results of a sweep, the latest without SWEEP, into a table and a report."""
+    """Collect the results of sweeps, of the latest one without SWEEP, into tables and a report."""
     from cnnjobs.launch.sweeps import latest_sweep, open_sweep
 
-    make_report(open_sweep(sweep, results) if sweep else latest_sweep(results))
+    wanted = _read_formats(formats)
+    opened = [open_sweep(word, results) for word in dict.fromkeys(sweeps or ())] or [latest_sweep(results)]
+    make_report(opened, results=results, formats=wanted, template=template, look=look)
 
 
-def make_report(opened: OpenSweep) -> None:
-    """Build the report, show the results table and say where the report is."""
+def _read_formats(text: str) -> list[str]:
+    from cnnjobs.errors import InputError, suggest
+
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in _FORMATS:
+            raise InputError(f"--format {text}: no format is called `{word}`; {suggest(word, _FORMATS)}")
+    if not words:
+        raise InputError(f"--format: empty; allowed: {', '.join(_FORMATS)}")
+    return [word for word in _FORMATS if word in words]
+
+
+def make_report(
+    opened: Sequence[OpenSweep],
+    *,
+    results: Path = RESULTS,
+    formats: Sequence[str] = _FORMATS,
+    template: Path | None = None,
+    look: bool = False,
+) -> None:
+    """Build the report, show the results of each sweep and say where the report is."""
     from cnnjobs.console.outcome import show_report
     from cnnjobs.console.results import show_results
+    from cnnjobs.console.terminal import notice
     from cnnjobs.launch.submissions import look_at, prune
     from cnnjobs.report.build import build_report
     from cnnjobs.report.results import ResultsTable
 
-    table = ResultsTable.load(opened.sweep, opened.store)
-    show_results(table)
-    show_report(build_report(table))
-    # What was collected needs its jobs' files no longer.
-    prune(opened.store, look_at(opened.store))
+    unique = list({each.store.path: each for each in opened}.values())
+    tables = [ResultsTable.load(each.sweep, each.store) for each in unique]
+    for table in tables:
+        show_results(table)
+    built = build_report(
+        *tables, formats=formats, template=template, command=_command(unique, results, formats, template)
+    )
+    for text in built.notices:
+        notice(text)
+    show_report(list(built.pages.values()) or [built.folder])
+    for each in unique:
+        # What was collected needs its jobs' files no longer.
+        prune(each.store, look_at(each.store))
+    if look and built.pages:
+        typer.launch(str(built.page))
+
+
+def _command(opened: Sequence[OpenSweep], results: Path, formats: Sequence[str], template: Path | None) -> str:
+    """The command that makes the same report again."""
+    words = ["cnnjobs report", *(shlex.quote(each.store.path.name) for each in opened)]
+    words += [f"--format {','.join(formats)}"] if tuple(formats) != _FORMATS else []
+    words += [f"--template {shlex.quote(str(template))}"] if template else []
+    return " ".join(words) + results_option(results)

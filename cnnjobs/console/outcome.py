@@ -39,6 +39,8 @@ def show_stop(snapshot: Snapshot, why: str, command: str) -> None:
     error(f"stopped by {why}: {', '.join(parts)}\ngo on with: {command}")
 
 
-def show_report(path: Path) -> None:
-    """Where the report is."""
-    say(f"report: {path}")
+def show_report(pages: Sequence[Path]) -> None:
+    """Where the report is: the page to look at first, and what lies beside it."""
+    first, *others = pages
+    beside = f" (beside it {', '.join(page.name for page in others)})" if others else ""
+    say(f"report: {first}{beside}")

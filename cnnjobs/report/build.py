@@ -1,151 +1,152 @@
-"""The report of a sweep: one page that opens anywhere, and its tables and figures as files."""
+"""The report of a sweep or of several: a page, a PDF and a Markdown file, with tables and figures."""
 
 from __future__ import annotations
 
-from importlib import resources
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
+from cnnjobs.errors import InputError
 from cnnjobs.files import write_whole
-from cnnjobs.report import grids, summary, wording
-from cnnjobs.report.architectures import Architecture, architectures
+from cnnjobs.report import html_page, manifest, markdown_page, pdf
 from cnnjobs.report.best import best_sweep
-from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
-from cnnjobs.report.layers import layers_grid, stages_grid
-from cnnjobs.report.pairs import multiplicity, paired_result
-from cnnjobs.report.results import Choice, ResultsTable
-from cnnjobs.report.tables import Grid, csv_bytes, markdown, tex
-from cnnjobs.spec.settings import SECTIONS
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.report.chapter import chapter
+from cnnjobs.report.document import Chapter, Report, Table, with_prefix
+from cnnjobs.report.drawings import Drawings
+from cnnjobs.report.notes import read_notes, with_notes
+from cnnjobs.report.results import ResultsTable
+from cnnjobs.report.tables import csv_bytes, grid_csv, markdown, tex
+from cnnjobs.report.wording import listed
 
-# The tables of the page that are files too, by their names.
-_TABLES: Final = ("results", "runs", "changes", "fitting", "unfinished", "varying", "shared", "environment")
+FORMATS: Final = ("html", "pdf", "md")
+# A folder of the report itself, which no chapter's may be called.
+_RESERVED: Final = ("figures",)
+_TABLE_FILES: Final = (".csv", ".md", ".tex")
 
 
-def build_report(table: ResultsTable) -> Path:
-    """Write the report of what is known, whatever is still running, and return its page. Raises StorageError."""
-    ranked, folder = table.ranked(), table.store.report_folder
-    results = grids.results_grid(table, ranked)
-    table.write_csv(folder / "results.csv")
-    write_whole(folder / "history.csv", csv_bytes(table.history))
+@dataclass(frozen=True)
+class Built:
+    """Where a report is, format by format, and what is to be known of it."""
+
+    folder: Path
+    pages: dict[str, Path]
+    notices: tuple[str, ...]
+
+    @property
+    def page(self) -> Path:
+        """The format that one looks at first."""
+        return next(iter(self.pages.values()))
+
+
+def build_report(
+    *tables: ResultsTable, formats: Collection[str] = FORMATS, template: Path | None = None, command: str = ""
+) -> Built:
+    """Write the report of what is known, whatever is still running: a chapter for each sweep.
+
+    One sweep's report lies in its own folder, that of several in `report` beside their folders. Without what the PDF
+    takes there are the other formats, and a notice. Raises StorageError, and InputError for a template that is wrong.
+    """
+    several = len(tables) > 1
+    folder = tables[0].store.path.parent / "report" if several else tables[0].store.report_folder
+    earlier = manifest.read(folder)
+    prefixes = _prefixes([table.sweep.name for table in tables]) if several else [""]
+    chapters = [_chapter(table, folder, prefix) for table, prefix in zip(tables, prefixes, strict=True)]
+    chapters, notices = _with_notes(chapters, tables, folder)
+    report = Report(listed([table.sweep.name for table in tables]), tuple(chapters))
+    pages, told = _write(report, folder, formats, template or _template(tables))
+    written = [page.name for page in pages.values()] + ([pdf.SOURCE, pdf.TEMPLATE] if "pdf" in formats else [])
+    files = manifest.files(folder, report, prefixes, written)
+    manifest.write(folder, files, tables, command)
+    manifest.remove_others(folder, earlier, files)
+    return Built(folder, pages, (*notices, *told))
+
+
+def _prefixes(names: Sequence[str]) -> list[str]:
+    """What tells the ids and files of each sweep apart: its name in plain letters."""
+    slugs = [re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") or "sweep" for name in names]
+    return [f"{slug}-{n}" if slugs.count(slug) > 1 or slug in _RESERVED else slug for n, slug in enumerate(slugs, 1)]
+
+
+def _chapter(table: ResultsTable, folder: Path, prefix: str) -> Chapter:
+    """What is said of one sweep, and its files."""
+    ranked, own = table.ranked(), folder / prefix
+    table.write_csv(own / "results.csv")
+    write_whole(own / "history.csv", csv_bytes(table.history))
     if not table.evaluations.empty:
-        write_whole(folder / "evaluations.csv", csv_bytes(table.evaluations))
-    write_whole(folder / "tables" / "results.csv", csv_bytes(table.aggregate()))
-    drawings = Drawings(table, folder / "figures", [])
-    content = {"results": results, **_content(table, ranked), **_drawn(table, ranked, drawings)}
-    _write_tables(folder / "tables", content)
-    _write_best(folder / "best.yaml", content["best_sweep"])
-    content["remarks"] = summary.remarks(table)
-    content["sections"] = _sections(table.sweep, content)
-    page = folder / "report.html"
-    write_whole(page, _render(content).encode())
+        write_whole(own / "evaluations.csv", csv_bytes(table.evaluations))
+    best = best_sweep(table, ranked)
+    if best:
+        write_whole(own / "best.yaml", best.encode())
+    else:
+        (own / "best.yaml").unlink(missing_ok=True)
+    place = f"{prefix}/figures" if prefix else "figures"
+    drawings = Drawings(table, own / "figures", [], prefix=f"{prefix}-" if prefix else "", place=place)
+    told = chapter(table, ranked, drawings)
     drawings.remove_others()
-    return page
+    _write_tables(own / "tables", told, csv_bytes(table.aggregate()))
+    return with_prefix(told, f"{prefix}-") if prefix else told
 
 
-def _write_tables(folder: Path, content: dict[str, Any]) -> None:
-    """Every table of the page as Markdown and TeX; one that the page no longer has is removed."""
-    named: dict[str, Grid] = {name: content[name] for name in _TABLES}
-    networks = [each["grids"][0] for each in content["networks"] if each["grids"]]
-    named |= {f"network-{number}": layers for number, layers in enumerate(networks, 1)}
-    written = set()
-    for name, grid in named.items():
-        for suffix, text in ((".md", markdown(grid)), (".tex", tex(grid))) if grid.rows else ():
-            write_whole(folder / f"{name}{suffix}", text.encode())
-            written.add(f"{name}{suffix}")
+def _write_tables(folder: Path, told: Chapter, aggregate: bytes) -> None:
+    """Every table as CSV, Markdown and TeX; results.csv has numbers. What the report no longer has is removed."""
+    written = {"results.csv"}
+    write_whole(folder / "results.csv", aggregate)
+    for table in told.blocks():
+        if not isinstance(table, Table) or not table.name or not table.grid.rows:
+            continue
+        texts = (grid_csv(table.grid), markdown(table.grid).encode(), tex(table.grid).encode())
+        for suffix, text in zip(_TABLE_FILES, texts, strict=True):
+            if f"{table.name}{suffix}" != "results.csv":
+                write_whole(folder / f"{table.name}{suffix}", text)
+                written.add(f"{table.name}{suffix}")
     for file in folder.iterdir():
-        if file.suffix in (".md", ".tex") and file.name not in written:
+        if file.suffix in _TABLE_FILES and file.name not in written:
             file.unlink()
 
 
-def _write_best(path: Path, text: str) -> None:
-    if text:
-        write_whole(path, text.encode())
-    else:
-        path.unlink(missing_ok=True)
+def _with_notes(
+    chapters: list[Chapter], tables: Sequence[ResultsTable], folder: Path
+) -> tuple[list[Chapter], list[str]]:
+    """The chapters with what their authors wrote; sweeps that name the same file share it."""
+    told: list[str] = []
+    for number, notes in enumerate(dict.fromkeys(table.sweep.report.notes for table in tables)):
+        if notes is None:
+            continue
+        places = [place for place, table in enumerate(tables) if table.sweep.report.notes == notes]
+        text, missing = read_notes(notes, folder, f"figures/notes-{number + 1}")
+        titles = [tables[place].sweep.report.titles for place in places]
+        for place, filled in zip(places, with_notes([chapters[place] for place in places], text, titles), strict=True):
+            chapters[place] = filled
+        told += missing
+    return chapters, told
 
 
-def _content(table: ResultsTable, ranked: list[Choice]) -> dict[str, Any]:
-    """What the page says, without its figures."""
-    sweep = table.sweep
-    varying, shared = grids.settings_grids(table)
-    return {
-        "name": sweep.name,
-        "description": sweep.description,
-        "text": sweep.text,
-        "metric": wording.metric_name(sweep.metric.name),
-        "progress": summary.progress(table),
-        "state_of": summary.state_of(table),
-        "complete": summary.is_complete(table),
-        "best": summary.best(table, ranked),
-        "best_sweep": best_sweep(table, ranked),
-        "targets": summary.targets(table, ranked),
-        "runs": grids.runs_grid(table),
-        "evaluations": grids.evaluations_grid(table),
-        "fitting": grids.fitting_grid(table, ranked),
-        "unfinished": grids.unfinished_grid(table),
-        "tracebacks": [(record.run_id, record.traceback) for record in table.records.values() if record.traceback],
-        "varying": varying,
-        "shared": shared,
-        "networks": [_network(architecture) for architecture in architectures(table)],
-        "notes": sweep.report.notes.read_text(encoding="utf-8", errors="replace") if sweep.report.notes else "",
-        "environment": grids.environment_grid(table),
-    }
+def _template(tables: Sequence[ResultsTable]) -> Path | None:
+    """The template of the first sweep that names one."""
+    return next((table.sweep.report.template for table in tables if table.sweep.report.template), None)
 
 
-def _drawn(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> dict[str, Any]:
-    """The figures, and the pairs with theirs."""
-    pairs, results = [], [paired_result(pair, table) for pair in table.sweep.pairs]
-    for number, result in enumerate(results, 1):
-        own = {
-            "pictures": drawings.pair(number, result),
-            "grid": grids.pair_grid(result),
-            "images": grids.images_grid(result),
-        }
-        pairs.append({"title": result.pair.title, "differing": result.differing, "verdict": result.verdict, **own})
-    count, not_drawn = len(table.configurations), ""
-    if count > MOST_CONFIGURATIONS and drawings.wants("curves"):
-        not_drawn = (
-            f"Of {count} configurations the best {MOST_CONFIGURATIONS} are drawn one by one; history.csv has all."
-        )
-    overview, curves = drawings.overview(ranked), drawings.configurations(ranked)
-    return {
-        "pairs": pairs,
-        "changes": grids.changes_grid(results, table.sweep.metric),
-        "multiplicity": multiplicity(len(pairs)),
-        "overview": overview,
-        "curves": curves,
-        "not_drawn": not_drawn,
-    }
-
-
-def _network(architecture: Architecture) -> dict[str, Any]:
-    """A network's title, who uses it, its layers and the sums of its stages."""
-    table, used = architecture.table, len(architecture.labels)
-    if table is None:
-        title, drawn = f"{architecture.name}: {architecture.problem}", []
-    else:
-        frozen = f", {table.frozen:,} of them frozen" if table.frozen else ""
-        cost = f"{wording.quantity(table.macs)} multiply-accumulates"
-        title = f"{architecture.name}: {table.parameters:,} parameters{frozen}, {cost}"
-        drawn = [grid for grid in (layers_grid(table), stages_grid(table)) if grid.rows]
-    listed = "; ".join(architecture.labels)
-    return {"title": title, "grids": drawn, "used_by": f"{wording.counted(used, 'configuration')}: {listed}"}
-
-
-def _sections(sweep: Sweep, content: dict[str, Any]) -> dict[str, str]:
-    """id -> title of every section that the page has, in its order."""
-    absent = {"compare": not content["pairs"], "notes": not content["notes"]}
-    absent |= {"curves": not (content["overview"] or content["curves"]), "unfinished": not content["unfinished"].rows}
-    absent["fitting"] = not content["fitting"].rows
-    return {id_: sweep.report.titles.get(id_, title) for id_, title in SECTIONS.items() if not absent.get(id_)}
-
-
-def _render(content: dict[str, Any]) -> str:
-    files = resources.files("cnnjobs.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    css = Markup(files.joinpath("page.css").read_text(encoding="utf-8"))
-    return environment.from_string(files.joinpath("page.html").read_text(encoding="utf-8")).render(**content, css=css)
+def _write(
+    report: Report, folder: Path, formats: Collection[str], template: Path | None
+) -> tuple[dict[str, Path], list[str]]:
+    """The formats that are asked for, and why one of them could not be made."""
+    pages = {kind: folder / f"report.{kind}" for kind in FORMATS if kind in formats}
+    setting = pdf.template(template) if "pdf" in formats else ""
+    if "html" in formats:
+        write_whole(pages["html"], html_page.page(report, folder).encode())
+    if "md" in formats:
+        write_whole(pages["md"], markdown_page.document(report).encode())
+    if "pdf" not in formats:
+        return pages, []
+    write_whole(folder / pdf.TEMPLATE, setting.encode())
+    write_whole(folder / pdf.SOURCE, pdf.source(report).encode())
+    try:
+        write_whole(pages["pdf"], pdf.pdf(folder))
+    except pdf.PdfError as error:
+        if template is not None and pdf.is_there():
+            raise InputError(f"{template}: {error}") from error
+        pages.pop("pdf").unlink(missing_ok=True)
+        return pages, [f"no report.pdf: {error}"]
+    return pages, []

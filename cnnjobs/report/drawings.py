@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 
 from cnnjobs.figures.style import inline_svg, png_bytes, svg_text
 from cnnjobs.files import write_whole
-from cnnjobs.report import curves
+from cnnjobs.report import curves, wording
+from cnnjobs.report.document import Picture
 from cnnjobs.report.histories import Quantity
+from cnnjobs.report.importance import Parameters
+from cnnjobs.report.marginals import marginal
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
@@ -22,6 +25,7 @@ from cnnjobs.spec.settings import FIGURES, ReportSettings
 
 QUANTITIES: Final[tuple[Quantity, ...]] = ("loss", "accuracy")
 MOST_CONFIGURATIONS: Final = 12
+_MOST_PARAMETERS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Drawings:
     table: ResultsTable
     folder: Path
     names: list[str]
+    prefix: str = ""
+    """In front of the ids within each drawing, where a page has drawings of several sweeps."""
+    place: str = "figures"
+    """The folder as it is called from the report's own."""
 
     @property
     def _settings(self) -> ReportSettings:
@@ -40,7 +48,7 @@ class Drawings:
         """Whether the sweep file asks for this kind of figure; all of them where it names none."""
         return not self._settings.figures or figure in self._settings.figures
 
-    def overview(self, ranked: Sequence[Choice]) -> list[Markup]:
+    def overview(self, ranked: Sequence[Choice]) -> list[Picture]:
         """The validation curves of all configurations, where there are several."""
         series = [(each.label, self.table.validation_curves(each.runs)) for each in _ordered(self.table, ranked)]
         measured = [(label, histories) for label, histories in series if any(len(one.validation) for one in histories)]
@@ -55,32 +63,45 @@ class Drawings:
             for quantity in QUANTITIES
         ]
 
-    def configurations(self, ranked: Sequence[Choice]) -> list[Markup]:
+    def parameters(self, found: Parameters) -> list[Picture]:
+        """What each parameter's values come to, what mattered most first."""
+        if not self.wants("parameters"):
+            return []
+        drawn: list[Picture] = []
+        quantity: Quantity = "accuracy" if wording.is_share(found.metric) else "loss"
+        for number in found.order[:_MOST_PARAMETERS]:
+            factor, limits = found.factors[number], self._limits("parameters", quantity)
+            name = _file_name("parameters", number + 1, factor.name, quantity)
+            alt = f"{wording.metric_name(found.metric)} for each value of {factor.name}, over all other parameters"
+            drawn.append(self._keep(name, marginal(found, factor, limits), alt))
+        return drawn
+
+    def configurations(self, ranked: Sequence[Choice]) -> list[Picture]:
         """Loss and accuracy of the best configurations, and of those that are not ranked yet."""
         if not self.wants("curves"):
             return []
-        drawn: list[Markup] = []
+        drawn: list[Picture] = []
         for configuration in _ordered(self.table, ranked)[:MOST_CONFIGURATIONS]:
             histories = self.table.curves(configuration.runs)
             number = self.table.configurations.index(configuration) + 1
             for quantity in QUANTITIES if histories else ():
                 limits = self._limits("curves", quantity)
                 figure = curves.training_curves(configuration.label, histories, quantity, limits)
-                alt = f"{quantity} of {configuration.label} over epochs: train, validation, test"
-                drawn.append(self._keep(_file_name("curves", number, configuration.label, quantity), figure, alt))
+                caption = f"{quantity} of {configuration.label} over epochs: train, validation, test"
+                drawn.append(self._keep(_file_name("curves", number, configuration.label, quantity), figure, caption))
         return drawn
 
-    def pair(self, number: int, result: PairedResult) -> list[Markup]:
+    def pair(self, number: int, result: PairedResult) -> list[Picture]:
         """Before and after one change: train and validation of both in one graph."""
         before, after = self.table.curves(result.pair.before), self.table.curves(result.pair.after)
         if not (before and after and self.wants("compare")):
             return []
-        drawn: list[Markup] = []
+        drawn: list[Picture] = []
         for quantity in QUANTITIES:
             title, limits = f"{result.pair.title}\n{result.differing}", self._limits("compare", quantity)
             figure = curves.before_after(title, before, after, quantity, limits)
-            alt = f"{quantity} before and after {result.pair.title}: train and validation"
-            drawn.append(self._keep(_file_name("compare", number, result.pair.title, quantity), figure, alt))
+            caption = f"{quantity} before and after {result.pair.title}: train and validation"
+            drawn.append(self._keep(_file_name("compare", number, result.pair.title, quantity), figure, caption))
         return drawn
 
     def remove_others(self) -> None:
@@ -96,12 +117,14 @@ class Drawings:
         bare = ylim.get(figure) if quantity == "loss" else None
         return ylim.get(f"{figure}.{quantity}") or bare or ylim.get(quantity)
 
-    def _keep(self, name: str, figure: Figure, alt: str) -> Markup:
+    def _keep(self, name: str, figure: Figure, caption: str) -> Picture:
         svg = svg_text(figure)
         write_whole(self.folder / f"{name}.svg", svg.encode())
         write_whole(self.folder / f"{name}.png", png_bytes(figure))
         self.names.append(name)
-        return Markup(inline_svg(svg, name, alt))
+        caption = caption[:1].upper() + caption[1:]
+        markup = Markup(inline_svg(svg, self.prefix + name, caption))
+        return Picture(f"{self.place}/{name}", caption, caption, markup)
 
 
 def _ordered(table: ResultsTable, ranked: Sequence[Choice]) -> list[Configuration]:

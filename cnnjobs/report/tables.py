@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pandas as pd
 
 from cnnjobs.files import table_bytes
 
+_MOST_ROWS: Final = 60
 _TEX: Final = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
@@ -41,6 +42,20 @@ class Grid:
     labels: int = 1
     marked: int | None = None
     """The row that stands out, if any."""
+
+
+def grid_csv(grid: Grid) -> bytes:
+    """The grid as CSV: the texts that readers see."""
+    return table_bytes(grid.columns, grid.rows)
+
+
+def beginning(grid: Grid) -> tuple[Grid, str]:
+    """What of a long table stands in a text that is read page by page, and how much that is: `60 of 3,000 rows`."""
+    if len(grid.rows) <= _MOST_ROWS:
+        return grid, ""
+    marked = grid.marked if grid.marked is not None and grid.marked < _MOST_ROWS else None
+    shown = replace(grid, rows=grid.rows[:_MOST_ROWS], marked=marked)
+    return shown, f"{_MOST_ROWS} of {len(grid.rows):,} rows"
 
 
 def markdown(grid: Grid) -> str:

@@ -29,6 +29,11 @@ def number(metric: str, value: float | None) -> str:
     return f"{100 * value:.2f} %" if is_share(metric) else f"{value:.4f}"
 
 
+def share(value: float) -> str:
+    """A share of a whole: `93.5 %`."""
+    return f"{100 * value:.1f} %"
+
+
 def mean_and_sd(metric: str, summary: Summary) -> str:
     """`74.31 ± 0.42 %`; the mean alone where there is no spread."""
     if summary.n < 2:

@@ -45,7 +45,7 @@ def name_runs(
     differing = differing_keys(flats)
     shown_keys = _shown_keys(flats, variants, changed)
     short = short_names(differing)
-    for write in (_brief, _full):
+    for write in (brief, _full):
         labels = [
             " ".join(filter(None, (variant, *(f"{short.get(key, key)}={write(flat[key])}" for key in keys))))
             for flat, variant, keys in zip(flats, variants, shown_keys, strict=True)
@@ -80,7 +80,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {key: name if counts[name] == 1 else key for key, name in last.items()}
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
     """A value in a few characters: floats with six digits, components by their names."""
     if isinstance(value, float):
         return f"{value:g}"

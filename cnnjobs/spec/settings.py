@@ -7,6 +7,7 @@ report:
   titles: {curves: Training and validation}
   ylim: {curves: [0, 2]}
   notes: notes.md                                          # Markdown, beside the sweep file
+  template: my.typ                                         # how the PDF looks, beside the sweep file
 job: {profile: slurm-gpu, max_parallel: 8}                 # jobs/slurm-gpu.yaml, and settings over it
 """
 
@@ -27,17 +28,21 @@ METRICS: Final = (
     "train.loss", "train.accuracy", "validation.loss", "validation.accuracy", "test.loss", "test.accuracy",
 )  # fmt: skip
 # What a report has: figures, and sections with their usual titles.
-FIGURES: Final = ("overview", "curves", "compare")
+FIGURES: Final = ("overview", "parameters", "curves", "compare")
 SECTIONS: Final[Mapping[str, str]] = {
     "results": "Results",
+    "parameters": "Parameters",
     "compare": "Before and after",
     "curves": "Curves",
     "fitting": "Over- or underfitting",
+    "learned": "What the network has learned",
     "unfinished": "Runs without a result",
     "configuration": "Configuration",
     "networks": "Networks",
     "notes": "Notes",
     "environment": "Environment",
+    "references": "References",
+    "feedback": "Feedback",
 }
 _AXES: Final = ("loss", "accuracy")
 _LIMITS: Final = (*FIGURES, *_AXES, *(f"{figure}.{axis}" for figure in FIGURES for axis in _AXES))
@@ -61,6 +66,7 @@ class ReportSettings:
     titles: dict[str, str] = field(default_factory=dict)
     ylim: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: Path | None = None
+    template: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -181,8 +187,8 @@ def read_early_terminate(node: Node, findings: Findings) -> None:
 
 
 def read_report(node: Node, folder: Path, findings: Findings) -> ReportSettings:
-    """`report: {targets, figures, titles, ylim, notes}`."""
-    keys = known_keys(node, "report", ("targets", "figures", "titles", "ylim", "notes"), findings)
+    """`report: {targets, figures, titles, ylim, notes, template}`."""
+    keys = known_keys(node, "report", ("targets", "figures", "titles", "ylim", "notes", "template"), findings)
     figures: tuple[str, ...] = ()
     if "figures" in keys and is_list(keys["figures"], "report.figures", findings, "[curves]"):
         names = [(each, text(each, "report.figures", findings)) for each in keys["figures"].value]
@@ -193,7 +199,12 @@ def read_report(node: Node, folder: Path, findings: Findings) -> ReportSettings:
         if _is_known(each, name, "titles", SECTIONS, findings)
     }
     return ReportSettings(
-        _read_targets(keys, findings), figures, titles, _read_ylim(keys, findings), _read_notes(keys, folder, findings)
+        _read_targets(keys, findings),
+        figures,
+        titles,
+        _read_ylim(keys, findings),
+        _read_file(keys, "notes", folder, findings),
+        _read_file(keys, "template", folder, findings),
     )
 
 
@@ -238,16 +249,17 @@ def _read_ylim(keys: dict[str, Node], findings: Findings) -> dict[str, tuple[flo
     return limits
 
 
-def _read_notes(keys: dict[str, Node], folder: Path, findings: Findings) -> Path | None:
-    """The notes file, beside the sweep file or from here; without it there is a report all the same."""
-    if "notes" not in keys:
+def _read_file(keys: dict[str, Node], key: str, folder: Path, findings: Findings) -> Path | None:
+    """A file beside the sweep file, in sweeps/ or from here; without it there is a report all the same."""
+    if key not in keys:
         return None
-    name = text(keys["notes"], "report.notes", findings)
-    for place in (folder / name, Path(name)):
+    name = text(keys[key], f"report.{key}", findings)
+    # A started sweep is read from its copy under results/, which lies elsewhere.
+    for place in (folder / name, Path("sweeps") / name, Path(name)):
         if name and place.is_file():
             return place
     if name:
-        findings.notice(keys["notes"].line, "report.notes", f"no file {folder / name}; the report is built without it")
+        findings.notice(keys[key].line, f"report.{key}", f"no file {folder / name}; the report is built without it")
     return None
 
 

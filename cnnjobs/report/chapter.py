@@ -1,0 +1,244 @@
+"""What the report says of one sweep, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from cnnjobs.report import grids, summary, wording
+from cnnjobs.report.architectures import Architecture, architectures
+from cnnjobs.report.best import best_sweep
+from cnnjobs.report.document import (
+    Block,
+    Chapter,
+    Code,
+    Details,
+    Items,
+    Numbers,
+    Picture,
+    Pictures,
+    Section,
+    Span,
+    Table,
+    Tone,
+    paragraph,
+)
+from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
+from cnnjobs.report.importance import Parameters, parameters, parameters_grid
+from cnnjobs.report.layers import layers_grid, stages_grid
+from cnnjobs.report.learned import learned
+from cnnjobs.report.pairs import PairedResult, multiplicity, paired_result
+from cnnjobs.report.results import Choice, ResultsTable
+from cnnjobs.report.tables import Grid
+from cnnjobs.spec.settings import SECTIONS
+
+_RESULTS: Final = (
+    "A row per configuration, the best by {} first. Mean ± standard deviation over the seeds that finished; losses and "
+    "accuracies over whole splits, with the weights of the lowest validation loss of each run."
+)
+_COMPARE: Final = (
+    "Differences are taken within each seed, after − before. The interval is Student's t for their mean. McNemar's "
+    "test compares two trained networks; it says nothing of other seeds."
+)
+_CURVES: Final = (
+    "Lines are means over seeds; the band is ± 1 standard deviation over them, or, with one seed, of the training loss "
+    "over the steps of each window. Training is measured as the network is trained, with its augmentation and dropout; "
+    "validation and test over whole splits. The test point stands at the epoch whose weights it is measured with. Thin "
+    "lines: runs that did not finish, and what some seeds trained beyond the others."
+)
+_FITTING: Final = (
+    "Means over the seeds that finished. Gap: training − validation accuracy, both over whole splits with the best "
+    "weights. Rise: of the validation loss, from its lowest to its last value. Slope: of the validation loss an epoch, "
+    "over the last third of its values; both as shares of the lowest. Overfitting: a rise above 5 % with a gap above "
+    "5 points, or a gap above 10 points. Underfitting: a slope below −1 % without either."
+)
+_POINTS: Final = (
+    "Points are configurations, means over their seeds; with bars, mean ± standard deviation over the configurations "
+    "that have the value."
+)
+_MAY_BE_OTHERS: Final = " As not all of these differ in the same ways, other parameters may be what tells them apart."
+_NETWORKS: Final = (
+    "Shapes are those of one image. Multiply-accumulates of one image: convolutions and linear layers, biases left out."
+)
+
+
+def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Chapter:
+    """All that is known of a sweep but the author's notes; its figures are drawn on the way. Raises StorageError."""
+    pairs = [paired_result(pair, table) for pair in table.sweep.pairs]
+    parts: dict[str, Iterator[Block]] = {
+        "results": _results(table, ranked),
+        "parameters": _parameters(table, ranked, drawings),
+        "compare": _compare(table, pairs, drawings),
+        "curves": _curves(table, ranked, drawings),
+        "fitting": _fitting(table, ranked),
+        "learned": learned(table, drawings),
+        "unfinished": _unfinished(table),
+        "configuration": _configuration(table, ranked),
+        "networks": _networks(table),
+        "environment": _environment(table),
+    }
+    read = {id_: tuple(blocks) for id_, blocks in parts.items()}
+    titles = {**SECTIONS, **table.sweep.report.titles}
+    sections = [Section(titles[id_], read[id_], id_) for id_ in SECTIONS if read.get(id_)]
+    state_of = summary.state_of(table)
+    progress = summary.progress(table) + (f" · state of {state_of}" if state_of else "")
+    verdict = tuple(_verdict(table, ranked))
+    return Chapter(table.sweep.name, table.sweep.description, progress, verdict, tuple(sections))
+
+
+def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
+    """What one reads first."""
+    best = summary.best(table, ranked)
+    if best is None:
+        yield paragraph(Span("No run has finished yet.", "strong"))
+    else:
+        chosen = "The one configuration" if len(table.configurations) == 1 else f"Best by {best.chosen_by}"
+        so_far = "" if summary.is_complete(table) else " so far"
+        yield paragraph(f"{chosen}{so_far}: ", Span(best.label, "strong"))
+        test = ("test accuracy of this configuration", best.test)
+        yield Numbers(((best.chosen_by, best.chosen), test, (best.spread, best.seeds)))
+    tones: dict[str, Tone] = {"reached": "good", "missed": "bad"}
+    for target in summary.targets(table, ranked):
+        told = Span(target.verdict, tones.get(target.verdict, ""))
+        yield paragraph(f"Target {target.text}: ", told, Span(f" {target.detail}" if target.detail else "", "faint"))
+    open_, every = len(grids.unfinished_grid(table).rows), len(table.records)
+    if open_:
+        said = f"{open_} of {every} runs {'has' if open_ == 1 else 'have'} no result: "
+        yield paragraph(Span(said, "bad"), Span("see which and why", target="unfinished"))
+
+
+def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
+    yield paragraph(_RESULTS.format(wording.metric_name(table.sweep.metric.name)))
+    yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
+    runs = grids.runs_grid(table)
+    yield Details(f"Every run ({len(runs.rows):,})", (Table(runs, "Results of every run", "runs", sortable=True),))
+    evaluations = grids.evaluations_grid(table)
+    if evaluations.rows:
+        yield paragraph(
+            "Evaluated after training, with the same weights; nothing was trained or chosen by these numbers."
+        )
+        yield Table(evaluations, "Evaluations after training", "evaluations")
+
+
+def _parameters(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Iterator[Block]:
+    found = parameters(table, ranked)
+    grid = parameters_grid(found)
+    if grid.rows:
+        yield paragraph(_how_much(found))
+        yield Table(grid, "What each parameter comes to", "parameters", sortable=True)
+        yield from _pictures(drawings.parameters(found))
+        yield paragraph(_POINTS + ("" if found.shares else _MAY_BE_OTHERS), faint=True)
+
+
+def _how_much(found: Parameters) -> str:
+    """What the numbers of the table are."""
+    metric = wording.metric_name(found.metric)
+    if found.shares is None:
+        return (
+            "Shares of the variance are told for full grids with a common seed alone; here "
+            f"{found.why_no_shares}. The rank correlation with {metric} is Spearman's."
+        )
+    seeds = found.shares.noise is not None
+    return (
+        f"How much of the variance of {metric} over all {len(found.choices)} configurations"
+        f"{' and their seeds' if seeds else ''} each parameter explains by itself, over all values of the others: eta "
+        "squared, exact as every value was combined with every other. Interactions are what combinations do beyond that"
+        f"{', seeds what runs differ in that have the same configuration' if seeds else ''}."
+    )
+
+
+def _compare(table: ResultsTable, pairs: list[PairedResult], drawings: Drawings) -> Iterator[Block]:
+    """All changes side by side, then each with its verdict, its curves and its numbers."""
+    if len(pairs) > 1:
+        by = wording.metric_name(table.sweep.metric.name)
+        yield paragraph(f"What helped most comes first, by {by}; the differences are means over seeds, after − before.")
+        yield Table(grids.changes_grid(pairs, table.sweep.metric), "All changes", "changes", sortable=True)
+    for number, result in enumerate(pairs, 1):
+        title, name = result.pair.title, f"compare-{number:02}"
+        blocks: list[Block] = [paragraph(Span(result.differing, "code")), paragraph(result.verdict)]
+        blocks += _pictures(drawings.pair(number, result))
+        before_after = grids.pair_grid(result)
+        if before_after.rows:
+            blocks.append(Table(before_after, f"Before and after: {title}", name))
+        images = grids.images_grid(result)
+        if images.rows:
+            blocks.append(paragraph("The two networks of each seed on the same test images:"))
+            blocks.append(Table(images, f"Image by image: {title}", f"{name}-images"))
+        yield Section(title, tuple(blocks))
+    if pairs:
+        yield paragraph(f"{_COMPARE} {multiplicity(len(pairs))}".rstrip(), faint=True)
+
+
+def _curves(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Iterator[Block]:
+    overview, curves = drawings.overview(ranked), drawings.configurations(ranked)
+    yield from _pictures(overview)
+    if curves:
+        yield paragraph(_CURVES)
+        yield from _pictures(curves)
+    count = len(table.configurations)
+    if (overview or curves) and count > MOST_CONFIGURATIONS and drawings.wants("curves"):
+        told = f"Of {count} configurations the best {MOST_CONFIGURATIONS} are drawn one by one; history.csv has all."
+        yield paragraph(told, faint=True)
+
+
+def _fitting(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
+    grid = grids.fitting_grid(table, ranked)
+    if grid.rows:
+        yield Table(grid, "Over- or underfitting of every configuration", "fitting", sortable=True)
+        yield paragraph(_FITTING, faint=True)
+
+
+def _unfinished(table: ResultsTable) -> Iterator[Block]:
+    grid = grids.unfinished_grid(table)
+    if grid.rows:
+        yield Table(grid, "Runs without a result, and why", "unfinished")
+    for record in table.records.values():
+        if grid.rows and record.traceback:
+            yield Details(f"Traceback of {record.run_id}", (Code(record.traceback),))
+
+
+def _configuration(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
+    varying, shared = grids.settings_grids(table)
+    if varying.rows:
+        yield Table(varying, "What differs between the runs", "varying")
+    yield Table(shared, "What all runs share", "shared")
+    yield Details("The sweep file", (Code(table.sweep.text),))
+    best = best_sweep(table, ranked)
+    if best:
+        yield Details("best.yaml: the best configuration as a sweep file, ready to run", (Code(best),))
+
+
+def _networks(table: ResultsTable) -> Iterator[Block]:
+    for number, architecture in enumerate(architectures(table), 1):
+        title, drawn, used_by = _network(architecture)
+        blocks: list[Block] = [paragraph(used_by, faint=True)]
+        for grid, what, name in zip(drawn, ("Layers", "Stages"), ("network", "stages"), strict=False):
+            blocks.append(Table(grid, f"{what} of {architecture.name}", f"{name}-{number}"))
+        yield Details(title, tuple(blocks), is_open=number == 1)
+    yield paragraph(_NETWORKS, faint=True)
+
+
+def _network(architecture: Architecture) -> tuple[str, list[Grid], str]:
+    """A network's title, its layers with the sums of its stages, and who uses it."""
+    table, used = architecture.table, len(architecture.labels)
+    drawn: list[Grid] = []
+    if table is None:
+        title = f"{architecture.name}: {architecture.problem}"
+    else:
+        frozen = f", {table.frozen:,} of them frozen" if table.frozen else ""
+        cost = f"{wording.quantity(table.macs)} multiply-accumulates"
+        title = f"{architecture.name}: {table.parameters:,} parameters{frozen}, {cost}"
+        drawn = [grid for grid in (layers_grid(table), stages_grid(table)) if grid.rows]
+    return title, drawn, f"{wording.counted(used, 'configuration')}: {'; '.join(architecture.labels)}"
+
+
+def _environment(table: ResultsTable) -> Iterator[Block]:
+    yield Table(grids.environment_grid(table), "Code, versions, machines, data and cost", "environment")
+    remarks = summary.remarks(table)
+    if remarks:
+        yield Section("Remarks", (Items(tuple(remarks)),))
+
+
+def _pictures(drawn: list[Picture]) -> Iterator[Pictures]:
+    if drawn:
+        yield Pictures(tuple(drawn))

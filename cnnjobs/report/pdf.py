@@ -1,0 +1,198 @@
+"""The report as PDF, set by Typst from a template that users can replace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from cnnjobs.errors import InputError
+from cnnjobs.report.document import (
+    Block,
+    Code,
+    Details,
+    Items,
+    Numbers,
+    Paragraph,
+    Picture,
+    Pictures,
+    Report,
+    Section,
+    Span,
+    Table,
+    Words,
+)
+from cnnjobs.report.tables import Grid, beginning
+from cnnjobs.report.typst_words import content, string, words
+
+SOURCE: Final = "report.typ"
+TEMPLATE: Final = "template.typ"
+# Widths in letters of a table that fills the page at its usual size.
+_PAGE_LETTERS: Final = 120
+_LARGEST, _SMALLEST = 9.0, 5.5
+_LETTERS_BESIDE: Final = 2
+_LONG_CELL: Final = 40
+_CODE_LINES: Final = 120
+
+
+class PdfError(InputError):
+    """Typst is missing, or cannot set the report; the message says why."""
+
+
+def template(path: Path | None) -> str:
+    """The template of that file, or our own. Raises InputError."""
+    if path is None:
+        return resources.files("cnnjobs.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the template cannot be read ({error})") from error
+
+
+def is_there() -> bool:
+    """Whether Typst can be loaded."""
+    return find_spec("typst") is not None
+
+
+def pdf(folder: Path) -> bytes:
+    """What Typst makes of the source in a report's folder, the same bytes every time. Raises PdfError."""
+    try:
+        import typst
+    except ImportError as error:
+        raise PdfError(f"the package `typst` cannot be loaded ({error}); install it with: pip install typst") from None
+    from matplotlib import get_data_path
+
+    # The fonts of the figures; those of Typst itself and of the system come beside them.
+    fonts = [str(Path(get_data_path()) / "fonts" / "ttf")]
+    try:
+        made = typst.compile(str(folder / SOURCE), root=str(folder), font_paths=fonts, format="pdf")
+    except (typst.TypstError, RuntimeError) as error:
+        raise PdfError(f"typst: {' '.join(str(error).split())}") from None
+    assert isinstance(made, bytes)
+    return made
+
+
+def source(report: Report) -> str:
+    """The whole report in Typst's language; it needs the template beside it. All texts are string literals."""
+    names = ", ".join(string(chapter.name) for chapter in report.chapters)
+    lines = [f'#import "{TEMPLATE}": *', f"#show: report.with(title: {string(report.title)}, sweeps: ({names},))"]
+    many = len(report.chapters) > 1
+    for number, chapter in enumerate(report.chapters):
+        if many and not number:
+            lines.append("#contents()")
+        lines.append(_heading(1, chapter.name, chapter.id))
+        lines += [f"#lead({content(text)})\n" for text in (chapter.description, chapter.progress) if text]
+        lines += _blocks(chapter.summary, 2)
+        if not many:
+            lines.append("#contents()")
+        lines += _blocks(chapter.sections, 2)
+    return "\n".join(lines) + "\n"
+
+
+def _blocks(blocks: Sequence[Block], level: int) -> Iterator[str]:
+    for block in blocks:
+        match block:
+            case Paragraph(spans, faint):
+                yield f"#prose(is-faint: {_bool(faint)})[{''.join(map(_span, spans))}]"
+            case Numbers(items):
+                yield f"#numbers({', '.join(f'({content(name)}, {content(value)})' for name, value in items)})"
+            case Table():
+                yield from _table(block)
+            case Pictures(items):
+                yield from _pictures(items)
+            case Code(text):
+                lines = text.rstrip().splitlines()
+                yield f"#code({string(chr(10).join(lines[:_CODE_LINES]))})"
+                if len(lines) > _CODE_LINES:
+                    yield f"#prose(is-faint: true){content(f'{_CODE_LINES} of {len(lines):,} lines')}"
+            case Items(texts):
+                yield f"#list({', '.join(map(content, texts))})"
+            case Words(nodes):
+                yield f"#discussion[{words(nodes)}]"
+            case Details(title, inner):
+                yield _heading(min(level + 1, 4), title, "")
+                yield from _blocks(inner, level + 1)
+            case Section(title, inner, id_):
+                yield _heading(level, title, id_)
+                yield from _blocks(inner, level + 1)
+
+
+def _heading(level: int, title: str, id_: str) -> str:
+    return f"#heading(level: {level}){content(title)}" + (f" #label({string(id_)})" if id_ else "")
+
+
+def _span(span: Span) -> str:
+    text = f"#{string(span.text)};"
+    if span.target:
+        return f"#link(label({string(span.target)}))[{text}];"
+    if span.tone == "strong":
+        return f"#strong[{text}];"
+    if span.tone == "code":
+        return f"#raw({string(span.text)});"
+    return f'#toned("{span.tone}")[{text}];' if span.tone else text
+
+
+def _pictures(items: Sequence[Picture]) -> Iterator[str]:
+    """Drawings of the sweep two in a row, those of networks, with all that they show, as wide as the page."""
+    drawn = [each for each in items if each.markup is not None]
+    if drawn:
+        parts = (
+            f"(path: {string(f'{each.place}.svg')}, caption: {content(each.caption)}, alt: {string(each.alt)})"
+            for each in drawn
+        )
+        yield f"#pictures({', '.join(parts)})"
+    for each in items:
+        if each.markup is None:
+            yield (
+                f"#picture(path: {string(f'{each.place}.png')}, caption: {content(each.caption)}, "
+                f"alt: {string(each.alt)})"
+            )
+
+
+def _table(table: Table) -> Iterator[str]:
+    grid, left_out = beginning(table.grid)
+    aligns = ["left"] * grid.labels + ["right"] * (len(grid.columns) - grid.labels)
+    rows = ",\n  ".join(f"({', '.join(_cell(cell) for cell in row)},)" for row in grid.rows)
+    marked = "none" if grid.marked is None else str(grid.marked)
+    yield (
+        f"#data(caption: {content(table.caption)}, columns: {_columns(grid)}, aligns: ({', '.join(aligns)},), "
+        f"size: {_size(grid):.2f}pt, marked: {marked},\n  header: ({', '.join(map(_cell, grid.columns))},),\n"
+        f"  rows: ({rows}{',' if grid.rows else ''}))"
+    )
+    if left_out:
+        everything = f": tables/{table.name}.csv has all" if table.name else ""
+        yield f"#prose(is-faint: true){content(left_out + everything)}"
+
+
+def _widths(grid: Grid) -> list[float]:
+    """How many letters each column takes where long cells are broken."""
+    # A heading takes two lines where it can.
+    headings = [max(*map(len, name.split()), len(name) * 0.6) if name else 0 for name in grid.columns]
+    cells = [max(map(len, column)) for column in zip(*grid.rows, strict=True)] if grid.rows else [0] * len(headings)
+    both = zip(headings, cells, strict=True)
+    return [min(max(heading, cell), _LONG_CELL) + _LETTERS_BESIDE for heading, cell in both]
+
+
+def _size(grid: Grid) -> float:
+    """The size of letters, in points, at which the table fits the page."""
+    return max(_SMALLEST, min(_LARGEST, _LARGEST * _PAGE_LETTERS / sum(_widths(grid))))
+
+
+def _columns(grid: Grid) -> str:
+    """Widths of their own; where even small letters are too wide, shares of the page."""
+    widths = _widths(grid)
+    if sum(widths) * _SMALLEST <= _PAGE_LETTERS * _LARGEST:
+        return f"({', '.join(['auto'] * len(widths))},)"
+    return f"({', '.join(f'{width:.1f}fr' for width in widths)},)"
+
+
+def _cell(text: str) -> str:
+    """A cell whose long words may be broken after the marks within them."""
+    broken = "".join(f"{letter}\u200b" if letter in "_-./=,:|" else letter for letter in text)
+    return content(broken if any(len(word) > 14 for word in text.split()) else text)
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
