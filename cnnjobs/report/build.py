@@ -54,6 +54,8 @@ def build_report(
     prefixes = _prefixes([table.sweep.name for table in tables]) if several else [""]
     chapters = [_chapter(table, folder, prefix) for table, prefix in zip(tables, prefixes, strict=True)]
     chapters, notices = _with_notes(chapters, tables, folder)
+    if several:
+        chapters = [with_prefix(told, f"{prefix}-") for told, prefix in zip(chapters, prefixes, strict=True)]
     report = Report(listed([table.sweep.name for table in tables]), tuple(chapters))
     pages, told = _write(report, folder, formats, template or _template(tables))
     written = [page.name for page in pages.values()] + ([pdf.SOURCE, pdf.TEMPLATE] if "pdf" in formats else [])
@@ -86,7 +88,7 @@ def _chapter(table: ResultsTable, folder: Path, prefix: str) -> Chapter:
     told = chapter(table, ranked, drawings)
     drawings.remove_others()
     _write_tables(own / "tables", told, csv_bytes(table.aggregate()))
-    return with_prefix(told, f"{prefix}-") if prefix else told
+    return told
 
 
 def _write_tables(folder: Path, told: Chapter, aggregate: bytes) -> None:

@@ -22,6 +22,8 @@ _REST: Final = "notes"
 _OWN: Final = (_REST, "references", "feedback")
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 _OWN_LEVEL: Final = 3
+# The tokens of a heading itself: its opening, its words, its end.
+_HEADING: Final = 3
 _CODE_BLOCKS: Final = ("fence", "code_block")
 
 
@@ -54,24 +56,28 @@ def with_notes(chapters: Sequence[Chapter], text: str, titles: Sequence[dict[str
     aim, level, here = rest, 0, None
     parts: dict[_Aim, _Part] = {}
     for tokens, source in _pieces(text):
-        opened = tokens[0]
-        if opened.type == "heading_open":
+        opened, body = tokens[0], (tokens[_HEADING:], source.partition("\n")[2].strip("\n"))
+        if opened.type != "heading_open":
+            body = (tokens, source)
+        else:
             heading, own = _plain(tokens[1].content), int(opened.tag[1])
-            if heading in names and len(chapters) > 1:
-                here, aim, level = names.index(heading), rest, 0
-                continue
             order = [here] if here is not None else range(len(chapters))
             found = next(((number, *known[number][heading]) for number in order if heading in known[number]), None)
-            if found is not None:
+            if heading in names and len(chapters) > 1:
+                here, aim, level = names.index(heading), rest, 0
+            elif found is not None:
                 aim, level = found, own
-                continue
-            if own <= level:
-                aim, level = rest, 0
+            else:
+                body = (tokens, source)
+                if own <= level:
+                    aim, level = rest, 0
         part = parts.setdefault(aim, _Part())
-        part.tokens += tokens
-        part.source.append(source)
+        part.tokens += body[0]
+        part.source.append(body[1])
     return [
-        _filled(chapter, {aim[1:]: part for aim, part in parts.items() if aim[0] == number}, titles[number])
+        _filled(
+            chapter, {aim[1:]: part for aim, part in parts.items() if aim[0] == number and part.tokens}, titles[number]
+        )
         for number, chapter in enumerate(chapters)
     ]
 
@@ -156,7 +162,7 @@ def _words(part: _Part, level: int) -> Words:
     for token in part.tokens:
         moved = token.type.startswith("heading")
         tokens.append(token.copy(tag=f"h{min(int(token.tag[1]) + shift, 6)}") if moved else token)
-    source = "\n\n".join(part.source)
+    source = "\n\n".join(filter(None, part.source))
     source = re.sub(r"^(#{1,6})(?=\s)", lambda marks: "#" * min(len(marks[1]) + shift, 6), source, flags=re.MULTILINE)
     return Words(tuple(SyntaxTreeNode(tokens).children), source)
 

@@ -136,7 +136,7 @@ def _span(span: Span) -> str:
 
 def _pictures(items: Sequence[Picture]) -> Iterator[str]:
     """Drawings of the sweep two in a row, those of networks, with all that they show, as wide as the page."""
-    drawn = [each for each in items if each.markup is not None]
+    drawn = [each for each in items if each.markup is not None and not each.wide]
     if drawn:
         parts = (
             f"(path: {string(f'{each.place}.svg')}, caption: {content(each.caption)}, alt: {string(each.alt)})"
@@ -144,9 +144,10 @@ def _pictures(items: Sequence[Picture]) -> Iterator[str]:
         )
         yield f"#pictures({', '.join(parts)})"
     for each in items:
-        if each.markup is None:
+        if each.markup is None or each.wide:
+            suffix = "png" if each.markup is None else "svg"
             yield (
-                f"#picture(path: {string(f'{each.place}.png')}, caption: {content(each.caption)}, "
+                f"#picture(path: {string(f'{each.place}.{suffix}')}, caption: {content(each.caption)}, "
                 f"alt: {string(each.alt)})"
             )
 

@@ -49,6 +49,8 @@
       button.addEventListener("click", () => sortBy(table, heading, column));
       heading.append(button);
     });
+    // A table that is seen at a glance needs no filter.
+    if (table.tBodies[0].rows.length < 6) continue;
     const bar = document.createElement("p");
     const field = document.createElement("input");
     const told = document.createElement("span");
