@@ -52,13 +52,14 @@ class Table:
 class Picture:
     """A figure: `place` is its file in the report's folder without a suffix, as PNG and SVG.
 
-    `markup` is the drawing as part of a page; without it the page holds the PNG.
+    `markup` is the drawing as part of a page; without it the page holds the PNG. A `wide` one has a row of its own.
     """
 
     place: str
     caption: str
     alt: str
     markup: Markup | None = None
+    wide: bool = False
 
     def __html__(self) -> str:
         return str(self.markup)

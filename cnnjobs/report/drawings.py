@@ -20,6 +20,7 @@ from cnnjobs.report.importance import Parameters
 from cnnjobs.report.marginals import marginal
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
+from cnnjobs.report.parallel import parallel
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
 from cnnjobs.spec.settings import FIGURES, ReportSettings
 
@@ -66,8 +67,8 @@ class Drawings:
     def parameters(self, found: Parameters) -> list[Picture]:
         """What each parameter's values come to, what mattered most first."""
         if not self.wants("parameters"):
-            return []
-        drawn: list[Picture] = []
+            return self.parallel(found)
+        drawn = self.parallel(found)
         quantity: Quantity = "accuracy" if wording.is_share(found.metric) else "loss"
         for number in found.order[:_MOST_PARAMETERS]:
             factor, limits = found.factors[number], self._limits("parameters", quantity)
@@ -75,6 +76,13 @@ class Drawings:
             alt = f"{wording.metric_name(found.metric)} for each value of {factor.name}, over all other parameters"
             drawn.append(self._keep(name, marginal(found, factor, limits), alt))
         return drawn
+
+    def parallel(self, found: Parameters) -> list[Picture]:
+        """A line for each configuration, where there are several and they differ in several parameters."""
+        if len(found.factors) < 2 or len(found.choices) < 3 or not self.wants("parallel"):
+            return []
+        caption = f"{len(found.choices):,} configurations: the values of their parameters, and what they reached"
+        return [self._keep("parallel-all", parallel(found), caption, wide=True)]
 
     def configurations(self, ranked: Sequence[Choice]) -> list[Picture]:
         """Loss and accuracy of the best configurations, and of those that are not ranked yet."""
@@ -117,14 +125,14 @@ class Drawings:
         bare = ylim.get(figure) if quantity == "loss" else None
         return ylim.get(f"{figure}.{quantity}") or bare or ylim.get(quantity)
 
-    def _keep(self, name: str, figure: Figure, caption: str) -> Picture:
+    def _keep(self, name: str, figure: Figure, caption: str, *, wide: bool = False) -> Picture:
         svg = svg_text(figure)
         write_whole(self.folder / f"{name}.svg", svg.encode())
         write_whole(self.folder / f"{name}.png", png_bytes(figure))
         self.names.append(name)
         caption = caption[:1].upper() + caption[1:]
         markup = Markup(inline_svg(svg, self.prefix + name, caption))
-        return Picture(f"{self.place}/{name}", caption, caption, markup)
+        return Picture(f"{self.place}/{name}", caption, caption, markup, wide)
 
 
 def _ordered(table: ResultsTable, ranked: Sequence[Choice]) -> list[Configuration]:

@@ -17,7 +17,9 @@ from cnnjobs.report.statistics import Summary, summarise
 from cnnjobs.report.tables import Grid
 from cnnjobs.spec.labels import brief
 
-_MOST_LEVELS: Final = 12
+# A parameter with more values is told by their range; values that span so many times the smallest, by their logarithms.
+MOST_LEVELS: Final = 12
+WIDE: Final = 30
 _ABSENT: Final = "not set"
 # A variance below this share of the squared mean is rounding.
 _TINY: Final = 1e-24
@@ -210,7 +212,7 @@ def _common_seeds(table: ResultsTable, choices: Sequence[Choice]) -> NDArray[np.
 
 
 def _told(factor: Factor) -> str:
-    if len(factor.levels) <= _MOST_LEVELS:
+    if len(factor.levels) <= MOST_LEVELS:
         return ", ".join(factor.words)
     if factor.is_numeric:
         return f"{len(factor.levels)} values from {factor.words[0]} to {factor.words[-1]}"
@@ -219,7 +221,7 @@ def _told(factor: Factor) -> str:
 
 def _extremes(found: Parameters, factor: Factor) -> tuple[str, str]:
     """The levels with the best and the worst mean."""
-    if len(factor.levels) > _MOST_LEVELS:
+    if len(factor.levels) > MOST_LEVELS:
         return wording.NOTHING, wording.NOTHING
     sign = -1 if found.higher_is_better else 1
     pairs = zip(factor.words, found.levels(factor), strict=True)

@@ -12,15 +12,12 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from cnnjobs.figures.style import HALF_PAGE, INK, SERIES_COLOURS, plain, style
 from cnnjobs.report import wording
-from cnnjobs.report.importance import Factor, Parameters
+from cnnjobs.report.importance import MOST_LEVELS, WIDE, Factor, Parameters
 from cnnjobs.report.panels import Limits
 
 _HEIGHT: Final = 2.9
-_MOST_LEVELS: Final = 12
 _LEVEL_LETTERS: Final = 16
 _SCATTER: Final = 0.12
-# Values that span so many times the smallest are shown on a logarithmic axis.
-_WIDE: Final = 30
 
 
 def marginal(found: Parameters, factor: Factor, ylim: Limits = None) -> Figure:
@@ -33,7 +30,7 @@ def marginal(found: Parameters, factor: Factor, ylim: Limits = None) -> Figure:
         axes.set_ylabel(f"{name[:1].upper()}{name[1:]}{' (%)' if wording.is_share(found.metric) else ''}")
         if wording.is_share(found.metric):
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
-        if len(factor.levels) > _MOST_LEVELS and factor.is_numeric:
+        if len(factor.levels) > MOST_LEVELS and factor.is_numeric:
             _scatter(axes, found, factor)
         else:
             _means(axes, found, factor)
@@ -61,7 +58,7 @@ def _means(axes: Axes, found: Parameters, factor: Factor) -> None:
 def _scatter(axes: Axes, found: Parameters, factor: Factor) -> None:
     values = np.array(factor.levels, dtype=float)[factor.index]
     axes.plot(values, found.means, "o", color=SERIES_COLOURS[0], alpha=0.7, markersize=4, markeredgewidth=0)
-    if values.min() > 0 and values.max() > _WIDE * values.min():
+    if values.min() > 0 and values.max() > WIDE * values.min():
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())

@@ -28,7 +28,7 @@ METRICS: Final = (
     "train.loss", "train.accuracy", "validation.loss", "validation.accuracy", "test.loss", "test.accuracy",
 )  # fmt: skip
 # What a report has: figures, and sections with their usual titles.
-FIGURES: Final = ("overview", "parameters", "curves", "compare")
+FIGURES: Final = ("overview", "parallel", "parameters", "curves", "compare")
 SECTIONS: Final[Mapping[str, str]] = {
     "results": "Results",
     "parameters": "Parameters",
@@ -45,7 +45,8 @@ SECTIONS: Final[Mapping[str, str]] = {
     "feedback": "Feedback",
 }
 _AXES: Final = ("loss", "accuracy")
-_LIMITS: Final = (*FIGURES, *_AXES, *(f"{figure}.{axis}" for figure in FIGURES for axis in _AXES))
+_WITH_LIMITS: Final = tuple(figure for figure in FIGURES if figure != "parallel")
+_LIMITS: Final = (*_WITH_LIMITS, *_AXES, *(f"{figure}.{axis}" for figure in _WITH_LIMITS for axis in _AXES))
 
 
 @dataclass(frozen=True)
