@@ -55,7 +55,7 @@ def test_many_values_are_heights_of_their_own(make_results: Callable[..., Result
     drawn = lines(found)
     assert len(drawn) == 30
     (lr,) = (factor for factor in found.factors if factor.name == "lr")
-    order = np.argsort(found.means)
+    order = np.argsort(found.means, kind="stable")
     values = np.log(np.array(lr.levels)[lr.index][order])
     heights = np.array([line[0, 1] for line in drawn])
     assert heights == pytest.approx((values - values.min()) / np.ptp(values))
