@@ -21,7 +21,10 @@ class RunState(enum.StrEnum):
 
 
 class Attempt(BaseModel):
-    """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`."""
+    """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`.
+
+    `process_s` is how old its process was then, if it was the first in it.
+    """
 
     model_config = ConfigDict(frozen=True)
     number: int
@@ -32,6 +35,7 @@ class Attempt(BaseModel):
     device: str = "cpu"
     threads: int = 1
     started: str
+    process_s: float | None = None
     ended: str | None = None
     from_epoch: int = 0
     seconds: float = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -10,7 +9,7 @@ from typing import Final
 
 from cnnjobs.runs import Attempt, RunState
 
-# Until a run's own clock begins: Python and torch, 1.6 to 1.7 s on a quiet machine.
+# Where none was measured: Python and torch, 1.6 to 1.7 s on a quiet machine.
 PROCESS_START_S: Final = 2.0
 
 
@@ -36,14 +35,13 @@ def only_attempt(state: RunState, attempts: tuple[Attempt, ...]) -> Attempt | No
 
 def measured_starts(ended: Iterable[tuple[Attempt, float]]) -> Starts:
     """From attempts that each did all of a run, with the seconds that their training took."""
-    by_process: dict[tuple[str, int], list[tuple[str, float]]] = defaultdict(list)
-    for attempt, trained_s in ended:
-        by_process[attempt.host, attempt.pid].append((attempt.started, max(0.0, attempt.seconds - trained_s)))
     firsts: list[float] = []
     laters: list[float] = []
-    for own in by_process.values():
-        # The first loads what the others find loaded; a start is written down to the second.
-        (_, first), *rest = sorted(own, key=lambda start: (start[0], -start[1]))
-        firsts.append(first)
-        laters += [seconds for _, seconds in rest]
-    return Starts(PROCESS_START_S + (fmean(firsts) if firsts else 0.0), fmean(laters) if laters else 0.0)
+    for attempt, trained_s in ended:
+        beside_s = max(0.0, attempt.seconds - trained_s)
+        if attempt.process_s is None:
+            laters.append(beside_s)
+        else:
+            firsts.append(attempt.process_s + beside_s)
+    later_s = fmean(laters) if laters else 0.0
+    return Starts(fmean(firsts) if firsts else PROCESS_START_S + later_s, later_s)

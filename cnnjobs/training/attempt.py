@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import traceback
@@ -31,6 +32,8 @@ from cnnjobs.training.weights_source import changed, find_weights
 
 SILENT_ENDS: Final = 3
 NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
+# Of the attempts in this process.
+_NUMBERS: Final = itertools.count()
 
 
 class RunAttempt:
@@ -64,6 +67,7 @@ class RunAttempt:
             device=provenance.device_name(data_sets.device),
             threads=threads,
             started=provenance.now(),
+            process_s=provenance.process_age() if next(_NUMBERS) == 0 else None,
         )
         self._record = RunRecord(
             run_id=folder.run_id,

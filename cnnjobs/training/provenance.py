@@ -6,6 +6,9 @@ import os
 import platform
 import socket
 import subprocess
+import sys
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -34,6 +37,17 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def process_age() -> float | None:
+    """Seconds since this process was started; None where the system does not tell."""
+    if not sys.platform.startswith("linux"):
+        return None
+    with suppress(OSError):
+        # The name of the program stands in brackets and may hold anything; the 20th field after it is the start.
+        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+    return None
 
 
 @cache

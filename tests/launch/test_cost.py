@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnjobs.launch.cost import MOST_FILES, Cost, estimate
-from cnnjobs.launch.starts import PROCESS_START_S
 from cnnjobs.runs import Attempt, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep
 
 Put = Callable[..., None]
-RUN_S = PROCESS_START_S + 90
+RUN_S = 92
 
 
 def cost(sweep: Sweep, store: RunStore, *, at_once: int = 2, gpus: int = 0, cores: int = 2) -> Cost:
@@ -19,12 +18,22 @@ def cost(sweep: Sweep, store: RunStore, *, at_once: int = 2, gpus: int = 0, core
 
 
 def measured(
-    store: RunStore, sweep: Sweep, put: Put, index: int, *, device: str = "cpu", beside_s: float = 0.0, **changes: Any
+    store: RunStore,
+    sweep: Sweep,
+    put: Put,
+    index: int,
+    *,
+    device: str = "cpu",
+    beside_s: float = 0.0,
+    process_s: float | None = 2.0,
+    **changes: Any,
 ) -> None:
     """A run that took 90 s for 10 epochs of the sweep's 10."""
     store.keep_sweep_file(sweep.text)
-    started = f"2026-01-01T00:00:0{index}+00:00"
-    attempt = Attempt(number=1, host="h", pid=1, started=started, device=device, seconds=beside_s + 90.0)
+    attempt = Attempt(
+        number=1, host="h", pid=1, started="2026-01-01T00:00:00+00:00", device=device, seconds=beside_s + 90.0,
+        process_s=process_s,
+    )  # fmt: skip
     put(index, changes.pop("state", RunState.FINISHED), attempts=(attempt,), **changes)
     folder = store.run(sweep.runs[index].run_id)
     folder.metrics_file.write_text('{"epoch": 5.0, "seconds": 50.0}\n{"epoch": 10.0, "seconds": 90.0}\n')
@@ -53,16 +62,16 @@ def test_one_long_job_bounds_the_time(sweep: Sweep, store: RunStore, put: Put) -
 
 def test_what_runs_take_beside_their_training_counts(sweep: Sweep, store: RunStore, put: Put) -> None:
     """The first run of a process loads what the next one finds."""
-    for index, beside_s in enumerate((7.0, 1.0)):
-        measured(store, sweep, put, index, beside_s=beside_s)
-    assert cost(sweep, store, at_once=1).wall_s == 4 * (RUN_S + 7)
+    measured(store, sweep, put, 0, beside_s=5.0, process_s=4.0)
+    measured(store, sweep, put, 1, beside_s=1.0, process_s=None)
+    assert cost(sweep, store, at_once=1).wall_s == 4 * 99
     ids = [run.run_id for run in sweep.runs]
     configs = {run.run_id: run.config for run in sweep.runs}
     together = estimate(configs, [ids], store.path.parent, gpus=0, cores=1, at_once=1)
-    assert together.wall_s == 4 * 90 + PROCESS_START_S + 7 + 3 * 1
-    assert together.hours == (4 * 90 + PROCESS_START_S + 7 + 3 * 1) / 3600
+    assert together.wall_s == 4 * 90 + 9 + 3 * 1
+    assert together.hours == (4 * 90 + 9 + 3 * 1) / 3600
     beside = estimate(configs, [ids], store.path.parent, gpus=0, cores=2, at_once=1, runs_at_once=2)
-    assert beside.wall_s == 2 * (RUN_S + 7)
+    assert beside.wall_s == 2 * 99
 
 
 def test_an_unfinished_run_tells_its_pace_and_not_its_size(sweep: Sweep, store: RunStore, put: Put) -> None:

@@ -91,15 +91,15 @@ def test_time_left_is_shared_by_the_workers_but_no_run_is(sweep: Sweep) -> None:
 
 
 def test_the_starts_of_what_waits_count_in_the_time_left(sweep: Sweep) -> None:
-    def finished(index: int, beside_s: float) -> RunStatus:
-        attempt = Attempt(number=1, host="h", pid=1, started=f"{index}", seconds=20.0 + beside_s)
+    def finished(index: int, beside_s: float, process_s: float | None) -> RunStatus:
+        attempt = Attempt(number=1, host="h", pid=1, started="2026", seconds=20.0 + beside_s, process_s=process_s)
         return RunStatus(sweep.runs[index], RunState.FINISHED, epoch=10.0, seconds=20.0, attempts=(attempt,))
 
     running = RunStatus(sweep.runs[2], RunState.RUNNING, epoch=5.0, seconds=10.0)
     waiting = RunStatus(sweep.runs[3], RunState.PENDING)
-    runs = (finished(0, 7.0), finished(1, 1.0), running, waiting)
+    runs = (finished(0, 5.0, 4.0), finished(1, 1.0, None), running, waiting)
     assert Snapshot(runs).seconds_left(1) == 10 + 20 + 1
-    assert Snapshot(runs, processes=1.0).seconds_left(1) == 10 + 20 + 7 + PROCESS_START_S
+    assert Snapshot(runs, processes=1.0).seconds_left(1) == 10 + 20 + 9
     # Nothing has finished: only the start of its process is known.
     assert Snapshot((running, waiting), processes=0.5).seconds_left(1) == 10 + 20 + PROCESS_START_S / 2
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,13 @@ def test_versions_and_device_are_named() -> None:
     assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert "(" in versions["processor"]
     assert provenance.device_name(torch.device("cpu")) == "cpu"
+
+
+def test_the_age_of_this_process() -> None:
+    before = provenance.process_age()
+    time.sleep(0.05)
+    after = provenance.process_age()
+    if before is None or after is None:
+        assert (before, after) == (None, None)
+    else:
+        assert 0 < before < before + 0.04 < after < 24 * 3600

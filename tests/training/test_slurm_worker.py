@@ -116,6 +116,13 @@ def test_only_the_array_element_is_asked_for_and_a_strange_one_is_told(cluster: 
     assert cluster.run(index=1) == 0
 
 
+def test_only_the_first_run_of_a_process_counts_its_start(cluster: Cluster, toy: Any) -> None:
+    folders = cluster.submit([toy.config(seed=seed) for seed in range(3)])
+    assert cluster.run() == 0
+    attempts = [folder.read_record().attempts[0] for folder in folders]
+    assert [attempt.process_s is None for attempt in attempts] == [not sys.platform.startswith("linux"), True, True]
+
+
 def test_a_requeue_that_slurm_refuses_is_told_and_breaks_the_job(cluster: Cluster, toy: Any) -> None:
     (folder,) = cluster.submit([toy.config(model__name="toys:Slow", epochs=50)])
     cluster.calls_file.with_name("calls.down").touch()
