@@ -75,4 +75,4 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
     for _ in range(_HALVINGS):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
-    return 1 / (low * high) ** 0.5
+    return float(1 / (low * high) ** 0.5)

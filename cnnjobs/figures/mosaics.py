@@ -29,6 +29,13 @@ _MOST_TICKS: Final = 12
 _SIGNED: Final = "RdBu_r"
 
 
+def rgb(pixels: Any) -> Any:
+    """pixels (..., C) -> (..., 3): gray ones as they are, of other numbers of channels the mean."""
+    if pixels.shape[-1] == 3:
+        return pixels
+    return np.repeat(pixels.mean(axis=-1, keepdims=True).astype(pixels.dtype), 3, axis=-1)
+
+
 def coloured(values: Maps, *, shared: bool) -> tuple[Pixels, NDArray[np.float64]]:
     """Values (K, h, w, 3) -> colours (K, h, w, 3) in which gray is 0, and the value (K,) of full colour.
 

@@ -74,6 +74,12 @@ class Subject:
         """(C, H, W) of what the network takes."""
         return self.preprocessing.input_shape
 
+    @property
+    def normalisation(self) -> Preprocessing:
+        """What makes inputs (N, C, H, W) of images in [0, 1] that are as large as the network takes them."""
+        steps = [step for step in self.preprocessing.steps if step["name"] == "normalise"]
+        return Preprocessing.from_steps(steps, self.input_shape)
+
     def last_maps(self) -> str:
         """The layer that gives the last maps of more than one value, a block ahead of its parts."""
         found: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from cnnjobs.figures.layers import Prefix, check_spatial
 from cnnjobs.figures.subject import Progress, Subject
 
 Score = Literal["sum", "max", "mean"]
+SCORES: Final = {"sum": "sum of the map", "max": "largest value of the map", "mean": "mean of the map"}
 
 # Scores, numbers of the images, and places of the maxima in the flattened maps, each (n, K).
 _Best = tuple[Tensor, Tensor, Tensor]

@@ -35,11 +35,18 @@ OPTIONS: Final[dict[str, str]] = {
     "unpool": "Max pooling on the way back: overlapping windows are added (sum), or the last one counts (switch).",
     "norm": "Batch norm on the way back: its gradient (vjp), nothing (skip), or its inverse.",
     "max_channels": "The most channels that are drawn.",
+    "from_top_image": "Start from the image of the split that excites the channel most.",
+    "lambda_": "Weight of the squared distance to the image that is started from.",
+    "steps": "So many steps of the way that is gone.",
+    "jitter": "Each step sees the image moved by up to so many pixels.",
+    "tv": "Weight of the total variation, which keeps neighbours alike.",
+    "fourier": "Make the steps in the image's spectrum.",
+    "seed": "Seed of what is drawn at random.",
     "temperature": "Fit a temperature on the validation images, and show what it mends.",
 }
 
 # Flags take no value.
-FLAGS: Final = frozenset({"temperature"})
+FLAGS: Final = frozenset({"from_top_image", "fourier", "temperature"})
 
 # Kind and options of what is drawn without a KIND, in this order.
 STANDARD: Final[tuple[tuple[str, dict[str, Any]], ...]] = (

@@ -32,7 +32,7 @@ def draw_calibration(
         mended = calibration(confidence_at(logits, fitted), right)
     else:
         outcome = find_outcome(subject, split, progress)
-        confidence, right, fitted, mended = outcome.confidence, outcome.right, None, None
+        confidence, right, fitted, mended = outcome.confidence.astype(np.float64), outcome.right, None, None
     found = calibration(confidence, right)
     title = f"Calibration on {len(right):,} {split} images: ECE {found.error:.2%}"
     about = (

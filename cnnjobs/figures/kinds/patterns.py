@@ -16,7 +16,7 @@ from cnnjobs.errors import InputError
 from cnnjobs.figures.backprojection import trace
 from cnnjobs.figures.drawing import Drawing, file_name, in_words
 from cnnjobs.figures.layers import check_channel, check_spatial
-from cnnjobs.figures.mosaics import Pixels, coloured, tiled
+from cnnjobs.figures.mosaics import Pixels, coloured, rgb, tiled
 from cnnjobs.figures.panels import Panel, in_rows, panel_rows
 from cnnjobs.figures.patterns import Patterns, Units, find_patterns
 from cnnjobs.figures.routes import residual_additions
@@ -159,19 +159,14 @@ def _of_top_images(finder: _Finder, channel: int | None, *, first: int, top: int
 
 def _panels(images: Sequence[InputImage], found: Sequence[Patterns], words: Sequence[str]) -> list[Panel]:
     """A mosaic of the images, and beside it one of each kind of patterns, all cropped alike."""
-    shown = found[0].cropped(np.stack([_rgb(each.shown) for each in images]))
+    shown = found[0].cropped(np.stack([rgb(each.shown) for each in images]))
     mosaics = [_mosaic(shown), *(_mosaic(_pictures(each)) for each in found)]
     return [Panel(pixels, text) for pixels, text in zip(mosaics, words, strict=True)]
 
 
-def _rgb(pixels: Any) -> Any:
-    """pixels (H, W, C) -> (H, W, 3): gray ones as they are, of other numbers of channels the mean."""
-    return pixels if pixels.shape[-1] == 3 else np.repeat(pixels.mean(axis=-1, keepdims=True), 3, axis=-1)
-
-
 def _pictures(found: Patterns) -> Pixels:
     """The cropped signals as pictures (N, h, w, 3): gray is 0; a cross where the channel does not answer."""
-    pixels, _ = coloured(_rgb(found.cropped(found.signals.permute(0, 2, 3, 1).numpy())), shared=False)
+    pixels, _ = coloured(rgb(found.cropped(found.signals.permute(0, 2, 3, 1).numpy())), shared=False)
     height, width = pixels.shape[1:3]
     across = np.arange(max(height, width))
     rows, columns = across * height // len(across), across * width // len(across)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 import torch
 
 from cnnjobs.figures.drawing import Drawing, file_name
 from cnnjobs.figures.panels import Panel, in_rows, panel_rows
 from cnnjobs.figures.subject import Progress, Subject
-from cnnjobs.figures.top_images import TopImages, search
+from cnnjobs.figures.top_images import SCORES, TopImages, search
 from cnnjobs.registry import NonNegativeInt, PositiveInt, register
-
-_SCORES: Final = {"sum": "sum of the map", "max": "largest value of the map", "mean": "mean of the map"}
 
 
 @register("figure", "top-images")
@@ -38,7 +36,7 @@ def draw_top_images(
     channels = range(min(first, count)) if channel is None else [channel]
     rows = _rows(subject, found, channels, split)
     which = f"channel {channel}" if channel is not None else f"channels 0 to {len(rows) - 1} of {count}"
-    title = f"{name}, {which}: the {split} images with the largest {_SCORES[score]}"
+    title = f"{name}, {which}: the {split} images with the largest {SCORES[score]}"
     if channel is None:
         figure = panel_rows(rows, title, labels=[f"channel {each}" for each in channels], narrowest=0.66)
     else:

@@ -1,0 +1,219 @@
+"""Images that excite a channel, found by following its gradient; every step is an image that a file could hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from cnnjobs.figures.canvas import Canvas, Pixels, Spectrum
+from cnnjobs.figures.graph import kind
+from cnnjobs.figures.layers import Prefix, check_channel, check_spatial
+from cnnjobs.figures.subject import Progress
+from cnnjobs.figures.top_images import Score, score_of
+
+# How often an image is looked at as a file would hold it.
+_LOOK: Final = 10
+_BATCH: Final = 16
+_NOISE_IMAGES: Final = 8
+# What may lie between a ReLU and the output of the layer that it belongs to.
+_BEHIND_RELU: Final = {"Clone", "MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAvgPool2D", "AdaptiveMaxPool2D", "Mean"}
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """What is maximised, a - distance·d - variation·u·v, and how.
+
+    a is the `score` of the channel's map; d the mean squared distance to the start, of normalised pixels; v the total
+    variation, the mean step from a pixel to its neighbours; and u, which gives v its unit, the channel's root mean
+    square on noise. Each step sees the image moved by up to `jitter` pixels either way. With `fourier` the steps are
+    those of the image's spectrum (Olah et al. 2017, https://distill.pub/2017/feature-visualization).
+    """
+
+    steps: int = 200
+    score: Score = "mean"
+    distance: float = 0.0
+    variation: float = 0.0
+    jitter: int = 0
+    fourier: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Maximised:
+    """For each of n channels the best image that was met, `pixels` (n, C, H, W) uint8, and what it is worth.
+
+    `activations` (n,), those of the start `before` (n,) and the `distances` (n,) to it, root mean squares of normalised
+    pixels, are those of images of 8 bits. `course` (looks, n) are the best activations after `steps` (looks,).
+    """
+
+    pixels: Tensor
+    activations: Tensor
+    before: Tensor
+    distances: Tensor
+    course: Tensor
+    steps: tuple[int, ...]
+
+
+def noise(shape: tuple[int, int, int], channels: Sequence[int], seed: int) -> Tensor:
+    """Nearly gray images (n, C, H, W) in [0, 1] to start from; that of a channel is the same beside any others."""
+    images = []
+    for channel in channels:
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + channel)
+        images.append(0.5 + 0.02 * torch.randn(shape, generator=generator))
+    return torch.stack(images).clamp(0, 1)
+
+
+def maximise(
+    model: nn.Module,
+    normalise: Callable[[Tensor], Tensor],
+    layer: str,
+    channels: Sequence[int],
+    *,
+    starts: Tensor,
+    ascent: Ascent = Ascent(),
+    progress: Progress | None = None,
+) -> Maximised:
+    """The images that excite channels of a layer, also of one without maps, each from its start (n, C, H, W) in [0, 1].
+
+    `normalise` makes what the model takes of images in [0, 1]. Raises InputError for a channel that the layer has not.
+    """
+    prefix = Prefix(model, layer)
+    units = _units(prefix, normalise, starts, layer, channels)
+    batches = [slice(start, start + _BATCH) for start in range(0, len(channels), _BATCH)]
+    parts = []
+    for number, place in enumerate(batches):
+        chosen = torch.tensor(channels[place], device=starts.device)
+        climb = _Climb(prefix, normalise, chosen, starts[place], units[chosen], ascent)
+        moved = _counting_on(progress, number * ascent.steps, len(batches) * ascent.steps)
+        with torch.inference_mode(False), torch.enable_grad():
+            parts.append(climb.run(moved))
+    return Maximised(
+        pixels=torch.cat([part.pixels for part in parts]),
+        activations=torch.cat([part.activations for part in parts]),
+        before=torch.cat([part.before for part in parts]),
+        distances=torch.cat([part.distances for part in parts]),
+        course=torch.cat([part.course for part in parts], dim=1),
+        steps=parts[0].steps,
+    )
+
+
+def _counting_on(progress: Progress | None, done: int, total: int) -> Callable[[int], None]:
+    return lambda step: None if progress is None else progress(done + step, total)
+
+
+def _units(
+    prefix: Prefix, normalise: Callable[[Tensor], Tensor], starts: Tensor, layer: str, channels: Sequence[int]
+) -> Tensor:
+    """The root mean square (K,) of every channel's values on noise; that of all for one that is silent."""
+    draws = torch.rand(_NOISE_IMAGES, *starts.shape[1:], generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        output = prefix(normalise(draws.to(starts.device)))
+    if output.ndim != 2:
+        check_spatial(layer, output)
+    for channel in channels:
+        check_channel(layer, output, channel)
+    squares = output.transpose(0, 1).flatten(1).double().square().mean(1)
+    squares = torch.where(squares > 0, squares, squares.mean())
+    return torch.where(squares > 0, squares, 1).sqrt().to(output.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """Images (n, C, H, W) of whole numbers from 0 to 255, what is maximised (n,), and the activations (n,)."""
+
+    pixels: Tensor
+    goals: Tensor
+    activations: Tensor
+
+    def or_better(self, other: _Looked) -> _Looked:
+        """Of each image the better one; the older one where they are equal."""
+        better = other.goals > self.goals
+        shape = (-1, 1, 1, 1)
+        return _Looked(
+            torch.where(better.view(shape), other.pixels, self.pixels),
+            torch.where(better, other.goals, self.goals),
+            torch.where(better, other.activations, self.activations),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Climb:
+    """The ascent of a few channels (n,) at once: each follows its own gradient."""
+
+    prefix: Prefix
+    normalise: Callable[[Tensor], Tensor]
+    channels: Tensor
+    starts: Tensor
+    units: Tensor
+    ascent: Ascent
+
+    def run(self, moved: Callable[[int], None]) -> Maximised:
+        """Climb, and keep the best of all that was looked at."""
+        ascent = self.ascent
+        canvas: Canvas = (Spectrum if ascent.fourier else Pixels)(self.starts)
+        optimizer = torch.optim.Adam([canvas.values], lr=canvas.rate)
+        # Ever smaller steps: what is left at the end would else be the last step's own.
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, ascent.steps, eta_min=canvas.rate / 50)
+        generator = torch.Generator().manual_seed(ascent.seed)
+        first = best = self._look(self.starts)
+        course, steps = [first.activations], [0]
+        for step in range(1, ascent.steps + 1):
+            shift = torch.randint(-ascent.jitter, ascent.jitter + 1, (2,), generator=generator).tolist()
+            goals, _ = self._goals(canvas.image(), shift)
+            # Of the canvas alone: the gradients of the weights are not touched.
+            (canvas.values.grad,) = torch.autograd.grad(-goals.sum(), [canvas.values])
+            optimizer.step()
+            schedule.step()
+            canvas.clamp()
+            if step % _LOOK == 0 or step == ascent.steps:
+                best = best.or_better(self._look(canvas.image()))
+                course.append(best.activations)
+                steps.append(step)
+            moved(step)
+        moves = self.normalise(best.pixels / 255) - self.normalise(self.starts)
+        return Maximised(
+            pixels=best.pixels.to(torch.uint8).cpu(),
+            activations=best.activations.cpu(),
+            before=first.activations.cpu(),
+            distances=moves.square().mean((1, 2, 3)).sqrt().cpu(),
+            course=torch.stack(course).cpu(),
+            steps=tuple(steps),
+        )
+
+    def _look(self, images: Tensor) -> _Looked:
+        """Images (n, C, H, W) in [0, 1] as a file would hold them."""
+        pixels = (images.detach() * 255).round()
+        with torch.no_grad():
+            return _Looked(pixels, *self._goals(pixels / 255, (0, 0)))
+
+    def _goals(self, images: Tensor, shift: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """images (n, C, H, W) in [0, 1] -> what is maximised (n,), and the activations (n,) in it."""
+        ascent = self.ascent
+        inputs = self.normalise(images)
+        output = self.prefix(inputs.roll(tuple(shift), dims=(2, 3)))
+        maps = output[torch.arange(len(images)), self.channels].reshape(len(images), -1)  # (n, h·w)
+        _pass_silent_relu(output, (maps <= 0).all(1))
+        activations = score_of(maps[:, None, :, None], ascent.score)[:, 0]
+        distances = (inputs - self.normalise(self.starts)).square().mean((1, 2, 3))
+        steps = (images.diff(dim=2).abs().mean((1, 2, 3)), images.diff(dim=3).abs().mean((1, 2, 3)))
+        size = maps.shape[1] if ascent.score == "sum" else 1
+        variation = ascent.variation * self.units * size * sum(steps)
+        return activations - ascent.distance * distances - variation, activations
+
+
+def _pass_silent_relu(output: Tensor, silent: Tensor) -> None:
+    """Where a channel is `silent` (n,), its ReLU gives the whole signal back: else no gradient would ever wake it."""
+    node = output.grad_fn
+    while node is not None and kind(node) in _BEHIND_RELU:
+        node = node.next_functions[0][0]
+    if node is None or kind(node) != "Relu" or not bool(silent.any()):
+        return
+
+    def change(operands: tuple[Any, ...], outputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (torch.where(silent.view(-1, *[1] * (operands[0].ndim - 1)), outputs[0], operands[0]),)
+
+    node.register_hook(change)
