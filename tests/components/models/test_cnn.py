@@ -41,7 +41,7 @@ def test_eight_convolutions_of_the_published_solution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("initialisation", "gain"), [("kaiming", 2 / (1 + 0.2**2) / 800), ("xavier", 2 / (800 + 1600))]
+    ("initialisation", "variance"), [("kaiming", 2 / (1 + 0.2**2) / 800), ("xavier", 2 / (800 + 1600))]
 )
 def test_initialisation_draws_weights_of_the_stated_variance(initialisation: Any, variance: float) -> None:
     torch.manual_seed(0)
