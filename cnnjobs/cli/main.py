@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cnnjobs.cli import (
+    bundle,
     cancel,
     data,
     doctor,
@@ -24,6 +25,7 @@ from cnnjobs.cli import (
     show,
     status,
     sweep,
+    tensorboard,
     theory,
 )
 from cnnjobs.errors import CnnjobsError, SpecError
@@ -37,6 +39,7 @@ app = typer.Typer(
 )
 for command in (
     local.local, sweep.sweep, status.status, logs.logs, cancel.cancel, retry.retry, report.report, show.show,
+    bundle.bundle, tensorboard.tensorboard,
     figures.figures, evaluate.evaluate, predict.predict, export.export, data.data, fetch.fetch,
     doctor.doctor, init.init,
 ):  # fmt: skip

@@ -13,6 +13,8 @@ from cnnjobs.cli.options import RESULTS, Results, results_option
 
 if TYPE_CHECKING:
     from cnnjobs.launch.sweeps import OpenSweep
+    from cnnjobs.report.build import Built
+    from cnnjobs.report.results import ResultsTable
 
 _FORMATS: Final = ("html", "pdf", "md")
 
@@ -66,24 +68,35 @@ def make_report(
     from cnnjobs.console.results import show_results
     from cnnjobs.console.terminal import notice
     from cnnjobs.launch.submissions import look_at, prune
+
+    tables, built = build(opened, results=results, formats=formats, template=template)
+    for table in tables:
+        show_results(table)
+    for text in built.notices:
+        notice(text)
+    show_report([*built.pages.values()] or [built.folder])
+    for each in opened:
+        # What was collected needs its jobs' files no longer.
+        prune(each.store, look_at(each.store))
+    if look and built.pages:
+        typer.launch(str(built.page))
+
+
+def build(
+    opened: Sequence[OpenSweep],
+    *,
+    results: Path,
+    formats: Sequence[str] = _FORMATS,
+    template: Path | None = None,
+) -> tuple[list[ResultsTable], Built]:
+    """What is known of each sweep, once, and the report of all of them."""
     from cnnjobs.report.build import build_report
     from cnnjobs.report.results import ResultsTable
 
     unique = list({each.store.path: each for each in opened}.values())
     tables = [ResultsTable.load(each.sweep, each.store) for each in unique]
-    for table in tables:
-        show_results(table)
-    built = build_report(
-        *tables, formats=formats, template=template, command=_command(unique, results, formats, template)
-    )
-    for text in built.notices:
-        notice(text)
-    show_report(list(built.pages.values()) or [built.folder])
-    for each in unique:
-        # What was collected needs its jobs' files no longer.
-        prune(each.store, look_at(each.store))
-    if look and built.pages:
-        typer.launch(str(built.page))
+    command = _command(unique, results, formats, template)
+    return tables, build_report(*tables, formats=formats, template=template, command=command)
 
 
 def _command(opened: Sequence[OpenSweep], results: Path, formats: Sequence[str], template: Path | None) -> str:

@@ -28,9 +28,10 @@ _TABLE_FILES: Final = (".csv", ".md", ".tex")
 
 @dataclass(frozen=True)
 class Built:
-    """Where a report is, format by format, and what is to be known of it."""
+    """Where a report is, format by format, where the files of each sweep are, and what is to be known of it."""
 
     folder: Path
+    parts: tuple[Path, ...]
     pages: dict[str, Path]
     notices: tuple[str, ...]
 
@@ -62,7 +63,7 @@ def build_report(
     files = manifest.files(folder, report, prefixes, written)
     manifest.write(folder, files, tables, command)
     manifest.remove_others(folder, earlier, files)
-    return Built(folder, pages, (*notices, *told))
+    return Built(folder, tuple(folder / prefix for prefix in prefixes), pages, (*notices, *told))
 
 
 def _prefixes(names: Sequence[str]) -> list[str]:

@@ -125,7 +125,7 @@ def _parameters(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -
     grid = parameters_grid(found)
     if grid.rows:
         yield paragraph(_how_much(found))
-        yield Table(grid, "What each parameter comes to", "parameters", sortable=True)
+        yield Table(grid, "What each parameter comes to", "parameters")
         yield from _pictures(drawings.parameters(found))
         yield paragraph(_POINTS + ("" if found.shares else _MAY_BE_OTHERS), faint=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -135,21 +136,17 @@ def _span(span: Span) -> str:
 
 
 def _pictures(items: Sequence[Picture]) -> Iterator[str]:
-    """Drawings of the sweep two in a row, those of networks, with all that they show, as wide as the page."""
-    drawn = [each for each in items if each.markup is not None and not each.wide]
-    if drawn:
-        parts = (
-            f"(path: {string(f'{each.place}.svg')}, caption: {content(each.caption)}, alt: {string(each.alt)})"
-            for each in drawn
-        )
-        yield f"#pictures({', '.join(parts)})"
-    for each in items:
-        if each.markup is None or each.wide:
-            suffix = "png" if each.markup is None else "svg"
-            yield (
-                f"#picture(path: {string(f'{each.place}.{suffix}')}, caption: {content(each.caption)}, "
-                f"alt: {string(each.alt)})"
-            )
+    """Drawings of the sweep two in a row; wide ones, and pictures of networks, in a row of their own."""
+    for alone, group in groupby(items, lambda each: each.wide or each.markup is None):
+        parts = [
+            f"path: {string(each.place + ('.png' if each.markup is None else '.svg'))}, "
+            f"caption: {content(each.caption)}, alt: {string(each.alt)}"
+            for each in group
+        ]
+        if alone:
+            yield from (f"#picture({part})" for part in parts)
+        else:
+            yield f"#pictures({', '.join(f'({part})' for part in parts)})"
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -1,0 +1,30 @@
+"""`cnnjobs tensorboard`: the live view of a sweep."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cnnjobs.cli.options import RESULTS, Results
+
+
+def tensorboard(
+    sweep: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP]", help="A sweep file, or the name of a started sweep.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the browser finds it.")] = 6006,
+    results: Results = RESULTS,
+) -> None:
+    """Start TensorBoard on a sweep, the latest without SWEEP, with its runs named by what differs; Ctrl-C ends it."""
+    from cnnjobs.console.terminal import say
+    from cnnjobs.launch.live_view import check_tensorboard, labelled, show_in_tensorboard
+    from cnnjobs.launch.sweeps import latest_sweep, open_sweep
+
+    opened = open_sweep(sweep, results) if sweep else latest_sweep(results)
+    check_tensorboard(opened)
+    say(f"{opened.sweep.name}: http://localhost:{port}, until Ctrl-C")
+    with labelled(opened) as folder:
+        code = show_in_tensorboard(folder, port)
+    if code:
+        raise typer.Exit(code)
