@@ -21,6 +21,8 @@ TOGETHER = (0, 2)
 
 def start(slurm: Cluster, faulty: FaultyProject) -> str:
     """The sweep two by two, when both runs of its first job train; the number of its array."""
+    # Slow enough that none has finished when the last of them has begun.
+    faulty.set("crawl")
     said = faulty.sweep("runs_at_once=2")
     assert "2 jobs: the default partition, 2 runs side by side in each, 2 cores each" in said
     for index in TOGETHER:
@@ -104,7 +106,6 @@ def test_both_copies_on_a_lost_node_stop_when_new_ones_come(
     quick_slurm: Cluster, faulty: FaultyProject, quiet: bytes
 ) -> None:
     job = start(quick_slurm, faulty)
-    faulty.set("crawl")
     node = quick_slurm.client("squeue", "-h", "-r", "-j", f"{job}_0", "-o", "%N").strip()
     old = quick_slurm.job_processes(f"{job}_0")
     assert len(old) == 3

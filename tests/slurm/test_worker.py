@@ -160,6 +160,8 @@ def assert_same_results(folder: RunFolder, expected: RunFolder) -> None:
     def timeless(one: RunFolder) -> list[dict[str, Any]]:
         return [{key: value for key, value in line.items() if key not in CHANGING} for line in one.read_metrics()]
 
+    # They go right after the last record.
+    wait_until("its checkpoints have gone", lambda: not folder.previous_checkpoint_file.exists())
     record, other = folder.read_record(), expected.read_record()
     assert (record.state, record.metrics, record.best_epoch) == (RunState.FINISHED, other.metrics, other.best_epoch)
     assert timeless(folder) == timeless(expected)
