@@ -179,9 +179,9 @@ def _size(grid: Grid) -> float:
 
 
 def _columns(grid: Grid) -> str:
-    """Widths of their own; where even small letters are too wide, shares of the page."""
+    """Widths of their own; of a table that only fits with smaller letters, shares of the page."""
     widths = _widths(grid)
-    if sum(widths) * _SMALLEST <= _PAGE_LETTERS * _LARGEST:
+    if sum(widths) <= _PAGE_LETTERS:
         return f"({', '.join(['auto'] * len(widths))},)"
     return f"({', '.join(f'{width:.1f}fr' for width in widths)},)"
 
