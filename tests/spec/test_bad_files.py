@@ -89,7 +89,8 @@ FILES: Cases = {
             f"10: parameters.lr.vales: unknown key; did you mean `values`? allowed: {FORMS}",
             "11: parameters.weight_decay.sigma: distribution `uniform` has no `sigma`; allowed: max, min",
             "12: metric.nam: unknown key; did you mean `name`? allowed: goal, impute, name, target",
-            "13: report.target: unknown key; did you mean `targets`? allowed: figures, notes, targets, titles, ylim",
+            "13: report.target: unknown key; did you mean `targets`? "
+            "allowed: figures, notes, targets, template, titles, ylim",
             f"14: job.max_paralel: unknown key; did you mean `max_parallel`? allowed: {JOB}",
         ],
     ),
