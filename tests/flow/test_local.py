@@ -154,5 +154,5 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_debug(project
 def test_the_path_of_the_report_is_said(finished: Project) -> None:
     done = finished.call("report", "shades")
     assert done.returncode == 0, done.stderr
-    assert (finished.path / done.stdout.splitlines()[-1].removeprefix("report: ")).is_file()
+    assert (finished.path / done.stdout.splitlines()[-1].removeprefix("report: ").partition(" (")[0]).is_file()
     assert done.stdout.splitlines()[0].split()[0] == "configuration"

@@ -63,7 +63,8 @@ def test_what_is_found_gives_the_size(size: int, kernel: int, stride: int, paddi
     window = Window(kernel, stride, padding)
     if window.output(size):
         found = solve(unknown, window, size, window.output(size))  # type: ignore[arg-type]
-        assert window in found
+        # A stride longer than the padded size takes the one first place, as the longest that is looked at does.
+        assert window in found or stride > size + 2 * padding
         assert {each.output(size) for each in found} == {window.output(size)}
 
 

@@ -46,8 +46,8 @@ def resnet18(
 
     images (N, in_channels, H, W) -> logits (N, num_classes); 11,181,642 parameters for RGB and 10 classes. 17
     convolutions on the main path, three 1x1 projections beside it and one linear layer, named as in torchvision, whose
-    weights fit. `stem: imagenet` is a 7x7 convolution of stride 2 with max pooling, `cifar` a 3x3 one without either, for
-    images of about 32 pixels. `pool_position` is that of the pooling: `before` layer1, as in the paper (1.8136 G
+    weights fit. `stem: imagenet` is a 7x7 convolution of stride 2 with max pooling, `cifar` a 3x3 one without either,
+    for images of about 32 pixels. `pool_position` is that of the pooling: `before` layer1, as in the paper (1.8136 G
     multiply-accumulates at 224 pixels), or `after` it, which costs 3.2008 G. Weights start as in He et al. 2015.
     """
     if stem == "cifar" and pool_position == "after":
