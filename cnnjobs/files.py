@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,6 +19,8 @@ from cnnjobs.errors import InputError, StorageError, storage_error
 
 _WRITERS: Final = 32
 # A spreadsheet takes a text that starts so for a formula.
+# As MetricsLog writes it: one mapping of lists of numbers.
+_WINDOWS: Final = re.compile(rb'"windows": \{("[a-z]+": \[[-+.0-9e, ]*\](, )?)*\}, ')
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
 Item = TypeVar("Item")
@@ -87,6 +90,8 @@ def table_bytes(columns: Iterable[object], rows: Iterable[Iterable[Any]]) -> byt
 
 
 def _csv_cell(value: Any) -> str:
+    if isinstance(value, float) and math.isfinite(value):
+        return float.__repr__(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool | int | float):
@@ -161,6 +166,11 @@ class MetricsLog:
         except OSError as error:
             self._refused = True
             raise storage_error(Path(self._file.name), error) from error
+
+
+def without_windows(content: bytes) -> bytes:
+    """Lines of metrics without the windows of their training, nine tenths of them; a damaged window stays, to be told."""
+    return _WINDOWS.sub(b"", content)
 
 
 def whole_lines(content: bytes, *, strict: bool = False) -> list[tuple[int, dict[str, Any]]]:

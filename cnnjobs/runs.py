@@ -30,7 +30,7 @@ from ruamel.yaml import YAML
 
 from cnnjobs import locks
 from cnnjobs.errors import InputError, storage_error
-from cnnjobs.files import MetricsLog, whole_lines, write_whole
+from cnnjobs.files import MetricsLog, whole_lines, without_windows, write_whole
 from cnnjobs.records import Attempt, Evaluation, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig, read_config
 
@@ -126,11 +126,13 @@ class RunFolder:
     def _read_file(self) -> RunRecord:
         return RunRecord.model_validate_json(self.record_file.read_bytes())
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of metrics, in order. Raises ValueError for a damaged one."""
+    def read_metrics(self, *, windows: bool = True) -> list[dict[str, Any]]:
+        """Every whole line of metrics, in order; faster without their windows. Raises ValueError for a damaged one."""
         if not self.metrics_file.exists():
             return []
-        return [line for _, line in whole_lines(self.metrics_file.read_bytes(), strict=True)]
+        content = self.metrics_file.read_bytes()
+        found = whole_lines(content if windows else without_windows(content), strict=True)
+        return [line if windows else {key: line[key] for key in line if key != "windows"} for _, line in found]
 
     def check_weights(self) -> None:
         """Raises InputError when the run has no weights that could be asked anything."""

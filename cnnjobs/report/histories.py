@@ -107,14 +107,18 @@ def band(histories: Sequence[RunHistory], split: SetName, quantity: Quantity, mo
     frames = _frames(histories, split, most)
     if not frames:
         return None
-    epochs = pd.concat([frame["epoch"] for frame in frames], axis=1, join="inner").mean(axis=1)
-    values = pd.concat([frame[quantity] for frame in frames], axis=1, join="inner")
-    if values.empty:
+    common = frames[0].index
+    for frame in frames[1:]:
+        common = common if common.equals(frame.index) else common.intersection(frame.index)
+    if common.empty:
         return None
-    spread = values.std(axis=1, ddof=1)
-    if len(frames) == 1 and split == "train" and quantity == "loss":
-        spread = frames[0]["sd"]
-    return Band(len(frames), epochs.to_numpy(float), values.mean(axis=1).to_numpy(float), spread.to_numpy(float))
+    own = [frame if frame.index.equals(common) else frame.loc[common] for frame in frames]
+    epochs = np.mean([frame["epoch"].to_numpy(float) for frame in own], axis=0)
+    values = np.array([frame[quantity].to_numpy(float) for frame in own])
+    spread = values.std(axis=0, ddof=1) if len(own) > 1 else np.full(len(common), np.nan)
+    if len(own) == 1 and split == "train" and quantity == "loss":
+        spread = own[0]["sd"].to_numpy(float)
+    return Band(len(own), epochs, values.mean(axis=0), spread)
 
 
 def _frames(histories: Sequence[RunHistory], split: SetName, most: int) -> list[pd.DataFrame]:

@@ -103,12 +103,15 @@ class Panel:
 
     def _alone(self, history: RunHistory, split: SetName, look: Look, mean: Band | None) -> bool:
         """One run's curve, from where the mean ends when the run is in it; whether it has one."""
+        ends = None if mean is None or history.state is not RunState.FINISHED else mean.epochs
+        if ends is not None and len(getattr(history, split)) == len(ends):
+            return True
         own = band([history], split, self.quantity, look.windows)
         if own is None:
             return False
         first = 0
-        if mean is not None and history.state is RunState.FINISHED:
-            first = int(np.searchsorted(own.epochs, mean.epochs[-1]))
+        if ends is not None:
+            first = int(np.searchsorted(own.epochs, ends[-1]))
             if first >= len(own.epochs) - 1:
                 return True
         rest = Band(1, own.epochs[first:], own.mean[first:], own.sd[first:])

@@ -64,10 +64,8 @@ class ResultsTable:
         records: dict[str, RunRecord] = {}
         lines: dict[str, list[dict[str, Any]]] = {}
         for run in sweep.runs:
-            records[run.run_id], lines[run.run_id] = _read(store.run(run.run_id))
-            for line in lines[run.run_id]:
-                line.pop("windows", None)
-        strays = tuple(_read(folder)[0] for folder in store.runs() if folder.run_id not in records)
+            records[run.run_id], lines[run.run_id] = _read(store.run(run.run_id), windows=False)
+        strays = tuple(_read(folder, windows=False)[0] for folder in store.runs() if folder.run_id not in records)
         return cls(
             sweep=sweep,
             store=store,
@@ -173,11 +171,11 @@ def cell(value: Any) -> Any:
     return value
 
 
-def _read(folder: RunFolder) -> tuple[RunRecord, list[dict[str, Any]]]:
+def _read(folder: RunFolder, *, windows: bool = True) -> tuple[RunRecord, list[dict[str, Any]]]:
     """Record and metrics of a run; unreadable files are the cause of a lost run, never the end of the report."""
     try:
         record = folder.read_record()
-        lines = folder.read_metrics()
+        lines = folder.read_metrics(windows=windows)
     except ValueError as error:
         why = " ".join(str(error).split())
         return RunRecord(run_id=folder.run_id, state=RunState.LOST, cause=f"{folder.path}: unreadable: {why}"), []

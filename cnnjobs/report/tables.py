@@ -25,7 +25,7 @@ _TEX: Final = {
 def csv_bytes(frame: pd.DataFrame) -> bytes:
     """The frame as CSV: floats in full, missing values empty, texts on one line, none of them a formula."""
     rows = frame.itertuples(index=False, name=None)
-    return table_bytes(frame.columns, ([None if is_missing(value) else value for value in row] for row in rows))
+    return table_bytes(frame.columns, ([None if value is pd.NA else value for value in row] for row in rows))
 
 
 def is_missing(value: Any) -> bool:
