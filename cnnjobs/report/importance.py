@@ -235,7 +235,7 @@ def _correlation(found: Parameters, factor: Factor) -> str:
     if not factor.is_numeric or len(factor.index) < 3 or not np.ptp(found.means):
         return wording.NOTHING
     ranks = [_ranks(factor.index), _ranks(found.means)]
-    return f"{np.corrcoef(ranks)[0, 1]:+.2f}".replace("-", "−")
+    return f"{np.asarray(np.corrcoef(ranks))[0, 1]:+.2f}".replace("-", "−")
 
 
 def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -72,7 +72,7 @@ def _heights(factor: Factor, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
     if _is_continuous(factor):
         return _scaled(_values(factor))[0]
     room = 1 / len(factor.levels)
-    heights = (factor.index + 0.5) * room
+    heights = np.asarray((factor.index + 0.5) * room, dtype=np.float64)
     for number in range(len(factor.levels)):
         own = np.flatnonzero(factor.index == number)
         if len(own) > 1:
@@ -116,7 +116,7 @@ def _axis(axes: Axes, place: int, factor: Factor) -> None:
         _write(axes, place, [f"{mark:g}" for mark in marks], heights)
         return
     room = 1 / len(factor.levels)
-    heights = (np.arange(len(factor.levels)) + 0.5) * room
+    heights = np.asarray((np.arange(len(factor.levels)) + 0.5) * room, dtype=np.float64)
     for height in heights:
         _line(axes, place, height - 0.5 * _FAN * room, height + 0.5 * _FAN * room)
     if len(factor.levels) <= 2 * MOST_LEVELS:
