@@ -7,8 +7,8 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-_RATE: Final = 0.05
-_SPECTRUM_RATE: Final = 0.02
+_RATE: Final = 0.1
+_SPECTRUM_RATE: Final = 0.05
 # Closer to black and white, the logarithms of a spectrum's image would have no end.
 _EDGE: Final = 1 / 512
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -18,19 +18,19 @@ from cnnjobs.figures.top_images import Score, score_of
 # How often an image is looked at as a file would hold it.
 _LOOK: Final = 10
 _BATCH: Final = 16
-_NOISE_IMAGES: Final = 8
 # What may lie between a ReLU and the output of the layer that it belongs to.
 _BEHIND_RELU: Final = {"Clone", "MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAvgPool2D", "AdaptiveMaxPool2D", "Mean"}
 
 
 @dataclass(frozen=True)
 class Ascent:
-    """What is maximised, a - distance·d - variation·u·v, and how.
+    """What is maximised, a·exp(-variation·v) - distance·d, and how.
 
-    a is the `score` of the channel's map; d the mean squared distance to the start, of normalised pixels; v the total
-    variation, the mean step from a pixel to its neighbours; and u, which gives v its unit, the channel's root mean
-    square on noise. Each step sees the image moved by up to `jitter` pixels either way. With `fourier` the steps are
-    those of the image's spectrum (Olah et al. 2017, https://distill.pub/2017/feature-visualization).
+    a is the `score` of the channel's map; v the total variation, the mean step from a pixel to the next one below and
+    beside it, of pixels in [0, 1]; d the mean squared distance to the start, of normalised pixels. Each step sees the
+    image moved by up to `jitter` pixels either way. With `fourier` the steps are those of the image's spectrum (Olah et
+    al. 2017, https://distill.pub/2017/feature-visualization). In the first half of the steps the layer's own ReLU lets
+    all gradients through, so that silent units wake.
     """
 
     steps: int = 200
@@ -82,12 +82,17 @@ def maximise(
     `normalise` makes what the model takes of images in [0, 1]. Raises InputError for a channel that the layer has not.
     """
     prefix = Prefix(model, layer)
-    units = _units(prefix, normalise, starts, layer, channels)
+    with torch.no_grad():
+        output = prefix(normalise(starts[:1]))
+    if output.ndim != 2:
+        check_spatial(layer, output)
+    for channel in channels:
+        check_channel(layer, output, channel)
     batches = [slice(start, start + _BATCH) for start in range(0, len(channels), _BATCH)]
     parts = []
     for number, place in enumerate(batches):
         chosen = torch.tensor(channels[place], device=starts.device)
-        climb = _Climb(prefix, normalise, chosen, starts[place], units[chosen], ascent)
+        climb = _Climb(prefix, normalise, chosen, starts[place], ascent)
         moved = _counting_on(progress, number * ascent.steps, len(batches) * ascent.steps)
         with torch.inference_mode(False), torch.enable_grad():
             parts.append(climb.run(moved))
@@ -103,22 +108,6 @@ def maximise(
 
 def _counting_on(progress: Progress | None, done: int, total: int) -> Callable[[int], None]:
     return lambda step: None if progress is None else progress(done + step, total)
-
-
-def _units(
-    prefix: Prefix, normalise: Callable[[Tensor], Tensor], starts: Tensor, layer: str, channels: Sequence[int]
-) -> Tensor:
-    """The root mean square (K,) of every channel's values on noise; that of all for one that is silent."""
-    draws = torch.rand(_NOISE_IMAGES, *starts.shape[1:], generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        output = prefix(normalise(draws.to(starts.device)))
-    if output.ndim != 2:
-        check_spatial(layer, output)
-    for channel in channels:
-        check_channel(layer, output, channel)
-    squares = output.transpose(0, 1).flatten(1).double().square().mean(1)
-    squares = torch.where(squares > 0, squares, squares.mean())
-    return torch.where(squares > 0, squares, 1).sqrt().to(output.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +137,6 @@ class _Climb:
     normalise: Callable[[Tensor], Tensor]
     channels: Tensor
     starts: Tensor
-    units: Tensor
     ascent: Ascent
 
     def run(self, moved: Callable[[int], None]) -> Maximised:
@@ -163,9 +151,12 @@ class _Climb:
         course, steps = [first.activations], [0]
         for step in range(1, ascent.steps + 1):
             shift = torch.randint(-ascent.jitter, ascent.jitter + 1, (2,), generator=generator).tolist()
-            goals, _ = self._goals(canvas.image(), shift)
+            goals, _ = self._goals(canvas.image(), shift, wake=2 * step <= ascent.steps)
             # Of the canvas alone: the gradients of the weights are not touched.
-            (canvas.values.grad,) = torch.autograd.grad(-goals.sum(), [canvas.values])
+            (slope,) = torch.autograd.grad(-goals.sum(), [canvas.values])
+            # However small what is maximised is, its slope is not taken for nothing.
+            largest = slope.flatten(1).abs().amax(1).clamp(min=torch.finfo(slope.dtype).tiny)
+            canvas.values.grad = slope / largest.view(-1, *[1] * (slope.ndim - 1))
             optimizer.step()
             schedule.step()
             canvas.clamp()
@@ -188,32 +179,31 @@ class _Climb:
         """Images (n, C, H, W) in [0, 1] as a file would hold them."""
         pixels = (images.detach() * 255).round()
         with torch.no_grad():
-            return _Looked(pixels, *self._goals(pixels / 255, (0, 0)))
+            return _Looked(pixels, *self._goals(pixels / 255))
 
-    def _goals(self, images: Tensor, shift: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """images (n, C, H, W) in [0, 1] -> what is maximised (n,), and the activations (n,) in it."""
+    def _goals(self, images: Tensor, shift: Sequence[int] = (0, 0), *, wake: bool = False) -> tuple[Tensor, Tensor]:
+        """images (n, C, H, W) in [0, 1] -> what is maximised (n,), and the activations (n,) in it.
+
+        With `wake`, gradients are those of the values before the layer's ReLU: else what is silent would stay so.
+        """
         ascent = self.ascent
         inputs = self.normalise(images)
         output = self.prefix(inputs.roll(tuple(shift), dims=(2, 3)))
         maps = output[torch.arange(len(images)), self.channels].reshape(len(images), -1)  # (n, h·w)
-        _pass_silent_relu(output, (maps <= 0).all(1))
+        if wake:
+            _pass_relu(output)
         activations = score_of(maps[:, None, :, None], ascent.score)[:, 0]
         distances = (inputs - self.normalise(self.starts)).square().mean((1, 2, 3))
-        steps = (images.diff(dim=2).abs().mean((1, 2, 3)), images.diff(dim=3).abs().mean((1, 2, 3)))
-        size = maps.shape[1] if ascent.score == "sum" else 1
-        variation = ascent.variation * self.units * size * sum(steps)
-        return activations - ascent.distance * distances - variation, activations
+        variations = images.diff(dim=2).abs().mean((1, 2, 3)) + images.diff(dim=3).abs().mean((1, 2, 3))
+        # Below 0 a factor under 1 would be a gain.
+        smooth = (-ascent.variation * variations * activations.detach().sign()).exp()
+        return activations * smooth - ascent.distance * distances, activations
 
 
-def _pass_silent_relu(output: Tensor, silent: Tensor) -> None:
-    """Where a channel is `silent` (n,), its ReLU gives the whole signal back: else no gradient would ever wake it."""
+def _pass_relu(output: Tensor) -> None:
+    """The ReLU that ends a layer, where one does, gives the whole signal back in this pass."""
     node = output.grad_fn
     while node is not None and kind(node) in _BEHIND_RELU:
         node = node.next_functions[0][0]
-    if node is None or kind(node) != "Relu" or not bool(silent.any()):
-        return
-
-    def change(operands: tuple[Any, ...], outputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (torch.where(silent.view(-1, *[1] * (operands[0].ndim - 1)), outputs[0], operands[0]),)
-
-    node.register_hook(change)
+    if node is not None and kind(node) == "Relu":
+        node.register_hook(lambda _, outputs: outputs)

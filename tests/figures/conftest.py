@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from cnnjobs.figures.subject import Subject
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.checkpoint import weights_to_bytes
+from cnnjobs.training.pipeline import DataSets, Pipeline
 from cnnjobs.training.trained import load_trained
 from cnnjobs.training.trainer import build_model
 
@@ -60,6 +62,31 @@ def run_folder(tmp_path: Path, data_folder: Path) -> RunFolder:
     record = RunRecord(run_id=config.run_id, state=RunState.FINISHED, classes=CLASSES, preprocessing=steps)
     folder.write_record(record.model_copy(update={"image_shape": shape, "input_shape": shape}))
     return folder
+
+
+@pytest.fixture(scope="session")
+def learned() -> Subject:
+    """A small network that tells the bundled images of clothes, after two passes over them."""
+    config = RunConfig.model_validate({"dataset": "fashion_mnist_mini", "model": "lenet5"})
+    data_sets = DataSets([], torch.device("cpu"))
+    data = data_sets.get(config)
+    pipeline = Pipeline(config, data)
+    torch.set_num_threads(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            *(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(8, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(16 * 25, 10)),
+        )
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    for epoch in range(2):
+        for images, labels in pipeline.training_batches(epoch):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(images), labels).backward()
+            optimizer.step()
+    model.eval()
+    return Subject("small", model, pipeline.preprocessing, data.classes, data_sets, config)
 
 
 @pytest.fixture

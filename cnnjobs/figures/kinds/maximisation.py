@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -23,7 +23,7 @@ from cnnjobs.figures.top_images import SCORES, search
 from cnnjobs.registry import NonNegativeFloat, NonNegativeInt, PositiveInt, register
 
 # Of the images that are drawn from noise; one that starts from an image has what its source has: neither.
-_VARIATION: Final = 5.0
+_VARIATION: Final = 0.5
 _LARGEST_JITTER: Final = 8
 _DISTANCE: Final = 1.0
 
@@ -61,18 +61,12 @@ def maximize(  # noqa: PLR0913 (every option is one of the command line)
     channels = (channel,) if channel is not None else indices or tuple(range(min(first, output.shape[1])))
     for each in channels:
         check_channel(name, output, each)
-    side = subject.input_shape[1]
-    ascent = Ascent(
-        steps=steps,
-        score=score,
-        distance=(_DISTANCE if lambda_ is None else lambda_) if from_image else 0.0,
-        variation=(0.0 if from_image else _VARIATION) if tv is None else tv,
-        jitter=(0 if from_image else min(_LARGEST_JITTER, side // 16)) if jitter is None else jitter,
-        fourier=fourier,
-        seed=seed,
-    )
+    usual = _usual(subject, from_image=from_image)
+    given = {"distance": lambda_, "variation": tv, "jitter": jitter}
+    asked_for: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    ascent = replace(usual, steps=steps, score=score, fourier=fourier, seed=seed, **asked_for)
     measure = SCORES[score] if output.ndim == 4 else "value"
-    asked = _Asked(subject, name, channels, ascent, measure, of_classes, progress)
+    asked = _Asked(subject, name, channels, ascent, usual, measure, of_classes, progress)
     if from_top_image:
         found = search(subject, name, split, score=score, top=1, progress=progress)
         sources = subject.images([int(found.indices[each, 0]) for each in channels], split)
@@ -82,6 +76,13 @@ def maximize(  # noqa: PLR0913 (every option is one of the command line)
         yield _from_images(asked, [source] * len(channels), source.name)
     else:
         yield from _from_noise(asked)
+
+
+def _usual(subject: Subject, *, from_image: bool) -> Ascent:
+    """What is done where nothing else is asked for: only what comes from noise is moved about and kept smooth."""
+    if from_image:
+        return Ascent(distance=_DISTANCE)
+    return Ascent(variation=_VARIATION, jitter=min(_LARGEST_JITTER, subject.input_shape[1] // 16))
 
 
 def _output(subject: Subject, layer: str) -> tuple[Tensor, bool]:
@@ -105,6 +106,7 @@ class _Asked:
     layer: str
     channels: tuple[int, ...]
     ascent: Ascent
+    usual: Ascent
     measure: str
     of_classes: bool
     progress: Progress
@@ -160,19 +162,23 @@ class _Asked:
         return ", ".join(parts)
 
     def marks(self) -> list[str]:
-        """What of the choices is told by the name of the file."""
-        ascent = self.ascent
-        return [ascent.score, *["fourier"] * ascent.fourier, *[f"seed-{ascent.seed}"] * (ascent.seed > 0)]
+        """What is not as usual, for the name of the file."""
+        usual = asdict(self.usual)
+        changed = {key: value for key, value in asdict(self.ascent).items() if value != usual[key]}
+        return [key if value is True else f"{key}-{value}" for key, value in changed.items()]
 
 
 def _from_noise(asked: _Asked) -> Iterator[Drawing]:
     """Images made from nearly gray noise."""
     subject, ascent = asked.subject, asked.ascent
     found = asked.make(noise(subject.input_shape, asked.channels, ascent.seed))
-    silent = [channel for channel, value in zip(asked.channels, found.activations.tolist(), strict=True) if value <= 0]
     values = found.activations.tolist()
+    silent = [
+        channel for channel, wakes in zip(asked.channels, found.activations > found.before, strict=True) if not wakes
+    ]
     words = [f"{asked.name(channel)}: {value:.4g}" for channel, value in zip(asked.channels, values, strict=True)]
-    title = f"{asked.which}: images made to excite {asked.each} most, by the {asked.measure}"
+    made = "images" if len(asked.channels) > 1 else "an image"
+    title = f"{asked.which}: {made} made to excite {asked.each} most, by the {asked.measure}"
     note = "channel: what the image is worth" + "; ×: nothing wakes it" * bool(silent)
     start, end = float(found.before.mean()), float(found.activations.mean())
     gain = f"on average from {start:.3g} for the noise that they started from to {end:.4g}"
@@ -207,9 +213,7 @@ def _from_images(asked: _Asked, sources: Sequence[InputImage], what: str) -> Dra
     title = f"{asked.which}: {what}, changed to excite {asked.each} more, λ = {ascent.distance:g}"
     note = f"numbers: {asked.measure}; root mean square of the change in normalised pixels; gray is no change"
     labels = [f"channel {asked.name(channel)}" for channel in asked.channels]
-    name = file_name(
-        *("maximize", asked.layer, in_words(asked.channels), what, "lambda", f"{ascent.distance:g}", *asked.marks())
-    )
+    name = file_name("maximize", asked.layer, in_words(asked.channels), what, *asked.marks())
     before, after, distance = (column[0] for column in columns)
     caption = (
         f"{title}, of {subject.name}: {asked.measure} minus λ times the mean squared distance to the image,"
