@@ -127,6 +127,8 @@ class Drawings:
 
     def _keep(self, name: str, figure: Figure, caption: str, *, wide: bool = False) -> Picture:
         svg = svg_text(figure)
+        # The same room for everything in both files, found once.
+        figure.set_layout_engine("none")
         write_whole(self.folder / f"{name}.svg", svg.encode())
         write_whole(self.folder / f"{name}.png", png_bytes(figure))
         self.names.append(name)

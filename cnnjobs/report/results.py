@@ -84,9 +84,11 @@ class ResultsTable:
     @property
     def history(self) -> pd.DataFrame:
         """A row for every validation of every run."""
-        rows = [{"run_id": run_id, **line} for run_id, own in self.lines.items() for line in own]
-        others = {name for row in rows for name in row} - set(_HISTORY)
-        return pd.DataFrame(rows, columns=[*_HISTORY, *sorted(others)])
+        lines = [line for own in self.lines.values() for line in own]
+        others = set().union(*lines) - set(_HISTORY)
+        columns: dict[str, Any] = {"run_id": [run_id for run_id, own in self.lines.items() for _ in own]}
+        columns |= {name: [line.get(name) for line in lines] for name in (*_HISTORY[1:], *sorted(others))}
+        return pd.DataFrame(columns)
 
     @property
     def evaluations(self) -> pd.DataFrame:
