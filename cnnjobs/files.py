@@ -169,7 +169,7 @@ class MetricsLog:
 
 
 def without_windows(content: bytes) -> bytes:
-    """Lines of metrics without the windows of their training, nine tenths of them; a damaged window stays, to be told."""
+    """Lines of metrics without the windows of their training, nine tenths of them; a damaged one stays, to be told."""
     return _WINDOWS.sub(b"", content)
 
 
