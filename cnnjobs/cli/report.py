@@ -90,13 +90,15 @@ def build(
     template: Path | None = None,
 ) -> tuple[list[ResultsTable], Built]:
     """What is known of each sweep, once, and the report of all of them."""
+    from cnnjobs.console.reporting import report_progress
     from cnnjobs.report.build import build_report
     from cnnjobs.report.results import ResultsTable
 
     unique = list({each.store.path: each for each in opened}.values())
-    tables = [ResultsTable.load(each.sweep, each.store) for each in unique]
     command = _command(unique, results, formats, template)
-    return tables, build_report(*tables, formats=formats, template=template, command=command)
+    with report_progress() as tell:
+        tables = [ResultsTable.load(each.sweep, each.store, tell) for each in unique]
+        return tables, build_report(*tables, formats=formats, template=template, command=command, tell=tell)
 
 
 def _command(opened: Sequence[OpenSweep], results: Path, formats: Sequence[str], template: Path | None) -> str:

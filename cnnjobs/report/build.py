@@ -16,7 +16,7 @@ from cnnjobs.report.chapter import chapter
 from cnnjobs.report.document import Chapter, Report, Table, with_prefix
 from cnnjobs.report.drawings import Drawings
 from cnnjobs.report.notes import read_notes, with_notes
-from cnnjobs.report.results import ResultsTable
+from cnnjobs.report.results import ResultsTable, Tell, tell_nobody
 from cnnjobs.report.tables import csv_bytes, grid_csv, markdown, tex
 from cnnjobs.report.wording import listed
 
@@ -42,7 +42,11 @@ class Built:
 
 
 def build_report(
-    *tables: ResultsTable, formats: Collection[str] = FORMATS, template: Path | None = None, command: str = ""
+    *tables: ResultsTable,
+    formats: Collection[str] = FORMATS,
+    template: Path | None = None,
+    command: str = "",
+    tell: Tell = tell_nobody,
 ) -> Built:
     """Write the report of what is known, whatever is still running: a chapter for each sweep.
 
@@ -53,11 +57,12 @@ def build_report(
     folder = tables[0].store.path.parent / "report" if several else tables[0].store.report_folder
     earlier = manifest.read(folder)
     prefixes = _prefixes([table.sweep.name for table in tables]) if several else [""]
-    chapters = [_chapter(table, folder, prefix) for table, prefix in zip(tables, prefixes, strict=True)]
+    chapters = [_chapter(table, folder, prefix, tell) for table, prefix in zip(tables, prefixes, strict=True)]
     chapters, notices = _with_notes(chapters, tables, folder)
     if several:
         chapters = [with_prefix(told, f"{prefix}-") for told, prefix in zip(chapters, prefixes, strict=True)]
     report = Report(listed([table.sweep.name for table in tables]), tuple(chapters))
+    tell("setting pages", 1, 1)
     pages, told = _write(report, folder, formats, template or _template(tables))
     written = [page.name for page in pages.values()] + ([pdf.SOURCE, pdf.TEMPLATE] if "pdf" in formats else [])
     files = manifest.files(folder, report, prefixes, written)
@@ -72,7 +77,7 @@ def _prefixes(names: Sequence[str]) -> list[str]:
     return [f"{slug}-{n}" if slugs.count(slug) > 1 or slug in _RESERVED else slug for n, slug in enumerate(slugs, 1)]
 
 
-def _chapter(table: ResultsTable, folder: Path, prefix: str) -> Chapter:
+def _chapter(table: ResultsTable, folder: Path, prefix: str, tell: Tell) -> Chapter:
     """What is said of one sweep, and its files."""
     ranked, own = table.ranked(), folder / prefix
     table.write_csv(own / "results.csv")
@@ -85,7 +90,7 @@ def _chapter(table: ResultsTable, folder: Path, prefix: str) -> Chapter:
     else:
         (own / "best.yaml").unlink(missing_ok=True)
     place = f"{prefix}/figures" if prefix else "figures"
-    drawings = Drawings(table, own / "figures", [], prefix=f"{prefix}-" if prefix else "", place=place)
+    drawings = Drawings(table, own / "figures", [], prefix=f"{prefix}-" if prefix else "", place=place, tell=tell)
     told = chapter(table, ranked, drawings)
     drawings.remove_others()
     _write_tables(own / "tables", told, csv_bytes(table.aggregate()))

@@ -21,7 +21,7 @@ from cnnjobs.report.marginals import marginal
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
 from cnnjobs.report.parallel import parallel
-from cnnjobs.report.results import Choice, Configuration, ResultsTable
+from cnnjobs.report.results import Choice, Configuration, ResultsTable, Tell, tell_nobody
 from cnnjobs.spec.settings import FIGURES, ReportSettings
 
 QUANTITIES: Final[tuple[Quantity, ...]] = ("loss", "accuracy")
@@ -40,10 +40,19 @@ class Drawings:
     """In front of the ids within each drawing, where a page has drawings of several sweeps."""
     place: str = "figures"
     """The folder as it is called from the report's own."""
+    tell: Tell = tell_nobody
 
     @property
     def _settings(self) -> ReportSettings:
         return self.table.sweep.report
+
+    @property
+    def _most(self) -> int:
+        """About how many figures there will be; those of parameters are told by the keys that differ."""
+        keys = min(len(self.table.label_keys), _MOST_PARAMETERS) + 1 if self.wants("parameters") else 0
+        one_by_one = min(len(self.table.configurations), MOST_CONFIGURATIONS) if self.wants("curves") else 0
+        pairs = len(self.table.sweep.pairs) if self.wants("compare") else 0
+        return keys + 2 * (one_by_one + pairs + self.wants("overview"))
 
     def wants(self, figure: str) -> bool:
         """Whether the sweep file asks for this kind of figure; all of them where it names none."""
@@ -132,6 +141,7 @@ class Drawings:
         write_whole(self.folder / f"{name}.svg", svg.encode())
         write_whole(self.folder / f"{name}.png", png_bytes(figure))
         self.names.append(name)
+        self.tell("drawing", len(self.names), max(len(self.names), self._most))
         caption = caption[:1].upper() + caption[1:]
         markup = Markup(inline_svg(svg, self.prefix + name, caption))
         return Picture(f"{self.place}/{name}", caption, caption, markup, wide)

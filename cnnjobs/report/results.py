@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,13 @@ from cnnjobs.spec.sweep import Sweep, SweepRun
 # What depends on the machine stays out of results.csv: a resumed sweep gives the same file as an undisturbed one.
 _OF_THE_MACHINE: Final = ("seconds",)
 _HISTORY: Final = ("run_id", "attempt", "step", "epoch", "seconds", "images_per_s", "lr", *METRICS[:4])
+
+Tell = Callable[[str, int, int], None]
+"""Hears what is being done, how much of it is done, and how much there is."""
+
+
+def tell_nobody(_what: str, _done: int, _of: int) -> None:
+    """Where nobody waits for it."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,12 @@ class ResultsTable:
     strays: tuple[RunRecord, ...]
 
     @classmethod
-    def load(cls, sweep: Sweep, store: RunStore) -> ResultsTable:
+    def load(cls, sweep: Sweep, store: RunStore, tell: Tell = tell_nobody) -> ResultsTable:
         """Read every run of the sweep, whatever its state."""
         records: dict[str, RunRecord] = {}
         lines: dict[str, list[dict[str, Any]]] = {}
-        for run in sweep.runs:
+        for number, run in enumerate(sweep.runs, 1):
+            tell("reading runs", number, len(sweep.runs))
             records[run.run_id], lines[run.run_id] = _read(store.run(run.run_id), windows=False)
         strays = tuple(_read(folder, windows=False)[0] for folder in store.runs() if folder.run_id not in records)
         return cls(

@@ -300,3 +300,18 @@ def test_several_changes_stand_in_one_table(make_results: Callable[..., Results]
     page = Page(build_page(results.table()))
     assert page.row("to 0.2")[:4] == ["to 0.2", "lr: 0.1 → 0.2", "Helps", "+10.00 points"]
     assert page.row("to 0.3")[2] == "No seed has finished on both sides yet."
+
+
+def test_who_waits_is_told_what_is_done(make_results: Callable[..., Results]) -> None:
+    results = make_results(SMALL)
+    results.write_all()
+    told: list[tuple[str, int, int]] = []
+
+    def tell(*done: object) -> None:
+        told.append(done)  # type: ignore[arg-type]
+
+    build_report(ResultsTable.load(results.sweep, results.store, tell), formats=["html"], tell=tell)
+    assert told[:4] == [("reading runs", number, 4) for number in (1, 2, 3, 4)]
+    assert told[-1][0] == "setting pages"
+    drawn = [done for what, *done in told if what == "drawing"]
+    assert drawn[-1] == [9, 10]
