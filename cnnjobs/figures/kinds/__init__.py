@@ -42,6 +42,10 @@ OPTIONS: Final[dict[str, str]] = {
     "tv": "Weight of the total variation, which keeps neighbours alike.",
     "fourier": "Make the steps in the image's spectrum.",
     "seed": "Seed of what is drawn at random.",
+    "class_": "The class that is asked about, by its name or number; without it the predicted one.",
+    "samples": "So many noisy copies of an image.",
+    "noise": "Standard deviation of that noise, as a share of the range of the image's values.",
+    "baseline": "The image that gradients are integrated from: black, gray, or the mean of the normalisation.",
     "temperature": "Fit a temperature on the validation images, and show what it mends.",
 }
 
