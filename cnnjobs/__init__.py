@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cnnjobs.report.loaded import SweepResults
     from cnnjobs.training.trained import TrainedNetwork
+
+
+def load(folder: str | Path) -> SweepResults:
+    """The results of a sweep, `results/<sweep>`: runs, history and configurations as pandas frames, and its figures."""
+    from pathlib import Path
+
+    from cnnjobs.report import loaded
+
+    return loaded.load(Path(folder))
 
 
 def load_model(path: str | Path, device: str = "cpu") -> TrainedNetwork:

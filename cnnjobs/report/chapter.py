@@ -54,7 +54,7 @@ _FITTING: Final = (
 )
 _POINTS: Final = (
     "Points are configurations, means over their seeds; with bars, mean ± standard deviation over the configurations "
-    "that have the value."
+    "that have the value, or over the seeds of the only one."
 )
 _MAY_BE_OTHERS: Final = " As not all of these differ in the same ways, other parameters may be what tells them apart."
 _NETWORKS: Final = (

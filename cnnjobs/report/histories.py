@@ -122,9 +122,10 @@ def band(histories: Sequence[RunHistory], split: SetName, quantity: Quantity, mo
 
 
 def _frames(histories: Sequence[RunHistory], split: SetName, most: int) -> list[pd.DataFrame]:
-    frames = [getattr(history, split) for history in histories]
+    found = [getattr(history, split) for history in histories]
+    frames = [frame for frame in found if len(frame)]
     if split == "train" and frames:
         # All runs are merged alike, so that their windows stay the same steps.
         factor = math.ceil(max(len(frame) for frame in frames) / most)
         frames = [merged(frame, math.ceil(len(frame) / factor)) for frame in frames]
-    return [frame for frame in frames if len(frame)]
+    return frames

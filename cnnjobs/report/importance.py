@@ -87,8 +87,11 @@ class Parameters:
         return [*order] if shares is None else sorted(order, key=lambda number: -shares.factors[number])
 
     def levels(self, factor: Factor) -> list[Summary]:
-        """Mean and spread over the configurations with each level of a factor."""
-        return [summarise(values.tolist()) for values in factor.split(self.means)]
+        """Mean and spread over the configurations with each level of a factor; of a single one over its seeds."""
+        places = [np.flatnonzero(factor.index == number) for number in range(len(factor.levels))]
+        return [
+            self.choices[own[0]].summary if len(own) == 1 else summarise(self.means[own].tolist()) for own in places
+        ]
 
 
 def parameters(table: ResultsTable, ranked: Sequence[Choice]) -> Parameters:

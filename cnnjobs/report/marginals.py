@@ -47,7 +47,7 @@ def _means(axes: Axes, found: Parameters, factor: Factor) -> None:
     means, spreads = np.array([level.mean for level in levels]), np.array([level.sd for level in levels])
     look: dict[str, Any] = {"color": SERIES_COLOURS[0], "marker": "o", "markersize": 5, "capsize": 4, "zorder": 3}
     # A line between two values says that there is something between them.
-    axes.errorbar(places, means, np.nan_to_num(spreads), linestyle="-" if factor.is_numeric else "", **look)
+    axes.errorbar(places, means, spreads, linestyle="-" if factor.is_numeric else "", **look)
     axes.set_xlim(-0.5, len(places) - 0.5)
     words = ["\n".join(textwrap.wrap(plain(word), _LEVEL_LETTERS)[:3]) for word in factor.words]
     crowded = sum(max(map(len, word.split("\n") or [""])) + 2 for word in words) > 52

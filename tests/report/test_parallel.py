@@ -69,3 +69,9 @@ def test_what_a_parameter_comes_to_is_drawn_as_it_is_told(make_results: Callable
     assert bars[0].get_ydata() == pytest.approx([level.mean for level in found.levels(factor)])
     text = svg_text(marginal(found, factor))
     assert all(word in text for word in ("model.batch_norm", "false", "true", "Validation accuracy (%)"))
+
+
+def test_of_a_single_configuration_the_spread_is_that_of_its_seeds(make_results: Callable[..., Results]) -> None:
+    text = "base: {dataset: fashion_mnist_mini, model: cnn, epochs: 1}\nparameters: {lr: {values: [0.1, 0.2]}}\n"
+    found = found_in(make_results(f"{text}method: grid\nseeds: 3\n", drawn=False))
+    assert found.levels(found.factors[0]) == [choice.summary for choice in found.choices]
