@@ -57,7 +57,8 @@ def overview(series: Sequence[tuple[str, Sequence[RunHistory]]], quantity: Quant
     with style():
         panel = Panel(f"Validation {quantity} ± 1 sd over seeds", quantity, [each for _, own in series for each in own])
         named, others = series[: len(SERIES_COLOURS)], series[len(SERIES_COLOURS) :]
-        faint = Look(INK, width=0.6, alpha=0.3, shade=0)
+        # A thousand lines are a cloud in which one still sees where most of them are.
+        faint = Look(INK, width=0.6, alpha=max(0.05, min(0.3, 12 / max(1, len(others)))), shade=0)
         for _, histories in others:
             panel.curve(histories, "validation", faint)
         # The best is drawn last, over the others, and named first.

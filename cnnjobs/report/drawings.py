@@ -21,7 +21,7 @@ from cnnjobs.report.marginals import marginal
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
 from cnnjobs.report.parallel import parallel
-from cnnjobs.report.results import Choice, Configuration, ResultsTable, Tell, tell_nobody
+from cnnjobs.report.results import Choice, ResultsTable, Tell, tell_nobody
 from cnnjobs.spec.settings import FIGURES, ReportSettings
 
 QUANTITIES: Final[tuple[Quantity, ...]] = ("loss", "accuracy")
@@ -60,7 +60,7 @@ class Drawings:
 
     def overview(self, ranked: Sequence[Choice]) -> list[Picture]:
         """The validation curves of all configurations, where there are several."""
-        series = [(each.label, self.table.validation_curves(each.runs)) for each in _ordered(self.table, ranked)]
+        series = [(each.label, self.table.validation_curves(each.runs)) for each in self.table.ordered(ranked)]
         measured = [(label, histories) for label, histories in series if any(len(one.validation) for one in histories)]
         if len(measured) < 2 or not self.wants("overview"):
             return []
@@ -98,7 +98,7 @@ class Drawings:
         if not self.wants("curves"):
             return []
         drawn: list[Picture] = []
-        for configuration in _ordered(self.table, ranked)[:MOST_CONFIGURATIONS]:
+        for configuration in self.table.ordered(ranked)[:MOST_CONFIGURATIONS]:
             histories = self.table.curves(configuration.runs)
             number = self.table.configurations.index(configuration) + 1
             for quantity in QUANTITIES if histories else ():
@@ -145,12 +145,6 @@ class Drawings:
         caption = caption[:1].upper() + caption[1:]
         markup = Markup(inline_svg(svg, self.prefix + name, caption))
         return Picture(f"{self.place}/{name}", caption, caption, markup, wide)
-
-
-def _ordered(table: ResultsTable, ranked: Sequence[Choice]) -> list[Configuration]:
-    """All configurations, the best first."""
-    best = [choice.configuration for choice in ranked]
-    return [*best, *(each for each in table.configurations if each not in best)]
 
 
 def _file_name(kind: str, number: int, label: str, quantity: Quantity) -> str:

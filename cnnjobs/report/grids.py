@@ -21,11 +21,9 @@ _MOST_VALUES = 12
 
 def results_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
     """A row per configuration, the best first and those without a finished run last: mean ± sd of every metric."""
-    order = [choice.configuration for choice in ranked]
-    order += [configuration for configuration in table.configurations if configuration not in order]
     columns, label = _label(table)
     rows = []
-    for configuration in order:
+    for configuration in table.ordered(ranked):
         finished = len(table.finished(configuration.runs))
         metrics = [wording.mean_and_sd(name, table.summary(configuration.runs, name)) for name in table.metrics]
         rows.append(

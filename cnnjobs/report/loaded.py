@@ -96,9 +96,7 @@ class SweepResults:
 
     def overview(self, quantity: Quantity = "accuracy") -> Figure:
         """The validation curve of every configuration, the best ones in colour."""
-        ranked = [choice.configuration for choice in self._ranked]
-        order = [*ranked, *(each for each in self.table.configurations if each not in ranked)]
-        series = [(each.label, self.table.validation_curves(each.runs)) for each in order]
+        series = [(each.label, self.table.validation_curves(each.runs)) for each in self.table.ordered(self._ranked)]
         return _shown(curves.overview([each for each in series if each[1]], quantity))
 
     def curves(self, configuration: str | None = None, quantity: Quantity = "loss") -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ def tell_nobody(_what: str, _done: int, _of: int) -> None:
     """Where nobody waits for it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Configuration:
     """Runs that differ in nothing but the seed."""
 
@@ -84,7 +85,7 @@ class ResultsTable:
             strays=strays,
         )
 
-    @property
+    @cached_property
     def metrics(self) -> list[str]:
         """The names of the final metrics."""
         return _metric_names(self.records)
@@ -152,6 +153,11 @@ class ResultsTable:
         found = [Choice(each, metric.name, self.summary(each.runs, metric.name)) for each in self.configurations]
         sign = -1 if metric.goal == "maximize" else 1
         return sorted((choice for choice in found if choice.summary.n), key=lambda choice: sign * choice.summary.mean)
+
+    def ordered(self, ranked: Sequence[Choice]) -> list[Configuration]:
+        """All configurations: those that are ranked, then those without a finished run."""
+        best = [choice.configuration for choice in ranked]
+        return [*best, *(each for each in self.configurations if each not in best)]
 
     def validation_curves(self, runs: Sequence[SweepRun]) -> list[RunHistory]:
         """The curves of those runs that have measured something, without the windows of their training."""
