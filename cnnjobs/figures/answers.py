@@ -41,6 +41,16 @@ def find_logits(subject: Subject, split: str, progress: Progress) -> tuple[NDArr
     return logits, labels
 
 
+def draw_images(subject: Subject, split: str, number: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images of a split that are drawn at random, as the network takes them (n, C, H, W), and their labels (n,).
+
+    All of them where it has fewer. Raises InputError, DataError.
+    """
+    images = subject.split(split)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:number].to(subject.device)
+    return subject.preprocessing(images.images(order)), _places(subject)[images.labels[order]]
+
+
 def _answers(subject: Subject, split: str, progress: Progress) -> list[tuple[Tensor, Tensor]]:
     """Logits (B, classes), float32, and labels (B,) as the network counts them, of batch after batch."""
     images = subject.split(split)

@@ -19,7 +19,6 @@ from cnnjobs.figures.rules import ReluRule, Rules
 _BATCH: Final = 32
 # Sums of so many gradients are taken for complete that come this close to what they add up to.
 _COMPLETE: Final = 0.01
-_MOST_STEPS: Final = 800
 
 
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
@@ -85,11 +84,11 @@ class IntegratedGradients:
 
 
 def integrated_gradients(
-    model: nn.Module, images: Tensor, classes: Tensor, baseline: Tensor, *, steps: int = 50
+    model: nn.Module, images: Tensor, classes: Tensor, baseline: Tensor, *, steps: int = 50, most: int = 800
 ) -> IntegratedGradients:
     """Gradients summed on straight lines from the baseline (C, H, W) (Sundararajan et al. 2017, 1703.01365).
 
-    By midpoints; where the sum is not complete, with twice as many, up to 800.
+    By midpoints; where the sum is not complete, with twice as many steps, up to `most`.
     """
     gains = _picked(logits_of(model, images), classes) - _picked(logits_of(model, baseline[None]), classes)
     while True:
@@ -100,7 +99,7 @@ def integrated_gradients(
         missing = (values.double().sum((1, 2, 3)) - gains).abs()
         errors = torch.where(missing > 0, missing / gains.abs().clamp(min=torch.finfo(torch.float32).tiny), 0)
         found = IntegratedGradients(values, errors, steps)
-        if found.complete or 2 * steps > _MOST_STEPS:
+        if found.complete or 2 * steps > most:
             return found
         steps *= 2
 

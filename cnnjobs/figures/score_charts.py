@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from cnnjobs.figures.calibration import Calibration
 from cnnjobs.figures.scores import ClassScores, ConfusedPair
-from cnnjobs.figures.style import HALF_PAGE, INK, PAPER, SERIES_COLOURS, SPLIT_COLOURS, plain, style
+from cnnjobs.figures.style import HALF_PAGE, INK, PAPER, SERIES_COLOURS, SPLIT_COLOURS, plain, set_title, style
 
 # More classes have no room for names and counts.
 MOST_NAMED: Final = 100
@@ -23,7 +22,6 @@ _LARGEST_CELL, _SMALLEST_CELL = 0.33, 0.15
 _WIDEST: Final = 9.6
 _ROW: Final = 0.2
 _LETTERS: Final = 18
-_LETTERS_PER_INCH: Final = 10.5
 _MARKS: Final = (("precision", ">", 0), ("recall", "<", 1), ("F1", "o", 2))
 
 
@@ -45,7 +43,7 @@ def confusion_chart(matrix: NDArray[np.int64], classes: Sequence[str], title: st
         bar.set_label("share of the true class")
         axes.grid(visible=False)
         axes.set(xlabel="predicted class", ylabel="true class")
-        _title(axes, title, width)
+        set_title(axes, title, width)
         size = min(9.0, cell * 42)
         if named:
             names = [_short(name) for name in classes]
@@ -94,7 +92,7 @@ def class_chart(scores: Sequence[ClassScores], title: str) -> Figure:
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(visible=False, axis="y")
         figure.legend(loc="outside lower center", ncols=3)
-        _title(axes, title, HALF_PAGE - 1)
+        set_title(axes, title, HALF_PAGE - 1)
         return figure
 
 
@@ -110,7 +108,7 @@ def pair_chart(pairs: Sequence[ConfusedPair], title: str) -> Figure:
         axes.margins(x=0.25)
         axes.grid(visible=False, axis="y")
         axes.set_axisbelow(True)
-        _title(axes, title, HALF_PAGE - 1.5)
+        set_title(axes, title, HALF_PAGE - 1.5)
         return figure
 
 
@@ -128,7 +126,7 @@ def reliability_chart(found: Calibration, mended: Calibration | None, title: str
         for axis in (axes.yaxis, below.xaxis):
             axis.set_major_formatter(PercentFormatter(1))
         axes.legend(loc="upper left")
-        _title(axes, title, HALF_PAGE - 0.6)
+        set_title(axes, title, HALF_PAGE - 0.6)
         return figure
 
 
@@ -139,10 +137,6 @@ def _draw_bins(axes: Axes, below: Axes, found: Calibration, **look: Any) -> None
     counts = found.counts[:-1].copy()
     counts[-1] += found.counts[-1]
     below.stairs(counts, found.edges, color=look["color"], linewidth=1.4)
-
-
-def _title(axes: Axes, title: str, width: float) -> None:
-    axes.set_title("\n".join(textwrap.wrap(plain(title), int(width * _LETTERS_PER_INCH))), loc="left")
 
 
 def _short(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK: Final = "#1b1f24"
@@ -20,6 +22,7 @@ RULE: Final = "#d4d8dd"
 # Half a page wide, so that two figures stand side by side in print; and sharp enough for it.
 HALF_PAGE: Final = 4.8
 PNG_DPI: Final = 200
+_TITLE_LETTERS_PER_INCH: Final = 10.5
 
 # Sets have one colour and one line everywhere (Okabe and Ito 2008, told apart by all common kinds of colour vision).
 SPLIT_COLOURS: Final = {"train": "#0072b2", "validation": "#d55e00", "test": "#009e73"}
@@ -81,6 +84,11 @@ def plain(text: str) -> str:
     """A user's text on one line, without control characters."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(printable.split())
+
+
+def set_title(axes: Axes, title: str, width: float) -> None:
+    """A title on as many lines as it takes in so many inches."""
+    axes.set_title("\n".join(textwrap.wrap(plain(title), int(width * _TITLE_LETTERS_PER_INCH))))
 
 
 def png_bytes(figure: Figure) -> bytes:

@@ -46,6 +46,9 @@ OPTIONS: Final[dict[str, str]] = {
     "samples": "So many noisy copies of an image.",
     "noise": "Standard deviation of that noise, as a share of the range of the image's values.",
     "baseline": "The image that gradients are integrated from: black, gray, or the mean of the normalisation.",
+    "number": "So many images of the split, drawn at random.",
+    "points": "So many points on each side of the plane, an odd number.",
+    "radius": "How far the plane reaches, in lengths of the filters.",
     "temperature": "Fit a temperature on the validation images, and show what it mends.",
 }
 
