@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 os.environ.update({"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb", "OMP_NUM_THREADS": "1"})
+# A shell ignores Ctrl-C for what it starts in the background, and the commands that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
