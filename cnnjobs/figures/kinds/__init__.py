@@ -49,6 +49,7 @@ OPTIONS: Final[dict[str, str]] = {
     "number": "So many images of the split, drawn at random.",
     "points": "So many points on each side of the plane, an odd number.",
     "radius": "How far the plane reaches, in lengths of the filters.",
+    "networks": "So many networks that nobody has trained.",
     "temperature": "Fit a temperature on the validation images, and show what it mends.",
 }
 
