@@ -41,7 +41,7 @@ def _lines(key: str, value: Any) -> str:
     """One key of the file; a mapping with a line for each of its own keys."""
     if key != "base":
         return f"{key}: {_flow(value)}\n"
-    return f"{key}:\n" + "".join(f"  {_flow(inner)}: {_flow(each)}\n" for inner, each in value.items())
+    return f"{key}:\n" + "".join(f"  {inner}: {_flow(each)}\n" for inner, each in value.items())
 
 
 def _flow(value: Any) -> str:

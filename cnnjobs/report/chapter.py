@@ -139,6 +139,8 @@ def _how_much(found: Parameters) -> str:
             f"{found.why_no_shares}. The rank correlation with {metric} is Spearman's."
         )
     seeds = found.shares.noise is not None
+    if len(found.factors) == 1:
+        return f"How much of the variance of {metric} the parameter explains (eta squared), and how much the seeds."
     return (
         f"How much of the variance of {metric} over all {len(found.choices)} configurations"
         f"{' and their seeds' if seeds else ''} each parameter explains by itself, over all values of the others: eta "

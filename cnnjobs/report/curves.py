@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from matplotlib.figure import Figure
@@ -67,5 +68,5 @@ def overview(series: Sequence[tuple[str, Sequence[RunHistory]]], quantity: Quant
             panel.curve(histories, "validation", look, label)
         panel.handles.reverse()
         if others:
-            panel.name(f"{len(others)} more", faint)
+            panel.name(f"{len(others)} more", replace(faint, alpha=0.3))
         return panel.finish(ylim, legend_below=True)

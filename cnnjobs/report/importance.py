@@ -142,7 +142,7 @@ def parameters_grid(found: Parameters) -> Grid:
         factor = found.factors[number]
         share = wording.share(shares.factors[number]) if shares else _correlation(found, factor)
         rows.append((factor.name, _told(factor), share, *_extremes(found, factor)))
-    if shares is not None:
+    if shares is not None and len(found.factors) > 1:
         left = "interactions" if shares.noise is not None else "interactions and chance"
         rows.append((left, "", wording.share(shares.interactions), "", ""))
     if shares is not None and shares.noise is not None:

@@ -89,7 +89,8 @@ class SweepResults:
         if found.shares is None:
             raise InputError(f"{self.name}: no shares of the variance: {found.why_no_shares}")
         shares = {found.factors[number].name: found.shares.factors[number] for number in found.order}
-        shares["interactions"] = found.shares.interactions
+        if len(found.factors) > 1:
+            shares["interactions"] = found.shares.interactions
         if found.shares.noise is not None:
             shares["seeds"] = found.shares.noise
         return pd.Series(shares, name="share of the variance")

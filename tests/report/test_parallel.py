@@ -8,7 +8,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from cnnjobs.figures.style import svg_text
-from cnnjobs.report.importance import Parameters, parameters
+from cnnjobs.report.importance import Parameters, parameters, parameters_grid
 from cnnjobs.report.marginals import marginal
 from cnnjobs.report.parallel import parallel
 
@@ -74,4 +74,5 @@ def test_what_a_parameter_comes_to_is_drawn_as_it_is_told(make_results: Callable
 def test_of_a_single_configuration_the_spread_is_that_of_its_seeds(make_results: Callable[..., Results]) -> None:
     text = "base: {dataset: fashion_mnist_mini, model: cnn, epochs: 1}\nparameters: {lr: {values: [0.1, 0.2]}}\n"
     found = found_in(make_results(f"{text}method: grid\nseeds: 3\n", drawn=False))
+    assert [row[0] for row in parameters_grid(found).rows] == ["lr", "seeds"]
     assert found.levels(found.factors[0]) == [choice.summary for choice in found.choices]
