@@ -6,18 +6,19 @@ import itertools
 import os
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 
-from cnnjobs.errors import CnnjobsError, RunError, StorageError
+from cnnjobs.errors import RunError, StorageError
 from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training import checkpoint, provenance
+from cnnjobs.training.causes import cause_of
 from cnnjobs.training.events import EventFile
 from cnnjobs.training.fence import Fence, Superseded
 from cnnjobs.training.heartbeat import Heartbeat
@@ -32,8 +33,9 @@ from cnnjobs.training.weights_source import changed, find_weights
 
 SILENT_ENDS: Final = 3
 NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
-# Of the attempts in this process.
-_NUMBERS: Final = itertools.count()
+# Of the attempts in this process, and in those that it was forked from.
+NUMBERS: Final = itertools.count()
+AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
 
 class RunAttempt:
@@ -53,8 +55,8 @@ class RunAttempt:
         self._folder, self._log, self._data_sets = folder, log, data_sets
         self._scheduler, self._say = scheduler or Scheduler(), say
         self._fence = Fence(folder)
-        self._heartbeat = Heartbeat(log, self._fence.is_passed)
-        self._stopped = lambda: self._heartbeat.passed or stopped()
+        self.heartbeat = Heartbeat(log, self._fence.is_passed)
+        self._stopped = lambda: self.heartbeat.passed or stopped()
         self._storage = Storage(folder, self._stopped, say)
         self._clock = time.perf_counter()
         self._before = self._storage.look(folder.read_record)
@@ -67,7 +69,7 @@ class RunAttempt:
             device=provenance.device_name(data_sets.device),
             threads=threads,
             started=provenance.now(),
-            process_s=provenance.process_age() if next(_NUMBERS) == 0 else None,
+            process_s=provenance.process_age() if next(NUMBERS) == 0 else None,
         )
         self._record = RunRecord(
             run_id=folder.run_id,
@@ -76,27 +78,35 @@ class RunAttempt:
             weights_sha256=self._before.weights_sha256,
         )
         self._trainer: Trainer | None = None
+        self._events: EventFile | None = None
+        self._has_saved = self.has_ended = False
 
     def execute(self) -> RunState:
         """Train to the end, or to whatever ends it.
 
         Raises Superseded when a newer attempt has the run, and StorageError when not even the end can be written.
         """
-        with self._heartbeat:
-            try:
-                self._train()
-            except Superseded:
-                raise
-            except (Stopped, KeyboardInterrupt):
-                trained = self._trainer.epoch if self._trainer else 0
-                state, cause = self._scheduler.stopped(self._before, max(trained, self._attempt.from_epoch))
-                self._end(state, cause=cause)
-            except Exception as error:
-                self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
-        self._storage.insist(lambda: self._scheduler.ended(self._record), at_the_end=True)
-        return self._record.state
+        with self.heartbeat, self.recorded():
+            self.prepare().train(self.on_validation, self.on_epoch)
+            self.finish()
+        return self.tell_end()
 
-    def _train(self) -> None:
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """What ends the run in here goes to its record. Raises Superseded, and StorageError when it cannot."""
+        try:
+            yield
+        except Superseded:
+            raise
+        except (Stopped, KeyboardInterrupt):
+            trained = self._trainer.epoch if self._trainer else 0
+            state, cause = self._scheduler.stopped(self._before, max(trained, self._attempt.from_epoch))
+            self._end(state, cause=cause)
+        except Exception as error:
+            self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
+
+    def prepare(self, kind: type[AnyTrainer] = Trainer) -> AnyTrainer:  # type: ignore[assignment]
+        """The run's trainer, at its last whole epoch."""
         config = self._storage.insist(self._folder.read_config)
         self._update(planned_epochs=config.epochs)
         state, lines = self._resumed()
@@ -108,15 +118,14 @@ class RunAttempt:
         self._begin()
         weights = self._initial_weights(config)
         data = self._data_sets.get(config)
-        trainer = self._trainer = Trainer(config, data, weights=weights, stopped=self._stopped)
+        trainer = self._trainer = kind(config, data, weights=weights, stopped=self._stopped)
         for note in trainer.notes:
-            self._note(note)
+            self.note(note)
         self._describe(trainer)
         if state is not None:
             trainer.restore(state)
-        events = self._storage.insist(lambda: EventFile(self._folder, config, lines))
-        self._train_epochs(trainer, events)
-        self._finish(trainer, events)
+        self._events = self._storage.insist(lambda: EventFile(self._folder, config, lines))
+        return trainer
 
     def _initial_weights(self, config: RunConfig) -> InitialWeights | None:
         """What the run starts from: at every start the same file."""
@@ -131,41 +140,42 @@ class RunAttempt:
 
     def _describe(self, trainer: Trainer) -> None:
         data = trainer.data
-        splits = {"train": data.train, "validation": data.validation, "test": data.test}
         preprocessing = trainer.pipeline.preprocessing
         self._update(
             image_shape=preprocessing.image_shape,
             preprocessing=preprocessing.steps,
             input_shape=trainer.pipeline.input_shape,
             classes=data.classes,
-            num_images={name: len(split) for name, split in splits.items()},
+            num_images={name: len(split) for name, split in data.splits.items()},
         )
         self._write_record()
 
-    def _train_epochs(self, trainer: Trainer, events: EventFile) -> None:
-        saved = False
+    def on_validation(self, line: dict[str, Any]) -> None:
+        """Keep a line of metrics."""
+        assert self._trainer
+        assert self._events
+        line, events = {"attempt": self._attempt.number, **line}, self._events
+        self._storage.insist(lambda: self._add(line))
+        self._storage.insist(lambda: events.add(line))
+        self._say(progress(line, self._trainer.config))
+        self._storage.insist(lambda: self._scheduler.validated(self._folder))
 
-        def on_validation(line: dict[str, Any]) -> None:
-            line = {"attempt": self._attempt.number, **line}
-            self._storage.insist(lambda: self._add(line))
-            self._storage.insist(lambda: events.add(line))
-            self._say(progress(line, trainer.config))
-            self._storage.insist(lambda: self._scheduler.validated(self._folder))
-
-        def on_epoch() -> None:
-            nonlocal saved
-            state = {"threads": self._attempt.threads, **trainer.state()}
-            check = not saved
-            self._storage.insist(lambda: checkpoint.save(self._folder, state, check=check, guard=self._fence.check))
-            saved = True
-
-        trainer.train(on_validation, on_epoch)
+    def on_epoch(self) -> None:
+        """Keep a checkpoint."""
+        assert self._trainer
+        state, check = {"threads": self._attempt.threads, **self._trainer.state()}, not self._has_saved
+        self._storage.insist(lambda: checkpoint.save(self._folder, state, check=check, guard=self._fence.check))
+        self._has_saved = True
 
     def _add(self, line: dict[str, Any]) -> None:
         self._fence.check()
         self._log.append(line)
 
-    def _finish(self, trainer: Trainer, events: EventFile) -> None:
+    def finish(self) -> None:
+        """Keep what has been learned, and how well."""
+        assert self._trainer
+        assert self._events
+        trainer, events = self._trainer, self._events
         metrics = trainer.final_metrics()
         self._keep(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model))
         outcome = trainer.test_outcome
@@ -173,9 +183,9 @@ class RunAttempt:
             self._keep(self._folder.predictions_file, outcome_to_bytes(outcome))
         self._storage.insist(lambda: events.finish(trainer.step, trainer.seconds, metrics))
         if trainer.best is None:
-            self._note("no validation images: the final metrics are those of the last epoch's weights")
+            self.note("no validation images: the final metrics are those of the last epoch's weights")
         if trainer.stopped_early:
-            self._note(f"stopped early: {trainer.config.early_stopping} validations without a lower validation loss")
+            self.note(f"stopped early: {trainer.config.early_stopping} validations without a lower validation loss")
         best_epoch = trainer.best.epoch if trainer.best else trainer.epochs_done
         self._end(RunState.FINISHED, metrics=metrics, best_epoch=best_epoch)
         # Else they go when a worker passes the run.
@@ -196,7 +206,7 @@ class RunAttempt:
             state, lines = None, []
         if notes:
             then = "started anew" if state is None else f"went on from epoch {state['epoch']}"
-            self._note(f"attempt {self._attempt.number}: {'; '.join(notes)}: {then}")
+            self.note(f"attempt {self._attempt.number}: {'; '.join(notes)}: {then}")
         if state is None:
             self._storage.insist(lambda: self._log.keep_up_to(0))
             self._storage.look(self._folder.reset)
@@ -218,11 +228,11 @@ class RunAttempt:
 
     def _begin(self) -> None:
         if not self._log.locked:
-            self._note(NO_LOCKS_NOTE)
+            self.note(NO_LOCKS_NOTE)
         if not self._log.is_alone:
-            self._note(f"attempt {self._attempt.number}: the one before was given up with its node and kept the run")
+            self.note(f"attempt {self._attempt.number}: the one before was given up with its node and kept the run")
         for note in self._data_sets.notes:
-            self._note(note)
+            self.note(note)
         commit, dirty = provenance.git_state(Path.cwd())
         self._update(
             state=RunState.RUNNING,
@@ -236,7 +246,13 @@ class RunAttempt:
         where = f"from epoch {self._attempt.from_epoch}, " if self._attempt.from_epoch else ""
         self._say(f"attempt {self._attempt.number}, {where}{self._attempt.device}, threads: {self._attempt.threads}")
 
+    def tell_end(self) -> RunState:
+        """Let the scheduler hear how it has ended."""
+        self._storage.insist(lambda: self._scheduler.ended(self._record), at_the_end=True)
+        return self._record.state
+
     def _end(self, state: RunState, **changes: Any) -> None:
+        self.has_ended = True
         ended = {"ended": provenance.now(), "seconds": time.perf_counter() - self._clock}
         if self._trainer is not None:
             # Only whole epochs are on disk when a run does not finish.
@@ -254,7 +270,8 @@ class RunAttempt:
     def _update(self, **changes: Any) -> None:
         self._record = self._record.model_copy(update=changes)
 
-    def _note(self, note: str) -> None:
+    def note(self, note: str) -> None:
+        """Add a note to the record and the log."""
         if note not in self._record.notes:
             self._update(notes=(*self._record.notes, note))
             self._say(f"note: {note}")
@@ -266,16 +283,3 @@ def progress(line: dict[str, Any], config: RunConfig) -> str:
     if "validation.loss" in line:
         words.append(f"validation loss {line['validation.loss']:.4f} accuracy {line['validation.accuracy']:.4f}")
     return ", ".join((*words, f"{line['images_per_s']:.0f} images/s"))
-
-
-def cause_of(error: Exception) -> str:
-    """Why a run failed, in one line."""
-    said = " ".join(str(error).split())
-    if isinstance(error, CnnjobsError):
-        return str(error)
-    if isinstance(error, torch.OutOfMemoryError):
-        return f"the GPU's memory is full: make batch_size smaller or run fewer at once ({said})"
-    if isinstance(error, MemoryError) or "can't allocate memory" in said:
-        return f"the machine's memory is full: make batch_size smaller or run fewer at once ({said})"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {said} ({frame.filename}:{frame.lineno} in {frame.name})"

@@ -35,24 +35,41 @@ def evaluate(
     that runs with and without it can be compared. `watcher` is given the logits (B, classes) and the labels of each
     batch. Raises Stopped, and ValueError when there are no images.
     """
-    losses: list[Tensor] = []
-    correct: list[Tensor] = []
-    count = 0
+    tally = Tally(loss, watcher)
     with torch.no_grad(), evaluating(model), evaluating(loss):
         for images, labels in batches:
             if stopped():
                 raise Stopped
             with autocast(images.device, precision):
                 logits = model(images)
-            # The last batch may be smaller: each counts by its images. Nothing leaves the device before the end.
-            losses.append(loss(logits.float(), labels).double() * len(labels))
-            if watcher is not None:
-                watcher(logits, labels)
-            correct.append((logits.argmax(1) == labels).sum())
-            count += len(labels)
-    if not count:
-        raise ValueError("a split without images has no loss")
-    return {"loss": torch.stack(losses).sum().item() / count, "accuracy": int(torch.stack(correct).sum()) / count}
+            tally.add(logits, labels)
+    return tally.means()
+
+
+class Tally:
+    """Sums over the batches of an evaluation; nothing leaves the device before the end."""
+
+    def __init__(self, loss: Loss, watcher: Watcher | None = None) -> None:
+        self._loss, self._watcher = loss, watcher
+        self._losses: list[Tensor] = []
+        self._correct: list[Tensor] = []
+        self._count = 0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Take in the logits (B, classes) and labels (B,) of a batch."""
+        # The last batch may be smaller: each counts by its images.
+        self._losses.append(self._loss(logits.float(), labels).double() * len(labels))
+        if self._watcher is not None:
+            self._watcher(logits, labels)
+        self._correct.append((logits.argmax(1) == labels).sum())
+        self._count += len(labels)
+
+    def means(self) -> dict[str, float]:
+        """`loss` and `accuracy` over all images. Raises ValueError when there was none."""
+        if not self._count:
+            raise ValueError("a split without images has no loss")
+        loss, correct = torch.stack(self._losses).sum().item(), int(torch.stack(self._correct).sum())
+        return {"loss": loss / self._count, "accuracy": correct / self._count}
 
 
 @contextmanager

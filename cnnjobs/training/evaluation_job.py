@@ -39,7 +39,7 @@ def _evaluate(
 ) -> tuple[str, str | None]:
     """Evaluate a run and keep what came of it; how that ended, and why. Raises Stopped."""
     from cnnjobs.errors import InputError
-    from cnnjobs.training.attempt import cause_of
+    from cnnjobs.training.causes import cause_of
     from cnnjobs.training.evaluation import evaluate_run, keep_evaluation
 
     try:

@@ -57,6 +57,11 @@ class DeviceData:
     std: tuple[float, ...]
 
     @property
+    def splits(self) -> dict[str, DeviceSplit]:
+        """The splits by their names."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
     def device(self) -> torch.device:
         """Where the tensors are."""
         return self.train.pixels.device

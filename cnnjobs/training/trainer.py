@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +17,8 @@ from cnnjobs.training.evaluate import Loss, Watcher, autocast, evaluate
 from cnnjobs.training.freezing import freeze, train_mode
 from cnnjobs.training.misfits import misfit
 from cnnjobs.training.outcome import Outcome, OutcomeCollector
-from cnnjobs.training.pipeline import DeviceData, DeviceSplit, Pipeline
+from cnnjobs.training.pipeline import DeviceData, Pipeline
+from cnnjobs.training.random_state import random_state, restore_random_state, seed_everything
 from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.weights import InitialWeights
 from cnnjobs.training.windows import TrainingCurve, validation_steps, window_ends
@@ -111,15 +110,16 @@ class Trainer:
 
     def final_metrics(self) -> dict[str, float]:
         """Loss and accuracy over each whole split with the best weights, which the model has from now on."""
+        self.load_best()
+        metrics: dict[str, float] = {}
+        for name in self.data.splits:
+            metrics |= self._evaluate(name)
+        return metrics
+
+    def load_best(self) -> None:
+        """Give the model the best weights."""
         if self.best is not None:
             self.model.load_state_dict(self.best.weights)
-        self._outcome = OutcomeCollector()
-        splits = {"train": self.data.train, "validation": self.data.validation, "test": self.data.test}
-        metrics: dict[str, float] = {}
-        for name, split in splits.items():
-            if len(split):
-                metrics |= self._evaluate(name, split, self._outcome.add if name == "test" else None)
-        return metrics
 
     def state(self) -> dict[str, Any]:
         """All that an epoch leaves behind, in plain values and tensors."""
@@ -161,21 +161,49 @@ class Trainer:
         train_mode(self.model, self._still)
         started = time.perf_counter()
         for images, labels in self.pipeline.training_batches(self.epoch):
-            if self._stopped():
-                raise Stopped
-            lr = self.optimizer.param_groups[0]["lr"]
-            self._curve.add(*self._train_step(images, labels), labels)
-            self.step += 1
-            validating = self.step in self._validation_steps
-            if validating or (self.step - 1) % self.steps_per_epoch + 1 in self._window_ends:
-                self._curve.close_window(self.step)
-            if validating:
-                self._curve.seconds += time.perf_counter() - started
-                on_validation(self._validate(lr))
+            self.check_stop()
+            lr = self.lr
+            self.count(*self._train_step(images, labels), labels)
+            if self.is_validation_due:
+                self.add_seconds(time.perf_counter() - started)
+                on_validation(self.validate(lr))
                 if self.stopped_early:
                     return
                 started = time.perf_counter()
-        self._curve.seconds += time.perf_counter() - started
+        self.add_seconds(time.perf_counter() - started)
+
+    def check_stop(self) -> None:
+        """Raises Stopped when asked to stop."""
+        if self._stopped():
+            raise Stopped
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        lr: float = self.optimizer.param_groups[0]["lr"]
+        return lr
+
+    def update(self) -> None:
+        """Change the weights by their gradients, which go."""
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.schedule.step()
+
+    def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Take note of a step: its mean loss (), logits (B, classes), labels (B,). Raises DivergedError."""
+        self._curve.add(loss, logits, labels)
+        self.step += 1
+        if self.is_validation_due or (self.step - 1) % self.steps_per_epoch + 1 in self._window_ends:
+            self._curve.close_window(self.step)
+
+    def add_seconds(self, seconds: float) -> None:
+        """Time that steps have taken."""
+        self._curve.seconds += seconds
+
+    @property
+    def is_validation_due(self) -> bool:
+        """Whether the network is to be validated after this step."""
+        return self.step in self._validation_steps
 
     def _train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One step on images (B, C, H, W) and labels (B,): the mean loss () and the logits (B, classes)."""
@@ -187,9 +215,7 @@ class Trainer:
             )
         loss = self.loss(logits.float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.schedule.step()
+        self.update()
         return loss, logits
 
     def _logits(self, images: Tensor) -> Tensor:
@@ -203,10 +229,10 @@ class Trainer:
                 raise told from error
         return logits
 
-    def _validate(self, lr: float) -> dict[str, Any]:
-        """The line of metrics at this step; keeps the weights when they are the best."""
+    def validate(self, lr: float) -> dict[str, Any]:
+        """The line of metrics at this step; keeps the weights when they are the best. Raises DivergedError, Stopped."""
         started = time.perf_counter()
-        measured = self._evaluate("validation", self.data.validation) if len(self.data.validation) else {}
+        measured = self._evaluate("validation")
         self._validations += 1
         if measured:
             loss = measured["validation.loss"]
@@ -222,11 +248,22 @@ class Trainer:
         place = {"step": self.step, "epoch": self.epochs_done, "seconds": self.seconds, "lr": lr}
         return place | curve.line() | measured
 
-    def _evaluate(self, name: str, split: DeviceSplit, watcher: Watcher | None = None) -> dict[str, float]:
-        batches = self.pipeline.evaluation_batches(split)
+    def _evaluate(self, name: str) -> dict[str, float]:
+        """Loss and accuracy over the split of this name; nothing where there is no image."""
+        split = self.data.splits[name]
+        if not len(split):
+            return {}
+        batches, watcher = self.pipeline.evaluation_batches(split), self.watcher(name)
         precision = self.config.precision
         found = evaluate(self.model, batches, self.loss, precision=precision, stopped=self._stopped, watcher=watcher)
         return {f"{name}.{metric}": value for metric, value in found.items()}
+
+    def watcher(self, name: str) -> Watcher | None:
+        """What is to see the logits and labels of the next evaluation on this split."""
+        if name != "test":
+            return None
+        self._outcome = OutcomeCollector()
+        return self._outcome.add
 
 
 def build_model(config: RunConfig, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
@@ -235,30 +272,3 @@ def build_model(config: RunConfig, input_shape: tuple[int, int, int], num_classe
         in_channels=input_shape[0], num_classes=num_classes, image_size=input_shape[1]
     )
     return model
-
-
-def seed_everything(seed: int) -> None:
-    """Set every global generator: Python, NumPy, torch on all devices."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed % 2**63)
-
-
-def random_state(device: torch.device) -> dict[str, Any]:
-    """The states of the global generators, loadable with weights_only."""
-    name, keys, *rest = np.random.get_state()
-    state = {
-        "python": random.getstate(),
-        "numpy": (name, np.asarray(keys).tolist(), *rest),
-        "torch": torch.get_rng_state(),
-    }
-    return state | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
-
-
-def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Put the global generators back to a `random_state`."""
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)

@@ -11,8 +11,8 @@ import torch
 from cnnjobs.errors import RunError
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.run import RunConfig
-from cnnjobs.training import attempt as attempts
 from cnnjobs.training.attempt import RunAttempt
+from cnnjobs.training.causes import cause_of
 from cnnjobs.training.outcome import read_outcome
 from cnnjobs.training.pipeline import DataSets
 
@@ -162,9 +162,9 @@ def test_an_exception_is_told_with_its_last_frame(runs: Runs, toy: Any, toys: Pa
 
 
 def test_full_memory_is_told_in_words() -> None:
-    gpu = attempts.cause_of(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"))
+    gpu = cause_of(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"))
     assert gpu.startswith("the GPU's memory is full: make batch_size smaller or run fewer at once (CUDA out of memory.")
-    host = attempts.cause_of(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
+    host = cause_of(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
     assert host.startswith("the machine's memory is full: make batch_size smaller or run fewer at once (Default")
 
 
