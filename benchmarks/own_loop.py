@@ -1,0 +1,77 @@
+"""cnnjobs' side: its own trainer and pipeline as a job runs them, and the bare step that they are measured against."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Final
+
+import torch
+
+from benchmarks.side import Gate
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.training.evaluate import autocast
+from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.trainer import Trainer
+from cnnjobs.training.worker import prepare_process
+
+_ENDLESS: Final = 100_000
+
+
+def train(gate: Gate, **settings: Any) -> None:
+    """`Trainer.train`, which asks at every step whether it is to stop: there the windows begin and end."""
+
+    def go_on() -> bool:
+        gate()
+        return False
+
+    trainer = _trainer(gate, stopped=go_on, **settings)
+    trainer.train(lambda _: None, lambda: None)
+
+
+def bare(gate: Gate, **settings: Any) -> None:
+    """The same batches through the same network, and nothing but what a step cannot do without."""
+    trainer = _trainer(gate, **settings)
+    model, loss, optimizer = trainer.model, trainer.loss, trainer.optimizer
+    for epoch in itertools.count():
+        for images, labels in trainer.pipeline.training_batches(epoch):
+            gate()
+            with autocast(trainer.device, trainer.config.precision):
+                logits = model(images)
+            loss(logits.float(), labels).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+
+def batches(gate: Gate, **settings: Any) -> None:
+    """The augmented batches alone."""
+    pipeline = _trainer(gate, **settings).pipeline
+    for epoch in itertools.count():
+        for _ in pipeline.training_batches(epoch):
+            gate()
+
+
+def trainer_for(*, data: str, model: str, threads: int, batch: int, device: str, **settings: Any) -> Trainer:
+    """A trainer set up as a worker sets it up; `settings` are keys of a run, or `stopped`."""
+    chosen, _ = prepare_process(threads, 0 if device == "cuda" else None)
+    stopped = settings.pop("stopped", lambda: False)
+    config = RunConfig.model_validate(
+        {
+            "dataset": {"name": "benchmarks.arrays:arrays", "folder": data},
+            "augment": ["crop", "flip"],
+            "model": model,
+            "optimizer": {"name": "sgd", "momentum": 0.9},
+            "lr": 0.001,
+            "batch_size": batch,
+            "epochs": _ENDLESS,
+            "validate_every": _ENDLESS,
+            **settings,
+        }
+    )
+    return Trainer(config, DataSets((), chosen).get(config), stopped=stopped)
+
+
+def _trainer(gate: Gate, **settings: Any) -> Trainer:
+    trainer = trainer_for(**settings)
+    if trainer.device.type == "cuda":
+        gate.settle = torch.cuda.synchronize
+    return trainer

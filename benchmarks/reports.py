@@ -1,0 +1,70 @@
+"""Dated reports: what was measured, on what machine, with what versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+REPORTS: Final = Path(__file__).parent / "reports"
+_PACKAGES: Final = ("cnnjobs", "torch", "torchvision", "lightning", "hydra-core", "hydra-submitit-launcher", "submitit")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, load, GPU and versions; never the name of the machine."""
+    from cnnjobs.launch.resources import allowed_cores
+    from cnnjobs.training.provenance import git_state, processor
+
+    found: dict[str, Any] = {"processor": processor(), "cores": allowed_cores(), "gpu": gpu_name() or "none"}
+    found["load"] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    found["python"] = platform.python_version()
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    commit, dirty = git_state(Path(__file__).parent)
+    return found | {"commit": f"{commit[:7]}{' with changes' if dirty else ''}" if commit else "none"}
+
+
+def gpu_name() -> str | None:
+    """The GPU that torch would use; None where there is none."""
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table whose columns also line up on a terminal."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+             for row in cells]  # fmt: skip
+    return "\n".join([lines[0], "| " + " | ".join("-" * width for width in widths) + " |", *lines[1:]])
+
+
+def write(name: str, title: str, parts: Sequence[str], numbers: Any, folder: Path | None = None) -> Path:
+    """Print the parts, and keep them with all numbers as `<date>-<name>.md` and `.json`."""
+    about = machine()
+    told = ", ".join(f"{key} {value}" for key, value in about.items())
+    text = "\n\n".join([f"# {title}", told, *parts]) + "\n"
+    folder = folder or REPORTS
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / f"{date.today().isoformat()}-{name}.md"
+    page.write_text(text, encoding="utf-8")
+    plain = json.dumps({"machine": about, "numbers": numbers}, indent=1, default=_plain)
+    page.with_suffix(".json").write_text(plain + "\n", encoding="utf-8")
+    print(f"{text}\nwritten: {page} and .json", flush=True)
+    return page
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)
