@@ -23,7 +23,7 @@ class RunState(enum.StrEnum):
 class Attempt(BaseModel):
     """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`.
 
-    `process_s` is how old its process was then, if it was the first in it.
+    `process_s` is how old its process was then, if it was the first in it and nothing was loaded for it.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -15,17 +15,15 @@ PROCESS_START_S: Final = 2.0
 
 @dataclass(frozen=True)
 class Starts:
-    """Seconds beside training: of the first run of a process, with the start of that, and of each that follows."""
+    """Seconds beside training: of the first run of a job, with the start of its process, and of each that follows."""
 
     first_s: float = PROCESS_START_S
     later_s: float = 0.0
 
     def job_s(self, trained_s: Sequence[float], runs_at_once: int) -> float:
-        """What a job takes whose runs train so long: one after the other, or side by side in processes of their own."""
-        if runs_at_once == 1:
-            return self.first_s + self.later_s * (len(trained_s) - 1) + sum(trained_s)
-        own = [self.first_s + each for each in trained_s]
-        return max(sum(own) / runs_at_once, *own)
+        """What a job takes whose runs train so long, so many of them at a time: only the first loads torch."""
+        own = [self.later_s + each for each in trained_s]
+        return self.first_s - self.later_s + max(sum(own) / runs_at_once, *own)
 
 
 def only_attempt(state: RunState, attempts: tuple[Attempt, ...]) -> Attempt | None:

@@ -58,7 +58,7 @@ class Seat:
     @property
     def processes(self) -> float:
         """How many processes start for each of them."""
-        return 1.0 if self.submission.runs_at_once > 1 else 1 / len(self.run_ids)
+        return 1 / len(self.run_ids)
 
 
 def submissions(store: RunStore) -> list[Submission]:

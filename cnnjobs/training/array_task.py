@@ -19,7 +19,7 @@ from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.intents import BREAKER_FAILURES, EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.training.scheduler import Scheduler
-from cnnjobs.training.side_by_side import SUPERSEDED_CODE, SideBySide, run_command
+from cnnjobs.training.side_by_side import SUPERSEDED_CODE, SideBySide, preload
 from cnnjobs.training.stop_request import StopRequest
 from cnnjobs.training.succession import Succession
 from cnnjobs.training.worker import SETTLED, Job, say, train_runs
@@ -242,9 +242,18 @@ def _train_side_by_side(task: ArrayTask, job: Job, path: Path, stop: StopRequest
     number = task.intent.runs_at_once
     _say(f"up to {number} runs at a time, each in a process of its own")
     task.look_at_first()
+    run_ids = task.open_runs()
+    if run_ids:
+        preload(job.threads, [task.store.run(run_id) for run_id in run_ids])
+
+    def train(run_id: str) -> int:
+        own = StopRequest()
+        own.listen_to_slurm()
+        return train_array_task(path, own, run_id)
+
     together = SideBySide(
-        task.open_runs(),
-        lambda run_id: run_command(str(path), run_id),
+        run_ids,
+        train,
         at_once=number,
         gpus=str(job.gpu).split(",") if job.gpu is not None else (),
         stop=stop,

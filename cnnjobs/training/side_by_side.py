@@ -1,36 +1,48 @@
 """Runs of one job side by side: each in a process of its own, so many at once.
 
-The job's own process trains none of them. It starts their processes, passes on what Slurm tells it, and waits. A
-process that is killed takes nothing along but its run, which starts once more when the others have had their turn.
+The job's own process trains none of them. It loads torch once and forks a process for each run, which then starts in
+milliseconds; it passes on what Slurm tells it, and waits. A process that is killed takes nothing along but its run,
+which starts once more when the others have had their turn.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
+import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
 from typing import Final
 
+from cnnjobs.runs import RunFolder
 from cnnjobs.training.stop_request import StopRequest, blocking
-from cnnjobs.training.worker import say
+from cnnjobs.training.worker import load_torch, say
 
 # What a process exits with whose run a newer copy of the job has taken.
 SUPERSEDED_CODE: Final = 5
 MOST_DEATHS: Final = 3
-_LOOK_S: Final = 0.3
+_LOOK_S: Final = 0.05
+_SET_PARENT_DEATH_SIGNAL: Final = 1
+_LIBRARIES: Final = ("timm", "torchvision")
 
 
 class SideBySide:
-    """The runs of a job, `at_once` of them at a time and one while `alone()`; process k has gpus[k % len(gpus)]."""
+    """The runs of a job, `at_once` of them at a time and one while `alone()`; process k has gpus[k % len(gpus)].
+
+    `train` is called with a run in the process of that one, and gives what that exits with. SIGTERM and SIGUSR2 are
+    held back from it until it listens.
+    """
 
     def __init__(
         self,
         run_ids: Sequence[str],
-        command: Callable[[str], Sequence[str]],
+        train: Callable[[str], int],
         *,
         at_once: int,
         gpus: Sequence[str],
@@ -38,9 +50,9 @@ class SideBySide:
         alone: Callable[[], bool],
     ) -> None:
         self._waiting = deque(run_ids)
-        self._command, self._at_once, self._gpus = command, at_once, gpus
+        self._train, self._at_once, self._gpus = train, at_once, gpus
         self._stop, self._alone = stop, alone
-        self._children: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
+        self._children: dict[int, tuple[str, int]] = {}
         self._deaths: Counter[str] = Counter()
         self._passed_on = 0
         self._superseded = False
@@ -70,26 +82,25 @@ class SideBySide:
             try:
                 # Until it listens, a signal would end it without a word.
                 with blocking(signal.SIGTERM, signal.SIGUSR2):
-                    process = subprocess.Popen(self._command(run_id), env={**os.environ, **own})
+                    self._children[slot] = (run_id, fork(partial(self._train, run_id), own))
             except OSError as error:
                 say(run_id, f"its process could not be started: {error.strerror}")
                 self._went_well = False
-            else:
-                self._children[slot] = (run_id, process)
 
     def _pass_on(self) -> None:
         new = self._stop.received[self._passed_on :]
         self._passed_on += len(new)
         for number in new:
-            for _, process in self._children.values():
-                process.send_signal(number)
+            for _, pid in self._children.values():
+                os.kill(pid, number)
 
     def _collect(self) -> None:
         """Take note of the processes that have ended."""
-        for slot, (run_id, process) in list(self._children.items()):
-            code = process.poll()
-            if code is None:
+        for slot, (run_id, pid) in list(self._children.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended:
                 continue
+            code = os.waitstatus_to_exitcode(status)
             del self._children[slot]
             self._superseded |= code == SUPERSEDED_CODE
             if code < 0 and not self._stop():
@@ -108,6 +119,47 @@ class SideBySide:
             self._went_well = False
 
 
-def run_command(submission: str, run_id: str) -> list[str]:
-    """What trains one run of the job's element alone."""
-    return [sys.executable, "-m", "cnnjobs.training.slurm_worker", submission, run_id]
+def preload(threads: int, folders: Iterable[RunFolder]) -> None:
+    """Import what these runs train with, for so many threads: the processes of all of them find it there."""
+    # NumPy would start threads of its own, which a fork leaves behind.
+    load_torch(threads, OPENBLAS_NUM_THREADS="1")
+    from cnnjobs.training import attempt
+
+    next(attempt.NUMBERS)
+    for folder in folders:
+        # What is wrong with a run, its own process tells.
+        with suppress(Exception):
+            library = folder.read_config().model.name.partition("/")[0]
+            if library in _LIBRARIES:
+                import_module(library)
+
+
+def fork(work: Callable[[], int], environment: Mapping[str, str]) -> int:
+    """The number of a new process that does `work` and exits with what that gives; it is killed with this one.
+
+    This process must have no thread but its own, and neither have used a GPU nor computed anything on several cores:
+    the new one would wait for threads that it does not have. Raises OSError.
+    """
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        _end_with(parent)
+        os.environ.update(environment)
+        code = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel kill this process when the one that started it is killed; Slurm may not find it then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)

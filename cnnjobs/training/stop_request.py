@@ -86,5 +86,8 @@ def blocking(*numbers: int) -> Iterator[None]:
 
 def _let_the_parent_listen() -> None:
     """A forked child, as a loader of images, ends when it is told to: else the job would wait for it for ever."""
+    if signal.SIGUSR2 in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        # They are held back for it until it listens itself.
+        return
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)

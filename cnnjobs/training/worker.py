@@ -125,9 +125,8 @@ def is_settled(folder: RunFolder) -> bool:
 
 def prepare_process(threads: int, gpu: int | str | None) -> tuple[torch.device, tuple[str, ...]]:
     """Set this process up, import torch, and choose the device; a note where it is not the one that was given."""
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)
-    _keep_freed_memory()
+    load_torch(threads)
     import torch
 
     torch.set_num_threads(threads)
@@ -139,6 +138,13 @@ def prepare_process(threads: int, gpu: int | str | None) -> tuple[torch.device, 
     # The same run again gives the same numbers.
     torch.backends.cudnn.deterministic = True
     return torch.device("cuda", 0), ()
+
+
+def load_torch(threads: int, **variables: str) -> None:
+    """Import torch for so many threads, in an environment with these `variables`; no thread starts, no GPU is used."""
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)) | variables)
+    _keep_freed_memory()
+    import torch  # noqa: F401
 
 
 def _keep_freed_memory() -> None:

@@ -60,10 +60,6 @@ class FaultyProject(Project):
         newest = max(self.store.jobs_folder.glob("*/id.json"))
         return str(json.loads(newest.read_bytes())["job_id"])
 
-    def job_folder(self) -> str:
-        """The folder of the newest submission."""
-        return str(self.submissions()[-1])
-
     def log(self, index: int) -> str:
         """What element `index` of the only submission has said."""
         (file,) = self.store.jobs_folder.glob(f"*/task-{index}.log")

@@ -68,7 +68,8 @@ def test_a_killed_run_leaves_the_other_alone_and_starts_again(
 ) -> None:
     job = start(quick_slurm, faulty)
     run_id = faulty.folders[0].run_id
-    assert quick_slurm.kill_job_processes(f"{job}_0", command=run_id, number=signal.SIGKILL)
+    pid = faulty.folders[0].read_record().attempts[0].pid
+    send([one for one in quick_slurm.job_processes(f"{job}_0") if one.pid == pid], signal.SIGKILL)
     faulty.await_attempt(0, 2)
     assert f"{run_id}: its process was killed by signal 9: it starts again after the others" in faulty.log(0)
     faulty.finish(quick_slurm, quiet)
@@ -78,9 +79,9 @@ def test_a_killed_run_leaves_the_other_alone_and_starts_again(
 def test_a_killed_job_takes_its_runs_along(quick_slurm: Cluster, faulty: FaultyProject, quiet: bytes) -> None:
     job = start(quick_slurm, faulty)
     processes = quick_slurm.job_processes(f"{job}_0")
-    (parent,) = (one for one in processes if one.command().endswith(faulty.job_folder()))
-    children = [faulty.folders[index].read_record().attempts[0].pid for index in TOGETHER]
-    assert sorted(children) == sorted({one.pid for one in processes} - {parent.pid})
+    children = {faulty.folders[index].read_record().attempts[0].pid for index in TOGETHER}
+    (parent,) = (one for one in processes if one.pid not in children)
+    assert {one.pid for one in processes} == {parent.pid, *children}
     send([parent], signal.SIGKILL)
     for one in processes:
         wait_until(f"{one.pid} has ended", lambda one=one: not running(one.pid, one.started))

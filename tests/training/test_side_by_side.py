@@ -1,16 +1,16 @@
-"""Processes side by side: scripts of a moment stand in for those that train."""
+"""Processes side by side: scripts of a moment stand in for what trains."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -27,21 +27,36 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side, "_LOOK_S", 0.01)
 
 
+class Told(StopRequest):
+    """Does something in the midst of `train`, when something has happened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happened: Callable[[], bool] = lambda: False
+        self.then: Callable[[], None] = lambda: None
+
+    def __call__(self) -> bool:
+        if self.happened():
+            self.happened = lambda: False
+            self.then()
+        return super().__call__()
+
+
 class Nursery:
     """Runs that do what a line of shell says; each leaves word of its beginning and of its end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.stop = StopRequest()
+        self.stop = Told()
 
     def train(self, run_ids: list[str], body: str, at_once: int = 2, **settings: Any) -> bool:
         script = f'echo "+ $1 $CUDA_VISIBLE_DEVICES" >> log; {body}\necho "- $1" >> log'
 
-        def command(run_id: str) -> list[str]:
-            return ["sh", "-c", f'cd "$2"; {script}', "sh", run_id, str(self.path)]
+        def train(run_id: str) -> NoReturn:
+            os.execvp("sh", ["sh", "-c", f'cd "$2"; {script}', "sh", run_id, str(self.path)])
 
         given: dict[str, Any] = {"gpus": (), "alone": lambda: False} | settings
-        return SideBySide(run_ids, command, at_once=at_once, stop=self.stop, **given).train()
+        return SideBySide(run_ids, train, at_once=at_once, stop=self.stop, **given).train()
 
     def log(self) -> list[str]:
         return [line.strip() for line in (self.path / "log").read_text().splitlines()]
@@ -49,17 +64,6 @@ class Nursery:
     def most_at_once(self) -> int:
         living = [sum(1 if line[0] == "+" else -1 for line in self.log()[: end + 1]) for end in range(len(self.log()))]
         return max(living)
-
-    def when(self, happened: Callable[[], bool], then: Callable[[], None]) -> None:
-        """Do something in the midst of `train`."""
-
-        def wait() -> None:
-            limit = time.monotonic() + 20
-            while not happened() and time.monotonic() < limit:
-                time.sleep(0.005)
-            then()
-
-        threading.Thread(target=wait, daemon=True).start()
 
 
 @pytest.fixture
@@ -122,9 +126,8 @@ def test_a_signal_is_passed_on_once_and_nothing_more_is_started(nursery: Nursery
     touch ready-$1; while ! grep -q "told $1" log; do sleep 0.01; done
     """
     log = nursery.path / "log"
-    nursery.when(
-        lambda: len(list(nursery.path.glob("ready-*"))) == 2, lambda: nursery.stop.received.append(int(number))
-    )
+    nursery.stop.happened = lambda: len(list(nursery.path.glob("ready-*"))) == 2
+    nursery.stop.then = lambda: nursery.stop.received.append(int(number))
     assert nursery.train(["a", "b", "c"], body)
     assert sorted(log.read_text().split("\n"))[1:] == ["+ a ", "+ b ", "- a", "- b", "told a", "told b"]
 
@@ -135,12 +138,26 @@ def test_nothing_more_is_started_by_a_copy_that_was_given_up(nursery: Nursery) -
     assert {line for line in nursery.log() if line.startswith("+")} == {"+ a", "+ b"}
 
 
-def test_a_program_that_is_not_there_is_told(nursery: Nursery, capfd: pytest.CaptureFixture[str]) -> None:
-    missing = SideBySide(["a", "b"], lambda _: ["/no/such"], at_once=2, gpus=(), stop=nursery.stop, alone=lambda: False)
-    assert not missing.train()
+def test_a_process_that_cannot_be_started_is_told(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> NoReturn:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert not nursery.train(["a", "b"], "")
     assert capfd.readouterr().out.splitlines() == [
-        f"{run}: its process could not be started: No such file or directory" for run in "ab"
+        f"{run}: its process could not be started: Resource temporarily unavailable" for run in "ab"
     ]
+
+
+def test_an_error_in_a_process_is_its_own(nursery: Nursery, capfd: pytest.CaptureFixture[str]) -> None:
+    def train(run_id: str) -> int:
+        return 0 if run_id == "b" else 1 // 0
+
+    together = SideBySide(["a", "b"], train, at_once=2, gpus=(), stop=nursery.stop, alone=lambda: False)
+    assert not together.train()
+    assert capfd.readouterr().err.splitlines()[-1].startswith("ZeroDivisionError: ")
 
 
 def test_runs_give_beside_each_other_what_they_give_alone(jobs: Any, toys: Path, toy: Any, tmp_path: Path) -> None:
@@ -162,6 +179,8 @@ def test_runs_give_beside_each_other_what_they_give_alone(jobs: Any, toys: Path,
     assert done.stdout.startswith("worker: up to 2 runs at a time, each in a process of its own\n")
     pids = [folder.read_record().attempts[0].pid for folder in together]
     assert len(set(pids)) == 2
+    # What the first start of a process loads was there before.
+    assert [folder.read_record().attempts[0].process_s for folder in together] == [None, None]
     for one, other in zip(alone, together, strict=True):
         record, expected = other.read_record(), one.read_record()
         assert (record.state, record.metrics) == (RunState.FINISHED, expected.metrics)
@@ -170,42 +189,49 @@ def test_runs_give_beside_each_other_what_they_give_alone(jobs: Any, toys: Path,
 
 
 LATE = """
-import os, signal, sys, time
+import os, signal, time
+from cnnjobs.training.side_by_side import SideBySide
 from cnnjobs.training.stop_request import StopRequest
-time.sleep(0.2)
+
+def train(run_id):
+    time.sleep(0.2)
+    own = StopRequest()
+    own.listen_to_slurm()
+    print(own.received)
+    return 0
+
 stop = StopRequest()
 stop.listen_to_slurm()
-print(stop.received, flush=True)
+together = SideBySide(["a"], train, at_once=1, gpus=(), stop=stop, alone=lambda: False)
+together._start()
+os.kill(os.getpid(), signal.SIGUSR2)
+print(together.train(), stop.received)
 """
 
 
-def test_a_signal_that_comes_before_a_process_listens_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
-    stop = StopRequest()
-    together = SideBySide(
-        ["a"], lambda _: [sys.executable, "-c", LATE], at_once=1, gpus=(), stop=stop, alone=lambda: False
-    )
-    together._start()
-    stop.received.append(signal.SIGUSR2)
-    assert together.train()
-    assert capfd.readouterr().out == f"[{int(signal.SIGUSR2)}]\n"
+def test_a_signal_that_comes_before_a_process_listens_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
+    number = int(signal.SIGUSR2)
+    assert done.stdout.splitlines() == [f"[{number}]", f"True [{number}]"]
 
 
 ORPHAN = """
-import subprocess, sys, time
-from cnnjobs.training import slurm_worker
-if sys.argv[1] == "child":
-    slurm_worker._end_with_parent()
-    print("here", flush=True)
-    time.sleep(600)
-child = subprocess.Popen([sys.executable, *sys.orig_argv[1:3], "child"])
-print(child.pid, flush=True)
-child.wait()
+import os, time
+from cnnjobs.training.side_by_side import fork
+
+def work():
+    os.write(1, b"here\\n")
+    time.sleep(60)
+
+child = fork(work, {})
+os.write(1, b"%d\\n" % child)
+os.waitpid(child, 0)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_a_process_ends_with_the_one_that_started_it() -> None:
-    with subprocess.Popen([sys.executable, "-c", ORPHAN, "parent"], stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         words = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
         (pid,) = map(int, words - {"here"})
