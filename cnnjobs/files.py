@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -18,9 +19,9 @@ from cnnjobs import locks
 from cnnjobs.errors import InputError, StorageError, storage_error
 
 _WRITERS: Final = 32
-# A spreadsheet takes a text that starts so for a formula.
 # As MetricsLog writes it: one mapping of lists of numbers.
 _WINDOWS: Final = re.compile(rb'"windows": \{("[a-z]+": \[[-+.0-9e, ]*\](, )?)*\}, ')
+# A spreadsheet takes a text that starts so for a formula.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
 Item = TypeVar("Item")
@@ -90,13 +91,19 @@ def table_bytes(columns: Iterable[object], rows: Iterable[Iterable[Any]]) -> byt
 
 
 def _csv_cell(value: Any) -> str:
-    if isinstance(value, float) and math.isfinite(value):
-        return float.__repr__(value)
+    # Most cells of a long table are of these three types, and each text stands in many of them.
+    if type(value) is str:
+        return _csv_text(value)
+    if type(value) is int or (isinstance(value, float) and math.isfinite(value)):
+        return float.__repr__(value) if isinstance(value, float) else int.__repr__(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    text = " ".join(str(value).split())
+    return json.dumps(value) if isinstance(value, bool | int | float) else _csv_text(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _csv_text(value: str) -> str:
+    text = " ".join(value.split())
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
