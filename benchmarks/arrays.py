@@ -11,7 +11,6 @@ import numpy as np
 
 from cnnjobs.components.datasets import DataSet, Split, find_data
 from cnnjobs.errors import DataError
-from cnnjobs.spec.run import read_choice
 
 _WANTED: Final = {"colour": "cifar10", "gray": "mnist"}
 _SPLITS: Final = ("train", "validation", "test")
@@ -56,6 +55,8 @@ def write(folder: Path, folders: Sequence[Path], kind: str, size: int, num_image
 
 def _found(name: str, folders: Sequence[Path]) -> DataSet:
     """The data set by its name; the bundled images where it is not here."""
+    from cnnjobs.spec.run import read_choice
+
     try:
         find_data(name, folders)
     except DataError:

@@ -72,8 +72,20 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return self.transform(image), int(self.labels[index])
 
 
-def loader(folder: str, split: str, *, batch: int, workers: int = 0, augmented: bool = True) -> DataLoader[Any]:
-    """Crops and flips for training, then numbers that are normalised as cnnjobs normalises them."""
+def loader(
+    folder: str,
+    split: str,
+    *,
+    batch: int,
+    workers: int = 0,
+    augmented: bool = True,
+    shuffled: bool | None = None,
+) -> DataLoader[Any]:
+    """Crops and flips where it is `augmented`, then numbers that are normalised as cnnjobs normalises them.
+
+    What is shuffled has no smaller last batch; left out, it is what is augmented.
+    """
+    shuffled = augmented if shuffled is None else shuffled
     data = arrays.arrays("", (), folder=folder)
     random = [transforms.RandomCrop(data.image_size, padding=_PADDING), transforms.RandomHorizontalFlip()]
     fixed = [transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
@@ -81,8 +93,8 @@ def loader(folder: str, split: str, *, batch: int, workers: int = 0, augmented: 
     return DataLoader(
         pictures,
         batch_size=batch,
-        shuffle=augmented,
-        drop_last=augmented,
+        shuffle=shuffled,
+        drop_last=shuffled,
         num_workers=workers,
         persistent_workers=workers > 0,
     )
