@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.errors import InputError
 from cnnjobs.registry import Fraction, PositiveFloat, register
 
 if TYPE_CHECKING:
     import torch
+
+_BESIDE_STEP: Final = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
 @register("optimizer", "sgd")
@@ -26,8 +29,8 @@ def sgd(
 
     if nesterov and not momentum:
         raise InputError("optimizer sgd: nesterov needs momentum, found 0; give momentum a value above 0")
-    return torch.optim.SGD(
-        parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True
+    return _uncompiled(
+        torch.optim.SGD, parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True
     )
 
 
@@ -44,7 +47,7 @@ def adam(
     import torch
 
     _check_betas("adam", betas)
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
+    return _uncompiled(torch.optim.Adam, parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
 @register("optimizer", "adamw")
@@ -60,7 +63,9 @@ def adamw(
     import torch
 
     _check_betas("adamw", betas)
-    return torch.optim.AdamW(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
+    return _uncompiled(
+        torch.optim.AdamW, parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True
+    )
 
 
 @register("optimizer", "rmsprop")
@@ -77,9 +82,28 @@ def rmsprop(
     """RMSprop; `alpha` smooths the squared gradients (Tieleman and Hinton 2012, lecture 6.5)."""
     import torch
 
-    return torch.optim.RMSprop(
-        parameters, lr=lr, alpha=alpha, eps=eps, momentum=momentum, centered=centered, weight_decay=weight_decay
+    return _uncompiled(
+        torch.optim.RMSprop,
+        parameters,
+        lr=lr,
+        alpha=alpha,
+        eps=eps,
+        momentum=momentum,
+        centered=centered,
+        weight_decay=weight_decay,
     )
+
+
+def _uncompiled(
+    kind: type[torch.optim.Optimizer], parameters: Iterable[torch.nn.Parameter], **options: Any
+) -> torch.optim.Optimizer:
+    """One with the bare methods: torch loads its compiler, for a second in each process, only to keep it off them."""
+    import torch
+
+    own: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _BESIDE_STEP}
+    own["step"] = torch.no_grad()(inspect.unwrap(kind.step))
+    made: torch.optim.Optimizer = type(kind.__name__, (kind,), own)(parameters, **options)
+    return made
 
 
 def _check_betas(name: str, betas: tuple[float, float]) -> None:

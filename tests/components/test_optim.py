@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from typing import Any
 
 import pytest
@@ -52,6 +53,19 @@ def test_steps_are_those_of_torch(name: str, options: dict[str, Any], weight_dec
     expected = steps(TORCH[name]([theirs], lr=0.05, weight_decay=weight_decay, **options), theirs)
     assert torch.allclose(found, expected, atol=1e-6)
     assert not torch.equal(found, weight().detach())
+
+
+@pytest.mark.parametrize("name", registry.components("optimizer"))
+def test_the_compiler_of_torch_is_not_loaded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    trained = weight()
+    with pytest.raises(ImportError):
+        steps(TORCH[name]([trained], lr=0.05), trained)
+    optimizer = build(name, [trained], {})
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.9**step)
+    steps(optimizer, trained)
+    schedule.step()
+    optimizer.load_state_dict(optimizer.state_dict())
 
 
 @pytest.mark.parametrize("name", registry.components("optimizer"))
