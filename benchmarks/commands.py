@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,20 @@ class CommandError(Exception):
     """A command did not do its work."""
 
 
+# A process that has exec'd is charged with the memory of the one that started it: a small one starts the command.
+_RUNNER: Final = """\
+import json, os, sys, time
+started = time.perf_counter()
+process = os.fork()
+if not process:
+    os.execvp(sys.argv[2], sys.argv[2:])
+_, status, usage = os.wait4(process, 0)
+found = [time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]
+os.write(int(sys.argv[1]), json.dumps(found).encode())
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 @dataclass(frozen=True)
 class Cost:
     """Wall time, processor time, and peak memory of the largest process among the command and what it waited for."""
@@ -27,26 +41,24 @@ class Cost:
     seconds: float
     processor_s: float
     peak_mb: float
-    output: str
 
 
 def run(words: Sequence[str], **environment: str) -> Cost:
     """Run a command from the root of the checkout. Raises CommandError with what it said."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            words,
+    reading, writing = os.pipe()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said, os.fdopen(reading) as found:
+        done = subprocess.run(
+            [sys.executable, "-ISc", _RUNNER, str(writing), *words],
             cwd=ROOT,
+            check=False,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
+            pass_fds=[writing],
             env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **environment},
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        output = said.read()
-    if process.returncode:
-        raise CommandError(f"{' '.join(words)}: exit code {process.returncode}\n{output[-3000:]}")
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+        os.close(writing)
+        if done.returncode:
+            said.seek(0)
+            raise CommandError(f"{' '.join(words)}: exit code {done.returncode}\n{said.read()[-3000:]}")
+        return Cost(*json.loads(found.read()))

@@ -1,0 +1,89 @@
+"""How long finished runs took to reach an accuracy that their test split confirms.
+
+    python -m benchmarks.time_to_accuracy sweeps/task3.yaml --variants wide deep --targets 0.75 0.80
+
+Read from metrics.jsonl: the training time up to the first validation at or above the target, counted only for runs
+whose test accuracy, read once at the end, is not below it either. Speed that costs accuracy does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import reports
+from benchmarks.interleaved import spread
+from cnnjobs.runs import RunState, RunStore
+from cnnjobs.spec.sweep import SweepRun, read_sweep
+
+_ACCURACY: Final = "validation.accuracy"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Read and report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sweep", type=Path, nargs="?", default=Path("sweeps/task3.yaml"), help="a sweep file")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where its runs are")
+    parser.add_argument("--variants", nargs="*", default=["wide", "deep"], help="none: all")
+    parser.add_argument("--targets", nargs="+", type=float, default=[0.75, 0.80])
+    parser.add_argument("--reports", type=Path, help="where the report goes")
+    given = parser.parse_args(words)
+    sweep = read_sweep(given.sweep)
+    store = RunStore(given.results / sweep.name)
+    runs = [run for run in sweep.runs if not given.variants or run.variant in given.variants]
+    found = [_times(store, run, given.targets) for run in runs]
+    finished = [each for each in found if each is not None]
+    if not finished:
+        print(
+            f"{store.path}: no run has finished; time to accuracy is left out (cnnjobs local {given.sweep} makes them)"
+        )
+        return
+    parts = [
+        "Training and validation time of each run alone, as its metrics.jsonl holds it, start-up and the final "
+        "evaluation left out; medians over seeds with quartiles and their number.",
+        _table(finished, given.targets),
+        *([f"{len(found) - len(finished)} runs have not finished and are left out."] if None in found else []),
+        "On a GPU: not measured." if not any("cuda" in each["device"] for each in finished) else "",
+    ]
+    reports.write("time-to-accuracy", "Time to accuracy", [part for part in parts if part], finished, given.reports)
+
+
+def _times(store: RunStore, run: SweepRun, targets: Sequence[float]) -> dict[str, Any] | None:
+    """Seconds to each target, None where it is not reached; None for a run that has not finished."""
+    folder = store.run(run.run_id)
+    record = folder.read_record()
+    if record.state is not RunState.FINISHED:
+        return None
+    lines = [line for line in folder.read_metrics() if _ACCURACY in line]
+    test = record.metrics["test.accuracy"]
+    reached = {
+        target: next((line["seconds"] for line in lines if line[_ACCURACY] >= target), None) if test >= target else None
+        for target in targets
+    }
+    last = record.attempts[-1]
+    return {"run_id": run.run_id, "label": run.variant or run.label, "seconds": reached, "test.accuracy": test,
+            "device": f"{last.device or 'unknown'}, {last.threads} threads"}  # fmt: skip
+
+
+def _table(found: Sequence[dict[str, Any]], targets: Sequence[float]) -> str:
+    rows = []
+    for label in dict.fromkeys((each["label"], each["device"]) for each in found):
+        own = [each for each in found if (each["label"], each["device"]) == label]
+        rows.append(
+            [*label, *(_cell(own, target) for target in targets), spread([each["test.accuracy"] for each in own])]
+        )
+    return reports.table(
+        ["design", "device", *(f"seconds to {target:.2f}" for target in targets), "test accuracy"], rows
+    )
+
+
+def _cell(own: Sequence[dict[str, Any]], target: float) -> str:
+    times = [each["seconds"][target] for each in own if each["seconds"][target] is not None]
+    missed = f"; {len(own) - len(times)} did not reach it" if len(times) < len(own) else ""
+    return f"{spread(times) if times else 'none'}{missed}"
+
+
+if __name__ == "__main__":
+    main()
