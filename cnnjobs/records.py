@@ -23,7 +23,8 @@ class RunState(enum.StrEnum):
 class Attempt(BaseModel):
     """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`.
 
-    `process_s` is how old its process was then, if it was the first in it and nothing was loaded for it.
+    `process_s` is how old its process was then, if it was the first in it and nothing was loaded for it; `stacked` is
+    with how many others the run trained as one network.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +37,7 @@ class Attempt(BaseModel):
     threads: int = 1
     started: str
     process_s: float | None = None
+    stacked: int = 0
     ended: str | None = None
     from_epoch: int = 0
     seconds: float = 0.0

@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -39,7 +39,10 @@ AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
 
 class RunAttempt:
-    """A start of a claimed run that goes on from its last whole epoch and leaves a record of how it ended."""
+    """A start of a claimed run that goes on from its last whole epoch and leaves a record of how it ended.
+
+    `beside` are the ids of the runs with which it trains as one network.
+    """
 
     def __init__(
         self,
@@ -51,9 +54,10 @@ class RunAttempt:
         stopped: Callable[[], bool],
         say: Callable[[str], None] = print,
         scheduler: Scheduler | None = None,
+        beside: Sequence[str] = (),
     ) -> None:
         self._folder, self._log, self._data_sets = folder, log, data_sets
-        self._scheduler, self._say = scheduler or Scheduler(), say
+        self._scheduler, self._say, self._beside = scheduler or Scheduler(), say, tuple(beside)
         self._fence = Fence(folder)
         self.heartbeat = Heartbeat(log, self._fence.is_passed)
         self._stopped = lambda: self.heartbeat.passed or stopped()
@@ -70,6 +74,7 @@ class RunAttempt:
             threads=threads,
             started=provenance.now(),
             process_s=provenance.process_age() if next(NUMBERS) == 0 else None,
+            stacked=len(self._beside),
         )
         self._record = RunRecord(
             run_id=folder.run_id,
@@ -90,6 +95,11 @@ class RunAttempt:
             self.prepare().train(self.on_validation, self.on_epoch)
             self.finish()
         return self.tell_end()
+
+    @property
+    def threads(self) -> int:
+        """Those that it has had from its first epoch on."""
+        return self._attempt.threads
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -233,6 +243,10 @@ class RunAttempt:
             self.note(f"attempt {self._attempt.number}: the one before was given up with its node and kept the run")
         for note in self._data_sets.notes:
             self.note(note)
+        if self._beside:
+            others = f"with {len(self._beside)} others: {', '.join(self._beside)}"
+            stacked = "trained stacked (one network, the same batches; times are its share)"
+            self.note(f"attempt {self._attempt.number}: {stacked} {others}")
         commit, dirty = provenance.git_state(Path.cwd())
         self._update(
             state=RunState.RUNNING,

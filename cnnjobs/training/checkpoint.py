@@ -78,8 +78,11 @@ def to_bytes(value: object) -> bytes:
 
 
 def plain_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The network's state_dict on the CPU in the usual memory layout."""
-    return {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    """The network's state_dict on the CPU in the usual memory layout, in memory of its own."""
+    return {
+        name: tensor.to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
 
 
 def weights_to_bytes(model: torch.nn.Module) -> bytes:

@@ -104,9 +104,13 @@ class Trainer:
         """
         while self.epoch < self.config.epochs and not self.stopped_early:
             self._train_epoch(on_validation)
-            if self.step == (self.epoch + 1) * self.steps_per_epoch:
-                self.epoch += 1
-                on_epoch()
+            self.end_epoch(on_epoch)
+
+    def end_epoch(self, on_epoch: Callable[[], None]) -> None:
+        """Go on to the next epoch, and tell so, unless early stopping has cut this one."""
+        if self.step == (self.epoch + 1) * self.steps_per_epoch:
+            self.epoch += 1
+            on_epoch()
 
     def final_metrics(self) -> dict[str, float]:
         """Loss and accuracy over each whole split with the best weights, which the model has from now on."""

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import itertools
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cnnjobs.runs import RunFolder, RunState
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.training import checkpoint
+from cnnjobs.training.attempt import RunAttempt
+from cnnjobs.training.outcome import read_outcome
+from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.stacked_runs import Member, StackedRuns
+from cnnjobs.training.stacked_training import Stack, StackedTrainer
+
+CNN = {"name": "cnn", "filters": [4, 6], "kernel_size": 3, "hidden": [8], "dropout": 0.3}
+
+
+def stacked(path: Path, *runs: RunConfig, stopped: Any = lambda: False) -> list[RunFolder]:
+    """Runs on disk, trained as one network."""
+    folders = [RunFolder(path / run.run_id) for run in runs]
+    data_sets = DataSets((), torch.device("cpu"))
+    with ExitStack() as stack:
+        members = []
+        for folder, run in zip(folders, runs, strict=True):
+            folder.create(run)
+            held = stack.enter_context(ExitStack())
+            log = held.enter_context(folder.claim())
+            assert log is not None
+            beside = [other.run_id for other in folders if other is not folder]
+            attempt = RunAttempt(folder, log, data_sets, threads=1, stopped=stopped, say=lambda _: None, beside=beside)
+            members.append(Member(attempt, held))
+        StackedRuns(members).train()
+    return folders
+
+
+def losses(lines: list[dict[str, Any]]) -> list[float]:
+    """The loss of every step: with so few in an epoch, a window of the training curve is one step."""
+    return [value for line in lines for value in line["windows"]["loss"]]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "model": {**CNN, "batch_norm": True},
+            "augment": ["crop", "flip"],
+            "optimizer": {"name": "sgd", "momentum": 0.9},
+        },
+        {
+            "model": {**CNN, "pre_activation": True, "activation": "gelu"},
+            "optimizer": "adam",
+        },
+        {"model": {**CNN, "batch_norm": True, "pooling": "average"}, "precision": "bfloat16"},
+        {"model": "mnist_cnn", "dataset": {"name": "toys:stripes", "size": 12}},
+    ],
+    ids=["batch norm", "adam", "bfloat16", "mnist_cnn"],
+)
+def test_a_stacked_run_is_that_run_alone(toy: Any, tmp_path: Path, changes: Any) -> None:
+    rates, decays = (0.002, 0.01, 0.03), (0.0, 0.01, 0.001)
+    runs = [toy.config(lr=lr, weight_decay=decay, **changes) for lr, decay in zip(rates, decays, strict=True)]
+    together = Stack([StackedTrainer(run, toy.data(run)) for run in runs])
+    for first, run in zip(together.trainers, runs, strict=True):
+        alone = toy.trainer(run).model.state_dict()
+        assert all(torch.equal(weights, alone[name]) for name, weights in first.model.state_dict().items())
+    for folder, run in zip(stacked(tmp_path, *runs), runs, strict=True):
+        trainer, expected = toy.trained(run)
+        lines, record = folder.read_metrics(), folder.read_record()
+        assert len(losses(lines)) == 36
+        assert losses(lines) == pytest.approx(losses(expected), abs=1e-4)
+        for told, line in zip(lines, expected, strict=True):
+            assert told["validation.loss"] == pytest.approx(line["validation.loss"], abs=1e-4)
+            assert (told["step"], told["lr"]) == (line["step"], line["lr"])
+        assert record.state is RunState.FINISHED
+        assert record.metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
+        assert record.attempts[0].stacked == 2
+        others = [other.run_id for other in runs if other is not run]
+        assert record.notes[-1].startswith("attempt 1: trained stacked ")
+        assert record.notes[-1].endswith(f" with 2 others: {others[0]}, {others[1]}")
+        weights = torch.load(folder.model_file, weights_only=True)
+        torch.testing.assert_close(weights, checkpoint.plain_weights(trainer.model), atol=1e-4, rtol=1e-3)
+        assert all(each.untyped_storage().nbytes() == each.nbytes for each in weights.values())
+        outcome = read_outcome(folder)
+        assert outcome is not None
+        assert outcome.right.mean() == pytest.approx(record.metrics["test.accuracy"])
+
+
+def test_what_ends_one_run_leaves_the_others_alone(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = {**CNN, "batch_norm": True}
+    good = [toy.config(model=model, lr=lr, epochs=5, validate_every=0.5) for lr in (0.01, 0.02)]
+    diverging = toy.config(model=model, lr=1e30, epochs=5, validate_every=0.5)
+    early = toy.config(model=model, lr=2.0, epochs=5, validate_every=0.5, early_stopping=1)
+    broken = toy.config(model=model, lr=0.03, epochs=5, validate_every=0.5)
+    update = StackedTrainer.update
+
+    def failing(trainer: StackedTrainer) -> None:
+        if trainer.config == broken and trainer.step == 8:
+            raise ValueError("the ninth step is too much")
+        update(trainer)
+
+    monkeypatch.setattr(StackedTrainer, "update", failing)
+    folders = stacked(tmp_path, diverging, good[0], broken, early, good[1])
+    ends = [folder.read_record() for folder in folders]
+    assert [end.state for end in ends] == ["failed", "finished", "failed", "finished", "finished"]
+    assert ends[0].cause is not None
+    assert "no longer a number" in ends[0].cause
+    assert ends[2].cause is not None
+    assert "the ninth step is too much" in ends[2].cause
+    assert "stopped early" in ends[3].notes[-1]
+    assert ends[3].epochs_done < 5
+    assert not any(folder.is_claimed() for folder in folders)
+    for folder, run in ((folders[1], good[0]), (folders[4], good[1]), (folders[3], early)):
+        _, expected = toy.trained(run)
+        assert losses(folder.read_metrics()) == pytest.approx(losses(expected), abs=1e-3)
+
+
+def test_a_stack_goes_on_from_wherever_its_runs_stand(toy: Any, tmp_path: Path) -> None:
+    runs = [toy.config(model={**CNN, "batch_norm": True}, lr=lr, epochs=4) for lr in (0.01, 0.02, 0.03)]
+    wishes = itertools.count()
+    folders = stacked(tmp_path, *runs, stopped=lambda: next(wishes) > 100)
+    assert {folder.read_record().state for folder in folders} == {RunState.INTERRUPTED}
+    assert {folder.read_record().epochs_done for folder in folders} == {2}
+    state, _ = checkpoint.load(folders[0])
+    assert state is not None
+    assert all(each.untyped_storage().nbytes() == each.nbytes for each in state["model"].values())
+    # As a kill between two checkpoints leaves it.
+    folders[1].previous_checkpoint_file.replace(folders[1].checkpoint_file)
+    stacked(tmp_path, *runs[:2])
+    toy.finished(tmp_path, runs[2])
+    for folder, run in zip(folders, runs, strict=True):
+        trainer, expected = toy.trained(run)
+        lines = folder.read_metrics()
+        assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+        assert losses(lines) == pytest.approx(losses(expected), abs=1e-4)
+        assert folder.read_record().metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
+    assert [attempt.from_epoch for attempt in folders[1].read_record().attempts] == [0, 1]
+    assert [attempt.stacked for attempt in folders[2].read_record().attempts] == [2, 0]
