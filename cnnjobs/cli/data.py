@@ -98,6 +98,6 @@ def _drawn(data: DataSet, path: Path) -> bytes:
         rows = np.flatnonzero(data.train.labels == label)
         if len(rows):
             chosen = np.linspace(0, len(rows) - 1, min(_PER_CLASS, len(rows))).round().astype(int)
-            images[name] = data.train.images[rows[chosen]]
+            images[name] = data.train.take(rows[chosen])
     figure = class_images(images, f"{data.name}: training images")
     return figure_bytes(figure, path.suffix)

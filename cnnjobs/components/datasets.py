@@ -7,63 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnjobs.components.class_names import classes_of
 from cnnjobs.components.data_places import EMNIST_SPLIT, Place, place_of
+from cnnjobs.components.splits import DataSet, Part, Split
 from cnnjobs.errors import DataError
 from cnnjobs.registry import Fraction, NonNegativeInt, PositiveInt, register
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from cnnjobs.components.raw_splits import Contents
 
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images (N, H, W, C) uint8 and their labels (N,) int64."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True, eq=False)
-class DataSet:
-    """Three splits of square images; `mean` and `std` are those of each channel, of pixel values in [0, 1].
-
-    The validation split is drawn from the training images by `split_seed`; `subset` then keeps so many of the others,
-    as many of each class. Validation and test images, mean and std (of all training images) are the same with it.
-    """
-
-    name: str
-    train: Split
-    validation: Split
-    test: Split
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @property
-    def in_channels(self) -> int:
-        """1 for gray images, 3 for colour."""
-        return int(self.train.images.shape[3])
-
-    @property
-    def image_size(self) -> int:
-        """Height and width in pixels."""
-        return int(self.train.images.shape[1])
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes the labels tell apart."""
-        return len(self.classes)
+__all__ = ["DataSet", "Part", "Split", "data_folders", "find_data", "look_into", "place_of_data"]
 
 
 def data_folders(cli: Path | None = None, profile: Path | None = None) -> tuple[Path, ...]:
@@ -281,7 +237,7 @@ def _build(
             rest = draw_subset(data.train_labels, rest, data.classes, subset, split_seed)
     except DataError as error:
         raise DataError(f"data set `{name}`: {error}") from None
-    train, held_out = (Split(data.train_images[rows], data.train_labels[rows]) for rows in (rest, drawn))
+    train, held_out = (Part(data.train_images, rows, data.train_labels[rows]) for rows in (rest, drawn))
     test = Split(data.test_images, data.test_labels)
     return DataSet(name, train, held_out, test, data.classes, mean or data.mean, std or data.std)
 

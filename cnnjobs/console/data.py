@@ -63,7 +63,7 @@ def _download_size(name: str) -> str:
 
 def show_data(data: DataSet, place: Path | None, megabytes: float | None) -> None:
     """Pixels, place, statistics, and the images of each class in each split."""
-    height, width = data.train.images.shape[1:3]
+    height, width = data.train.take(slice(0)).shape[1:3]
     say(f"{data.name}: {pixels(height, width, data.in_channels)}, {data.num_classes} classes", style="bold")
     facts = Table.grid(padding=(0, 2))
     if place is not None:

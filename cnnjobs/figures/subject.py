@@ -139,7 +139,7 @@ class Subject:
         for index in indices:
             if not 0 <= index < len(images):
                 raise InputError(f"{split} image {index}: there are {len(images)}, 0 to {len(images) - 1}")
-        place = torch.tensor(list(indices), dtype=torch.long, device=images.pixels.device)
+        place = torch.tensor(list(indices), dtype=torch.long, device=images.labels.device)
         assert self.config is not None
         classes = self.data_sets.get(self.config).classes
         labels = [classes[number] for number in images.labels[place].tolist()]

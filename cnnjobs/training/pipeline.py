@@ -1,4 +1,4 @@
-"""Data on the device: one uint8 tensor per split, and the batches that training and evaluation draw from it."""
+"""Data on the device: uint8 tensors, and the batches that training and evaluation draw from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cnnjobs.components.augment import Augmentation
-from cnnjobs.components.datasets import DataSet, Split
+from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.preprocessing import Preprocessing, output_shape
@@ -30,19 +30,26 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class DeviceSplit:
-    """A split on the device: pixels (N, H, W, C) uint8, labels (N,) int64."""
+    """A split: pixels (N, H, W, C) uint8, labels (M,) int64; it has the `rows` (M,) of the pixels, or all of them.
+
+    Its labels and images are on the device. Pixels that are too many for it stay in main memory or on disk.
+    """
 
     pixels: Tensor
     labels: Tensor
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def images(self, index: Tensor | slice) -> Tensor:
         """Images (n, C, H, W) uint8, channels last in memory."""
+        place = index.to(self.pixels.device) if isinstance(index, Tensor) else index
+        if self.rows is not None:
+            place = self.rows[place]
         # Far faster than indexing on the CPU, which copies pixel by pixel.
-        pixels = self.pixels.index_select(0, index) if isinstance(index, Tensor) else self.pixels[index]
-        return pixels.permute(0, 3, 1, 2)
+        pixels = self.pixels.index_select(0, place) if isinstance(place, Tensor) else self.pixels[place]
+        return pixels.to(self.labels.device).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +71,7 @@ class DeviceData:
     @property
     def device(self) -> torch.device:
         """Where the tensors are."""
-        return self.train.pixels.device
+        return self.train.labels.device
 
 
 def to_device(data: DataSet, device: torch.device) -> DeviceData:
@@ -79,7 +86,19 @@ def _split_to_device(split: Split, device: torch.device) -> DeviceSplit:
     with warnings.catch_warnings():
         # torch warns of read-only memory maps; nothing here writes to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return DeviceSplit(torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device))
+        pixels = torch.from_numpy(split.whole if isinstance(split, Part) else split.images)
+        rows = torch.from_numpy(split.rows) if isinstance(split, Part) else None
+        labels = torch.from_numpy(split.labels).to(device)
+    if device.type == "cpu":
+        return DeviceSplit(pixels, labels, rows)
+    if rows is None:
+        return DeviceSplit(pixels.to(device), labels)
+    # Piece by piece: main memory need not hold them all.
+    own = torch.empty((len(rows), *pixels.shape[1:]), dtype=pixels.dtype, device=device)
+    for start in range(0, len(rows), _STATISTICS_BATCH):
+        place = slice(start, start + _STATISTICS_BATCH)
+        own[place] = pixels.index_select(0, rows[place]).to(device)
+    return DeviceSplit(own, labels)
 
 
 class DataSets:

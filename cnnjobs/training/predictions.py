@@ -74,7 +74,7 @@ def predict_split(
     images = (
         (
             f"{split_name} {index}",
-            Picture(split.pixels[index].cpu().numpy(), ()),
+            Picture(split.images(slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(), ()),
             network.classes[int(split.labels[index])],
         )
         for index in order[:number].tolist()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cnnjobs.components.datasets import DataSet, Split
+from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.errors import DataError, InputError
 from cnnjobs.training.pipeline import DataSets, Pipeline, to_device
 
@@ -68,7 +68,7 @@ def test_validation_is_never_augmented_and_the_same_in_every_epoch(toy: Any) -> 
             pass
         seen.append(torch.cat([images for images, _ in pipeline.evaluation_batches(data.validation)]))
     assert torch.equal(*seen)
-    plain = data.validation.pixels.permute(0, 3, 1, 2).float() / 255
+    plain = data.validation.images(slice(None)).float() / 255
     torch.testing.assert_close(seen[0], (plain - data.mean[0]) / data.std[0])
 
 
@@ -127,6 +127,27 @@ def test_a_read_only_memory_map_is_used_as_it_is(tmp_path: Any) -> None:
     split = Split(images, np.arange(3))
     data = to_device(DataSet("mapped", split, split, split, ("a", "b", "c"), (0.5,), (0.5,)), CPU)
     assert data.train.pixels.data_ptr() == images.ctypes.data
+
+
+def test_parts_of_a_memory_map_are_not_copied_and_give_the_same_batches(toy: Any, tmp_path: Any) -> None:
+    run = toy.config(augment=["crop", "flip"])
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1), np.uint8))
+    images, labels = np.load(tmp_path / "images.npy", mmap_mode="c"), np.arange(90) % 2
+    rows = np.random.default_rng(1).permutation(90)
+    parts = [Part(images, some, labels[some]) for some in (rows[:70], rows[70:])]
+    copies = [Split(part.images, part.labels) for part in parts]
+    mapped, copied = (
+        to_device(DataSet("maps", *splits, splits[1], ("a", "b"), (0.5,), (0.5,)), CPU) for splits in (parts, copies)
+    )
+    assert mapped.train.pixels.data_ptr() == mapped.validation.pixels.data_ptr() == images.ctypes.data
+    for kind in ("train", "validation"):
+        found, expected = (
+            [*Pipeline(run, data).training_batches(3), *Pipeline(run, data).evaluation_batches(getattr(data, kind))]
+            for data in (mapped, copied)
+        )
+        for (image, label), (other, its_label) in zip(found, expected, strict=True):
+            assert torch.equal(image, other)
+            assert torch.equal(label, its_label)
 
 
 def test_no_training_images_at_all(toy: Any) -> None:
