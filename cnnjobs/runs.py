@@ -138,6 +138,8 @@ class RunFolder:
         """Raises InputError when the run has no weights that could be asked anything."""
         state = self.read_record().state
         if not self.model_file.is_file():
+            if state is RunState.FINISHED:
+                raise InputError(f"run {self.run_id} is finished, but its weights are gone: {self.model_file}")
             raise InputError(
                 f"run {self.run_id} is {state} and has no weights yet; they are there when it has finished"
             )

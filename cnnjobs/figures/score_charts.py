@@ -20,6 +20,7 @@ from cnnjobs.figures.style import HALF_PAGE, INK, PAPER, SERIES_COLOURS, SPLIT_C
 MOST_NAMED: Final = 100
 _LARGEST_CELL, _SMALLEST_CELL = 0.33, 0.15
 _WIDEST: Final = 9.6
+_BAR: Final = 0.5
 _ROW: Final = 0.2
 _LETTERS: Final = 18
 _MARKS: Final = (("precision", ">", 0), ("recall", "<", 1), ("F1", "o", 2))
@@ -34,7 +35,8 @@ def confusion_chart(matrix: NDArray[np.int64], classes: Sequence[str], title: st
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     with style():
         width = max(HALF_PAGE, side + 1.6)
-        figure = Figure(figsize=(width, side + 1.6), layout="constrained")
+        # The cells are squares, and the colour bar stands beside them.
+        figure = Figure(figsize=(width, width - _BAR), layout="constrained")
         axes = figure.subplots()
         # Mistakes are few beside hits: by its root the eye sees a share of 1 %.
         picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="none")

@@ -78,6 +78,9 @@ def test_what_cannot_be_loaded_is_told_in_one_line(tmp_path: Path, toy: Any) -> 
     folder.create(other)
     with pytest.raises(InputError, match="does not fit the network, has its code changed"):
         load_trained(folder, CPU)
+    folder.model_file.unlink()
+    with pytest.raises(InputError, match=r"is finished, but its weights are gone: .*model\.pt"):
+        load_trained(folder, CPU)
 
 
 def test_a_network_that_started_from_other_weights_needs_them_no_more(tmp_path: Path, toy: Any) -> None:

@@ -166,6 +166,11 @@ def _answers(pixels: Pixels, words: Sequence[str], maps: Maps, title: str, note:
 
 
 def _summary(descriptions: Sequence[FilterDescription]) -> str:
-    """How many look for what: `12 vertical, 9 blue, 3 no orientation`."""
+    """How many look for what: `12 vertical edges, 9 blue, 3 without orientation`."""
     found = Counter(each.words.partition(",")[0] for each in descriptions)
-    return ", ".join(f"{number} {words}" for words, number in found.most_common())
+    return ", ".join(f"{number} {_plural(words, number)}" for words, number in found.most_common())
+
+
+def _plural(words: str, number: int) -> str:
+    words = words.replace("no orientation", "without orientation")
+    return f"{words}s" if number > 1 and words.endswith(("edge", "line")) else words
