@@ -13,7 +13,7 @@ from cnnjobs.files import write_whole
 from cnnjobs.report import html_page, manifest, markdown_page, pdf
 from cnnjobs.report.best import best_sweep
 from cnnjobs.report.chapter import chapter
-from cnnjobs.report.document import Chapter, Report, Table, with_prefix
+from cnnjobs.report.document import Chapter, Report, Table, with_prefix, without_doubles
 from cnnjobs.report.drawings import Drawings
 from cnnjobs.report.notes import read_notes, with_notes
 from cnnjobs.report.results import ResultsTable, Tell, tell_nobody
@@ -61,7 +61,7 @@ def build_report(
     chapters, notices = _with_notes(chapters, tables, folder)
     if several:
         chapters = [with_prefix(told, f"{prefix}-") for told, prefix in zip(chapters, prefixes, strict=True)]
-    report = Report(listed([table.sweep.name for table in tables]), tuple(chapters))
+    report = Report(listed([table.sweep.name for table in tables]), tuple(without_doubles(chapters)))
     tell("setting pages", 1, 1)
     pages, told = _write(report, folder, formats, template or _template(tables))
     written = [page.name for page in pages.values()] + ([pdf.SOURCE, pdf.TEMPLATE] if "pdf" in formats else [])
@@ -124,7 +124,7 @@ def _with_notes(
             continue
         places = [place for place, table in enumerate(tables) if table.sweep.report.notes == notes]
         text, missing = read_notes(notes, folder, f"figures/notes-{number + 1}")
-        titles = [tables[place].sweep.report.titles for place in places]
+        titles = [tables[place].sweep.report.sections for place in places]
         for place, filled in zip(places, with_notes([chapters[place] for place in places], text, titles), strict=True):
             chapters[place] = filled
         told += missing

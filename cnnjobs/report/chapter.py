@@ -27,10 +27,10 @@ from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
 from cnnjobs.report.importance import Parameters, parameters, parameters_grid
 from cnnjobs.report.layers import layers_grid, stages_grid
 from cnnjobs.report.learned import learned
-from cnnjobs.report.pairs import PairedResult, multiplicity, paired_result
+from cnnjobs.report.notes import task
+from cnnjobs.report.pairs import PairedResult, by_gain, multiplicity, paired_result
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.report.tables import Grid
-from cnnjobs.spec.settings import SECTIONS
 
 _RESULTS: Final = (
     "A row per configuration, the best by {} first. Mean ± standard deviation over the seeds that finished; losses and "
@@ -68,6 +68,7 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
     parts: dict[str, Iterator[Block]] = {
         "results": _results(table, ranked),
         "parameters": _parameters(table, ranked, drawings),
+        "changes": _changes(table, pairs),
         "compare": _compare(table, pairs, drawings),
         "curves": _curves(table, ranked, drawings),
         "fitting": _fitting(table, ranked),
@@ -78,8 +79,8 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
         "environment": _environment(table),
     }
     read = {id_: tuple(blocks) for id_, blocks in parts.items()}
-    titles = {**SECTIONS, **table.sweep.report.titles}
-    sections = [Section(titles[id_], read[id_], id_) for id_ in SECTIONS if read.get(id_)]
+    titles = table.sweep.report.sections
+    sections = [Section(title, read[id_], id_, task(id_, title)) for id_, title in titles.items() if read.get(id_)]
     state_of = summary.state_of(table)
     progress = summary.progress(table) + (f" · state of {state_of}" if state_of else "")
     verdict = tuple(_verdict(table, ranked))
@@ -149,13 +150,21 @@ def _how_much(found: Parameters) -> str:
     )
 
 
-def _compare(table: ResultsTable, pairs: list[PairedResult], drawings: Drawings) -> Iterator[Block]:
-    """All changes side by side, then each with its verdict, its curves and its numbers."""
+def _changes(table: ResultsTable, pairs: list[PairedResult]) -> Iterator[Block]:
+    """All changes side by side."""
     if len(pairs) > 1:
-        by = wording.metric_name(table.sweep.metric.name)
+        metric = table.sweep.metric
+        by = wording.metric_name(metric.name)
         yield paragraph(f"What helped most comes first, by {by}; the differences are means over seeds, after − before.")
-        yield Table(grids.changes_grid(pairs, table.sweep.metric), "All changes", "changes", sortable=True)
-    for number, result in enumerate(pairs, 1):
+        yield Table(grids.changes_grid(pairs, metric), "All changes", "changes", sortable=True)
+        yield paragraph(f"p is that of exact sign flips. {multiplicity(len(pairs))}", faint=True)
+
+
+def _compare(table: ResultsTable, pairs: list[PairedResult], drawings: Drawings) -> Iterator[Block]:
+    """Each change with its verdict, its curves and its numbers, what helped most first."""
+    numbers = {id(result): number for number, result in enumerate(pairs, 1)}
+    for result in by_gain(pairs, table.sweep.metric):
+        number = numbers[id(result)]
         title, name = result.pair.title, f"compare-{number:02}"
         blocks: list[Block] = [paragraph(Span(result.differing, "code")), paragraph(result.verdict)]
         blocks += _pictures(drawings.pair(number, result))
@@ -168,7 +177,7 @@ def _compare(table: ResultsTable, pairs: list[PairedResult], drawings: Drawings)
             blocks.append(Table(images, f"Image by image: {title}", f"{name}-images"))
         yield Section(title, tuple(blocks))
     if pairs:
-        yield paragraph(f"{_COMPARE} {multiplicity(len(pairs))}".rstrip(), faint=True)
+        yield paragraph(_COMPARE, faint=True)
 
 
 def _curves(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Iterator[Block]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -105,11 +105,15 @@ class Details:
 
 @dataclass(frozen=True)
 class Section:
-    """A part with its title; one without an id is no aim of links."""
+    """A part with its title; one without an id is no aim of links.
+
+    `task` is a second aim, after what its own title says in front: `task-3-d`.
+    """
 
     title: str
     blocks: tuple[Block, ...]
     id: str = ""
+    task: str = ""
 
 
 Block = Paragraph | Numbers | Table | Pictures | Code | Items | Words | Details | Section
@@ -151,6 +155,18 @@ def paragraph(*words: str | Span, faint: bool = False) -> Paragraph:
     """A paragraph of texts and spans, the empty ones left out."""
     spans = [Span(word) if isinstance(word, str) else word for word in words]
     return Paragraph(tuple(span for span in spans if span.text), faint)
+
+
+def without_doubles(chapters: Sequence[Chapter]) -> list[Chapter]:
+    """The chapters with each task as an aim once: where it comes first."""
+    seen: set[str] = set()
+
+    def once(section: Section) -> Section:
+        kept = section if section.task not in seen else replace(section, task="")
+        seen.add(section.task)
+        return kept
+
+    return [replace(chapter, sections=tuple(map(once, chapter.sections))) for chapter in chapters]
 
 
 def with_prefix(chapter: Chapter, prefix: str) -> Chapter:

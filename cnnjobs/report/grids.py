@@ -128,22 +128,20 @@ def pair_grid(result: PairedResult) -> Grid:
 
 def changes_grid(results: Sequence[PairedResult], metric: Metric) -> Grid:
     """All changes that were compared, what helped most first."""
-    told = dict.fromkeys((metric.name, "test.accuracy", "test.loss"))
     rows = []
     for result in by_gain(results, metric):
         word = result.verdict.partition(":")[0]
-        numbers = [
-            text
-            for name in told
-            for change in [result.change(name)]
-            for text in (
-                wording.change(name, change.mean) if change.n else wording.NOTHING,
-                wording.interval(name, change),
-            )
-        ]
-        rows.append((result.pair.title, result.differing, word, *numbers))
-    names = [text for name in told for text in (wording.metric_name(name), "95 % interval")]
+        chosen, tested = (_change(result, name) for name in (metric.name, "test.accuracy"))
+        p = wording.NOTHING if len(result.of_seeds) < 2 else f"{result.p:.2g}"
+        rows.append((result.pair.title, result.differing, word, *chosen, p, *tested))
+    names = (wording.metric_name(metric.name), "95 % interval", "p", "test accuracy", "95 % interval")
     return Grid(("change", "what differs", "verdict", *names), tuple(rows), labels=3)
+
+
+def _change(result: PairedResult, metric: str) -> tuple[str, str]:
+    """A mean difference, and its interval."""
+    change = result.change(metric)
+    return wording.change(metric, change.mean) if change.n else wording.NOTHING, wording.interval(metric, change)
 
 
 def images_grid(result: PairedResult) -> Grid:

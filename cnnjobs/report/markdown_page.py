@@ -68,7 +68,7 @@ class _Writer:
                     yield block.source
                 case Details(title, inner) | Section(title, inner):
                     if isinstance(block, Section) and block.id:
-                        yield f'<a id="{block.id}"></a>'
+                        yield "".join(f'<a id="{aim}"></a>' for aim in (block.id, block.task) if aim)
                     yield f"{'#' * min(level, 6)} {markdown_text(title)}"
                     yield from self.blocks(inner, level + 1)
 

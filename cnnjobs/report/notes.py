@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -44,8 +44,8 @@ class _Part:
     source: list[str] = field(default_factory=list)
 
 
-def with_notes(chapters: Sequence[Chapter], text: str, titles: Sequence[dict[str, str]]) -> list[Chapter]:
-    """The chapters with what a Markdown text says of each section; `titles` are those that their sweep files give.
+def with_notes(chapters: Sequence[Chapter], text: str, titles: Sequence[Mapping[str, str]]) -> list[Chapter]:
+    """The chapters with what a Markdown text says of each section; `titles` are those of all their sections.
 
     A heading that is the id or title of a section, or of a part of it, gives it all that stands below; the name of a
     sweep picks its chapter. What no section asks for becomes the notes at the end of the last chapter.
@@ -82,7 +82,7 @@ def with_notes(chapters: Sequence[Chapter], text: str, titles: Sequence[dict[str
     ]
 
 
-def _headings(chapter: Chapter, titles: dict[str, str]) -> dict[str, tuple[str, str]]:
+def _headings(chapter: Chapter, titles: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Each heading that names a place: the id of the section, and the title of a part of it."""
     known = {
         _plain(block.title): (section.id, block.title)
@@ -90,9 +90,19 @@ def _headings(chapter: Chapter, titles: dict[str, str]) -> dict[str, tuple[str, 
         for block in section.blocks
         if isinstance(block, Section)
     }
-    for id_, title in {**SECTIONS, **titles}.items():
+    for id_, title in titles.items():
         known |= {_plain(SECTIONS[id_]): (id_, ""), _plain(title): (id_, ""), id_: (id_, "")}
+    for id_, title in titles.items():
+        # `Task 3 d` is enough for `Task 3 d: before and after`, and the first of several.
+        known.setdefault(_plain(title.partition(":")[0]), (id_, ""))
     return known
+
+
+def task(id_: str, title: str) -> str:
+    """What a section's own title says in front, as an aim: `Task 3 d: before and after` -> `task-3-d`; else ""."""
+    words = re.findall(r"\w+", title.partition(":")[0].casefold())
+    slug = "-".join(words)
+    return "" if title == SECTIONS[id_] or slug in SECTIONS else slug
 
 
 def _plain(heading: str) -> str:
@@ -130,11 +140,11 @@ def _escaped(line: str) -> str:
     return "".join(word for pair in zip(escaped, [*parts[1::2], ""], strict=True) for word in pair)
 
 
-def _filled(chapter: Chapter, parts: dict[tuple[str, str], _Part], titles: dict[str, str]) -> Chapter:
+def _filled(chapter: Chapter, parts: dict[tuple[str, str], _Part], titles: Mapping[str, str]) -> Chapter:
     """The chapter with these parts; sections that only the author fills come in their order."""
     known = {section.id: section for section in chapter.sections}
     for (id_, title), part in parts.items():
-        section = known.get(id_) or Section({**SECTIONS, **titles}[id_], (), id_)
+        section = known.get(id_) or Section(titles[id_], (), id_, task(id_, titles[id_]))
         if title:
             blocks = tuple(
                 _discussed(block, part, _OWN_LEVEL + 2)
@@ -147,7 +157,7 @@ def _filled(chapter: Chapter, parts: dict[tuple[str, str], _Part], titles: dict[
             known[id_] = replace(section, blocks=(*section.blocks, _words(part, _OWN_LEVEL)))
         else:
             known[id_] = _discussed(section, part, _OWN_LEVEL + 1)
-    return replace(chapter, sections=tuple(known[id_] for id_ in SECTIONS if id_ in known))
+    return replace(chapter, sections=tuple(known[id_] for id_ in titles if id_ in known))
 
 
 def _discussed(section: Section, part: _Part, level: int) -> Section:

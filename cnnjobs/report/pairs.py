@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from cnnjobs.report import wording
 from cnnjobs.report.results import ResultsTable, is_finished
 from cnnjobs.report.significance import McNemar, mcnemar, seeds_needed, sign_flip_p
 from cnnjobs.report.statistics import Summary, summarise
+from cnnjobs.spec.labels import brief
 from cnnjobs.spec.sweep import Metric, Pair, SweepRun
 from cnnjobs.training.outcome import read_outcome
 
@@ -33,12 +34,13 @@ class Difference:
 class PairedResult:
     """A pair with the differences of all metrics over the seeds that finished on both sides.
 
-    `images` holds seed and exact test of those of them whose networks were asked the same test images.
+    `of_seeds` are those of the sweep's metric. `images` holds seed and exact test of those of them whose networks were asked the same test images.
     """
 
     pair: Pair
     differences: tuple[Difference, ...]
     verdict: str
+    of_seeds: tuple[float, ...]
     images: tuple[tuple[int, McNemar], ...]
 
     def change(self, metric: str) -> Summary:
@@ -48,11 +50,12 @@ class PairedResult:
     @property
     def differing(self) -> str:
         """`model.batch_norm: false → true`."""
-        parts = [
-            f"{key}: {wording.value_text(before)} → {wording.value_text(after)}"
-            for key, (before, after) in self.pair.differing.items()
-        ]
-        return ", ".join(parts)
+        return ", ".join(f"{key}: {_told(*sides)}" for key, sides in self.pair.differing.items())
+
+    @property
+    def p(self) -> float:
+        """Exact, of the differences in the sweep's metric; NaN without any."""
+        return sign_flip_p(self.of_seeds)
 
 
 def paired_result(pair: Pair, table: ResultsTable) -> PairedResult:
@@ -74,7 +77,14 @@ def paired_result(pair: Pair, table: ResultsTable) -> PairedResult:
         differences.append(Difference(metric, *sides, summarise(changes[metric])))
     chosen = table.sweep.metric
     images = tuple(_image_by_image(table, finished))
-    return PairedResult(pair, tuple(differences), verdict(chosen, changes[chosen.name]), images)
+    own = changes[chosen.name]
+    return PairedResult(pair, tuple(differences), verdict(chosen, own), tuple(own), images)
+
+
+def _told(before: Any, after: Any) -> str:
+    """`false → true`; components by their names, where these tell them apart."""
+    words = [brief(each) for each in (before, after)]
+    return " → ".join(words if words[0] != words[1] else map(wording.value_text, (before, after)))
 
 
 def _image_by_image(

@@ -4,7 +4,8 @@ metric: {name: validation.accuracy, goal: maximize}        # these are the defau
 report:
   targets: {test.accuracy: 0.75}                           # what a run should reach
   figures: [curves, compare]                               # default: all
-  titles: {curves: Training and validation}
+  titles: {compare: "Task 3 d: before and after"}
+  order: [networks, results, compare]                      # these first, then the others
   ylim: {curves: [0, 2]}
   notes: notes.md                                          # Markdown, beside the sweep file
   template: my.typ                                         # how the PDF looks, beside the sweep file
@@ -28,24 +29,27 @@ METRICS: Final = (
     "train.loss", "train.accuracy", "validation.loss", "validation.accuracy", "test.loss", "test.accuracy",
 )  # fmt: skip
 # What a report has: figures, and sections with their usual titles.
-FIGURES: Final = ("overview", "parallel", "parameters", "curves", "compare")
+FIGURES: Final = ("overview", "parallel", "parameters", "curves", "rates", "compare")
 SECTIONS: Final[Mapping[str, str]] = {
+    "unfinished": "Runs without a result",
     "results": "Results",
     "parameters": "Parameters",
+    "changes": "What each change brings",
     "compare": "Before and after",
     "curves": "Curves",
     "fitting": "Over- or underfitting",
+    "scores": "Class by class",
     "learned": "What the network has learned",
-    "unfinished": "Runs without a result",
     "configuration": "Configuration",
     "networks": "Networks",
     "notes": "Notes",
+    "cost": "Cost",
     "environment": "Environment",
     "references": "References",
     "feedback": "Feedback",
 }
 _AXES: Final = ("loss", "accuracy")
-_WITH_LIMITS: Final = tuple(figure for figure in FIGURES if figure != "parallel")
+_WITH_LIMITS: Final = tuple(figure for figure in FIGURES if figure not in ("parallel", "rates"))
 _LIMITS: Final = (*_WITH_LIMITS, *_AXES, *(f"{figure}.{axis}" for figure in _WITH_LIMITS for axis in _AXES))
 
 
@@ -68,6 +72,13 @@ class ReportSettings:
     ylim: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: Path | None = None
     template: Path | None = None
+    order: tuple[str, ...] = ()
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """The titles of all sections by their ids: those that the file names first, then the others as usual."""
+        titles = {**SECTIONS, **self.titles}
+        return {id_: titles[id_] for id_ in (*self.order, *SECTIONS)}
 
 
 @dataclass(frozen=True)
@@ -188,12 +199,9 @@ def read_early_terminate(node: Node, findings: Findings) -> None:
 
 
 def read_report(node: Node, folder: Path, findings: Findings) -> ReportSettings:
-    """`report: {targets, figures, titles, ylim, notes, template}`."""
-    keys = known_keys(node, "report", ("targets", "figures", "titles", "ylim", "notes", "template"), findings)
-    figures: tuple[str, ...] = ()
-    if "figures" in keys and is_list(keys["figures"], "report.figures", findings, "[curves]"):
-        names = [(each, text(each, "report.figures", findings)) for each in keys["figures"].value]
-        figures = tuple(name for each, name in names if name and _is_known(each, name, "figures", FIGURES, findings))
+    """`report: {targets, figures, titles, order, ylim, notes, template}`."""
+    allowed = ("targets", "figures", "titles", "order", "ylim", "notes", "template")
+    keys = known_keys(node, "report", allowed, findings)
     titles = {
         name: text(each, f"report.titles.{name}", findings)
         for name, each in _entries(keys, "titles", findings)
@@ -201,12 +209,21 @@ def read_report(node: Node, folder: Path, findings: Findings) -> ReportSettings:
     }
     return ReportSettings(
         _read_targets(keys, findings),
-        figures,
+        _read_names(keys, "figures", FIGURES, findings),
         titles,
         _read_ylim(keys, findings),
         _read_file(keys, "notes", folder, findings),
         _read_file(keys, "template", folder, findings),
+        _read_names(keys, "order", SECTIONS, findings),
     )
+
+
+def _read_names(keys: dict[str, Node], key: str, allowed: Collection[str], findings: Findings) -> tuple[str, ...]:
+    """A list of what the report has."""
+    if key not in keys or not is_list(keys[key], f"report.{key}", findings, f"[{next(iter(allowed))}]"):
+        return ()
+    names = [(each, text(each, f"report.{key}", findings)) for each in keys[key].value]
+    return tuple(name for each, name in names if name and _is_known(each, name, key, allowed, findings))
 
 
 def _entries(keys: dict[str, Node], key: str, findings: Findings) -> list[tuple[str, Node]]:
@@ -220,7 +237,7 @@ def _is_known(node: Node, name: str, key: str, allowed: Collection[str], finding
     """Whether the report has what one key of `report` names; else a mistake."""
     if name in allowed:
         return True
-    kind = "section" if key == "titles" else "figure"
+    kind = "section" if allowed is SECTIONS else "figure"
     findings.mistake(node.line, f"report.{key}", f"no {kind} is called `{name}`", suggest(name, allowed))
     return False
 

@@ -220,7 +220,8 @@ method: grid
 report:
   figures: [overview]
   ylim: {overview.loss: [0, 2]}
-  titles: {curves: Task 2a}
+  titles: {curves: 'Task 2 a: curves', fitting: 'Task 2 a: the fit'}
+  order: [fitting, curves]
 """
     results = make_results(text)
     results.write_all()
@@ -230,7 +231,9 @@ report:
         "overview-accuracy",
         "overview-loss",
     ]
-    assert "Task 2a" in page.words
+    assert "Task 2 a: curves" in page.words
+    assert page.ids[:3] == ["fitting", "task-2-a", "curves"]
+    assert [id_ for id_ in page.ids if id_ in ("task-2-a", "results")] == ["task-2-a", "results"]
 
 
 def test_figures_of_an_earlier_report_go_and_what_is_not_ours_stays(results: Results) -> None:

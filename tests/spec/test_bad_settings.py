@@ -66,16 +66,17 @@ FILES: Cases = {
     ),
     "figures and sections that a report has not": (
         f"{BASE}report:\n  figures: [curves, confusion, 3]\n  ylim: {{curve.loss: [0, 2], loss: [0, 3]}}\n"
-        "  titles: {result: Task 3b, end: x}\n",
+        "  titles: {result: Task 3b, end: x}\n  order: [curves, result]\n",
         [
             "3: report.figures: found 3; allowed: a text (a number needs quotes)",
             "3: report.figures: no figure is called `confusion`; "
-            "allowed: compare, curves, overview, parallel, parameters",
+            "allowed: compare, curves, overview, parallel, parameters, rates",
             "4: report.ylim: no figure is called `curve.loss`; did you mean `curves.loss`? allowed: accuracy, compare, "
             "compare.accuracy, compare.loss, curves, curves.accuracy, curves.loss, loss, overview, overview.accuracy, "
             "overview.loss, parameters, parameters.accuracy, parameters.loss",
             f"5: report.titles: no section is called `result`; did you mean `results`? allowed: {SECTION_NAMES}",
             f"5: report.titles: no section is called `end`; did you mean `learned`? allowed: {SECTION_NAMES}",
+            f"6: report.order: no section is called `result`; did you mean `results`? allowed: {SECTION_NAMES}",
         ],
     ),
     "the job": (

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.spec.settings import SECTIONS
 from cnnjobs.spec.sweep import JobSettings, Metric, ReportSettings, Sweep
 
 Read = Callable[[str], Sweep]
@@ -53,11 +54,17 @@ def test_the_report_is_read(read: Read, tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("What we saw.", encoding="utf-8")
     text = (
         f"{BASE}report:\n  targets: {{test.accuracy: 0.75}}\n  figures: [curves]\n  titles: {{curves: Task 3b}}\n"
+        "  order: [compare, curves]\n"
         "  ylim: {curves: [0, 2.5]}\n  notes: notes.md\n"
     )
-    assert read(text).report == ReportSettings(
-        {"test.accuracy": 0.75}, ("curves",), {"curves": "Task 3b"}, {"curves": (0.0, 2.5)}, Path("notes.md")
-    )
+    found = read(text).report
+    assert found == ReportSettings(
+        {"test.accuracy": 0.75}, ("curves",), {"curves": "Task 3b"}, {"curves": (0.0, 2.5)}, Path("notes.md"),
+        order=("compare", "curves"),
+    )  # fmt: skip
+    assert list(found.sections)[:3] == ["compare", "curves", "unfinished"]
+    assert (found.sections["curves"], found.sections["compare"]) == ("Task 3b", "Before and after")
+    assert found.sections.keys() == SECTIONS.keys()
 
 
 def test_missing_notes_stop_nothing(read: Read) -> None:
