@@ -1,12 +1,13 @@
 """Decoded data sets as .npy memory maps, which all processes of a machine share.
 
 One folder per data set, named by its source: `<cache>/<name>-<digest of path, sizes and times of its files>/`. It is
-written under another name and then renamed, so that readers see all of it or nothing; of two writers the second uses
-what the first has written.
+written under another name and then renamed, so that readers see all of it or nothing. One process writes, others that
+want the same wait for it; what it leaves when it is killed, the next one goes on with for a day.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
@@ -14,12 +15,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.components.decoding import Decoded
+from cnnjobs.components.image_store import CHUNKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +32,9 @@ _FORMAT: Final = 1
 _ABOUT: Final = "about.json"
 _ARRAYS: Final = ("train_images", "train_labels", "test_images", "test_labels")
 _WRITING: Final = ".cnnjobs-writing-"
+_LOCK: Final = "lock"
 _ABANDONED_AFTER_S: Final = 86_400
+_LOOK_S: Final = 0.2
 
 
 def cache_folder() -> Path:
@@ -39,10 +44,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "cnnjobs"
 
 
-def cached(name: str, files: Sequence[Path], decode: Callable[[], Decoded]) -> Decoded:
+def cached(name: str, files: Sequence[Path | os.DirEntry[str]], decode: Callable[[Path | None], Decoded]) -> Decoded:
     """What `decode` returns, taken from the cache when these files were decoded before.
 
-    A cache that cannot be written is told in one line, and the data set stays in memory.
+    `decode` is given a folder for arrays that may be too large for memory, each in the file of its name. A cache that
+    cannot be written is told in one line, and the data set stays in memory.
     """
     folder = cache_folder() / f"{name.replace('/', '_')}-{_fingerprint(name, files)}"
     if folder.is_dir():
@@ -51,20 +57,23 @@ def cached(name: str, files: Sequence[Path], decode: Callable[[], Decoded]) -> D
         except (OSError, ValueError, KeyError, TypeError) as error:
             _say("%s: damaged (%s); decoded again", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
-    decoded = decode()
+    decoded: Decoded | None = None
     try:
-        _write(folder, decoded)
+        with _writing(folder) as work:
+            if work is not None:
+                decoded = decode(work)
+                _finish(work, folder, decoded)
         return _read(folder)
     except OSError as error:
         _say("%s: not cached (%s); the data set stays in memory", folder, error.strerror or error)
-        return decoded
+        return decoded or decode(None)
 
 
-def _fingerprint(name: str, files: Sequence[Path]) -> str:
+def _fingerprint(name: str, files: Sequence[Path | os.DirEntry[str]]) -> str:
     digest = hashlib.sha256(f"{_FORMAT}\n{name}\n".encode())
     for path in files:
         status = path.stat()
-        digest.update(f"{path}\t{status.st_size}\t{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        digest.update(f"{os.fspath(path)}\t{status.st_size}\t{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 
@@ -78,22 +87,66 @@ def _read(folder: Path) -> Decoded:
     return Decoded(**stored)
 
 
-def _write(folder: Path, decoded: Decoded) -> None:
+@contextmanager
+def _writing(folder: Path) -> Iterator[Path | None]:
+    """Where this process alone writes what is to be `folder`; None when another has written it meanwhile.
+
+    What is begun there stays for the next process when this one is stopped, and goes when it cannot be finished.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(folder.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{_WRITING}{folder.name}-", dir=folder.parent))
-    try:
-        for key in _ARRAYS:
-            _write_array(temporary / f"{key}.npy", getattr(decoded, key))
-        about = {field.name: getattr(decoded, field.name) for field in fields(decoded) if field.name not in _ARRAYS}
-        (temporary / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    with ExitStack() as stack:
+        work = _claim(folder, stack)
         try:
-            temporary.rename(folder)
+            yield work
+        except BaseException as error:
+            if work is not None and (isinstance(error, Exception) or not (work / CHUNKS).exists()):
+                shutil.rmtree(work, ignore_errors=True)
+            raise
+
+
+def _claim(folder: Path, stack: ExitStack) -> Path | None:
+    """The folder to write in, held; on a disk without locks one that no other process knows."""
+    work = folder.with_name(f"{_WRITING}{folder.name}")
+    told = False
+    while not folder.is_dir():
+        work.mkdir(exist_ok=True)
+        try:
+            file = stack.enter_context((work / _LOCK).open("ab"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), (work / _LOCK).stat()):
+                return work
+        except FileNotFoundError:
+            # The other process has just put it into its place.
+            continue
+        except BlockingIOError:
+            file.close()
+            if not told:
+                _say("%s: another process decodes it, this one waits", folder)
+            told = True
+            time.sleep(_LOOK_S)
         except OSError:
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
+            return Path(tempfile.mkdtemp(prefix=f"{work.name}-", dir=folder.parent))
+    return None
+
+
+def _finish(work: Path, folder: Path, decoded: Decoded) -> None:
+    """Write what is not there yet, and put all of it into its place. Raises OSError."""
+    there = ("train_images", "test_images") if (work / CHUNKS).exists() else ()
+    for key in _ARRAYS:
+        if key not in there:
+            _write_array(work / f"{key}.npy", getattr(decoded, key))
+    about = {field.name: getattr(decoded, field.name) for field in fields(decoded) if field.name not in _ARRAYS}
+    (work / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    try:
+        work.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+    for name in (CHUNKS, _LOCK):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write_array(path: Path, array: NDArray[np.generic]) -> None:
@@ -111,10 +164,10 @@ def _remove_abandoned(cache: Path) -> None:
     """Remove what writers that were killed have left."""
     for path in cache.glob(f"{_WRITING}*"):
         try:
-            old = time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S
+            last = max(each.stat().st_mtime for each in (path, *path.glob("*")))
         except FileNotFoundError:
             continue
-        if old:
+        if time.time() - last > _ABANDONED_AFTER_S:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -230,7 +230,7 @@ def _build(
 
     place = place_of(name, folders, split)
     classes = classes_of(name, split)
-    data = cached(name, source_files(place), lambda: decode(place, classes))
+    data = cached(name, source_files(place), lambda work: decode(place, classes, work))
     try:
         rest, drawn = draw_validation(data.train_labels, validation, split_seed)
         if subset is not None:

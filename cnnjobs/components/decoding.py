@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_IMAGES_PER_COUNT: Final = 1024
+_PIXELS_PER_COUNT: Final = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +32,26 @@ class Decoded:
     std: tuple[float, ...]
 
 
-def source_files(place: Place) -> list[Path]:
+def source_files(place: Place) -> Sequence[Path | os.DirEntry[str]]:
     """Every file that `decode` reads, in order."""
     if place.layout != "image_folder":
-        return list(place.files)
+        return place.files
     from cnnjobs.components.image_folders import list_images
 
-    return [*list_images(place.path / "train").files, *list_images(place.path / "test").files]
+    return [*list_images(place.path / "train").entries, *list_images(place.path / "test").entries]
 
 
-def decode(place: Place, classes: tuple[str, ...]) -> Decoded:
-    """Read the whole data set; a folder of images names its own classes. Raises DataError with the file at fault."""
+def decode(place: Place, classes: tuple[str, ...], work: Path | None = None) -> Decoded:
+    """Read the whole data set; a folder of images names its own classes. Raises DataError with the file at fault.
+
+    Images of a folder become files in `work`, where there is one: they may be too many for memory.
+    """
     import numpy as np
 
     if place.layout == "image_folder":
         from cnnjobs.components import image_folders
 
-        *arrays, classes = image_folders.read_splits(place.path)
+        *arrays, classes = image_folders.read_splits(place.path, work)
     else:
         arrays = _reader(place).read_splits(place, len(classes))
     train_images, train_labels, test_images, test_labels = map(np.ascontiguousarray, arrays)
@@ -83,8 +88,9 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tu
     import numpy as np
 
     counts = np.zeros((images.shape[3], 256), np.int64)
-    for start in range(0, len(images), _IMAGES_PER_COUNT):
-        for channel, pixels in enumerate(np.moveaxis(images[start : start + _IMAGES_PER_COUNT], 3, 0)):
+    number = max(1, _PIXELS_PER_COUNT // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), number):
+        for channel, pixels in enumerate(np.moveaxis(images[start : start + number], 3, 0)):
             counts[channel] += np.bincount(pixels.ravel(), minlength=256)
     values, shares = np.arange(256) / 255, counts / counts.sum(axis=1, keepdims=True)
     means = shares @ values

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cnnjobs.components.image_store import ImageStore, channels_begun
 from cnnjobs.components.raw_splits import Contents
 from cnnjobs.errors import DataError
 
@@ -23,6 +24,7 @@ SUFFIXES: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".ti
 _GRAY_MODES: Final = ("1", "L", "LA")
 _COLOUR_MODES: Final = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _IMAGES_PER_TASK: Final = 256
+_BYTES_PER_TASK: Final = 8 << 20
 _PROBLEMS_TOLD: Final = 5
 _REMEDY: Final = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
 
@@ -31,13 +33,18 @@ _REMEDY: Final = "bring all images to one square size first, for example with: m
 class Listing:
     """What a split's folder holds: class -> its image files, in the order of their names, and files of other kinds."""
 
-    classes: dict[str, list[Path]]
-    others: list[Path]
+    classes: dict[str, list[os.DirEntry[str]]]
+    others: list[os.DirEntry[str]]
+
+    @property
+    def entries(self) -> list[os.DirEntry[str]]:
+        """The image files of all classes, in order, as their folders list them."""
+        return [entry for entries in self.classes.values() for entry in entries]
 
     @property
     def files(self) -> list[Path]:
-        """The image files of all classes, in order."""
-        return [path for paths in self.classes.values() for path in paths]
+        """Their paths."""
+        return [Path(entry) for entry in self.entries]
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -52,43 +59,47 @@ def list_images(split: Path) -> Listing:
         if not folder.is_dir():
             listing.others.append(folder)
             continue
-        images: list[Path] = []
-        for path in _visible(folder):
-            (images if path.name.lower().endswith(SUFFIXES) else listing.others).append(path)
+        images: list[os.DirEntry[str]] = []
+        for entry in _visible(folder):
+            (images if entry.name.lower().endswith(SUFFIXES) else listing.others).append(entry)
         if not images:
-            raise DataError(f"{folder}: holds no image; put images there ({' '.join(SUFFIXES)}) or remove the folder")
+            raise DataError(
+                f"{folder.path}: holds no image; put images there ({' '.join(SUFFIXES)}) or remove the folder"
+            )
         listing.classes[folder.name] = images
     if not listing.classes:
         raise DataError(f"{split}: holds no class; make one folder per class, with its images in it")
     return listing
 
 
-def _visible(folder: Path) -> list[Path]:
-    return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]  # noqa: PTH208 (faster)
+def _visible(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
 
 
-def read_splits(folder: Path) -> NamedSplits:
+def read_splits(folder: Path, work: Path | None = None) -> NamedSplits:
     """Images and labels of `train`, those of `test`, and the classes in the order of their names.
 
-    Images are gray (one channel) when every file is, else colour; transparency is dropped.
+    Images are gray (one channel) when every file is, else colour; transparency is dropped. In a folder `work` they
+    become files, `train_images.npy` and `test_images.npy`, and what is there already is not read again.
     """
     import numpy as np
 
     train, test = _list_splits(folder)
     if others := [*train.others, *test.others]:
         message = "%s: %d files are not images and were passed over, the first is %s"
-        logging.getLogger("cnnjobs").warning(message, folder, len(others), others[0])
-    images, cut = _read_images(folder, [*train.files, *test.files]), len(train.files)
+        logging.getLogger("cnnjobs").warning(message, folder, len(others), others[0].path)
+    images = _read_images(folder, {"train": train.files, "test": test.files}, work)
     train_labels, test_labels = (
         np.repeat(np.arange(len(listing.classes)), listing.counts) for listing in (train, test)
     )
-    return images[:cut], train_labels, images[cut:], test_labels, tuple(train.classes)
+    return images["train"], train_labels, images["test"], test_labels, tuple(train.classes)
 
 
 def look(folder: Path) -> tuple[Contents, tuple[str, ...]]:
     """What the names of the files and the first image tell, and the classes. Raises DataError."""
     train, test = _list_splits(folder)
-    pixels = _pixels(train.files[0])
+    pixels = _pixels(Path(train.entries[0]))
     height, width, channels = (*pixels.shape, 1)[:3]
     return Contents(height, width, channels, train.counts, test.counts), tuple(train.classes)
 
@@ -102,48 +113,84 @@ def _list_splits(folder: Path) -> tuple[Listing, Listing]:
     return train, test
 
 
-def _read_images(folder: Path, paths: Sequence[Path]) -> NDArray[np.uint8]:
+def _read_images(folder: Path, splits: Mapping[str, Sequence[Path]], work: Path | None) -> dict[str, NDArray[np.uint8]]:
     """All images (N, H, W, C), which must have one square size. Raises DataError that names those that cannot serve."""
+    paths = [path for some in splits.values() for path in some]
+    size, first, channels = _first_shape(paths)
+    try:
+        return _decode_all(folder, splits, (size, channels_begun(work) or channels), first, work)
+    except _ColourError:
+        return _decode_all(folder, splits, (size, 3), first, work)
+
+
+class _ColourError(Exception):
+    """There is a colour image, though the first one is gray."""
+
+
+def _decode_all(
+    folder: Path, splits: Mapping[str, Sequence[Path]], form: tuple[int, int], first: Path, work: Path | None
+) -> dict[str, NDArray[np.uint8]]:
+    """Images of `form` (size, channels), decoded by several threads at once. Raises _ColourError, DataError."""
+    size, channels = form
+    number = max(1, min(_IMAGES_PER_TASK, _BYTES_PER_TASK // max(1, size * size * channels)))
+    tasks = [
+        (name, start, paths[start : start + number])
+        for name, paths in splits.items()
+        for start in range(0, len(paths), number)
+    ]
+
+    shapes = {name: (len(paths), size, size, channels) for name, paths in splits.items()}
+    with ImageStore(work, shapes) as store, ThreadPoolExecutor(_num_cores()) as pool:
+
+        def put(task: tuple[str, int, Sequence[Path]]) -> list[str]:
+            name, start, some = task
+            if store.has(name, start, len(some)):
+                return []
+            images, problems = _decode(some, form, first)
+            if not problems:
+                store.put(name, start, images)
+            return problems
+
+        problems = [problem for some in pool.map(put, tasks) for problem in some]
+        if problems:
+            raise DataError(_told(folder, problems, sum(map(len, splits.values()))))
+        return store.arrays()
+
+
+def _decode(paths: Sequence[Path], form: tuple[int, int], first: Path) -> tuple[NDArray[np.uint8], list[str]]:
+    """Images (n, H, W, C) of files, and what is wrong with some of them. Raises _ColourError."""
     import numpy as np
 
-    size, first = _first_size(paths)
-    images = np.empty((len(paths), size, size, 3), np.uint8)
-
-    def read_some(start: int) -> tuple[bool, list[str]]:
-        """Fill `images` from `start` on: whether they were all gray, and what is wrong with some."""
-        gray, problems = True, []
-        for index, path in enumerate(paths[start : start + _IMAGES_PER_TASK], start):
-            try:
-                pixels = _pixels(path)
-            except DataError as error:
-                problems.append(str(error))
-                continue
-            if pixels.shape[:2] != (size, size):
-                found = f"{pixels.shape[1]}×{pixels.shape[0]}"
-                problems.append(f"{path}: is {found} pixels, not {size}×{size} like {first}; {_REMEDY}")
-                continue
-            gray = gray and pixels.ndim == 2
-            images[index] = pixels if pixels.ndim == 3 else pixels[:, :, None]
-        return gray, problems
-
-    with ThreadPoolExecutor(_num_cores()) as pool:
-        done = list(pool.map(read_some, range(0, len(paths), _IMAGES_PER_TASK)))
-    if problems := [problem for _, some in done for problem in some]:
-        raise DataError(_told(folder, problems, len(paths)))
-    return np.ascontiguousarray(images[..., :1]) if all(gray for gray, _ in done) else images
+    size, channels = form
+    images, problems = np.empty((len(paths), size, size, channels), np.uint8), []
+    for image, path in zip(images, paths, strict=True):
+        try:
+            pixels = _pixels(path)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        if pixels.shape[:2] != (size, size):
+            found = f"{pixels.shape[1]}×{pixels.shape[0]}"
+            problems.append(f"{path}: is {found} pixels, not {size}×{size} like {first}; {_REMEDY}")
+            continue
+        if pixels.ndim > 2 and channels == 1:
+            raise _ColourError
+        image[:] = pixels if pixels.ndim == 3 else pixels[:, :, None]
+    return images, problems
 
 
-def _first_size(paths: Sequence[Path]) -> tuple[int, Path]:
-    """Height and width of the first image that can be read, and its path; one that cannot is told with the others."""
+def _first_shape(paths: Sequence[Path]) -> tuple[int, Path, int]:
+    """Size, path and channels of the first image that can be read; one that cannot is told with the others."""
     for path in paths:
         try:
-            height, width = _pixels(path).shape[:2]
+            pixels = _pixels(path)
         except DataError:
             continue
+        height, width = pixels.shape[:2]
         if height != width:
             raise DataError(f"{path}: is {width}×{height} pixels, but networks here take square images; {_REMEDY}")
-        return height, path
-    return 0, paths[0]
+        return height, path, 1 if pixels.ndim == 2 else 3
+    return 0, paths[0], 3
 
 
 def _told(folder: Path, problems: Sequence[str], total: int) -> str:

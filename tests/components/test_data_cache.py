@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import subprocess
@@ -34,7 +35,7 @@ def decoded(value: int = 7, count: int = 5) -> Decoded:
     return Decoded(images, np.arange(count), images[:2], np.arange(2), ("a", "b"), (0.25,), (0.5,))
 
 
-def never() -> Decoded:
+def never(_: Path | None) -> Decoded:
     raise AssertionError("decoded again")
 
 
@@ -43,7 +44,7 @@ def entries(cache: Path) -> list[str]:
 
 
 def test_second_time_is_read_from_the_cache(cache: Path, source: list[Path]) -> None:
-    first, second = cached("toy", source, decoded), cached("toy", source, never)
+    first, second = cached("toy", source, lambda _: decoded()), cached("toy", source, never)
     for data in (first, second):
         assert isinstance(data.train_images, np.memmap)
         assert np.array_equal(data.train_images, decoded().train_images)
@@ -54,27 +55,34 @@ def test_second_time_is_read_from_the_cache(cache: Path, source: list[Path]) -> 
 
 
 def test_changed_files_are_decoded_again(cache: Path, source: list[Path]) -> None:
-    cached("toy", source, decoded)
+    cached("toy", source, lambda _: decoded())
     os.utime(source[0], ns=(1, 1))
-    assert cached("toy", source, lambda: decoded(8)).train_images[0, 0, 0, 0] == 8
+    assert cached("toy", source, lambda _: decoded(8)).train_images[0, 0, 0, 0] == 8
     source[0].write_bytes(b"more pixels")
     os.utime(source[0], ns=(1, 1))
-    assert cached("toy", source, lambda: decoded(9)).train_images[0, 0, 0, 0] == 9
+    assert cached("toy", source, lambda _: decoded(9)).train_images[0, 0, 0, 0] == 9
     other = source[0].with_name("other")
     source[0].rename(other)
-    assert cached("toy", [other], lambda: decoded(10)).train_images[0, 0, 0, 0] == 10
-    assert cached("twin", [other], lambda: decoded(11)).train_images[0, 0, 0, 0] == 11
+    assert cached("toy", [other], lambda _: decoded(10)).train_images[0, 0, 0, 0] == 10
+    assert cached("twin", [other], lambda _: decoded(11)).train_images[0, 0, 0, 0] == 11
     assert len(entries(cache)) == 5
 
 
 def test_readers_cannot_change_what_others_read(cache: Path, source: list[Path]) -> None:
-    cached("toy", source, decoded).train_images[:] = 0
+    cached("toy", source, lambda _: decoded()).train_images[:] = 0
     assert cached("toy", source, never).train_images.min() == 7
 
 
-def test_second_writer_uses_what_the_first_has_written(cache: Path, source: list[Path]) -> None:
-    def overtaken() -> Decoded:
-        cached("toy", source, lambda: decoded(1))
+def test_without_locks_the_second_writer_uses_what_the_first_has_written(
+    cache: Path, source: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    def overtaken(_: Path | None) -> Decoded:
+        cached("toy", source, lambda _: decoded(1))
         return decoded(2)
 
     assert cached("toy", source, overtaken).train_images[0, 0, 0, 0] == 1
@@ -90,29 +98,38 @@ from cnnjobs.components.decoding import Decoded
 images = np.full((2000, 16, 16, 1), 7, np.uint8)
 labels = np.arange(2000)
 for path in sys.argv[1:]:
-    data = cached("toy", [Path(path)], lambda: Decoded(images, labels, images, labels, ("a",), (0.0,), (1.0,)))
+    def decode(_):
+        print("decoded")
+        return Decoded(images, labels, images, labels, ("a",), (0.0,), (1.0,))
+
+    data = cached("toy", [Path(path)], decode)
     assert isinstance(data.train_images, np.memmap), path
     assert np.array_equal(data.train_images, images), path
     assert np.array_equal(data.test_labels, labels), path
 """
 
 
-def test_processes_that_start_at_once_all_read_whole_arrays(cache: Path, tmp_path: Path) -> None:
+def test_of_processes_that_start_at_once_one_decodes_and_all_read_whole_arrays(cache: Path, tmp_path: Path) -> None:
     sources = [tmp_path / f"source{number}" for number in range(10)]
     for path in sources:
         path.touch()
     command = [sys.executable, "-c", READER, *map(str, sources)]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [process.communicate()[1] for process in processes] == [""] * 4
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(4)]
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    assert "".join(out for out, _ in said).count("decoded\n") == len(sources)
+    told = [line for _, err in said for line in err.splitlines()]
+    assert all(line.endswith(": another process decodes it, this one waits") for line in told), told
     assert len(entries(cache)) == len(sources)
 
 
 def test_damaged_cache_is_replaced_and_told(cache: Path, source: list[Path], caplog: pytest.LogCaptureFixture) -> None:
-    cached("toy", source, decoded)
+    cached("toy", source, lambda _: decoded())
     (entry,) = cache.iterdir()
     os.truncate(entry / "train_images.npy", 140)
     with caplog.at_level(logging.WARNING, "cnnjobs"):
-        assert cached("toy", source, lambda: decoded(8)).train_images[0, 0, 0, 0] == 8
+        assert cached("toy", source, lambda _: decoded(8)).train_images[0, 0, 0, 0] == 8
     assert [message.partition(" (")[0] for message in caplog.messages] == [f"{entry}: damaged"]
     assert caplog.messages[0].endswith("; decoded again")
     assert cached("toy", source, never).train_images[0, 0, 0, 0] == 8
@@ -121,10 +138,10 @@ def test_damaged_cache_is_replaced_and_told(cache: Path, source: list[Path], cap
 @pytest.mark.parametrize("missing", ["about.json", "test_labels.npy"])
 @pytest.mark.usefixtures("caplog")
 def test_cache_with_a_file_missing_is_replaced(cache: Path, source: list[Path], missing: str) -> None:
-    cached("toy", source, decoded)
+    cached("toy", source, lambda _: decoded())
     (entry,) = cache.iterdir()
     (entry / missing).unlink()
-    assert cached("toy", source, lambda: decoded(8)).train_images[0, 0, 0, 0] == 8
+    assert cached("toy", source, lambda _: decoded(8)).train_images[0, 0, 0, 0] == 8
 
 
 def test_cache_that_cannot_be_made_is_told(
@@ -133,7 +150,7 @@ def test_cache_that_cannot_be_made_is_told(
     (tmp_path / "file").touch()
     monkeypatch.setenv("CNNJOBS_CACHE", str(tmp_path / "file" / "cache"))
     with caplog.at_level(logging.WARNING, "cnnjobs"):
-        data = cached("toy", source, decoded)
+        data = cached("toy", source, lambda _: decoded())
     assert data.train_images[0, 0, 0, 0] == 7
     (message,) = caplog.messages
     assert message.startswith(f"{tmp_path / 'file' / 'cache'}/toy-")
@@ -148,7 +165,7 @@ def test_full_disk_leaves_the_data_in_memory_and_nothing_behind(
 
     monkeypatch.setattr(os, "fsync", full)
     with caplog.at_level(logging.WARNING, "cnnjobs"):
-        assert cached("toy", source, decoded).train_images[0, 0, 0, 0] == 7
+        assert cached("toy", source, lambda _: decoded()).train_images[0, 0, 0, 0] == 7
     assert caplog.messages[0].endswith(": not cached (No space left on device); the data set stays in memory")
     assert entries(cache) == []
 
@@ -160,7 +177,7 @@ def test_what_killed_writers_left_is_removed_after_a_day(cache: Path, source: li
     two_days_ago = time.time() - 2 * 86_400
     os.utime(old, (two_days_ago, two_days_ago))
     os.utime(foreign, (two_days_ago, two_days_ago))
-    cached("toy", source, decoded)
+    cached("toy", source, lambda _: decoded())
     assert not old.exists()
     assert new.exists()
     assert foreign.exists()
@@ -184,5 +201,5 @@ def test_full_disk_is_told_by_the_write_itself() -> None:
 
 
 def test_names_with_folders_in_them_are_one_entry(cache: Path, source: list[Path]) -> None:
-    cached("pets/small", source, decoded)
+    cached("pets/small", source, lambda _: decoded())
     assert entries(cache)[0].startswith("pets_small-")

@@ -35,7 +35,7 @@ def test_images_are_read_in_the_order_of_classes_and_names(tmp_path: Path, write
     assert (train_images.shape, test_images.shape) == ((8, 6, 6, 3), (4, 6, 6, 3))
     assert np.array_equal(train_images[5], np.asarray(Image.open(folder / "train" / "dog" / "1.png")))
     assert np.array_equal(test_images[0], np.asarray(Image.open(folder / "test" / "cat" / "0.png")))
-    assert source_files(Place("pets", folder, "image_folder"))[5] == folder / "train" / "dog" / "1.png"
+    assert Path(source_files(Place("pets", folder, "image_folder"))[5]) == folder / "train" / "dog" / "1.png"
 
 
 def test_many_images_are_shared_out_among_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,3 +156,29 @@ def test_other_files_are_passed_over_and_told_once(
         assert len(read_splits(folder)[0]) == 8
     first = folder / "train" / "cat" / "README.txt"
     assert caplog.messages == [f"{folder}: 2 files are not images and were passed over, the first is {first}"]
+
+
+@pytest.mark.parametrize("colourful", [False, True])
+def test_what_another_process_has_decoded_is_gone_on_with(
+    tmp_path: Path, write_images: Writer, monkeypatch: pytest.MonkeyPatch, colourful: bool
+) -> None:
+    folder, work = write_images(tmp_path / "pets", mode="L"), tmp_path / "work"
+    if colourful:
+        Image.new("RGB", (6, 6), (1, 2, 3)).save(folder / "test" / "dog" / "1.png")
+    expected = read_splits(folder)
+    work.mkdir()
+    monkeypatch.setattr(image_folders, "_IMAGES_PER_TASK", 2)
+    read_splits(folder, work)
+    # The last of six chunks was in the writing, the first one is damaged.
+    lines = (work / "chunks").read_text().splitlines(keepends=True)
+    (work / "chunks").write_text("".join(lines[:-1]) + lines[-1][:5])
+    with (work / "train_images.npy").open("r+b") as file:
+        file.seek(140)
+        file.write(b"XX")
+    opened: list[Path] = []
+    pixels = image_folders._pixels
+    monkeypatch.setattr(image_folders, "_pixels", lambda path: (opened.append(path), pixels(path))[1])
+    found = read_splits(folder, work)
+    assert len(opened) == 1 + 2 * 2
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert isinstance(found[0], np.memmap)

@@ -57,8 +57,8 @@ def ask_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
     return asking
 
 
-@pytest.mark.parametrize(("module", "name", "call"), [(image_folders, "_pixels", 20), (data_cache, "_write_array", 3)])
-def test_a_stop_ends_the_decoding_and_leaves_no_half_of_it(
+@pytest.mark.parametrize(("module", "name", "call"), [(image_folders, "_pixels", 20), (data_cache, "_write_array", 2)])
+def test_a_stop_ends_the_decoding_and_the_next_start_goes_on_with_it(
     toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
 ) -> None:
     for split, number in (("train", 60), ("test", 4)):
@@ -86,13 +86,20 @@ def test_a_stop_ends_the_decoding_and_leaves_no_half_of_it(
         original = getattr(module, name)
         patch.setattr(module, name, ask_at(call, lambda *given: (calls.append(None), original(*given))[1]))
         assert start() is RunState.INTERRUPTED
-    assert len(calls) < {"_pixels": 100, "_write_array": 4}[name]
-    assert not list((tmp_path / "cache").glob("*"))
+    assert len(calls) < {"_pixels": 100, "_write_array": 3}[name]
+    (begun,) = (tmp_path / "cache").iterdir()
+    assert begun.name.startswith(".cnnjobs-writing-shades-")
     assert folder.read_record().cause == "stopped"
     with pytest.raises(Stopped):
         data_sets.get(run)
     stop.received.clear()
+    again: list[None] = []
+    pixels = image_folders._pixels
+    monkeypatch.setattr(image_folders, "_pixels", lambda path: (again.append(None), pixels(path))[1])
     assert start() is RunState.FINISHED
+    # One more for the size of all.
+    assert len(again) == 1 if name == "_write_array" else 1 < len(again) <= 129 - 4 * 3
+    assert not begun.exists()
 
 
 def test_a_stop_after_the_decoding_waits_for_the_next_step() -> None:
