@@ -18,11 +18,11 @@ from cnnjobs import locks
 from cnnjobs.components.data_cache import cache_folder
 from cnnjobs.launch.finding import Finding, Level
 from cnnjobs.launch.resources import allowed_cores, find_gpus
+from cnnjobs.memory import free_memory
 
 _GB: Final = 1024**3
 _LITTLE_DISK_GB, _NO_DISK_GB = 5.0, 0.5
 _LITTLE_MEMORY_GB: Final = 2.0
-_MEMORY, _MEMORY_LIMIT = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
 _MOUNTS: Final = Path("/proc/mounts")
 _OWN_DISKS: Final = frozenset(
     ("btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs", "tmpfs", "vfat", "xfs", "zfs")
@@ -105,25 +105,15 @@ def look_at_cores_and_memory() -> Iterator[Finding]:
     allowed, total = allowed_cores(), os.cpu_count() or 1
     of = "" if allowed == total else f" of {total}"
     yield Finding("ok", "cores", f"{_count(allowed, 'core')} may be used{of}")
-    memory_gb = _memory_gb()
-    if memory_gb is None:
+    free = free_memory()
+    memory_gb = (free or 0) / _GB
+    if free is None:
         yield Finding("note", "memory", "this machine does not tell how much is free")
     elif memory_gb < _LITTLE_MEMORY_GB:
         remedy = "run fewer at once: --set job.max_parallel=1"
         yield Finding("note", "memory", f"{memory_gb:.1f} GB free: little for several runs at once", remedy)
     else:
         yield Finding("ok", "memory", f"{memory_gb:.1f} GB free")
-
-
-def _memory_gb() -> float | None:
-    free = []
-    with suppress(OSError):
-        match = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMORY.read_text(encoding="ascii"), flags=re.MULTILINE)
-        free += [int(match[1]) / 1024**2] if match else []
-    with suppress(OSError, ValueError):
-        limit = int(_MEMORY_LIMIT.read_text(encoding="ascii"))
-        free.append((limit - int(_MEMORY_LIMIT.with_name("memory.current").read_text(encoding="ascii"))) / _GB)
-    return min(free, default=None)
 
 
 def look_at_results(results: Path, on_cluster: bool) -> Iterator[Finding]:

@@ -1,0 +1,51 @@
+"""How much memory a process may still take: what the machine has, and what its control groups leave it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+_MEMINFO = Path("/proc/meminfo")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
+# The limit, what is used, and in the statistics the cached files among it, in the second and the first version.
+_VERSION_2: Final = ("memory.max", "memory.current", ("inactive_file", "active_file"))
+_VERSION_1: Final = ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
+
+
+def free_memory() -> int | None:
+    """Bytes that are free, cached files among them, which give way; None where the system does not tell."""
+    free = [*_group_rooms()]
+    with suppress(OSError):
+        match = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMINFO.read_text(encoding="ascii"), flags=re.MULTILINE)
+        free += [1024 * int(match[1])] if match else []
+    return min(free, default=None)
+
+
+def _group_rooms() -> Iterator[int]:
+    """What each group of this process that has a limit leaves."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = _OWN_GROUPS.read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        names = _VERSION_1 if controllers else _VERSION_2
+        root = _GROUPS / "memory" if controllers else _GROUPS
+        folder = root / path.lstrip("/")
+        for each in (folder, *folder.parents):
+            if each.is_relative_to(root):
+                with suppress(OSError, ValueError):
+                    yield _room(each, *names)
+
+
+def _room(folder: Path, limit: str, used: str, cached: tuple[str, ...]) -> int:
+    """Raises ValueError for a group without a limit, and OSError for one that is not told of here."""
+    most = int((folder / limit).read_text(encoding="ascii"))
+    statistics = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+    files = sum(int(statistics.get(name, 0)) for name in cached)
+    return max(0, most - int((folder / used).read_text(encoding="ascii")) + files)
