@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup local test lint ci golden clean slurm-up slurm-down test-slurm
+.PHONY: setup local test lint ci golden bench clean slurm-up slurm-down test-slurm
 
 setup: .venv/developer
 
@@ -34,6 +34,10 @@ test-slurm: .venv/developer
 golden: .venv/developer
 	CNNJOBS_GOLDEN=write $(BIN)/pytest -k golden
 
+# ARGS="--data-dir DIR" for the full data sets; ARGS="steps" for one of them
+bench: .venv/bench
+	$(BIN)/python -m benchmarks $(ARGS)
+
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -51,4 +55,8 @@ clean:
 
 .venv/developer: .venv/pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ .venv/user
+
+.venv/bench: .venv/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@ .venv/user

@@ -34,23 +34,23 @@ def labels(folder: str, split: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.load(Path(folder) / f"{split}_labels.npy")
 
 
-def write(folder: Path, folders: Sequence[Path], kind: str, size: int, num_images: int) -> str:
+def write(folder: Path, folders: Sequence[Path], kind: str, size: int, num_images: int | None) -> str:
     """Write a data set of `colour` or `gray` images of `size` pixels, and say which it is.
 
-    `num_images` are for training, a fifth as many each for validation and testing.
+    `num_images` are for training, a fifth as many each for validation and testing; None takes all there are.
     """
     data = _found(_WANTED[kind], folders)
     folder.mkdir(parents=True, exist_ok=True)
-    counts = dict(zip(_SPLITS, (num_images, num_images // 5, num_images // 5), strict=True))
-    for split, count in counts.items():
+    for split in _SPLITS:
         taken: Split = getattr(data, split)
+        count = num_images if num_images is None or split == "train" else num_images // 5
         np.save(folder / f"{split}_images.npy", _fitted(taken.images[:count], size, 3 if kind == "colour" else 1))
         np.save(folder / f"{split}_labels.npy", taken.labels[:count])
     channels = 3 if kind == "colour" else 1
     mean, std = ((numbers * channels)[:channels] for numbers in (data.mean, data.std))
     about = {"name": data.name, "classes": data.classes, "mean": mean, "std": std}
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-    return f"{data.name}, {size} px, {min(num_images, len(data.train))} training images"
+    return f"{data.name}, {size} px, {len(data.train.labels[:num_images])} training images"
 
 
 def _found(name: str, folders: Sequence[Path]) -> DataSet:

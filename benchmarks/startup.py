@@ -3,8 +3,8 @@
     python -m benchmarks.startup
 
 The commands run in turn, each against `python -c pass`. The cost of a run: a sweep of one run and a sweep of several,
-whose runs follow each other in one job; the difference is what the further runs took, and less their training time it is
-the rest: records, checkpoints, the final evaluation, the way from one run to the next.
+whose runs follow each other in one job; the difference is what the further runs took, and less their training time it
+is the rest: records, checkpoints, the final evaluation, the way from one run to the next.
 """
 
 from __future__ import annotations

@@ -1,0 +1,82 @@
+"""Every benchmark in its smallest form: it runs, and its report holds what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import accuracy, growth, reports, startup, sweep, time_to_accuracy
+from benchmarks.report_scale import write_finished
+from cnnjobs.runs import RunStore
+from cnnjobs.spec.sweep import read_sweep
+
+
+def numbers(folder: Path) -> Any:
+    return json.loads(next(folder.glob("*.json")).read_text())["numbers"]
+
+
+def test_sweep(tmp_path: Path) -> None:
+    words = ["--runs", "1", "--pairs", "1", "--epochs", "1", "--images", "320", "--threads", "1", "--no-hydra"]
+    sweep.main([*words, "--reports", str(tmp_path)])
+    found = numbers(tmp_path)
+    assert found["ratios"] == [pytest.approx(found["plain_s"][0] / found["cnnjobs_s"][0])]
+    assert set(found["accuracy"]) == {"one after the other", "cnnjobs"}
+
+
+def test_learning_rates_are_all_different() -> None:
+    assert len(set(sweep.learning_rates(16))) == 16
+    assert sweep.learning_rates(1) == [0.001]
+
+
+def test_startup(tmp_path: Path) -> None:
+    startup.main(["--rounds", "1", "--pairs", "0", "--without-torch", "--reports", str(tmp_path)])
+    commands = numbers(tmp_path)["commands"]
+    assert "cnnjobs --help" in commands
+    assert all(cost["peak_mb"] > 1 for own in commands.values() for cost in own)
+
+
+def test_growth(tmp_path: Path) -> None:
+    nothing = ["--image-sizes", "--batches", "--side-by-side"]
+    growth.main(["--runs", "12", *nothing, "--page", str(tmp_path), "--reports", str(tmp_path)])
+    curves = numbers(tmp_path)["runs"]
+    assert {name: [point["at"] for point in own] for name, own in curves.items()} == {
+        name: [12] for name in ("planning", "status", "collection")
+    }
+    page = (tmp_path / "growth.md").read_text()
+    assert "With 12 runs planning takes" in page
+    assert (tmp_path / "growth" / "runs.svg").read_text().startswith("<?xml")
+
+
+def test_time_to_accuracy_counts_what_the_test_split_confirms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "made.yaml"
+    file.write_text("name: made\nmethod: grid\nbase: {dataset: cifar10, model: cnn, epochs: 9}\nseeds: 2\n")
+    words = [str(file), "--results", str(tmp_path), "--variants", "--reports", str(tmp_path / "reports")]
+    time_to_accuracy.main(words)
+    assert "no run has finished" in capsys.readouterr().out
+    for run in read_sweep(file).runs:
+        write_finished(RunStore(tmp_path / "made").run(run.run_id), run)
+    time_to_accuracy.main([*words, "--targets", "0.6", "0.99"])
+    found = numbers(tmp_path / "reports")
+    assert all(each["seconds"]["0.6"] > 0 and each["seconds"]["0.99"] is None for each in found)
+    assert "none; 2 did not reach it" in capsys.readouterr().out
+
+
+def test_accuracies_are_compared_seed_by_seed() -> None:
+    table = accuracy._table({"bfloat16": [0.70, 0.72], "float32": [0.71, 0.73]})
+    assert [cell.strip() for cell in table.splitlines()[-1].split("|")][1:4] == [
+        "bfloat16 less float32",
+        "-1.00",
+        "0.00",
+    ]
+
+
+def test_a_report_names_the_machine_but_not_its_name(tmp_path: Path) -> None:
+    page = reports.write("some", "Some", [reports.table(["a"], [[1]])], {}, tmp_path)
+    about = json.loads(page.with_suffix(".json").read_text())["machine"]
+    assert {"processor", "cores", "gpu", "torch", "load", "commit"} <= set(about)
+    assert not {"host", "hostname"} & set(about)
