@@ -23,6 +23,8 @@ Shape = tuple[int, int, int]
 _PACKAGES: Final = (torchvision_catalogue.PREFIX, timm_catalogue.PREFIX)
 _IMAGENET: Final = ((3, 224, 224), 1000)
 _CIFAR10: Final = ((3, 32, 32), 10)
+_NO_WEIGHTS: Final = "its weights are random, nothing is learned"
+_OWN_WEIGHTS: Final = "its weights are those that its own code begins with; random ones have learned nothing"
 _MEAN, _STD = 0.5, 0.25
 
 
@@ -50,7 +52,7 @@ def open_model(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         model = build_model(config, shape, number)
-    notes: tuple[str, ...] = ("its weights are random, nothing is learned",)
+    notes: tuple[str, ...] = (_OWN_WEIGHTS if ":" in config.model.name else _NO_WEIGHTS,)
     if weights:
         notes = weights.fill(model, config.model.name, number)
     normalisation = weights.normalisation if weights else None

@@ -100,7 +100,8 @@ def net(in_channels, num_classes, image_size):
     (tmp_path / "mynets_for_figures.py").write_text(
         text.replace("nn.LazyLinear(num_classes)", "nn.Linear(4 * 30**2, 10)")
     )
-    code, out, _ = call("figures", "mynets_for_figures:net", "--list-layers")
+    code, out, err = call("figures", "mynets_for_figures:net", "--list-layers")
+    assert "its weights are those that its own code begins with" in err
     assert code == 0
     assert [line.split() for line in out.splitlines()[2:]] == [
         ["0", "Conv2d", "4×30×30"], ["1", "ReLU", "4×30×30"], ["2", "Flatten", "3600"], ["3", "Linear", "10"],
