@@ -170,7 +170,9 @@ def _draw(file: Path, axis: Axis, own: Curves) -> None:
             time.plot(at, [point.seconds for point in points], "o-", color=colour, label=name)
             memory.plot(at, [point.mb for point in points], "o-", color=colour, label=name)
         for axes, label in ((time, axis.time), (memory, "memory (MB)")):
-            axes.set(xscale="log", xlabel=axis.label, ylabel=label, ylim=(0, None))
+            axes.margins(0.08)
+            axes.set(xscale="log", xlabel=axis.label, ylabel=label)
+            axes.set_ylim(bottom=0)
             axes.set_xticks(sorted({point.at for points in own.values() for point in points}))
             axes.minorticks_off()
             axes.xaxis.set_major_formatter("{x:,.0f}")
