@@ -21,7 +21,13 @@ ROWS = [
     for line in PAGE.splitlines()
     if line.startswith("| ") and not line.startswith(("| ---", "| part |"))
 ]
-COMMANDS = sorted(set(re.findall(r"`(cnnjobs [^`]*)`", PAGE)))
+# In the text, and in the blocks that are copied whole.
+COMMANDS = sorted(
+    {
+        *re.findall(r"`(cnnjobs [^`]*)`", PAGE),
+        *(line.partition("#")[0].strip() for line in PAGE.splitlines() if line.startswith("cnnjobs ")),
+    }
+)
 
 
 def parsed(words: list[str]) -> click.Context:
