@@ -19,6 +19,7 @@ from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.preprocessing import Preprocessing, output_shape
+from cnnjobs.training.streaming import ahead, gathered, why_streamed
 from cnnjobs.training.weights_source import Normalisation
 
 # Images are augmented this many bytes at a time: enough to hide the start of each operation, few enough for the cache.
@@ -51,10 +52,15 @@ class DeviceSplit:
         pixels = self.pixels.index_select(0, place) if isinstance(place, Tensor) else self.pixels[place]
         return pixels.to(self.labels.device).permute(0, 3, 1, 2)
 
+    def read(self, index: Tensor) -> Tensor:
+        """The same images, by a thread that reads ahead."""
+        index = index.to(self.pixels.device)
+        return gathered(self.pixels, index if self.rows is None else self.rows[index], self.labels.device)
+
 
 @dataclass(frozen=True, eq=False)
 class DeviceData:
-    """A data set whose splits lie on one device."""
+    """A data set whose splits lie on one device, or are streamed to it: `why_streamed` tells so in one line."""
 
     train: DeviceSplit
     validation: DeviceSplit
@@ -62,6 +68,7 @@ class DeviceData:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    why_streamed: str | None = None
 
     @property
     def splits(self) -> dict[str, DeviceSplit]:
@@ -78,18 +85,21 @@ def to_device(data: DataSet, device: torch.device) -> DeviceData:
     """The data set on a device; on the CPU memory maps serve as they are. Raises DataError when nothing can train."""
     if not len(data.train.labels):
         raise DataError(f"data set `{data.name}`: no training images are left; set dataset.validation below 1")
-    train, validation, test = (_split_to_device(split, device) for split in (data.train, data.validation, data.test))
-    return DeviceData(train, validation, test, data.classes, data.mean, data.std)
+    why = why_streamed(data, device)
+    train, validation, test = (
+        _split_to_device(split, device, stays=why is not None) for split in (data.train, data.validation, data.test)
+    )
+    return DeviceData(train, validation, test, data.classes, data.mean, data.std, why)
 
 
-def _split_to_device(split: Split, device: torch.device) -> DeviceSplit:
+def _split_to_device(split: Split, device: torch.device, *, stays: bool) -> DeviceSplit:
     with warnings.catch_warnings():
         # torch warns of read-only memory maps; nothing here writes to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         pixels = torch.from_numpy(split.whole if isinstance(split, Part) else split.images)
         rows = torch.from_numpy(split.rows) if isinstance(split, Part) else None
         labels = torch.from_numpy(split.labels).to(device)
-    if device.type == "cpu":
+    if stays or device.type == "cpu":
         return DeviceSplit(pixels, labels, rows)
     if rows is None:
         return DeviceSplit(pixels.to(device), labels)
@@ -175,9 +185,10 @@ class Pipeline:
         generator = draws(config.seed, epoch, "augmentation")
         image_bytes = 4 * math.prod(self.input_shape)
         chunk = config.batch_size * max(1, _CHUNK_BYTES // (image_bytes * config.batch_size))
-        for start in range(0, len(order), chunk):
-            chosen = order[start : start + chunk]
-            images, labels = _apply(self._augmentations, split.images(chosen), generator), split.labels[chosen]
+        chunks = [order[start : start + chunk] for start in range(0, len(order), chunk)]
+        loaded = ahead(split.read, chunks) if self._data.why_streamed else map(split.images, chunks)
+        for chosen, plain in zip(chunks, loaded, strict=True):
+            images, labels = _apply(self._augmentations, plain, generator), split.labels[chosen]
             for first in range(0, len(chosen), config.batch_size):
                 batch = slice(first, first + config.batch_size)
                 yield images[batch], labels[batch]

@@ -57,10 +57,10 @@ class Trainer:
         self.pipeline = Pipeline(config, data, weights.normalisation if weights else None)
         seed_everything(config.seed)
         self.model = build_model(config, self.pipeline.input_shape, len(data.classes))
-        self.notes: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = (data.why_streamed,) if data.why_streamed else ()
         if weights is not None:
             filled = weights.fill(self.model, config.model.name, len(data.classes))
-            self.notes = (*filled, f"images are normalised by the mean and std of {self.pipeline.normalised_by}")
+            self.notes += (*filled, f"images are normalised by the mean and std of {self.pipeline.normalised_by}")
         self._still = freeze(self.model, config.freeze) if config.freeze else ()
         self.model = self.model.to(self.device).to(memory_format=torch.channels_last)
         loss = config.loss.build()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ import torch
 
 from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.errors import DataError, InputError
-from cnnjobs.training.pipeline import DataSets, Pipeline, to_device
+from cnnjobs.training import pipeline, streaming
+from cnnjobs.training.pipeline import DataSets, DeviceSplit, Pipeline, to_device
+from cnnjobs.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -129,7 +132,11 @@ def test_a_read_only_memory_map_is_used_as_it_is(tmp_path: Any) -> None:
     assert data.train.pixels.data_ptr() == images.ctypes.data
 
 
-def test_parts_of_a_memory_map_are_not_copied_and_give_the_same_batches(toy: Any, tmp_path: Any) -> None:
+@pytest.mark.parametrize("free", [10**9, 10_000])
+def test_parts_of_a_memory_map_are_not_copied_and_give_the_same_batches(
+    toy: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    monkeypatch.setattr(streaming, "free_memory", lambda: free)
     run = toy.config(augment=["crop", "flip"])
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1), np.uint8))
     images, labels = np.load(tmp_path / "images.npy", mmap_mode="c"), np.arange(90) % 2
@@ -139,6 +146,7 @@ def test_parts_of_a_memory_map_are_not_copied_and_give_the_same_batches(toy: Any
     mapped, copied = (
         to_device(DataSet("maps", *splits, splits[1], ("a", "b"), (0.5,), (0.5,)), CPU) for splits in (parts, copies)
     )
+    assert (mapped.why_streamed is None, copied.why_streamed) == (free > 10_000, None)
     assert mapped.train.pixels.data_ptr() == mapped.validation.pixels.data_ptr() == images.ctypes.data
     for kind in ("train", "validation"):
         found, expected = (
@@ -148,6 +156,34 @@ def test_parts_of_a_memory_map_are_not_copied_and_give_the_same_batches(toy: Any
         for (image, label), (other, its_label) in zip(found, expected, strict=True):
             assert torch.equal(image, other)
             assert torch.equal(label, its_label)
+
+
+def test_what_is_too_large_for_memory_is_read_ahead_and_told(
+    toy: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((90, 8, 8, 1), np.uint8))
+    images, labels, rows = np.load(tmp_path / "images.npy", mmap_mode="c"), np.arange(90) % 2, np.arange(90)
+    train, other = (Part(images, some, labels[some]) for some in (rows[:70], rows[70:]))
+    data_set = DataSet("large", train, other, other, ("a", "b"), (0.5,), (0.5,))
+    # One map, however many splits it serves.
+    monkeypatch.setattr(streaming, "free_memory", lambda: 2 * images.nbytes)
+    assert to_device(data_set, CPU).why_streamed is None
+    monkeypatch.setattr(streaming, "free_memory", lambda: 2 * images.nbytes - 1)
+    data = to_device(data_set, CPU)
+    assert data.why_streamed == (
+        "the images take 0.0 GB and this machine has 0.0 GB free: they stay in their memory map,"
+        " 4 threads read batches ahead"
+    )
+    run = toy.config(batch_size=2)
+    assert Trainer(run, data).notes == (data.why_streamed,)
+    read: list[int] = []
+    monkeypatch.setattr(DeviceSplit, "read", lambda split, index: (read.append(1), split.images(index))[1])
+    monkeypatch.setattr(pipeline, "_CHUNK_BYTES", 1)
+    batches = Pipeline(run, data).training_batches(0)
+    next(batches)
+    assert len(read) <= streaming.THREADS + 1
+    batches.close()
+    assert all(thread.name.partition("_")[0] != "reading" for thread in threading.enumerate())
 
 
 def test_no_training_images_at_all(toy: Any) -> None:
