@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -39,11 +40,31 @@ class EvaluationRequest(BaseModel):
         return f"{own if self.dataset is None else self.dataset['name']}/{self.split}"
 
 
+class Stacks(BaseModel):
+    """Groups of run ids whose runs train as one network, with `if_small` only where that was measured to gain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    groups: tuple[tuple[str, ...], ...] = ()
+    if_small: bool = True
+
+    def among(self, run_ids: Sequence[str]) -> Stacks:
+        """Of these runs alone."""
+        wanted = set(run_ids)
+        groups = (tuple(run_id for run_id in group if run_id in wanted) for group in self.groups)
+        return self.model_copy(update={"groups": tuple(group for group in groups if len(group) > 1)})
+
+    def units(self, run_ids: Sequence[str]) -> list[tuple[str, ...]]:
+        """These runs in their order, each with its whole group."""
+        group_of = {run_id: group for group in self.groups for run_id in group}
+        return list(dict.fromkeys(group_of.get(run_id, (run_id,)) for run_id in run_ids))
+
+
 class JobIntent(BaseModel):
     """One job array: element k trains the runs of tasks[k]. `profile` is the resolved one; `created` as ISO 8601, UTC.
 
     An element trains `runs_at_once` of its runs side by side, each with `threads` threads. With `canary` only element 0
-    starts at once; its worker releases the others. With `evaluation` the runs have finished and are evaluated.
+    starts at once; its worker releases the others. `stacks` are runs of one element that train as one network. With
+    `evaluation` the runs have finished and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +76,7 @@ class JobIntent(BaseModel):
     runs_at_once: PositiveInt = 1
     gpus: NonNegativeInt = 0
     canary: bool = False
+    stacks: Stacks = Stacks()
     evaluation: EvaluationRequest | None = None
     profile: dict[str, Any] = Field(default_factory=dict)
     created: str

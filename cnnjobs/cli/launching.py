@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from cnnjobs.intents import Stacks
     from cnnjobs.launch.resources import Resources
     from cnnjobs.launch.state import Snapshot
     from cnnjobs.launch.sweeps import OpenSweep
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str) -> None:
     """Run on this machine all of the sweep that is missing; exit code 1 when runs failed, 128 + signal when stopped."""
     from cnnjobs.components.datasets import data_folders
-    from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs, show_resources
+    from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs, show_resources, show_stacks
     from cnnjobs.launch.place import profile_file
     from cnnjobs.launch.plan import check_data, check_weights, make_plan
     from cnnjobs.launch.resources import share_out
+    from cnnjobs.launch.stacking import choose_stacks
     from cnnjobs.launch.state import Watch
     from cnnjobs.launch.submissions import queued_runs
     from cnnjobs.spec.profile import read_profile
@@ -34,6 +36,9 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     profile = read_profile(profile_file(options.profile or sweep.job.profile), settings)
     resources = share_out(profile, len(sweep.runs))
     folders = data_folders(options.data_dir, profile.data_dir)
+    stacks = choose_stacks(
+        [run.config for run in sweep.runs], profile.stack, workers=resources.workers, on_gpu=bool(resources.gpus)
+    )
     plan = make_plan(
         sweep,
         store,
@@ -48,11 +53,13 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     if options.dry_run:
         show_planned_runs(plan)
         show_resources(resources, reason)
+        show_stacks(stacks.among([run.run_id for run in plan.to_run]))
         return
     command = options.command(verb, opened.word)
     if plan.is_open:
         show_resources(resources, reason)
-        snapshot = _run(opened, options, resources, folders, command)
+        show_stacks(stacks.among([run.run_id for run in plan.to_run]))
+        snapshot = _run(opened, options, resources, folders, stacks=stacks, command=command)
     else:
         show_idle(plan)
         snapshot = Watch(store, sweep.runs).look()
@@ -73,7 +80,13 @@ def _tell_failures(opened: OpenSweep, snapshot: Snapshot, command: str) -> None:
 
 
 def _run(
-    opened: OpenSweep, options: LaunchOptions, resources: Resources, folders: Sequence[Path], command: str
+    opened: OpenSweep,
+    options: LaunchOptions,
+    resources: Resources,
+    folders: Sequence[Path],
+    *,
+    stacks: Stacks,
+    command: str,
 ) -> Snapshot:
     from cnnjobs.console.outcome import show_stop, show_stopping
     from cnnjobs.console.plan import show_adopted
@@ -84,7 +97,7 @@ def _run(
     with carried_out(
         opened.sweep, opened.store, retry_failed=options.retry_failed, force=options.force, only=options.only
     ) as plan:
-        pool = LocalPool(plan, resources, folders)
+        pool = LocalPool(plan, resources, folders, stacks)
         show_adopted(pool.num_adopted)
         try:
             with pool, progress(resources.workers) as view:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     """Submit all of the sweep that is missing as one job array, its cost told before sbatch is called."""
     from cnnjobs.components.datasets import data_folders
-    from cnnjobs.console.plan import show_plan, show_planned_runs
+    from cnnjobs.console.plan import show_plan, show_planned_runs, show_stacks
     from cnnjobs.console.submission import show_cost, show_nothing_new, show_order, show_script, show_submitted
     from cnnjobs.launch.plan import check_data, check_weights
     from cnnjobs.launch.slurm import launch, prepare, resolve
@@ -36,6 +36,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     def prepared(plan: Plan, queue: Queue) -> Order:
         order = prepare(plan, profile, folders, queue)
         show_order(order, profile, reason)
+        show_stacks(order.intent.stacks)
         show_cost(_cost(plan, order, options.results))
         return order
 

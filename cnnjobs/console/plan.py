@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cnnjobs.console.terminal import notice, say
+from cnnjobs.intents import Stacks
 from cnnjobs.launch.plan import Fate, Plan
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.state import label
@@ -59,6 +60,17 @@ def show_planned_runs(plan: Plan) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True))
         say("  ".join((" ", *cells, row[3])).rstrip())
+
+
+def show_stacks(stacks: Stacks) -> None:
+    """Which runs train as one network, if any."""
+    if stacks.groups:
+        sizes = sorted({len(group) for group in stacks.groups})
+        each = " or ".join(map(str, sizes)) if len(sizes) < 3 else f"{sizes[0]} to {sizes[-1]}"
+        many = "1 stack" if len(stacks.groups) == 1 else f"{len(stacks.groups)} stacks"
+        runs = sum(map(len, stacks.groups))
+        where = ", where the network is small enough to gain by it" if stacks.if_small else ""
+        say(f"{many} of {each}: {runs} runs that share their batches train as one network each{where} (job.stack)")
 
 
 def show_resources(resources: Resources, reason: str) -> None:

@@ -14,10 +14,11 @@ from typing import Final
 
 from cnnjobs.errors import InputError
 from cnnjobs.intents import EvaluationRequest, SubmissionFolder
+from cnnjobs.launch.dealing import deal
 from cnnjobs.launch.jobs import JobFolder, Worker
 from cnnjobs.launch.plan import held
 from cnnjobs.launch.resources import Resources
-from cnnjobs.launch.slurm import Order, deal, let_go, make_order, submit
+from cnnjobs.launch.slurm import Order, let_go, make_order, submit
 from cnnjobs.launch.submissions import put_in_order
 from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.launch.targets import Target

@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 from cnnjobs.errors import RunError
+from cnnjobs.intents import Stacks
 from cnnjobs.launch.jobs import JobFolder, Worker, is_worker, living_workers, prune
 from cnnjobs.launch.plan import Plan
 from cnnjobs.launch.resources import Resources
@@ -40,9 +41,9 @@ class LocalPool:
     leaves the block stops every worker; what is unfinished goes on at the next start.
     """
 
-    def __init__(self, plan: Plan, resources: Resources, folders: Sequence[Path]) -> None:
+    def __init__(self, plan: Plan, resources: Resources, folders: Sequence[Path], stacks: Stacks | None = None) -> None:
         self._store = plan.store
-        self._resources = resources
+        self._resources, self._stacks = resources, stacks or Stacks()
         self._folders = [str(folder) for folder in folders]
         self._watch = Watch(plan.store, plan.here)
         self._jobs = JobFolder(plan.store)
@@ -115,17 +116,22 @@ class LocalPool:
         """Start as many workers as there is room and work for."""
         free = [status for status in self.snapshot.open if status.state is not RunState.RUNNING]
         living = len(self._own) + len(self._adopted) + len(self._strays())
-        room = min(self._resources.workers, len(self.snapshot.open)) - living
+        stacks = self._stacks.among([status.run_id for status in self.snapshot.open])
+        units = stacks.units([status.run_id for status in self.snapshot.open])
+        room = min(self._resources.workers, len(units)) - living
         for _ in range(min(room, len(free))):
             slot = self._free_slot()
+            # Workers that start together begin with different stacks.
+            first = slot % len(units) if stacks.groups else 0
             worker = self._jobs.submit(
                 slot,
                 {
                     "store": str(self._store.path.absolute()),
-                    "run_ids": [status.run_id for status in self.snapshot.open],
+                    "run_ids": [run_id for unit in (*units[first:], *units[:first]) for run_id in unit],
                     "data_folders": self._folders,
                     "threads": self._resources.threads,
                     "gpu": self._resources.gpu(slot),
+                    "stacks": stacks.model_dump(mode="json"),
                 },
             )
             self._starts_at[worker.job_id] = self._num_starts()

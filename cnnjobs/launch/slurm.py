@@ -18,13 +18,15 @@ from cnnjobs import locks
 from cnnjobs.errors import InputError, RunError, StorageError, storage_error
 from cnnjobs.files import write_whole
 from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
-from cnnjobs.launch.admission import room, with_offers
+from cnnjobs.launch.admission import with_offers
 from cnnjobs.launch.cluster_offer import Partition, read_partitions
 from cnnjobs.launch.control import scancel
+from cnnjobs.launch.dealing import deal, dealing
 from cnnjobs.launch.plan import Plan, held, take_up_again, write_down
 from cnnjobs.launch.queue_states import Element, look_at_queue
 from cnnjobs.launch.sbatch import script, scrubbed
 from cnnjobs.launch.slurm_commands import SlurmError, ask
+from cnnjobs.launch.stacking import gather
 from cnnjobs.launch.submissions import Queue, put_in_order, start
 from cnnjobs.launch.submitted import Submission
 from cnnjobs.runs import RunStore
@@ -95,10 +97,11 @@ def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
 def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue) -> Order:
     """The array for what the plan takes up; `profile` is resolved. Writes nothing. Raises InputError."""
     runs = [run.run_id for run in plan.to_run]
-    tasks = deal(runs, profile)
+    tasks, stacks = gather([run.config for run in plan.to_run], deal(runs, profile), profile)
     canary = _has_canary(plan, profile, len(tasks))
     order = make_order(plan.store, plan.sweep.name, tasks, profile, data_folders, queue=queue, canary=canary)
-    return replace(order, notices=_dealing(runs, tasks, profile))
+    intent = order.intent.model_copy(update={"stacks": stacks})
+    return replace(order, intent=intent, notices=dealing(runs, tasks, profile))
 
 
 def make_order(
@@ -133,31 +136,6 @@ def make_order(
     share, after = share_of(profile.max_parallel, queue, intent.runs_at_once)
     text = script(folder, intent, profile, max_parallel=share, after=after)
     return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after)
-
-
-def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...]:
-    """Runs for each element of the array, the first run first: as many as it trains at once where there is room."""
-    if not runs:
-        return ()
-    wanted = -(-len(runs) // (profile.runs_per_job or profile.runs_at_once))
-    space = room(profile, wanted)
-    if space.tasks < 1:
-        raise SlurmError(f"no more jobs may be submitted now ({space.limit}); wait for some to end, or cancel some")
-    if profile.runs_per_job and wanted > space.tasks:
-        raise InputError(
-            f"job.runs_per_job: found {profile.runs_per_job}, which makes {wanted} jobs, but {space.tasks} fit now "
-            f"({space.limit}); write {-(-len(runs) // space.tasks)} or more, or leave it out"
-        )
-    number = min(wanted, space.tasks)
-    return tuple(tuple(runs[index::number]) for index in range(number))
-
-
-def _dealing(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: JobProfile) -> tuple[str, ...]:
-    if profile.runs_per_job or len(tasks) * profile.runs_at_once >= len(runs):
-        return ()
-    return (
-        f"{len(runs)} runs in {len(tasks)} jobs, up to {len(tasks[0])} in each: the cluster takes no more jobs now",
-    )
 
 
 def _has_canary(plan: Plan, profile: JobProfile, num_tasks: int) -> bool:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
 from pydantic_core import PydanticCustomError
@@ -68,14 +68,15 @@ def _one_node(value: int) -> int:
 Minutes = Annotated[PositiveInt, BeforeValidator(_minutes)]
 Options = Annotated[dict[str, bool | int | float | str], AfterValidator(_options)]
 Name = Annotated[str, Field(min_length=1)]
+StackSetting = Literal["auto", "off"] | PositiveInt
 
 
 class JobProfile(BaseModel):
     """One file of `jobs/`, under what the sweep and the command line set; None leaves the choice to the launcher.
 
     `setup` are lines of shell run on the node first (modules, conda), `extra` options of sbatch by their long names;
-    `runs_at_once` share the cores or the GPU of one job; `signal_lead_s` is how long before its time limit a job is
-    told of it.
+    `runs_at_once` share the cores or the GPU of one job; so many as `stack` says train as one network; `signal_lead_s`
+    is how long before its time limit a job is told of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -85,6 +86,7 @@ class JobProfile(BaseModel):
     cpus_per_run: PositiveInt | None = None
     gpus_per_run: NonNegativeInt | None = None
     runs_at_once: PositiveInt = 1
+    stack: StackSetting = "auto"
     data_dir: Annotated[Path, Strict(strict=False), AfterValidator(Path.expanduser)] | None = None
     partition: Name | None = None
     nodes: Annotated[PositiveInt, AfterValidator(_one_node)] = 1

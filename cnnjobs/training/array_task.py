@@ -46,6 +46,8 @@ class ArrayTask(Scheduler):
         except IndexError:
             raise InputError(f"{folder.intent_file} has no runs for element {self.index} of the array") from None
         self._restarts = self.restart = int(environment.get("SLURM_RESTART_COUNT") or 0)
+        # When it was requeued is told by nobody.
+        self.submitted = None if self._restarts else intent.created
         self.intent, self.store = intent, RunStore(intent.store)
         self._folder, self._stop = folder, stop
 
@@ -219,6 +221,7 @@ def train_array_task(path: Path, stop: StopRequest, run_id: str | None = None) -
         data_folders=intent.data_folders,
         threads=intent.threads,
         gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if intent.gpus else None,
+        stacks=intent.stacks.among(task.run_ids if run_id is None else ()),
     )
     went_well = is_newest = True
     try:

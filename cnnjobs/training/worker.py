@@ -1,4 +1,4 @@
-"""What a job executes: it claims the runs of its list one after the other and trains them.
+"""What a job executes: it claims the runs of its list one after the other, or those of a stack, and trains them.
 
 Runs that are done, failed or another worker's are passed over; a run that fails leaves the others alone. SIGTERM and
 Ctrl-C end the worker at the next step, a second Ctrl-C at once. Whoever launched it may be gone.
@@ -9,13 +9,17 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from collections import deque
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from cnnjobs.intents import EvaluationRequest, SubmissionFolder
+from cnnjobs.files import MetricsLog
+from cnnjobs.intents import EvaluationRequest, Stacks, SubmissionFolder
 from cnnjobs.registry import NonNegativeInt, PositiveInt
 from cnnjobs.runs import RunFolder, RunState, RunStore
 from cnnjobs.training.fence import Superseded
@@ -36,7 +40,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 class Job(BaseModel):
     """A job file: whose runs to train, where their data is, and with what; `gpu` as CUDA_VISIBLE_DEVICES names it.
 
-    With `evaluation` the runs have finished and are evaluated.
+    Those of `stacks` train as one network. With `evaluation` the runs have finished and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +49,7 @@ class Job(BaseModel):
     data_folders: tuple[Path, ...]
     threads: PositiveInt
     gpu: NonNegativeInt | str | None
+    stacks: Stacks = Stacks()
     evaluation: EvaluationRequest | None = None
 
 
@@ -62,7 +67,7 @@ def run_job(job_file: Path) -> None:
 
 
 def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
-    """Train the runs of a job's list one after the other; False when a newer attempt has taken one of them.
+    """Train the runs of a job's list in turn; False when a newer attempt has taken one of them.
 
     Raises what kept a run's end from being written.
     """
@@ -72,12 +77,16 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
     data_sets = DataSets(job.data_folders, device, notes, interruptible=stop.interrupting)
     unwritten: Exception | None = None
     is_newest = True
-    for run_id in job.run_ids:
+    waiting = deque(job.stacks.units(job.run_ids))
+    while waiting:
+        unit = waiting.popleft()
+        run_id = unit[0]
         if stop():
             say("worker", "stopped")
             break
         try:
-            _train(RunStore(job.store).run(run_id), data_sets, job.threads, stop, scheduler)
+            if not _train(unit, job, data_sets, stop, scheduler):
+                waiting.extendleft((each,) for each in reversed(unit))
         except Superseded:
             say(run_id, "a newer attempt has it: this copy of the job ends")
             is_newest = False
@@ -95,23 +104,57 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
     return is_newest
 
 
-def _train(folder: RunFolder, data_sets: DataSets, threads: int, stop: StopRequest, scheduler: Scheduler) -> None:
+def _train(run_ids: Sequence[str], job: Job, data_sets: DataSets, stop: StopRequest, scheduler: Scheduler) -> bool:
+    """Train a run, or several as one network; False where these have to be trained each for itself."""
     from cnnjobs.training.attempt import RunAttempt
+    from cnnjobs.training.stacked_choice import why_alone
+    from cnnjobs.training.stacked_runs import Member, StackedRuns
 
-    def tell(text: str) -> None:
-        say(folder.run_id, text)
+    open_runs = [folder for folder in map(RunStore(job.store).run, run_ids) if _is_open(folder, stop)]
+    if len(open_runs) > 1:
+        reason = why_alone(open_runs, data_sets, if_small=job.stacks.if_small)
+        if reason is not None:
+            say(run_ids[0], f"not stacked with the {len(open_runs) - 1} that share its batches: {reason}")
+            return False
+    with ExitStack() as claims:
+        claimed = []
+        for folder in open_runs:
+            held = claims.enter_context(ExitStack())
+            log = _claim(folder, held, stop, scheduler)
+            if log is not None:
+                claimed.append((folder, log, held))
+        ids = [folder.run_id for folder, _, _ in claimed]
+        attempts = [
+            RunAttempt(
+                folder, log, data_sets, threads=job.threads, stopped=stop, say=partial(say, folder.run_id),
+                scheduler=scheduler, beside=[run_id for run_id in ids if run_id != folder.run_id],
+            )
+            for folder, log, _ in claimed
+        ]  # fmt: skip
+        if len(attempts) == 1:
+            attempts[0].execute()
+        elif attempts:
+            held_by = [held for _, _, held in claimed]
+            StackedRuns([Member(*each) for each in zip(attempts, held_by, strict=True)]).train()
+    return True
 
-    storage = Storage(folder, stop, tell)
-    if storage.look(lambda: is_settled(folder)):
-        return
-    with ExitStack() as stack:
-        log = storage.insist(lambda: stack.enter_context(scheduler.claim(folder)))
-        if log is None:
-            tell("another worker has it")
-        # It may have been finished since the first look.
-        elif not storage.look(lambda: is_settled(folder)):
-            attempt = RunAttempt(folder, log, data_sets, threads=threads, stopped=stop, say=tell, scheduler=scheduler)
-            attempt.execute()
+
+def _is_open(folder: RunFolder, stop: StopRequest) -> bool:
+    """Whether a run is still to be trained."""
+    return not Storage(folder, stop, partial(say, folder.run_id)).look(lambda: is_settled(folder))
+
+
+def _claim(folder: RunFolder, held: ExitStack, stop: StopRequest, scheduler: Scheduler) -> MetricsLog | None:
+    """The metrics log of a run, as long as it is `held`; None when nothing is to be done for it here."""
+    storage = Storage(folder, stop, partial(say, folder.run_id))
+    log = storage.insist(lambda: held.enter_context(scheduler.claim(folder)))
+    if log is None:
+        say(folder.run_id, "another worker has it")
+    # It may have been finished since the first look.
+    elif not _is_open(folder, stop):
+        held.close()
+        return None
+    return log
 
 
 def is_settled(folder: RunFolder) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from cnnjobs.errors import InputError
 from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
-from cnnjobs.launch import control, evaluating, jobs, slurm, truth
+from cnnjobs.launch import control, dealing, evaluating, jobs, slurm, truth
 from cnnjobs.launch.admission import Room
 from cnnjobs.launch.evaluating import evaluated_here, submit_evaluation, to_evaluate
 from cnnjobs.launch.evaluations import evaluations
@@ -159,7 +159,7 @@ def test_slurm_gets_one_array_with_many_runs_in_a_job(
     sweep: Sweep, store: RunStore, run_ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders: list[slurm.Order] = []
-    monkeypatch.setattr(slurm, "room", lambda profile, wanted: Room(3, "MaxArraySize 3"))
+    monkeypatch.setattr(dealing, "room", lambda profile, wanted: Room(3, "MaxArraySize 3"))
     monkeypatch.setattr(evaluating, "put_in_order", lambda store: Queue((), view()))
     monkeypatch.setattr(evaluating, "submit", lambda order: orders.append(order) or 12)
     monkeypatch.setattr(evaluating, "let_go", lambda order, job_id: (f"let {job_id} go",))

@@ -8,12 +8,13 @@ import pytest
 
 from cnnjobs.errors import InputError
 from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch import slurm
+from cnnjobs.launch import dealing, slurm
 from cnnjobs.launch.admission import Room
 from cnnjobs.launch.cluster_offer import NodeGroup, Partition
+from cnnjobs.launch.dealing import deal
 from cnnjobs.launch.plan import Fate, make_plan
 from cnnjobs.launch.queue_states import Element, QueueView
-from cnnjobs.launch.slurm import Order, deal, prepare, resolve, share_of
+from cnnjobs.launch.slurm import Order, prepare, resolve, share_of
 from cnnjobs.launch.slurm_commands import SlurmError
 from cnnjobs.launch.submissions import Queue, prune
 from cnnjobs.launch.submitted import submissions
@@ -33,7 +34,7 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         Partition("gpu", False, True, None, None, (NodeGroup(1, True, 4, 4000, 2), NodeGroup(1, True, 16, 4000, 4))),
     )
     monkeypatch.setattr(slurm, "read_partitions", lambda: offered)
-    monkeypatch.setattr(slurm, "room", lambda profile, wanted: Room(3, "MaxArraySize 3"))
+    monkeypatch.setattr(dealing, "room", lambda profile, wanted: Room(3, "MaxArraySize 3"))
     monkeypatch.setattr(slurm, "with_offers", SlurmError)
 
 
@@ -92,7 +93,7 @@ def test_runs_are_dealt_in_turn() -> None:
 def test_a_full_queue_and_too_many_jobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"makes 4 jobs, but 3 fit now \(MaxArraySize 3\); write 2 or more"):
         deal(["a", "b", "c", "d"], JobProfile(name="x", runs_per_job=1))
-    monkeypatch.setattr(slurm, "room", lambda profile, wanted: Room(0, "MaxSubmitJobs 3"))
+    monkeypatch.setattr(dealing, "room", lambda profile, wanted: Room(0, "MaxSubmitJobs 3"))
     with pytest.raises(SlurmError, match=r"no more jobs may be submitted now \(MaxSubmitJobs 3\)"):
         deal(["a"], JobProfile(name="x"))
 

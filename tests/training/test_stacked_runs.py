@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from cnnjobs.training.outcome import read_outcome
 from cnnjobs.training.pipeline import DataSets
 from cnnjobs.training.stacked_runs import Member, StackedRuns
 from cnnjobs.training.stacked_training import Stack, StackedTrainer
+from cnnjobs.training.worker import run_job
 
 CNN = {"name": "cnn", "filters": [4, 6], "kernel_size": 3, "hidden": [8], "dropout": 0.3}
 
@@ -139,3 +143,49 @@ def test_a_stack_goes_on_from_wherever_its_runs_stand(toy: Any, tmp_path: Path) 
         assert folder.read_record().metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
     assert [attempt.from_epoch for attempt in folders[1].read_record().attempts] == [0, 1]
     assert [attempt.stacked for attempt in folders[2].read_record().attempts] == [2, 0]
+
+
+def job_file(jobs: Any, *runs: RunConfig, if_small: bool = False) -> Path:
+    """A job whose runs are one stack."""
+    folders = jobs.add(*runs)
+    file: Path = jobs.file()
+    stacks = {"groups": [[folder.run_id for folder in folders]], "if_small": if_small}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "stacks": stacks}))
+    return file
+
+
+def test_a_worker_with_a_stack_that_is_killed_is_as_if_it_had_not_been(jobs: Any, nursery: Any, toy: Any) -> None:
+    runs = [toy.config(lr=lr) for lr in (0.02, 0.05, 0.1)]
+    file = job_file(jobs, *runs)
+    deaths = [nursery.wait(nursery.start(file, crash_at=number)) for number in (9, 40, 61)]
+    assert deaths == [-signal.SIGKILL] * 3
+    assert nursery.wait(nursery.start(file)) == 0
+    for run in runs:
+        folder, (trainer, expected) = jobs.store.run(run.run_id), toy.trained(run)
+        assert losses(folder.read_metrics()) == pytest.approx(losses(expected), abs=1e-4)
+        record = folder.read_record()
+        assert record.metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
+        assert record.attempts[0].stacked == 2
+    # Some went on from a checkpoint.
+    assert any(attempt.from_epoch for run in runs for attempt in jobs.store.run(run.run_id).read_record().attempts)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"name": "toys:Slow"}, "they cannot be stacked: no way is known for Slow"),
+        ({"name": "cnn", "filters": [128, 128]}, "million products for an image, stacking gains up to 2.5"),
+        ({"name": "lenet5"}, "InputError in its preparation"),
+    ],
+    ids=["another forward", "too large", "broken"],
+)
+def test_runs_that_cannot_or_need_not_be_stacked_train_alone(
+    jobs: Any, toy: Any, model: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [toy.config(model=model, lr=lr, epochs=1) for lr in (0.02, 0.05)]
+    run_job(job_file(jobs, *runs, if_small=True))
+    log = re.sub(r"[\d.]+ million", "million", capsys.readouterr().out)
+    assert f"not stacked with the 1 that share its batches: {said}" in log
+    ends = [jobs.store.run(run.run_id).read_record() for run in runs]
+    assert {end.attempts[0].stacked for end in ends} == {0}
+    assert {end.state for end in ends} == {"failed" if model["name"] == "lenet5" else "finished"}

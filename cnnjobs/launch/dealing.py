@@ -1,0 +1,36 @@
+"""How many runs each job of an array gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cnnjobs.errors import InputError
+from cnnjobs.launch.admission import room
+from cnnjobs.launch.slurm_commands import SlurmError
+from cnnjobs.spec.profile import JobProfile
+
+
+def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...]:
+    """Runs for each element of the array, the first run first: as many as it trains at once where there is room."""
+    if not runs:
+        return ()
+    wanted = -(-len(runs) // (profile.runs_per_job or profile.runs_at_once))
+    space = room(profile, wanted)
+    if space.tasks < 1:
+        raise SlurmError(f"no more jobs may be submitted now ({space.limit}); wait for some to end, or cancel some")
+    if profile.runs_per_job and wanted > space.tasks:
+        raise InputError(
+            f"job.runs_per_job: found {profile.runs_per_job}, which makes {wanted} jobs, but {space.tasks} fit now "
+            f"({space.limit}); write {-(-len(runs) // space.tasks)} or more, or leave it out"
+        )
+    number = min(wanted, space.tasks)
+    return tuple(tuple(runs[index::number]) for index in range(number))
+
+
+def dealing(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: JobProfile) -> tuple[str, ...]:
+    """A notice where jobs have more runs than was asked for."""
+    if profile.runs_per_job or len(tasks) * profile.runs_at_once >= len(runs):
+        return ()
+    return (
+        f"{len(runs)} runs in {len(tasks)} jobs, up to {len(tasks[0])} in each: the cluster takes no more jobs now",
+    )

@@ -1,0 +1,67 @@
+"""Which runs of a sweep may train as one network: chosen before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import islice, pairwise
+from typing import Any, Final
+
+from cnnjobs.intents import Stacks
+from cnnjobs.spec.profile import JobProfile, StackSetting
+from cnnjobs.spec.run import RunConfig
+
+# More gain nothing: LeNet-5, one thread, at 4, 8 and 16 runs 2.2, 2.2 and 2.4 times one (python -m benchmarks.stacked).
+MOST: Final = 8
+# The networks that are a chain of layers; whether one is small enough to gain, the worker finds out.
+_CHAINS: Final = ("lenet5", "mnist_cnn", "cnn")
+# What changes neither the shapes of a network nor its batches.
+_FREE: Final = ("loss", "optimizer", "lr", "weight_decay", "schedule", "early_stopping")
+
+
+def choose_stacks(runs: Iterable[RunConfig], setting: StackSetting, *, workers: int, on_gpu: bool) -> Stacks:
+    """Runs that share their batches, so many together as are set, never those of different seeds.
+
+    With `auto` on a CPU alone, networks that are known to be a chain of layers, up to MOST but enough for all workers.
+    """
+    if setting in ("off", 1) or (setting == "auto" and on_gpu):
+        return Stacks()
+    alike: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        if run.freeze is None and (setting != "auto" or run.model.name in _CHAINS):
+            alike[_batches(run)].append(run.run_id)
+    stacked = [group for group in alike.values() if len(group) > 1]
+    share = -(-sum(map(len, stacked)) // workers)
+    most = max(1, min(MOST, share)) if setting == "auto" else int(setting)
+    groups = [part for group in stacked for part in _dealt(group, most) if len(part) > 1]
+    return Stacks(groups=tuple(groups), if_small=setting == "auto")
+
+
+def gather(
+    runs: Sequence[RunConfig], tasks: tuple[tuple[str, ...], ...], profile: JobProfile
+) -> tuple[tuple[tuple[str, ...], ...], Stacks]:
+    """As many runs for each job as in `tasks`, those that share their batches in the same one, and the stacks."""
+    if profile.runs_at_once > 1 or max(map(len, tasks), default=0) < 2:
+        return tasks, Stacks()
+    stacks = choose_stacks(runs, profile.stack, workers=len(tasks), on_gpu=bool(profile.gpus_per_run))
+    if not stacks.groups:
+        return tasks, stacks
+    ordered = iter([run_id for unit in stacks.units([run.run_id for run in runs]) for run_id in unit])
+    tasks = tuple(tuple(islice(ordered, len(task))) for task in tasks)
+    groups = tuple(group for task in tasks for group in stacks.among(task).groups)
+    return tasks, stacks.model_copy(update={"groups": groups})
+
+
+def _batches(run: RunConfig) -> str:
+    """What runs have in common whose batches and shapes are the same."""
+    nested: dict[str, Any] = {key: value for key, value in run.nested().items() if key not in _FREE}
+    nested["model"] = {key: value for key, value in nested["model"].items() if key != "initialisation"}
+    return json.dumps(nested, sort_keys=True)
+
+
+def _dealt(group: Sequence[str], most: int) -> list[tuple[str, ...]]:
+    """In as few parts as possible, of about the same size."""
+    parts = -(-len(group) // most)
+    bounds = [index * len(group) // parts for index in range(parts + 1)]
+    return [tuple(group[start:end]) for start, end in pairwise(bounds)]

@@ -1,0 +1,74 @@
+"""Whether runs gain by training as one network: known once their data and networks are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from cnnjobs.runs import RunFolder
+from cnnjobs.spec.run import RunConfig
+from cnnjobs.training.pipeline import DataSets, Pipeline
+from cnnjobs.training.stacked_layers import NotStackableError
+from cnnjobs.training.stacked_network import StackedNetwork
+from cnnjobs.training.stop_request import Stopped
+from cnnjobs.training.trainer import build_model
+
+# Multiply-accumulates for an image, above which nothing is gained on a CPU. Images/s of 8 runs together against one
+# alone, batches of 64, one thread (python -m benchmarks.stacked): LeNet-5 (0.65 million) 2.2, MNIST CNN (0.73) 1.2,
+# cnn of 8, 16, 32 filters (2.3) 1.25; of 16, 32, 64 with 3×3 kernels (2.8) 1.0, with 5×5 (7.8) 1.05; Table 2 (29) 0.96.
+MOST_PRODUCTS: Final = 2_500_000
+
+
+def why_alone(folders: Sequence[RunFolder], data_sets: DataSets, *, if_small: bool) -> str | None:
+    """Why these runs, which share their batches, train one after the other; None where they train as one network.
+
+    With `if_small` only where that was measured to gain.
+    """
+    try:
+        return _refusal([folder.read_config() for folder in folders], data_sets, if_small=if_small)
+    except Stopped:
+        raise
+    except Exception as error:
+        # What is wrong with a run is told by its own attempt.
+        return f"{type(error).__name__} in its preparation"
+
+
+def _refusal(configs: Sequence[RunConfig], data_sets: DataSets, *, if_small: bool) -> str | None:
+    if if_small and data_sets.device.type != "cpu":
+        return "stacked training was not measured on a GPU: set job.stack to a number to have it"
+    data = data_sets.get(configs[0])
+    shape, classes = Pipeline(configs[0], data).input_shape, len(data.classes)
+    different = {config.model.model_dump_json(): config for config in configs}
+    models = [build_model(config, shape, classes).eval() for config in different.values()]
+    images = torch.zeros(2, *shape)
+    products = num_products(models[0], images[:1])
+    if if_small and products > MOST_PRODUCTS:
+        return f"{products / 1e6:.1f} million products for an image, stacking gains up to {MOST_PRODUCTS / 1e6:g}"
+    models = models if len(models) > 1 else [models[0], deepcopy(models[0])]
+    try:
+        with torch.no_grad():
+            found = StackedNetwork(models, ()).eval()(images).shape
+    except NotStackableError as error:
+        return f"they cannot be stacked: {error}"
+    return None if found == (len(models), 2, classes) else f"model `{configs[0].model.name}` gives other logits"
+
+
+def num_products(model: nn.Module, images: Tensor) -> int:
+    """Multiply-accumulates of the convolutions and linear layers for one image (1, C, H, W)."""
+    total = 0
+
+    def add(layer: nn.Module, _: object, result: Tensor) -> None:
+        nonlocal total
+        total += result.numel() * layer.get_parameter("weight")[0].numel()
+
+    counted = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(add) for layer in counted]
+    with torch.no_grad():
+        model(images)
+    for hook in hooks:
+        hook.remove()
+    return total
