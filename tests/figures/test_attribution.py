@@ -109,6 +109,27 @@ def test_grad_cam_finds_a_planted_patch() -> None:
     assert not against_it.any()
 
 
+def test_pixels_that_grad_cam_marks_matter_more_than_random_ones(learned: Subject) -> None:
+    inputs = torch.cat([image.inputs for image in learned.images(range(0, 200, 5))])
+    classes = logits_of(learned.model, inputs).argmax(1)
+    heat = torch.nn.functional.interpolate(grad_cam(learned.model, inputs, "4", classes)[:, None], inputs.shape[2:])
+    mean = inputs.mean((0, 2, 3), keepdim=True)
+
+    def kept(order: Tensor) -> dict[str, float]:
+        """The mean probability of the class while pixels are taken out, and put in, the first of `order` first."""
+        found: dict[str, list[Tensor]] = {"out": [], "in": []}
+        for count in range(0, order.shape[1], 56):
+            chosen = torch.zeros_like(order, dtype=torch.bool).scatter(1, order[:, :count], True).view_as(inputs)
+            for name, images in (("out", inputs.where(~chosen, mean)), ("in", inputs.where(chosen, mean))):
+                found[name].append(logits_of(learned.model, images).softmax(1).gather(1, classes[:, None]).mean())
+        return {name: float(torch.stack(values).mean()) for name, values in found.items()}
+
+    marked = kept(heat.flatten(1).argsort(1, descending=True))
+    random = kept(torch.rand(heat.flatten(1).shape).argsort(1))
+    assert marked["out"] < random["out"]
+    assert marked["in"] > random["in"]
+
+
 def test_smoothgrad_is_the_mean_gradient_around_the_image() -> None:
     model, inputs = lenet5(1, 10, 28).eval(), images(1, 28)
     assert torch.allclose(
