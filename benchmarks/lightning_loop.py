@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from benchmarks import arrays, own_loop, plain_loop
 from benchmarks.side import Gate
+from cnnjobs.training.trainer import Trainer
 
 
 class Classifier(lightning.LightningModule):
@@ -68,7 +69,7 @@ def train(gate: Gate, *, data: str, model: str, threads: int, batch: int, device
 
 def step(gate: Gate, **settings: Any) -> None:
     """The batches, the network and the optimizer of cnnjobs: what is left is the loop."""
-    own = own_loop.trainer_for(**settings)
+    own = own_loop.trainer_for(Trainer, **settings)
     endless = (pair for epoch in itertools.count() for pair in own.pipeline.training_batches(epoch))
     _fit(gate, own.model, own.optimizer, DataLoader(Batches(endless), batch_size=None), settings["device"])
 

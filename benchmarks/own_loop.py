@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 
@@ -50,7 +50,12 @@ def batches(gate: Gate, **settings: Any) -> None:
             gate()
 
 
-def trainer_for(*, data: str, model: str, threads: int, batch: int, device: str, **settings: Any) -> Trainer:
+AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
+
+
+def trainer_for(
+    kind: type[AnyTrainer], *, data: str, model: Any, threads: int, batch: int, device: str, **settings: Any
+) -> AnyTrainer:
     """A trainer set up as a worker sets it up; `settings` are keys of a run, or `stopped`."""
     chosen, _ = prepare_process(threads, 0 if device == "cuda" else None)
     stopped = settings.pop("stopped", lambda: False)
@@ -67,11 +72,11 @@ def trainer_for(*, data: str, model: str, threads: int, batch: int, device: str,
             **settings,
         }
     )
-    return Trainer(config, DataSets((), chosen).get(config), stopped=stopped)
+    return kind(config, DataSets((), chosen).get(config), stopped=stopped)
 
 
 def _trainer(gate: Gate, **settings: Any) -> Trainer:
-    trainer = trainer_for(**settings)
+    trainer = trainer_for(Trainer, **settings)
     if trainer.device.type == "cuda":
         gate.settle = torch.cuda.synchronize
     return trainer

@@ -18,6 +18,7 @@ WORKS: Final = {
     "cnnjobs": "own_loop:train",
     "cnnjobs batches": "own_loop:batches",
     "bare step": "own_loop:bare",
+    "stacked": "stacked_loop:train",
     "sources": "plain_loop:train",
     "sources batches": "plain_loop:batches",
     "torchvision": "plain_loop:torchvision_style",

@@ -27,8 +27,9 @@ class Starts:
 
 
 def only_attempt(state: RunState, attempts: tuple[Attempt, ...]) -> Attempt | None:
-    """The attempt that did all of a finished run: what it took beside the training is known."""
-    return attempts[0] if state is RunState.FINISHED and len(attempts) == 1 else None
+    """The attempt that did all of a finished run, and nothing else: what it took beside the training is known."""
+    alone = state is RunState.FINISHED and len(attempts) == 1 and not attempts[0].stacked
+    return attempts[0] if alone else None
 
 
 def measured_starts(ended: Iterable[tuple[Attempt, float]]) -> Starts:

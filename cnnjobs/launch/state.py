@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections import defaultdict
@@ -96,8 +97,10 @@ class Snapshot:
 
     @property
     def at_work(self) -> int:
-        """How many runs go on at once: short ones are often looked at between two of them."""
-        return max(self.count(RunState.RUNNING), self.slots)
+        """How many runs, or stacks of them, go on at once: short ones are often looked at between two of them."""
+        running = self.having(RunState.RUNNING)
+        shares = (1 / (1 + status.attempts[-1].stacked) if status.attempts else 1 for status in running)
+        return max(math.ceil(sum(shares) - 1e-6), self.slots)
 
     def seconds_left(self, workers: int) -> float | None:
         """The time to come when `workers` runs go on at once; None before the first validation of all."""
