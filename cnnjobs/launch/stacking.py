@@ -12,7 +12,8 @@ from cnnjobs.intents import Stacks
 from cnnjobs.spec.profile import JobProfile, StackSetting
 from cnnjobs.spec.run import RunConfig
 
-# More gain nothing: LeNet-5, one thread, at 4, 8 and 16 runs 2.2, 2.2 and 2.4 times one (python -m benchmarks.stacked).
+# LeNet-5 at 2, 4 and 8 runs: 1.6, 1.95 and 2.2 times one in processor time (python -m benchmarks.stacked); 16 bring
+# little more and as many runs that a crash stops at once.
 MOST: Final = 8
 # The networks that are a chain of layers; whether one is small enough to gain, the worker finds out.
 _CHAINS: Final = ("lenet5", "mnist_cnn", "cnn")

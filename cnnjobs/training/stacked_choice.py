@@ -17,9 +17,10 @@ from cnnjobs.training.stacked_network import StackedNetwork
 from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.trainer import build_model
 
-# Multiply-accumulates for an image, above which nothing is gained on a CPU. Images/s of 8 runs together against one
-# alone, batches of 64, one thread (python -m benchmarks.stacked): LeNet-5 (0.65 million) 2.2, MNIST CNN (0.73) 1.2,
-# cnn of 8, 16, 32 filters (2.3) 1.25; of 16, 32, 64 with 3×3 kernels (2.8) 1.0, with 5×5 (7.8) 1.05; Table 2 (29) 0.96.
+# Multiply-accumulates for an image, above which little or nothing is gained on a CPU. Images per second of processor
+# time, 8 runs together against one, batches of 64, one thread, medians of 10 (python -m benchmarks.stacked): LeNet-5
+# (0.65 million) 2.2, MNIST CNN (0.73) 1.2, cnn of 8, 16, 32 filters (2.3) 1.4; of 16, 32, 64 filters with 3×3 kernels
+# (2.9) 1.03, with 5×5 (7.8) 1.1; Table 2 (29) 0.96.
 MOST_PRODUCTS: Final = 2_500_000
 
 
