@@ -21,7 +21,8 @@ class RunState(enum.StrEnum):
 
 
 class Attempt(BaseModel):
-    """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`.
+    """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`, which
+    was handed to Slurm at `submitted`; None after a restart.
 
     `process_s` is how old its process was then, if it was the first in it and nothing was loaded for it; `stacked` is
     with how many others the run trained as one network.
@@ -33,6 +34,7 @@ class Attempt(BaseModel):
     pid: int
     job_id: str | None = None
     restart: int | None = None
+    submitted: str | None = None
     device: str = "cpu"
     threads: int = 1
     started: str

@@ -25,6 +25,13 @@ class Architecture:
     table: LayerTable | None
     problem: str = ""
 
+    @property
+    def title(self) -> str:
+        """`cnn (wide)`: its name, and who uses it."""
+        others = len(self.labels) - 1
+        used_by = self.labels[0] if not others else f"{self.labels[0]} and {others:,} more"
+        return self.name if used_by == self.name else f"{self.name} ({used_by})"
+
 
 def architectures(table: ResultsTable) -> list[Architecture]:
     """Every network of the sweep in order; configurations whose networks have the same layers share one."""

@@ -29,7 +29,7 @@ def best_sweep(table: ResultsTable, ranked: list[Choice]) -> str:
         "seeds": [run.config.seed for run in choice.configuration.runs],
     }
     if sweep.report.targets:
-        keys["report"] = {"targets": sweep.report.targets}
+        keys["report"] = {"targets": {name: list(values) for name, values in sweep.report.targets.items()}}
     if sweep.job.profile or sweep.job.overrides:
         keys["job"] = {**({"profile": sweep.job.profile} if sweep.job.profile else {}), **sweep.job.overrides}
     seeds = wording.counted(choice.summary.n, "seed")

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cnnjobs.report import grids, summary, wording
-from cnnjobs.report.architectures import Architecture, architectures
-from cnnjobs.report.best import best_sweep
+from cnnjobs.report import grids, particulars, summary, wording
+from cnnjobs.report.class_results import class_results, classes_grid
 from cnnjobs.report.document import (
     Block,
     Chapter,
-    Code,
     Details,
-    Items,
     Numbers,
     Picture,
     Pictures,
@@ -25,12 +22,11 @@ from cnnjobs.report.document import (
 )
 from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
 from cnnjobs.report.importance import Parameters, parameters, parameters_grid
-from cnnjobs.report.layers import layers_grid, stages_grid
 from cnnjobs.report.learned import learned
 from cnnjobs.report.notes import task
 from cnnjobs.report.pairs import PairedResult, by_gain, multiplicity, paired_result
 from cnnjobs.report.results import Choice, ResultsTable
-from cnnjobs.report.tables import Grid
+from cnnjobs.report.targets import targets, targets_grid
 
 _RESULTS: Final = (
     "A row per configuration, the best by {} first. Mean ± standard deviation over the seeds that finished; losses and "
@@ -57,8 +53,14 @@ _POINTS: Final = (
     "that have the value, or over the seeds of the only one."
 )
 _MAY_BE_OTHERS: Final = " As not all of these differ in the same ways, other parameters may be what tells them apart."
-_NETWORKS: Final = (
-    "Shapes are those of one image. Multiply-accumulates of one image: convolutions and linear layers, biases left out."
+_TARGETS: Final = (
+    "Consistently: every seed reaches it, and so does the lower end of the 95 % interval (Wilson's) of the weakest "
+    "seed's share of images."
+)
+_SCORES: Final = (
+    "Of the configuration that was chosen, {}, on the test images; mean ± standard deviation over its seeds. "
+    "Precision: how many of the images that are taken for a class are of it. Recall: how many of its images are told. "
+    "F1: their harmonic mean."
 )
 
 
@@ -72,11 +74,13 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
         "compare": _compare(table, pairs, drawings),
         "curves": _curves(table, ranked, drawings),
         "fitting": _fitting(table, ranked),
+        "scores": _scores(table, ranked),
         "learned": learned(table, drawings),
-        "unfinished": _unfinished(table),
-        "configuration": _configuration(table, ranked),
-        "networks": _networks(table),
-        "environment": _environment(table),
+        "unfinished": particulars.unfinished(table),
+        "configuration": particulars.configuration(table, ranked),
+        "networks": particulars.networks(table, ranked),
+        "cost": particulars.cost(table, ranked),
+        "environment": particulars.environment(table),
     }
     read = {id_: tuple(blocks) for id_, blocks in parts.items()}
     titles = table.sweep.report.sections
@@ -99,7 +103,7 @@ def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
         test = ("test accuracy of this configuration", best.test)
         yield Numbers(((best.chosen_by, best.chosen), test, (best.spread, best.seeds)))
     tones: dict[str, Tone] = {"reached": "good", "missed": "bad"}
-    for target in summary.targets(table, ranked):
+    for target in targets(table, ranked):
         told = Span(target.verdict, tones.get(target.verdict, ""))
         yield paragraph(f"Target {target.text}: ", told, Span(f" {target.detail}" if target.detail else "", "faint"))
     open_, every = len(grids.unfinished_grid(table).rows), len(table.records)
@@ -111,6 +115,10 @@ def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
 def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     yield paragraph(_RESULTS.format(wording.metric_name(table.sweep.metric.name)))
     yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
+    held = targets_grid(table, ranked)
+    if held.rows:
+        yield Table(held, "Targets: which configurations reach them", "targets", sortable=True)
+        yield paragraph(_TARGETS, faint=True)
     runs = grids.runs_grid(table)
     yield Details(f"Every run ({len(runs.rows):,})", (Table(runs, "Results of every run", "runs", sortable=True),))
     evaluations = grids.evaluations_grid(table)
@@ -124,9 +132,12 @@ def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
 def _parameters(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Iterator[Block]:
     found = parameters(table, ranked)
     grid = parameters_grid(found)
+    # Of variants there is no more to tell than what stands in the results.
+    named = [factor.name for factor in found.factors] == ["variant"] and found.shares is None
     if grid.rows:
-        yield paragraph(_how_much(found))
-        yield Table(grid, "What each parameter comes to", "parameters")
+        if not named:
+            yield paragraph(_how_much(found))
+            yield Table(grid, "What each parameter comes to", "parameters")
         yield from _pictures(drawings.parameters(found))
         yield paragraph(_POINTS + ("" if found.shares else _MAY_BE_OTHERS), faint=True)
 
@@ -186,6 +197,7 @@ def _curves(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> It
     if curves:
         yield paragraph(_CURVES)
         yield from _pictures(curves)
+    yield from _pictures(drawings.rates(ranked))
     count = len(table.configurations)
     if (overview or curves) and count > MOST_CONFIGURATIONS and drawings.wants("curves"):
         told = f"Of {count} configurations the best {MOST_CONFIGURATIONS} are drawn one by one; history.csv has all."
@@ -199,55 +211,12 @@ def _fitting(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
         yield paragraph(_FITTING, faint=True)
 
 
-def _unfinished(table: ResultsTable) -> Iterator[Block]:
-    grid = grids.unfinished_grid(table)
-    if grid.rows:
-        yield Table(grid, "Runs without a result, and why", "unfinished")
-    for record in table.records.values():
-        if grid.rows and record.traceback:
-            yield Details(f"Traceback of {record.run_id}", (Code(record.traceback),))
-
-
-def _configuration(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
-    varying, shared = grids.settings_grids(table)
-    if varying.rows:
-        yield Table(varying, "What differs between the runs", "varying")
-    yield Table(shared, "What all runs share", "shared")
-    yield Details("The sweep file", (Code(table.sweep.text),))
-    best = best_sweep(table, ranked)
-    if best:
-        yield Details("best.yaml: the best configuration as a sweep file, ready to run", (Code(best),))
-
-
-def _networks(table: ResultsTable) -> Iterator[Block]:
-    for number, architecture in enumerate(architectures(table), 1):
-        title, drawn, used_by = _network(architecture)
-        blocks: list[Block] = [paragraph(used_by, faint=True)]
-        for grid, what, name in zip(drawn, ("Layers", "Stages"), ("network", "stages"), strict=False):
-            blocks.append(Table(grid, f"{what} of {architecture.name}", f"{name}-{number}"))
-        yield Details(title, tuple(blocks), is_open=number == 1)
-    yield paragraph(_NETWORKS, faint=True)
-
-
-def _network(architecture: Architecture) -> tuple[str, list[Grid], str]:
-    """A network's title, its layers with the sums of its stages, and who uses it."""
-    table, used = architecture.table, len(architecture.labels)
-    drawn: list[Grid] = []
-    if table is None:
-        title = f"{architecture.name}: {architecture.problem}"
-    else:
-        frozen = f", {table.frozen:,} of them frozen" if table.frozen else ""
-        cost = f"{wording.quantity(table.macs)} multiply-accumulates"
-        title = f"{architecture.name}: {table.parameters:,} parameters{frozen}, {cost}"
-        drawn = [grid for grid in (layers_grid(table), stages_grid(table)) if grid.rows]
-    return title, drawn, f"{wording.counted(used, 'configuration')}: {'; '.join(architecture.labels)}"
-
-
-def _environment(table: ResultsTable) -> Iterator[Block]:
-    yield Table(grids.environment_grid(table), "Code, versions, machines, data and cost", "environment")
-    remarks = summary.remarks(table)
-    if remarks:
-        yield Section("Remarks", (Items(tuple(remarks)),))
+def _scores(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
+    found = class_results(table, ranked[0]) if ranked else None
+    if found is not None:
+        yield paragraph(_SCORES.format(found.label))
+        yield Table(classes_grid(found), f"Scores of each class: {found.label}", "classes", sortable=True)
+        yield from (paragraph(text) for text in (found.confused, found.left_out) if text)
 
 
 def _pictures(drawn: list[Picture]) -> Iterator[Pictures]:

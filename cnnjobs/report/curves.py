@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cnnjobs.figures.style import INK, SERIES_COLOURS, SIDE_COLOURS, SPLIT_COLOURS, style
 from cnnjobs.report.histories import Quantity, RunHistory, SetName
-from cnnjobs.report.panels import Limits, Look, Panel
+from cnnjobs.report.panels import MOST_MARKERS, Limits, Look, Panel
 
 _SPLITS: Final[tuple[SetName, ...]] = ("train", "validation")
 _DASHES: Final[dict[SetName, str]] = {"train": "-", "validation": "--"}
@@ -51,6 +51,25 @@ def before_after(
                 look = Look(SIDE_COLOURS[side], _DASHES[split], _SPLIT_MARKERS[split], windows=_COMPARED_WINDOWS)
                 panel.curve(histories, split, look, f"{side}: {split}")
         return panel.finish(ylim)
+
+
+def rates(series: Sequence[tuple[str, Sequence[tuple[float, float]]]]) -> Figure:
+    """Learning rates as (epoch, rate); the first ones in colours, the others in gray."""
+    with style():
+        panel = Panel("Learning rate", "loss", [])
+        panel.axes.set_ylabel("Learning rate")
+        for number, (label, points) in enumerate(series):
+            epochs, values = zip(*points, strict=True)
+            named = number < len(SERIES_COLOURS)
+            look = Look(SERIES_COLOURS[number], marker=_SERIES_MARKERS[number]) if named else Look(INK, width=0.6)
+            marker = look.marker if len(points) <= MOST_MARKERS else ""
+            panel.axes.plot(epochs, values, **look.line(), marker=marker)
+            if named:
+                panel.name(label, look, marker)
+        highest = max(value for _, points in series for _, value in points)
+        if len(series) > len(SERIES_COLOURS):
+            panel.name(f"{len(series) - len(SERIES_COLOURS)} more", Look(INK, width=0.6))
+        return panel.finish((0, 1.05 * highest), legend_below=True)
 
 
 def overview(series: Sequence[tuple[str, Sequence[RunHistory]]], quantity: Quantity, ylim: Limits = None) -> Figure:

@@ -21,6 +21,7 @@ from cnnjobs.report.marginals import marginal
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
 from cnnjobs.report.parallel import parallel
+from cnnjobs.report.rates import changing_rates
 from cnnjobs.report.results import Choice, ResultsTable, Tell, tell_nobody
 from cnnjobs.spec.settings import FIGURES, ReportSettings
 
@@ -107,6 +108,13 @@ class Drawings:
                 caption = f"{quantity} of {configuration.label} over epochs: train, validation, test"
                 drawn.append(self._keep(_file_name("curves", number, configuration.label, quantity), figure, caption))
         return drawn
+
+    def rates(self, ranked: Sequence[Choice]) -> list[Picture]:
+        """The learning rates that change."""
+        found = changing_rates(self.table, self.table.ordered(ranked)) if self.wants("rates") else []
+        if not found:
+            return []
+        return [self._keep("rates-all", curves.rates(found), "Learning rate over epochs, at each validation")]
 
     def pair(self, number: int, result: PairedResult) -> list[Picture]:
         """Before and after one change: train and validation of both in one graph."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ _MOST_VALUES = 12
 
 def results_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
     """A row per configuration, the best first and those without a finished run last: mean ± sd of every metric."""
-    columns, label = _label(table)
+    columns, label = label_cells(table)
     rows = []
     for configuration in table.ordered(ranked):
         finished = len(table.finished(configuration.runs))
@@ -35,7 +36,7 @@ def results_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
 
 def runs_grid(table: ResultsTable) -> Grid:
     """A row per run, whatever became of it."""
-    columns, label = _label(table)
+    columns, label = label_cells(table)
     seconds = dict(zip(table.runs["run_id"], table.runs["seconds"], strict=True))
     done = dict(zip(table.runs["run_id"], table.runs["epochs_done"], strict=True))
     rows = []
@@ -55,7 +56,7 @@ def runs_grid(table: ResultsTable) -> Grid:
 
 def evaluations_grid(table: ResultsTable) -> Grid:
     """A row per configuration and evaluation that came after the runs' end: mean ± sd over the runs that have it."""
-    columns, label = _label(table)
+    columns, label = label_cells(table)
     rows = []
     for configuration in table.configurations:
         measured = [record.evaluations for record in table.finished(configuration.runs)]
@@ -73,7 +74,7 @@ def evaluations_grid(table: ResultsTable) -> Grid:
 
 def fitting_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
     """A row per configuration with a finished run, the best first: how training and validation part."""
-    columns, label = _label(table)
+    columns, label = label_cells(table)
     rows = []
     for choice in ranked:
         fit = fit_of(table, choice.configuration)
@@ -86,7 +87,7 @@ def fitting_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
 
 def unfinished_grid(table: ResultsTable) -> Grid:
     """Every run without a result, and why."""
-    columns, label = _label(table)
+    columns, label = label_cells(table)
     rows = []
     for configuration in table.configurations:
         for run in configuration.runs:
@@ -100,7 +101,15 @@ def unfinished_grid(table: ResultsTable) -> Grid:
     return Grid(tuple(columns), tuple(rows), labels=len(columns))
 
 
-def _label(table: ResultsTable) -> tuple[list[str], Callable[[Configuration, SweepRun], tuple[str, ...]]]:
+def causes_grid(table: ResultsTable) -> Grid:
+    """How many runs without a result there are of each state and cause, the most first."""
+    records = [record for record in table.records.values() if record.state is not RunState.FINISHED]
+    counts = Counter((state_word(record.state), record.cause or "") for record in records)
+    rows = tuple((state, cause, f"{count:,}") for (state, cause), count in counts.most_common())
+    return Grid(("state", "cause", "runs"), rows, labels=2)
+
+
+def label_cells(table: ResultsTable) -> tuple[list[str], Callable[[Configuration, SweepRun], tuple[str, ...]]]:
     """The columns that tell configurations apart, and their cells: the keys that differ where these are few."""
     keys = table.label_keys
     if not keys or len(keys) > _MOST_KEYS or "variant" in keys:
@@ -170,6 +179,21 @@ def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
     return Grid(("key", "values"), tuple(varying), labels=2), Grid(("key", "value"), tuple(shared), labels=2)
 
 
+def choices_grid(table: ResultsTable) -> Grid:
+    """Where labels do not say it: what each configuration sets otherwise than the first one."""
+    if label_cells(table)[0] != ["configuration"]:
+        return Grid(("configuration", "its settings"), (), labels=2)
+    first = table.configurations[0].runs[0].overrides
+    rows = []
+    for configuration in table.configurations:
+        own = {key: value for key, value in configuration.runs[0].overrides.items() if key != "seed"}
+        others = [f"{key}: {wording.value_text(own[key])}" for key in own if key not in first or own[key] != first[key]]
+        rows.append(
+            (configuration.label, "; ".join(others or [f"{k}: {wording.value_text(v)}" for k, v in own.items()]))
+        )
+    return Grid(("configuration", "its settings"), tuple(rows), labels=2)
+
+
 def _values(seen: Mapping[str, Any]) -> str:
     """All values, or how many and their range."""
     if len(seen) <= _MOST_VALUES:
@@ -180,7 +204,7 @@ def _values(seen: Mapping[str, Any]) -> str:
 
 
 def environment_grid(table: ResultsTable) -> Grid:
-    """Code, versions, machines, data and cost, each with every value that occurs."""
+    """Code, versions, machines and data, each with every value that occurs."""
     records = list(table.records.values())
     attempts = [attempt for record in records for attempt in record.attempts]
     rows: list[tuple[str, list[str]]] = [("code", [_commit(record.git_commit, record.git_dirty) for record in records])]
@@ -191,9 +215,6 @@ def environment_grid(table: ResultsTable) -> Grid:
     rows.append(("threads of a run", [str(attempt.threads) for attempt in attempts]))
     rows.append(("images", [_images(record.num_images) for record in records]))
     rows.append(("classes", [", ".join(record.classes) for record in records]))
-    seconds = float(table.runs["seconds"].sum())
-    starts = wording.counted(len(attempts), "start")
-    rows.append(("training time", [f"{wording.duration(seconds)} of all runs together, {starts}"] if attempts else []))
     told = [(name, "; ".join(dict.fromkeys(filter(None, values)))) for name, values in rows]
     return Grid(("what", "value"), tuple(row for row in told if row[1]), labels=2)
 

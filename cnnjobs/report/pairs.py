@@ -34,7 +34,8 @@ class Difference:
 class PairedResult:
     """A pair with the differences of all metrics over the seeds that finished on both sides.
 
-    `of_seeds` are those of the sweep's metric. `images` holds seed and exact test of those of them whose networks were asked the same test images.
+    `of_seeds` are those of the sweep's metric. `images` holds seed and exact test of those seeds whose networks were
+    asked the same test images.
     """
 
     pair: Pair

@@ -24,7 +24,7 @@ _LEGEND_LINE: Final = 0.19
 _TITLE_LETTERS: Final = 46
 _LABEL_LETTERS: Final = 60
 _MOST_LINES: Final = 3
-_MOST_MARKERS: Final = 40
+MOST_MARKERS: Final = 40
 # A loss that starts so many times above where it soon is would press all the rest to the bottom.
 _TALL: Final = 2.5
 _LABELS: Final = {"loss": "Loss (mean per image)", "accuracy": "Accuracy (%)"}
@@ -89,7 +89,7 @@ class Panel:
         mean = band(finished, split, self.quantity, look.windows)
         if mean is not None:
             self._bands.append(mean)
-            marker = look.marker if len(mean.epochs) <= _MOST_MARKERS else ""
+            marker = look.marker if len(mean.epochs) <= MOST_MARKERS else ""
             self.axes.plot(mean.epochs, mean.mean, **look.line(), marker=marker)
             known = not np.isnan(mean.sd).all()
             if known and look.shade:

@@ -1,4 +1,4 @@
-"""The first lines of a report: how far the sweep is, what is best, which targets are reached."""
+"""The first lines of a report: how far the sweep is, what is best, what a reader must know of the rest."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnnjobs.report import wording
-from cnnjobs.report.results import Choice, Configuration, ResultsTable
-from cnnjobs.report.significance import wilson_interval
+from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.runs import RunState
 
 # In the order in which they are told.
@@ -21,43 +20,6 @@ _STATE_WORDS: Final = {
     RunState.LOST: "lost",
     RunState.PENDING: "not started",
 }
-
-
-@dataclass(frozen=True)
-class Target:
-    """A target of the sweep file and how many seeds of the best configuration reach it.
-
-    `bound` is the lower end of Wilson's 95 % interval of the seed that does worst, where the metric is a share of
-    images; `others` are further configurations whose every seed reaches the target.
-    """
-
-    text: str
-    wanted: float
-    reached: int
-    n: int
-    bound: float | None
-    others: tuple[str, ...]
-
-    @property
-    def verdict(self) -> str:
-        """`reached`, `missed`, or by how many seeds."""
-        if not self.n:
-            return "open: no run has finished"
-        if self.reached in (0, self.n):
-            return "reached" if self.reached else "missed"
-        return f"reached by {self.reached} of {self.n} seeds"
-
-    @property
-    def detail(self) -> str:
-        """How sure that is, and which other configurations do."""
-        told = []
-        if self.bound is not None and self.reached == self.n:
-            held = "consistently: even" if self.bound >= self.wanted else "but not consistently:"
-            share = wording.number("accuracy", self.bound)
-            told.append(f"{held} the lower 95 % bound of the weakest seed is {share}")
-        if self.others:
-            told.append(f"with every seed also by {wording.listed(self.others)}")
-        return "; ".join(told)
 
 
 @dataclass(frozen=True)
@@ -115,41 +77,6 @@ def best(table: ResultsTable, ranked: list[Choice]) -> Best | None:
 def seeds_text(finished: int, planned: int) -> str:
     """`3 seeds`, or `2 of 3 seeds`."""
     return wording.counted(planned, "seed") if finished == planned else f"{finished} of {planned} seeds"
-
-
-def targets(table: ResultsTable, ranked: list[Choice]) -> list[Target]:
-    """The targets of the sweep file, held against every seed of the best configuration."""
-    return [_target(table, ranked, metric, wanted) for metric, wanted in table.sweep.report.targets.items()]
-
-
-def _target(table: ResultsTable, ranked: list[Choice], metric: str, wanted: float) -> Target:
-    higher = not metric.endswith("loss")
-
-    def reached(configuration: Configuration) -> list[bool]:
-        values = table.values(configuration.runs, metric)
-        return [value >= wanted if higher else value <= wanted for value in values]
-
-    best = reached(ranked[0].configuration) if ranked else []
-    rest = [(choice.configuration.label, reached(choice.configuration)) for choice in ranked[1:]]
-    return Target(
-        text=f"{wording.metric_name(metric)} {'≥' if higher else '≤'} {wording.number(metric, wanted)}",
-        wanted=wanted,
-        reached=sum(best),
-        n=len(best),
-        bound=_lower_bound(table, ranked[0].configuration, metric) if best and wording.is_share(metric) else None,
-        others=tuple(label for label, seeds in rest if seeds and all(seeds)),
-    )
-
-
-def _lower_bound(table: ResultsTable, configuration: Configuration, metric: str) -> float | None:
-    """The lower end of the 95 % interval of the weakest seed's share of images; None where their number is unknown."""
-    split = metric.partition(".")[0]
-    counted = [
-        (record.metrics[metric], record.num_images[split])
-        for record in table.finished(configuration.runs)
-        if metric in record.metrics and record.num_images.get(split)
-    ]
-    return min((wilson_interval(round(share * n), n)[0] for share, n in counted), default=None)
 
 
 def remarks(table: ResultsTable) -> list[str]:

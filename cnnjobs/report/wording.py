@@ -58,8 +58,19 @@ def interval(metric: str, summary: Summary) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value of the configuration as YAML's flow style writes it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A value of the configuration as YAML's flow style writes it; of components `crop(padding 4) + flip`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(map(_is_component, value)):
+        return " + ".join(map(value_text, value))
+    if _is_component(value):
+        options = ", ".join(f"{key} {value_text(each)}" for key, each in value.items() if key != "name")
+        return f"{value['name']}({options})" if options else str(value["name"])
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, dict) and "name" in value
 
 
 def brief(value: Any) -> str:

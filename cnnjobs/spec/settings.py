@@ -2,7 +2,7 @@
 
 metric: {name: validation.accuracy, goal: maximize}        # these are the defaults
 report:
-  targets: {test.accuracy: 0.75}                           # what a run should reach
+  targets: {test.accuracy: [0.75, 0.8]}                    # what a run should reach: a number or several
   figures: [curves, compare]                               # default: all
   titles: {compare: "Task 3 d: before and after"}
   order: [networks, results, compare]                      # these first, then the others
@@ -66,7 +66,7 @@ class Metric:
 class ReportSettings:
     """What the sweep file says about its report."""
 
-    targets: dict[str, float] = field(default_factory=dict)
+    targets: dict[str, tuple[float, ...]] = field(default_factory=dict)
     figures: tuple[str, ...] = ()
     titles: dict[str, str] = field(default_factory=dict)
     ylim: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -76,9 +76,10 @@ class ReportSettings:
 
     @property
     def sections(self) -> dict[str, str]:
-        """The titles of all sections by their ids: those that the file names first, then the others as usual."""
+        """The titles of all sections by their ids: what has gone wrong, those that `order` names, the others."""
         titles = {**SECTIONS, **self.titles}
-        return {id_: titles[id_] for id_ in (*self.order, *SECTIONS)}
+        first = () if "unfinished" in self.order else ("unfinished",)
+        return {id_: titles[id_] for id_ in (*first, *self.order, *SECTIONS)}
 
 
 @dataclass(frozen=True)
@@ -242,14 +243,15 @@ def _is_known(node: Node, name: str, key: str, allowed: Collection[str], finding
     return False
 
 
-def _read_targets(keys: dict[str, Node], findings: Findings) -> dict[str, float]:
+def _read_targets(keys: dict[str, Node], findings: Findings) -> dict[str, tuple[float, ...]]:
     targets = {}
     for name, node in _entries(keys, "targets", findings):
         place = f"report.targets.{name}"
         high = 1 if name.endswith("accuracy") else math.inf
-        value = number(node, place, findings, low=0, high=high) if known_metric(node, name, place, findings) else None
-        if value is not None:
-            targets[name] = float(value)
+        if known_metric(node, name, place, findings):
+            each = node.value if isinstance(node.value, list) else [node]
+            values = [number(one, place, findings, low=0, high=high) for one in each]
+            targets[name] = tuple(sorted({value for value in values if value is not None}))
     return targets
 
 

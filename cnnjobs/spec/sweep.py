@@ -98,7 +98,7 @@ def read_sweep(path: Path) -> Sweep:
         read_early_terminate(keys["early_terminate"], findings)
     report = read_report(keys["report"], path.parent, findings) if "report" in keys else ReportSettings()
     if metric.target is not None:
-        report = replace(report, targets={metric.name: metric.target, **report.targets})
+        report = replace(report, targets={metric.name: (metric.target,), **report.targets})
     job = read_job(keys["job"], findings) if "job" in keys else JobSettings()
     space, comparisons, unread = _read_space(keys, findings)
     check_base(space.base, findings)

@@ -70,6 +70,7 @@ class RunAttempt:
             pid=os.getpid(),
             job_id=provenance.job_id(),
             restart=self._scheduler.restart,
+            submitted=self._scheduler.submitted,
             device=provenance.device_name(data_sets.device),
             threads=threads,
             started=provenance.now(),

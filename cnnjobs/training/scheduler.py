@@ -12,10 +12,11 @@ from cnnjobs.runs import RunFolder, RunRecord, RunState
 class Scheduler:
     """No scheduler: every run starts once, whoever holds it keeps it, and a stop is a stop.
 
-    `restart` counts how often the job was started again.
+    `restart` counts how often the job was started again, `submitted` is when it began to wait for its first start.
     """
 
     restart: int | None = None
+    submitted: str | None = None
 
     @contextmanager
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:

@@ -291,6 +291,31 @@ def test_a_target_says_how_sure_it_is_and_who_else_reaches_it(make_results: Call
     page = Page(build_page(results.table()))
     said = "reached but not consistently: the lower 95 % bound of the weakest seed is 78.45 %"
     assert f"Target test accuracy ≥ 80.00 %: {said}; with every seed also by lr=0.1" in page.words
+    assert page.row("lr")[:3] == ["lr", "seeds", "train loss"]
+    for row in (
+        ["0.1", "reached, consistently", "83.00 %", "80.55 %"],
+        ["0.2", "reached", "81.00 %", "78.45 %"],
+        ["0.3", "reached by 1 of 2 seeds", "79.00 %", "76.37 %"],
+    ):
+        assert row in page.cells
+
+
+def test_many_runs_without_a_result_are_told_by_cause(make_results: Callable[..., Results]) -> None:
+    results = make_results(
+        "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}\nseeds: 15\nreport: {order: [results]}\n"
+    )
+    for run in results.sweep.runs[:13]:
+        cause = "the loss is nan" if run.config.seed else "out of memory"
+        results.write(run, RunState.FAILED, cause=cause, traceback=f"File x\n{cause}")
+    page = Page(build_page(results.table()))
+    assert "15 of 15 runs have no result" in page.words
+    assert page.ids[:2] == ["unfinished", "results"]
+    assert ["failed", "the loss is nan", "12"] in page.cells
+    assert ["not started", "", "2"] in page.cells
+    assert len([row for row in page.cells if row[2:4] == ["failed", "the loss is nan"]]) == 12
+    first = results.sweep.runs[1].run_id
+    assert page.words.count("Traceback of") == 2
+    assert f"Traceback of {first} and 11 more" in page.words
 
 
 def test_several_changes_stand_in_one_table(make_results: Callable[..., Results]) -> None:

@@ -69,7 +69,7 @@ def test_what_is_packed(folder: Path, bundled: Results) -> None:
     expected |= {f"{run}{name}" for run in runs for name in ("config.yaml", "record.json", "metrics.jsonl")}
     assert expected | {"mine/net.py"} <= found.keys()
     assert not [name for name in found if name.endswith((".npz", ".pt", ".pth", ".html")) or "data" in name]
-    with pytest.raises(InputError, match="has no weights"):
+    with pytest.raises(InputError, match="weights are gone"):
         entries([table], built, folder, "all")
     for run in bundled.sweep.runs:
         bundled.store.run(run.run_id).model_file.write_bytes(b"weights")

@@ -28,9 +28,9 @@ def test_the_goal_follows_from_the_metric(read: Read, text: str, metric: Metric)
 
 def test_the_metrics_target_is_one_of_the_reports(read: Read) -> None:
     text = "metric: {name: validation.loss, target: 0.5}\n"
-    assert read(BASE + text).report.targets == {"validation.loss": 0.5}
+    assert read(BASE + text).report.targets == {"validation.loss": (0.5,)}
     both = read(BASE + text + "report: {targets: {test.accuracy: 0.75, validation.loss: 0.4}}\n").report.targets
-    assert both == {"validation.loss": 0.4, "test.accuracy": 0.75}
+    assert both == {"validation.loss": (0.4,), "test.accuracy": (0.75,)}
 
 
 @pytest.mark.parametrize(
@@ -53,16 +53,16 @@ def test_other_names_of_metrics_are_recognised(name: str, near: str, mistakes: C
 def test_the_report_is_read(read: Read, tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("What we saw.", encoding="utf-8")
     text = (
-        f"{BASE}report:\n  targets: {{test.accuracy: 0.75}}\n  figures: [curves]\n  titles: {{curves: Task 3b}}\n"
-        "  order: [compare, curves]\n"
+        f"{BASE}report:\n  targets: {{test.accuracy: [0.75, 0.7]}}\n  figures: [curves]\n"
+        "  titles: {curves: Task 3b}\n  order: [compare, curves]\n"
         "  ylim: {curves: [0, 2.5]}\n  notes: notes.md\n"
     )
     found = read(text).report
     assert found == ReportSettings(
-        {"test.accuracy": 0.75}, ("curves",), {"curves": "Task 3b"}, {"curves": (0.0, 2.5)}, Path("notes.md"),
+        {"test.accuracy": (0.7, 0.75)}, ("curves",), {"curves": "Task 3b"}, {"curves": (0.0, 2.5)}, Path("notes.md"),
         order=("compare", "curves"),
     )  # fmt: skip
-    assert list(found.sections)[:3] == ["compare", "curves", "unfinished"]
+    assert list(found.sections)[:3] == ["unfinished", "compare", "curves"]
     assert (found.sections["curves"], found.sections["compare"]) == ("Task 3b", "Before and after")
     assert found.sections.keys() == SECTIONS.keys()
 

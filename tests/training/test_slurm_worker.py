@@ -31,6 +31,7 @@ def test_two_time_limits_cost_nothing(cluster: Cluster, other: Cluster, toy: Any
     assert_same_results(toy, folder, expected)
     attempts = folder.read_record().attempts
     assert [(one.job_id, one.restart, one.number) for one in attempts] == [("12_0", n, n + 1) for n in range(3)]
+    assert [one.submitted is None for one in attempts] == [False, True, True]
     assert len(cluster.calls()) == 2
     ends = [json.loads(line)["state"] for line in cluster.submission.outcomes_file.read_text().splitlines()]
     assert ends == ["interrupted", "interrupted", "finished"]
