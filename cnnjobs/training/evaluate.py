@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnjobs.training.gathering import Gathered
 from cnnjobs.training.stop_request import Stopped
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -51,24 +52,23 @@ class Tally:
 
     def __init__(self, loss: Loss, watcher: Watcher | None = None) -> None:
         self._loss, self._watcher = loss, watcher
-        self._losses: list[Tensor] = []
-        self._correct: list[Tensor] = []
+        self._losses, self._correct = Gathered(), Gathered()
         self._count = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Take in the logits (B, classes) and labels (B,) of a batch."""
         # The last batch may be smaller: each counts by its images.
-        self._losses.append(self._loss(logits.float(), labels).double() * len(labels))
+        self._losses.add(self._loss(logits.float(), labels).double() * len(labels))
         if self._watcher is not None:
             self._watcher(logits, labels)
-        self._correct.append((logits.argmax(1) == labels).sum())
+        self._correct.add((logits.argmax(1) == labels).sum())
         self._count += len(labels)
 
     def means(self) -> dict[str, float]:
         """`loss` and `accuracy` over all images. Raises ValueError when there was none."""
         if not self._count:
             raise ValueError("a split without images has no loss")
-        loss, correct = torch.stack(self._losses).sum().item(), int(torch.stack(self._correct).sum())
+        loss, correct = self._losses.values().sum().item(), int(self._correct.values().sum())
         return {"loss": loss / self._count, "accuracy": correct / self._count}
 
 

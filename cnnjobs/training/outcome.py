@@ -7,11 +7,11 @@ import zipfile
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnjobs.runs import RunFolder
+from cnnjobs.training.gathering import Gathered
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,22 +32,20 @@ class OutcomeCollector:
     """Gathers an outcome from the batches of an evaluation; nothing leaves the device before the end."""
 
     def __init__(self) -> None:
-        self._labels: list[Tensor] = []
-        self._predicted: list[Tensor] = []
-        self._confidence: list[Tensor] = []
+        self._labels, self._predicted, self._confidence = Gathered(), Gathered(), Gathered()
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Take in the logits (B, classes) and labels (B,) of a batch."""
-        self._labels.append(labels)
-        self._predicted.append(logits.argmax(1))
-        self._confidence.append(logits.float().softmax(1).amax(1))
+        self._labels.add(labels)
+        self._predicted.add(logits.argmax(1))
+        self._confidence.add(logits.float().softmax(1).amax(1))
 
     def outcome(self) -> Outcome | None:
         """All that was taken in; None where there was no image."""
-        if not self._labels:
-            return None
         columns = (self._labels, self._predicted, self._confidence)
-        labels, predicted, confidence = (torch.cat(batches).cpu().numpy() for batches in columns)
+        labels, predicted, confidence = (column.values().cpu().numpy() for column in columns)
+        if not len(labels):
+            return None
         return Outcome(labels, predicted, confidence)
 
 
