@@ -19,7 +19,7 @@ from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.preprocessing import Preprocessing, output_shape
-from cnnjobs.training.streaming import ahead, gathered, why_streamed
+from cnnjobs.training.streaming import ImageReader, ahead, why_streamed
 from cnnjobs.training.weights_source import Normalisation
 
 # Images are augmented this many bytes at a time: enough to hide the start of each operation, few enough for the cache.
@@ -33,12 +33,13 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 class DeviceSplit:
     """A split: pixels (N, H, W, C) uint8, labels (M,) int64; it has the `rows` (M,) of the pixels, or all of them.
 
-    Its labels and images are on the device. Pixels that are too many for it stay in main memory or on disk.
+    Its labels and images are on the device. Pixels that are too many for memory stay on disk and have a `reader`.
     """
 
     pixels: Tensor
     labels: Tensor
     rows: Tensor | None = None
+    reader: ImageReader | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,10 +53,17 @@ class DeviceSplit:
         pixels = self.pixels.index_select(0, place) if isinstance(place, Tensor) else self.pixels[place]
         return pixels.to(self.labels.device).permute(0, 3, 1, 2)
 
-    def read(self, index: Tensor) -> Tensor:
-        """The same images, by a thread that reads ahead."""
-        index = index.to(self.pixels.device)
-        return gathered(self.pixels, index if self.rows is None else self.rows[index], self.labels.device)
+    def load(self, indices: Sequence[Tensor | slice]) -> Iterator[Tensor]:
+        """The images of each index in turn, read ahead from disk if need be."""
+        reader = self.reader
+        if reader is None:
+            return map(self.images, indices)
+        rows = torch.arange(len(self.pixels)) if self.rows is None else self.rows
+
+        def read(index: Tensor | slice) -> Tensor:
+            return reader.read(rows[index], self.labels.device)
+
+        return ahead(read, indices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +108,8 @@ def _split_to_device(split: Split, device: torch.device, *, stays: bool) -> Devi
         rows = torch.from_numpy(split.rows) if isinstance(split, Part) else None
         labels = torch.from_numpy(split.labels).to(device)
     if stays or device.type == "cpu":
-        return DeviceSplit(pixels, labels, rows)
+        reader = ImageReader(split.whole if isinstance(split, Part) else split.images) if stays else None
+        return DeviceSplit(pixels, labels, rows, reader)
     if rows is None:
         return DeviceSplit(pixels.to(device), labels)
     # Piece by piece: main memory need not hold them all.
@@ -181,14 +190,14 @@ class Pipeline:
         config, split, device = self._config, self._data.train, self._data.device
         # The order is drawn on the CPU, so that it is the same on every device.
         order = torch.randperm(len(split), generator=draws(config.seed, epoch, "order"))
-        order = order[: self.steps_per_epoch * config.batch_size].to(device)
+        order = order[: self.steps_per_epoch * config.batch_size]
+        order = order if split.reader else order.to(device)
         generator = draws(config.seed, epoch, "augmentation")
         image_bytes = 4 * math.prod(self.input_shape)
         chunk = config.batch_size * max(1, _CHUNK_BYTES // (image_bytes * config.batch_size))
         chunks = [order[start : start + chunk] for start in range(0, len(order), chunk)]
-        loaded = ahead(split.read, chunks) if self._data.why_streamed else map(split.images, chunks)
-        for chosen, plain in zip(chunks, loaded, strict=True):
-            images, labels = _apply(self._augmentations, plain, generator), split.labels[chosen]
+        for chosen, loaded in zip(chunks, split.load(chunks), strict=True):
+            images, labels = _apply(self._augmentations, loaded, generator), split.labels[chosen.to(device)]
             for first in range(0, len(chosen), config.batch_size):
                 batch = slice(first, first + config.batch_size)
                 yield images[batch], labels[batch]
