@@ -26,7 +26,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     from cnnjobs.launch.place import profile_file
     from cnnjobs.launch.plan import check_data, check_weights, make_plan
     from cnnjobs.launch.resources import share_out
-    from cnnjobs.launch.stacking import choose_stacks
+    from cnnjobs.launch.stacking import stacks_here
     from cnnjobs.launch.state import Watch
     from cnnjobs.launch.submissions import queued_runs
     from cnnjobs.spec.profile import read_profile
@@ -36,17 +36,9 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     profile = read_profile(profile_file(options.profile or sweep.job.profile), settings)
     resources = share_out(profile, len(sweep.runs))
     folders = data_folders(options.data_dir, profile.data_dir)
-    stacks = choose_stacks(
-        [run.config for run in sweep.runs], profile.stack, workers=resources.workers, on_gpu=bool(resources.gpus)
-    )
-    plan = make_plan(
-        sweep,
-        store,
-        retry_failed=options.retry_failed,
-        force=options.force,
-        only=options.only,
-        queued=queued_runs(store),
-    )
+    stacks = stacks_here(sweep, profile, resources)
+    queued, force = queued_runs(store), options.force
+    plan = make_plan(sweep, store, retry_failed=options.retry_failed, force=force, only=options.only, queued=queued)
     show_plan(plan)
     check_data(plan.to_run, folders)
     check_weights(plan, folders)

@@ -9,8 +9,10 @@ from itertools import islice, pairwise
 from typing import Any, Final
 
 from cnnjobs.intents import Stacks
+from cnnjobs.launch.resources import Resources
 from cnnjobs.spec.profile import JobProfile, StackSetting
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.spec.sweep import Sweep
 
 # LeNet-5 at 2, 4 and 8 runs: 1.6, 1.95 and 2.2 times one in processor time (python -m benchmarks.stacked); 16 bring
 # little more and as many runs that a crash stops at once.
@@ -37,6 +39,12 @@ def choose_stacks(runs: Iterable[RunConfig], setting: StackSetting, *, workers: 
     most = max(1, min(MOST, share)) if setting == "auto" else int(setting)
     groups = [part for group in stacked for part in _dealt(group, most) if len(part) > 1]
     return Stacks(groups=tuple(groups), if_small=setting == "auto")
+
+
+def stacks_here(sweep: Sweep, profile: JobProfile, resources: Resources) -> Stacks:
+    """The stacks of a sweep on this machine: of all its runs, so that what goes on tomorrow meets the same ones."""
+    runs = [run.config for run in sweep.runs]
+    return choose_stacks(runs, profile.stack, workers=resources.workers, on_gpu=bool(resources.gpus))
 
 
 def gather(
