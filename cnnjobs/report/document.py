@@ -53,6 +53,7 @@ class Picture:
     """A figure: `place` is its file in the report's folder without a suffix, as PNG and SVG.
 
     `markup` is the drawing as part of a page; without it the page holds the PNG. A `wide` one has a row of its own.
+    Of `lines`, parallel_lines() of its data, a page's script makes a drawing that answers.
     """
 
     place: str
@@ -60,6 +61,7 @@ class Picture:
     alt: str
     markup: Markup | None = None
     wide: bool = False
+    lines: str = ""
 
     def __html__(self) -> str:
         return str(self.markup)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from cnnjobs.report.importance import Parameters
 from cnnjobs.report.marginals import marginal
 from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
-from cnnjobs.report.parallel import parallel
+from cnnjobs.report.parallel import parallel, parallel_lines
 from cnnjobs.report.rates import changing_rates
 from cnnjobs.report.results import Choice, ResultsTable, Tell, tell_nobody
 from cnnjobs.spec.settings import FIGURES, ReportSettings
@@ -92,7 +92,8 @@ class Drawings:
         if len(found.factors) < 2 or len(found.choices) < 3 or not self.wants("parallel"):
             return []
         caption = f"{len(found.choices):,} configurations: the values of their parameters, and what they reached"
-        return [self._keep("parallel-all", parallel(found), caption, wide=True)]
+        drawn = self._keep("parallel-all", parallel(found), caption)
+        return [replace(drawn, wide=True, lines=parallel_lines(found))]
 
     def configurations(self, ranked: Sequence[Choice]) -> list[Picture]:
         """Loss and accuracy of the best configurations, and of those that are not ranked yet."""
@@ -142,7 +143,7 @@ class Drawings:
         bare = ylim.get(figure) if quantity == "loss" else None
         return ylim.get(f"{figure}.{quantity}") or bare or ylim.get(quantity)
 
-    def _keep(self, name: str, figure: Figure, caption: str, *, wide: bool = False) -> Picture:
+    def _keep(self, name: str, figure: Figure, caption: str) -> Picture:
         svg = svg_text(figure)
         # The same room for everything in both files, found once.
         figure.set_layout_engine("none")
@@ -152,7 +153,7 @@ class Drawings:
         self.tell("drawing", len(self.names), max(len(self.names), self._most))
         caption = caption[:1].upper() + caption[1:]
         markup = Markup(inline_svg(svg, self.prefix + name, caption))
-        return Picture(f"{self.place}/{name}", caption, caption, markup, wide)
+        return Picture(f"{self.place}/{name}", caption, caption, markup)
 
 
 def _file_name(kind: str, number: int, label: str, quantity: Quantity) -> str:

@@ -9,20 +9,23 @@ from importlib import resources
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from cnnjobs.report.document import Report, Words
+from cnnjobs.report.document import Picture, Report, Words
 from cnnjobs.report.notes import markdown_reader
 
 _KINDS: Final = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".svg": "image/svg+xml",
     ".webp": "image/webp",
 }  # fmt: skip
-_SCRIPTS: Final = ("tables.js",)
+_SCRIPTS: Final = ("tables.js", "parallel.js")
+# With more pictures than that a page no longer opens at once; of a thousand configurations the tables take 5 MB more.
+MOST_BYTES: Final = 9_000_000
 
 
 def page(report: Report, folder: Path) -> str:
@@ -32,6 +35,7 @@ def page(report: Report, folder: Path) -> str:
     css, html, *scripts = (
         files.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.html", *_SCRIPTS)
     )
+    pictures = _Pictures(folder)
     return environment.from_string(html).render(
         report=report,
         css=Markup(css),
@@ -40,9 +44,44 @@ def page(report: Report, folder: Path) -> str:
         kind=lambda block: type(block).__name__,
         figure=count(1).__next__,
         table_number=count(1).__next__,
-        embedded=lambda place: _embedded(folder, place),
-        words=lambda words: _words(words, folder),
+        shown=pictures.shown,
+        linked=lambda: pictures.linked,
+        words=lambda words: _words(words, pictures),
     )
+
+
+class _Pictures:
+    """Puts pictures into the page as long as there is room; the others are linked, where they lie beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._room = MOST_BYTES
+        self.linked = 0
+
+    def shown(self, picture: Picture) -> Markup:
+        """A figure of the report: its drawing, its PNG or a link to that."""
+        if picture.markup is not None and self._fits(picture.markup):
+            return picture.markup
+        if picture.markup is not None:
+            return self._link(f"{picture.place}.svg")
+        return self.image(f"{picture.place}.png", picture.alt)
+
+    def image(self, place: str, alt: str) -> Markup:
+        """A picture that is a file."""
+        address = _embedded(self._folder, place)
+        if address and not self._fits(address):
+            return self._link(place)
+        return Markup('<img src="{}" alt="{}">').format(address, alt) if address else Markup("[{}]").format(alt)
+
+    def _fits(self, text: str) -> bool:
+        size = len(text.encode())
+        fits = size <= self._room
+        self._room -= size if fits else 0
+        return fits
+
+    def _link(self, place: str) -> Markup:
+        self.linked += 1
+        return Markup('<a class="linked" href="{}">{}</a>').format(quote(place), place)
 
 
 def _hash(script: str) -> str:
@@ -58,13 +97,11 @@ def _embedded(folder: Path, place: str) -> str:
     return f"data:{_KINDS[file.suffix.lower()]};base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def _words(words: Words, folder: Path) -> Markup:
+def _words(words: Words, pictures: _Pictures) -> Markup:
     reader = markdown_reader()
 
     def image(_: RendererHTML, tokens: Sequence[Token], index: int, *__: Any) -> str:
-        address = _embedded(folder, str(tokens[index].attrs["src"]))
-        alt = escape(tokens[index].content)
-        return f'<img src="{address}" alt="{alt}">' if address else f"[{alt}]"
+        return pictures.image(str(tokens[index].attrs["src"]), tokens[index].content)
 
     reader.add_render_rule("image", image)
     tokens = [token for node in words.nodes for token in node.to_tokens()]

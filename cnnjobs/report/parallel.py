@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from typing import Final
 
@@ -29,22 +30,50 @@ def parallel(found: Parameters) -> Figure:
     with style():
         figure = Figure(figsize=(2 * HALF_PAGE, _HEIGHT), layout="constrained")
         axes = figure.add_subplot()
-        factors = [found.factors[number] for number in found.order[:MOST_AXES]]
-        ranks = np.argsort(np.argsort(found.means if found.higher_is_better else -found.means, kind="stable"))
-        heights = np.column_stack([*(_heights(factor, ranks) for factor in factors), _scaled(found.means)[0]])
-        if not found.higher_is_better:
-            heights[:, -1] = 1 - heights[:, -1]
-        names = [factor.name for factor in factors] + [wording.metric_name(found.metric)]
+        factors, ranks, heights = _placed(found)
         _lines(axes, heights, ranks)
-        for place, name in enumerate(names):
-            _name(axes, place, name)
         for place, factor in enumerate(factors):
+            _name(axes, place, factor.name)
             _axis(axes, place, factor)
-        _metric_axis(axes, len(factors), found)
+        _name(axes, len(factors), wording.metric_name(found.metric))
+        _line(axes, len(factors), 0, 1)
+        _write(axes, len(factors), *_metric_marks(found))
         axes.set_xlim(-0.35, len(factors) + 0.35)
         axes.set_ylim(-0.06, 1.06)
         axes.axis("off")
         return figure
+
+
+def parallel_lines(found: Parameters) -> str:
+    """The same as JSON, from which a page makes a drawing that answers: axes with their marks, lines, the best last.
+
+    {"axes": [{"name", "marks": [[height, word]]}], "lines": [{"at": [height], "label", "told"}], "best"}; heights in
+    [0, 1].
+    """
+    factors, ranks, heights = _placed(found)
+    axes = [(factor.name, *_marks(factor)) for factor in factors]
+    axes.append((wording.metric_name(found.metric), *_metric_marks(found)))
+    told = [wording.mean_and_sd(choice.metric, choice.summary) for choice in found.choices]
+    lines = [
+        {"at": heights[line].round(4).tolist(), "label": found.choices[line].configuration.label, "told": told[line]}
+        for line in np.argsort(ranks)
+    ]
+    marked = [
+        {"name": name, "marks": [[round(float(height), 4), word] for word, height in zip(words, places, strict=True)]}
+        for name, words, places in axes
+    ]
+    data = {"axes": marked, "lines": lines, "best": min(_MOST_BEST, len(lines) // 2)}
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _placed(found: Parameters) -> tuple[list[Factor], NDArray[np.int64], NDArray[np.float64]]:
+    """The parameters that are shown, the place (configurations,) in the order from the worst, heights (them, axes)."""
+    factors = [found.factors[number] for number in found.order[:MOST_AXES]]
+    ranks = np.argsort(np.argsort(found.means if found.higher_is_better else -found.means, kind="stable"))
+    reached = _scaled(found.means)[0]
+    if not found.higher_is_better:
+        reached = 1 - reached
+    return factors, ranks, np.column_stack([*(_heights(factor, ranks) for factor in factors), reached])
 
 
 def _lines(axes: Axes, heights: NDArray[np.float64], ranks: NDArray[np.int64]) -> None:
@@ -112,26 +141,31 @@ def _axis(axes: Axes, place: int, factor: Factor) -> None:
     """The axis of a parameter: whole, or in one piece for each of its values, as long as their lines are fanned out."""
     if _is_continuous(factor):
         _line(axes, place, 0, 1)
+    else:
+        room = 1 / len(factor.levels)
+        for number in range(len(factor.levels)):
+            _line(axes, place, (number + 0.5 - 0.5 * _FAN) * room, (number + 0.5 + 0.5 * _FAN) * room)
+    _write(axes, place, *_marks(factor))
+
+
+def _marks(factor: Factor) -> tuple[list[str], NDArray[np.float64]]:
+    """What is written along the axis of a parameter, and where; nothing where it would not be read."""
+    if _is_continuous(factor):
         _, marks, heights = _scaled(_values(factor))
-        _write(axes, place, [f"{mark:g}" for mark in marks], heights)
-        return
-    room = 1 / len(factor.levels)
-    heights = np.asarray((np.arange(len(factor.levels)) + 0.5) * room, dtype=np.float64)
-    for height in heights:
-        _line(axes, place, height - 0.5 * _FAN * room, height + 0.5 * _FAN * room)
-    if len(factor.levels) <= 2 * MOST_LEVELS:
-        _write(axes, place, [*factor.words], heights)
+        return [f"{mark:g}" for mark in marks], heights
+    if len(factor.levels) > 2 * MOST_LEVELS:
+        return [], np.empty(0)
+    return [*factor.words], (np.arange(len(factor.levels)) + 0.5) / len(factor.levels)
 
 
 def _line(axes: Axes, place: int, low: float, high: float) -> None:
     axes.plot([place, place], [low, high], color=INK, linewidth=1.4, zorder=5)
 
 
-def _metric_axis(axes: Axes, place: int, found: Parameters) -> None:
-    _line(axes, place, 0, 1)
+def _metric_marks(found: Parameters) -> tuple[list[str], NDArray[np.float64]]:
     _, marks, heights = _scaled(found.means)
     words = [f"{100 * mark:g} %" if wording.is_share(found.metric) else f"{mark:g}" for mark in marks]
-    _write(axes, place, words, heights if found.higher_is_better else 1 - heights)
+    return words, heights if found.higher_is_better else 1 - heights
 
 
 def _write(axes: Axes, place: int, words: list[str], heights: NDArray[np.float64]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from matplotlib.collections import LineCollection
 from cnnjobs.figures.style import svg_text
 from cnnjobs.report.importance import Parameters, parameters, parameters_grid
 from cnnjobs.report.marginals import marginal
-from cnnjobs.report.parallel import parallel
+from cnnjobs.report.parallel import parallel, parallel_lines
 
 if TYPE_CHECKING:
     from conftest import Results
@@ -59,6 +60,11 @@ def test_many_values_are_heights_of_their_own(make_results: Callable[..., Result
     values = np.log(np.array(lr.levels)[lr.index][order])
     heights = np.array([line[0, 1] for line in drawn])
     assert heights == pytest.approx((values - values.min()) / np.ptp(values))
+    told = json.loads(parallel_lines(found))
+    assert [line["at"] for line in told["lines"]] == [pytest.approx(line[:, 1], abs=1e-4) for line in drawn]
+    assert told["lines"][-1]["label"] == found.choices[int(np.argmax(found.means))].configuration.label
+    assert [axis["name"] for axis in told["axes"]] == ["lr", "model.batch_norm", "validation accuracy"]
+    assert [word for _, word in told["axes"][1]["marks"]] == ["false", "true"]
 
 
 def test_what_a_parameter_comes_to_is_drawn_as_it_is_told(make_results: Callable[..., Results]) -> None:
