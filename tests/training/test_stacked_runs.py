@@ -155,17 +155,17 @@ def job_file(jobs: Any, *runs: RunConfig, if_small: bool = False) -> Path:
 
 
 def test_a_worker_with_a_stack_that_is_killed_is_as_if_it_had_not_been(jobs: Any, nursery: Any, toy: Any) -> None:
-    runs = [toy.config(lr=lr) for lr in (0.02, 0.05, 0.1)]
+    runs = [toy.config(lr=lr, epochs=2) for lr in (0.02, 0.05)]
     file = job_file(jobs, *runs)
-    deaths = [nursery.wait(nursery.start(file, crash_at=number)) for number in (9, 40, 61)]
-    assert deaths == [-signal.SIGKILL] * 3
+    deaths = [nursery.wait(nursery.start(file, crash_at=number)) for number in (9, 30)]
+    assert deaths == [-signal.SIGKILL] * 2
     assert nursery.wait(nursery.start(file)) == 0
     for run in runs:
         folder, (trainer, expected) = jobs.store.run(run.run_id), toy.trained(run)
         assert losses(folder.read_metrics()) == pytest.approx(losses(expected), abs=1e-4)
         record = folder.read_record()
         assert record.metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
-        assert record.attempts[0].stacked == 2
+        assert record.attempts[0].stacked == 1
     # Some went on from a checkpoint.
     assert any(attempt.from_epoch for run in runs for attempt in jobs.store.run(run.run_id).read_record().attempts)
 
