@@ -16,11 +16,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cnnjobs.components.data_places import Place
 from cnnjobs.components.decoding import Decoded
 from cnnjobs.components.image_store import CHUNKS
 
@@ -35,6 +36,7 @@ _WRITING: Final = ".cnnjobs-writing-"
 _LOCK: Final = "lock"
 _ABANDONED_AFTER_S: Final = 86_400
 _LOOK_S: Final = 0.2
+_ENTRIES: Final[dict[Place, Path]] = {}
 
 
 def cache_folder() -> Path:
@@ -50,7 +52,7 @@ def cached(name: str, files: Sequence[Path | os.DirEntry[str]], decode: Callable
     `decode` is given a folder for arrays that may be too large for memory, each in the file of its name. A cache that
     cannot be written is told in one line, and the data set stays in memory.
     """
-    folder = cache_folder() / f"{name.replace('/', '_')}-{_fingerprint(name, files)}"
+    folder = _entry(name, files)
     if folder.is_dir():
         try:
             return _read(folder)
@@ -67,6 +69,25 @@ def cached(name: str, files: Sequence[Path | os.DirEntry[str]], decode: Callable
     except OSError as error:
         _say("%s: not cached (%s); the data set stays in memory", folder, error.strerror or error)
         return decoded or decode(None)
+
+
+def remember(place: Place, files: Sequence[Path | os.DirEntry[str]]) -> None:
+    """Have `remembered` find what these files were decoded to, in this process and in those forked from it."""
+    folder = _entry(place.name, files)
+    if folder.is_dir():
+        _ENTRIES[place] = folder
+
+
+def remembered(place: Place) -> Decoded | None:
+    """The data set of a place without a look at its files, which may be many."""
+    if place in _ENTRIES:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return _read(_ENTRIES[place])
+    return None
+
+
+def _entry(name: str, files: Sequence[Path | os.DirEntry[str]]) -> Path:
+    return cache_folder() / f"{name.replace('/', '_')}-{_fingerprint(name, files)}"
 
 
 def _fingerprint(name: str, files: Sequence[Path | os.DirEntry[str]]) -> str:

@@ -19,7 +19,7 @@ from cnnjobs.registry import Fraction, NonNegativeInt, PositiveInt, register
 if TYPE_CHECKING:
     from cnnjobs.components.raw_splits import Contents
 
-__all__ = ["DataSet", "Part", "Split", "data_folders", "find_data", "look_into", "place_of_data"]
+__all__ = ["DataSet", "Part", "Split", "data_folders", "find_data", "look_into", "place_of_data", "remember_data"]
 
 
 def data_folders(cli: Path | None = None, profile: Path | None = None) -> tuple[Path, ...]:
@@ -41,6 +41,16 @@ def find_data(name: str, folders: Sequence[Path], options: Mapping[str, Any] | N
     """The folder of `place_of_data`."""
     place = place_of_data(name, folders, options or {})
     return place.path if place else None
+
+
+def remember_data(name: str, folders: Sequence[Path], options: Mapping[str, Any]) -> None:
+    """Look at the files of a data set that is decoded already once for all processes that this one forks."""
+    from cnnjobs.components.data_cache import remember
+    from cnnjobs.components.decoding import source_files
+
+    place = place_of_data(name, folders, options)
+    if place is not None:
+        remember(place, source_files(place))
 
 
 def look_into(place: Place) -> Contents:
@@ -224,13 +234,13 @@ def _build(
     std: tuple[float, ...] | None = None,
 ) -> DataSet:
     """Read it or take it from the cache; draw the validation split, and what is trained on from the rest."""
-    from cnnjobs.components.data_cache import cached
+    from cnnjobs.components.data_cache import cached, remembered
     from cnnjobs.components.decoding import decode, source_files
     from cnnjobs.components.splitting import draw_subset, draw_validation
 
     place = place_of(name, folders, split)
     classes = classes_of(name, split)
-    data = cached(name, source_files(place), lambda work: decode(place, classes, work))
+    data = remembered(place) or cached(name, source_files(place), lambda work: decode(place, classes, work))
     try:
         rest, drawn = draw_validation(data.train_labels, validation, split_seed)
         if subset is not None:

@@ -247,7 +247,7 @@ def _train_side_by_side(task: ArrayTask, job: Job, path: Path, stop: StopRequest
     task.look_at_first()
     run_ids = task.open_runs()
     if run_ids:
-        preload(job.threads, [task.store.run(run_id) for run_id in run_ids])
+        preload(job.threads, [task.store.run(run_id) for run_id in run_ids], job.data_folders)
 
     def train(run_id: str) -> int:
         own = StopRequest()

@@ -18,9 +18,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
+from cnnjobs.components.datasets import remember_data
 from cnnjobs.runs import RunFolder
+from cnnjobs.spec.run import Choice
 from cnnjobs.training.stop_request import StopRequest, blocking
 from cnnjobs.training.worker import load_torch, say
 
@@ -119,19 +122,24 @@ class SideBySide:
             self._went_well = False
 
 
-def preload(threads: int, folders: Iterable[RunFolder]) -> None:
-    """Import what these runs train with, for so many threads: the processes of all of them find it there."""
+def preload(threads: int, folders: Iterable[RunFolder], data_folders: Sequence[Path]) -> None:
+    """Load what these runs train with, for so many threads: the processes of all of them find it there."""
     # NumPy would start threads of its own, which a fork leaves behind.
     load_torch(threads, OPENBLAS_NUM_THREADS="1")
     from cnnjobs.training import attempt
 
     next(attempt.NUMBERS)
+    seen: list[Choice] = []
     for folder in folders:
         # What is wrong with a run, its own process tells.
         with suppress(Exception):
-            library = folder.read_config().model.name.partition("/")[0]
+            config = folder.read_config()
+            library = config.model.name.partition("/")[0]
             if library in _LIBRARIES:
                 import_module(library)
+            if config.dataset not in seen:
+                seen.append(config.dataset)
+                remember_data(config.dataset.name, data_folders, config.dataset.options)
 
 
 def fork(work: Callable[[], int], environment: Mapping[str, str]) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -11,9 +12,9 @@ import pytest
 import torch
 
 from cnnjobs import registry
-from cnnjobs.components import class_names, datasets
+from cnnjobs.components import class_names, data_cache, datasets, decoding
 from cnnjobs.components.data_places import BUNDLED, place_of
-from cnnjobs.components.datasets import DataSet, image_folder
+from cnnjobs.components.datasets import DataSet, image_folder, remember_data
 from cnnjobs.components.decoding import channel_statistics, decode
 from cnnjobs.errors import DataError
 
@@ -279,3 +280,23 @@ def test_full_data_sets(full_data: Path, name: str, size: int, channels: int, tr
     # CIFAR-10 may lie there as JPEG, whose pixels differ a little.
     assert data.mean == pytest.approx(mean, abs=2e-3 if name == "cifar10" else 5e-5)
     assert data.std == pytest.approx(std, abs=2e-3 if name == "cifar10" else 5e-5)
+
+
+def test_files_of_a_remembered_data_set_are_not_looked_at_again(
+    tmp_path: Path, write_images: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNJOBS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(data_cache, "_ENTRIES", {})
+    write_images(tmp_path / "pets")
+    # Nothing to remember before it is decoded.
+    remember_data("pets", [tmp_path], {})
+    first = image_folder("pets", [tmp_path])
+    remember_data("pets", [tmp_path], {})
+    looked: list[object] = []
+    monkeypatch.setattr(decoding, "source_files", lambda place: looked.append(place) or ())
+    again = image_folder("pets", [tmp_path], split_seed=3)
+    assert np.array_equal(again.test.images, first.test.images)
+    assert not looked
+    shutil.rmtree(tmp_path / "cache")
+    assert image_folder("pets", [tmp_path]).num_classes == 2
+    assert looked == [place_of("pets", [tmp_path])]
