@@ -12,6 +12,10 @@ import pandas as pd
 from cnnjobs.files import table_bytes
 
 _MOST_ROWS: Final = 60
+_LONG_CELL: Final = 60
+# What pdflatex sets without a package, and how many of the other letters are named.
+_LATIN: Final = 0x17F
+_MOST_TOLD: Final = 20
 _TEX: Final = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
@@ -78,8 +82,20 @@ def tex(grid: Grid) -> str:
         cells = [f"\\textbf{{{tex_text(cell)}}}" if cell else "" for cell in grid.rows[grid.marked]]
         lines[grid.marked + 1] = " & ".join(cells)
     body = "".join(f"{line} \\\\\n" for line in lines[1:])
-    kinds = "l" * grid.labels + "r" * (len(grid.columns) - grid.labels)
-    return f"\\begin{{tabular}}{{{kinds}}}\n\\hline\n{lines[0]} \\\\\n\\hline\n{body}\\hline\n\\end{{tabular}}\n"
+    begin = f"\\begin{{tabular}}{{{_tex_columns(grid)}}}"
+    text = f"{begin}\n\\hline\n{lines[0]} \\\\\n\\hline\n{body}\\hline\n\\end{{tabular}}\n"
+    others = sorted({letter for letter in text if ord(letter) > _LATIN and letter not in _TEX})
+    needs = "".join(others[:_MOST_TOLD])
+    return f"% Set it with xelatex or lualatex, in a font that has these letters: {needs}\n{text}" if others else text
+
+
+def _tex_columns(grid: Grid) -> str:
+    """How each column is set: words to the left, long ones on several lines, numbers to the right."""
+    labels = range(grid.labels)
+    long = [any(len(row[number]) > _LONG_CELL for row in grid.rows) for number in labels]
+    width = 0.6 / max(1, sum(long))
+    kinds = [f"p{{{width:.2g}\\linewidth}}" if long[number] else "l" for number in labels]
+    return "".join(kinds) + "r" * (len(grid.columns) - grid.labels)
 
 
 def tex_text(text: str) -> str:

@@ -41,6 +41,12 @@ def test_markdown_takes_no_cell_for_markup() -> None:
     )
 
 
+def test_tex_breaks_long_cells_and_says_which_letters_it_needs() -> None:
+    lines = tex(Grid(("a", "b", "n"), (("日本 é", "word " * 20, "1"),), labels=2)).splitlines()
+    assert lines[0] == "% Set it with xelatex or lualatex, in a font that has these letters: 日本"
+    assert lines[1] == "\\begin{tabular}{lp{0.6\\linewidth}r}"
+
+
 def test_tex_takes_no_cell_for_a_command() -> None:
     rows = (("50 % of a_b & c#1", "±1×2"), ("[1] * {x}\ny", r"\alpha$"), ("total", ""))
     assert tex(Grid(("name", "value"), rows, marked=2)) == (
