@@ -62,9 +62,10 @@ class Stacks(BaseModel):
 class JobIntent(BaseModel):
     """One job array: element k trains the runs of tasks[k]. `profile` is the resolved one; `created` as ISO 8601, UTC.
 
-    An element trains `runs_at_once` of its runs side by side, each with `threads` threads. With `canary` only element 0
-    starts at once; its worker releases the others. `stacks` are runs of one element that train as one network. With
-    `evaluation` the runs have finished and are evaluated.
+    An element trains `runs_at_once` of its runs side by side, each with `threads` threads. On several `nodes` or `gpus`
+    each run has `ranks`, with so many threads each. With `canary` only element 0 starts at once; its worker releases
+    the others. `stacks` are runs of one element that train as one network. With `evaluation` the runs have finished
+    and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +75,7 @@ class JobIntent(BaseModel):
     data_folders: tuple[Path, ...] = ()
     threads: PositiveInt = 1
     runs_at_once: PositiveInt = 1
+    nodes: PositiveInt = 1
     gpus: NonNegativeInt = 0
     canary: bool = False
     stacks: Stacks = Stacks()
@@ -86,7 +88,12 @@ class JobIntent(BaseModel):
     @property
     def cpus(self) -> int:
         """The cores of each element."""
-        return self.threads * self.runs_at_once
+        return self.threads * self.runs_at_once * self.ranks
+
+    @property
+    def ranks(self) -> int:
+        """How many processes train a run together: one for each GPU, without GPUs one on each node."""
+        return max(self.nodes, self.gpus)
 
 
 class SubmissionFolder:

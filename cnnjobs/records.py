@@ -25,7 +25,7 @@ class Attempt(BaseModel):
     was handed to Slurm at `submitted`; None after a restart.
 
     `process_s` is how old its process was then, if it was the first in it and nothing was loaded for it; `stacked` is
-    with how many others the run trained as one network.
+    with how many others the run trained as one network, `ranks` how many processes trained it, each with `threads`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +37,7 @@ class Attempt(BaseModel):
     submitted: str | None = None
     device: str = "cpu"
     threads: int = 1
+    ranks: int = 1
     started: str
     process_s: float | None = None
     stacked: int = 0

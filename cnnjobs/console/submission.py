@@ -16,7 +16,8 @@ def show_order(order: Order, profile: JobProfile, reason: str) -> None:
     parts = [f"partition {profile.partition}" if profile.partition else "the default partition"]
     parts += [f"{intent.runs_at_once} runs side by side in each"] if intent.runs_at_once > 1 else []
     parts.append(f"{_counted(intent.cpus, 'core')} each")
-    parts.append(f"{intent.gpus} GPU" if intent.gpus else "no GPU")
+    parts.append(_counted(intent.gpus, "GPU") if intent.gpus else "no GPU")
+    parts += [f"{intent.ranks} ranks on {_counted(intent.nodes, 'node')} for each run"] if intent.ranks > 1 else []
     parts += [f"{profile.mem_gb:g} GB"] if profile.mem_gb else []
     parts += [f"at most {duration(60 * profile.timeout_min)}"] if profile.timeout_min else []
     jobs = _counted(len(intent.tasks), "job")

@@ -17,6 +17,7 @@ from cnnjobs.intents import EvaluationRequest, SubmissionFolder
 from cnnjobs.launch.dealing import deal
 from cnnjobs.launch.jobs import JobFolder, Worker
 from cnnjobs.launch.plan import held
+from cnnjobs.launch.ranks import of_one_rank
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.slurm import Order, let_go, make_order, submit
 from cnnjobs.launch.submissions import put_in_order
@@ -156,6 +157,7 @@ def submit_evaluation(
     profile = profile.model_copy(
         update={"runs_per_job": profile.runs_per_job or min(len(runs), _RUNS_PER_JOB), "runs_at_once": 1}
     )
+    profile = of_one_rank(profile)
     with held(opened.sweep, opened.store) as undone:
         with undone:
             queue = put_in_order(opened.store)

@@ -130,6 +130,7 @@ class LocalPool:
                     "run_ids": [run_id for unit in (*units[first:], *units[:first]) for run_id in unit],
                     "data_folders": self._folders,
                     "threads": self._resources.threads,
+                    "ranks": self._resources.ranks,
                     "gpu": self._resources.gpu(slot),
                     "stacks": stacks.model_dump(mode="json"),
                 },

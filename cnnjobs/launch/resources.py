@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.errors import InputError
+from cnnjobs.launch.ranks import check_ranks
 from cnnjobs.spec.profile import JobProfile
 
 _PATIENCE_S: Final = 20
@@ -23,16 +24,23 @@ _DEVICES = Path("/dev")
 
 @dataclass(frozen=True)
 class Resources:
-    """At most `workers` runs at once, each with `threads` threads; worker k trains on gpus[k % len(gpus)]."""
+    """At most `workers` runs at once, each in `ranks` processes with `threads` threads.
+
+    Worker k trains on gpus[k % len(gpus)], with several ranks on as many GPUs.
+    """
 
     workers: int
     threads: int
     gpus: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    ranks: int = 1
 
     def gpu(self, worker: int) -> str | None:
-        """The GPU of a worker, as CUDA_VISIBLE_DEVICES names it; None for the CPU."""
-        return self.gpus[worker % len(self.gpus)] if self.gpus else None
+        """The GPU of a worker, or those of its ranks, as CUDA_VISIBLE_DEVICES names them; None for the CPU."""
+        if not self.gpus:
+            return None
+        first = worker % (len(self.gpus) // self.ranks) * self.ranks
+        return ",".join(self.gpus[first : first + self.ranks])
 
 
 def share_out(profile: JobProfile, num_runs: int) -> Resources:
@@ -43,22 +51,24 @@ def share_out(profile: JobProfile, num_runs: int) -> Resources:
     """
     cores = allowed_cores()
     gpus = find_gpus() if profile.gpus_per_run != 0 else ()
-    if (profile.gpus_per_run or 0) > 1:
-        raise InputError(
-            f"job.gpus_per_run: found {profile.gpus_per_run}; a run trains on one GPU: write 1, or 0 for the CPU"
-        )
-    if profile.gpus_per_run and not gpus:
-        raise InputError("job.gpus_per_run: found 1, but no GPU is visible here; write 0, or look at `nvidia-smi -L`")
+    ranks = profile.gpus_per_run or 1
+    check_ranks(profile, ranks)
+    if profile.gpus_per_run and len(gpus) < ranks:
+        visible = f"{len(gpus) or 'no'} {'GPU is' if len(gpus) < 2 else 'GPUs are'} visible"
+        remedy = f"write {len(gpus)}, or look at `nvidia-smi -L`"
+        raise InputError(f"job.gpus_per_run: found {ranks}, but {visible} here; {remedy}")
     if (profile.cpus_per_run or 1) > cores:
         raise InputError(f"job.cpus_per_run: found {profile.cpus_per_run}, but only {cores} cores are allowed here")
     room = cores // (profile.cpus_per_run or 1)
-    wanted = profile.max_parallel or (len(gpus) if gpus else room)
-    if gpus and "runs_at_once" in profile.model_fields_set:
-        shares = len(gpus) * profile.runs_at_once
+    shares = len(gpus) // ranks
+    wanted = profile.max_parallel or (shares if gpus else room)
+    if gpus and (ranks > 1 or "runs_at_once" in profile.model_fields_set):
+        shares *= profile.runs_at_once
         wanted = min(profile.max_parallel or shares, shares)
     workers = min(wanted, room)
     threads = profile.cpus_per_run or max(1, cores // min(workers, max(1, num_runs)))
-    return Resources(workers, threads, gpus, tuple(_notices(wanted, workers, cores, gpus, profile)))
+    notices = tuple(_notices(wanted, workers, cores, gpus, profile))
+    return Resources(workers, max(1, threads // ranks), gpus, notices, ranks)
 
 
 def _notices(wanted: int, workers: int, cores: int, gpus: tuple[str, ...], profile: JobProfile) -> Iterator[str]:

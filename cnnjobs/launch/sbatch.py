@@ -41,15 +41,16 @@ def script(
         "constraint": profile.constraint,
         "exclude": profile.exclude,
         "time": profile.timeout_min,
-        "cpus_per_task": intent.cpus,
+        "nodes": intent.nodes,
+        "cpus_per_task": intent.cpus // intent.ranks,
         "mem": f"{round(1024 * profile.mem_gb)}M" if profile.mem_gb else None,
-        "gpus_per_node": intent.gpus if intent.gpus and not _asks_for_gpus(profile) else None,
+        "gpus_per_node": intent.gpus // intent.nodes if intent.gpus and not _asks_for_gpus(profile) else None,
     }
     text: str = _make_sbatch_string(
         f"exec {shlex.quote(sys.executable)} -u -m {WORKER} {shlex.quote(str(folder.path))}",
         folder.path,
         job_name=intent.job_name,
-        ntasks_per_node=1,
+        ntasks_per_node=intent.ranks // intent.nodes,
         setup=_setup(profile, intent, environment),
         # Slurm refuses a job of a user who has no such key, and submitit writes one.
         wckey=None,  # type: ignore[arg-type]
@@ -103,7 +104,7 @@ def _setup(profile: JobProfile, intent: JobIntent, environment: Mapping[str, str
     if environment.get("PYTHONPATH"):
         lines.append(f"export PYTHONPATH={shlex.quote(environment['PYTHONPATH'])}")
     # Since Slurm 22.05 a step does not take it over from its job by itself.
-    lines.append(f"export SRUN_CPUS_PER_TASK={intent.cpus}")
+    lines.append(f"export SRUN_CPUS_PER_TASK={intent.cpus // intent.ranks}")
     lines.append(f"[ -x {shlex.quote(python)} ] || {_end(f'the Python {python} is missing', NO_PYTHON_CODE)}")
     return lines
 

@@ -24,6 +24,7 @@ from cnnjobs.launch.control import scancel
 from cnnjobs.launch.dealing import deal, dealing
 from cnnjobs.launch.plan import Plan, held, take_up_again, write_down
 from cnnjobs.launch.queue_states import Element, look_at_queue
+from cnnjobs.launch.ranks import check_batches, dealt_to_ranks, num_ranks
 from cnnjobs.launch.sbatch import script, scrubbed
 from cnnjobs.launch.slurm_commands import SlurmError, ask
 from cnnjobs.launch.stacking import gather
@@ -69,12 +70,7 @@ def resolve(profile: JobProfile) -> JobProfile:
     at_once = min(profile.runs_at_once, profile.max_parallel or profile.runs_at_once)
     profile = profile.model_copy(update={"runs_at_once": at_once})
     _check_size(profile, chosen)
-    gpus = profile.gpus_per_run
-    if (gpus or 0) > 1:
-        raise InputError(f"job.gpus_per_run: found {gpus}; a run trains on one GPU: write 1, or 0 for the CPU")
-    if gpus is None:
-        gpus = 1 if any(each.num_gpus for each in chosen) else 0
-    return profile.model_copy(update={"gpus_per_run": gpus, "cpus_per_run": profile.cpus_per_run or 1})
+    return dealt_to_ranks(profile, has_gpus=any(each.num_gpus for each in chosen))
 
 
 def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
@@ -89,13 +85,14 @@ def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
         )
     cores = max((group.cores for each in chosen for group in each.groups), default=0)
     wanted = profile.cpus_per_run or 1
-    if cores and wanted * profile.runs_at_once > cores:
+    if cores and wanted * profile.runs_at_once > cores * profile.nodes:
         times = f", {profile.runs_at_once} times (runs_at_once)" if profile.runs_at_once > 1 else ""
         raise with_offers(f"job.cpus_per_run: found {wanted}{times}, more than any node has")
 
 
 def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue) -> Order:
     """The array for what the plan takes up; `profile` is resolved. Writes nothing. Raises InputError."""
+    check_batches([run.config for run in plan.to_run], profile)
     runs = [run.run_id for run in plan.to_run]
     tasks, stacks = gather([run.config for run in plan.to_run], deal(runs, profile), profile)
     canary = _has_canary(plan, profile, len(tasks))
@@ -122,8 +119,9 @@ def make_order(
         tasks=tasks,
         store=place,
         data_folders=tuple(folder.absolute() for folder in data_folders),
-        threads=profile.cpus_per_run or 1,
+        threads=(profile.cpus_per_run or 1) // num_ranks(profile),
         runs_at_once=min(profile.runs_at_once, max(map(len, tasks), default=1)),
+        nodes=profile.nodes,
         gpus=profile.gpus_per_run or 0,
         canary=canary,
         evaluation=evaluation,

@@ -21,8 +21,8 @@ _OURS: Final = dict.fromkeys(
     ("array", "begin", "chdir", "error", "export", "hold", "job-name", "open-mode", "output", "parsable", "wrap"),
     "cnnjobs sets it itself: leave it out",
 ) | {
-    "nodes": "write nodes:", "ntasks": "a run is one task: leave it out",
-    "ntasks-per-node": "a run is one task: leave it out",
+    "nodes": "write nodes:", "ntasks": "a run is one task for each of its GPUs or nodes: leave it out",
+    "ntasks-per-node": "a run is one task for each of its GPUs or nodes: leave it out",
     "account": "write account:", "constraint": "write constraint:", "cpus-per-task": "write cpus_per_run:",
     "exclude": "write exclude:", "gpus": "write gpus_per_run:", "gpus-per-node": "write gpus_per_run:",
     "mem": "write mem_gb:", "no-requeue": "write max_requeues: 0", "partition": "write partition:",
@@ -58,13 +58,6 @@ def _options(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _one_node(value: int) -> int:
-    if value > 1:
-        remedy = "a run trains on one node, distributed training is not there yet; max_parallel uses several at once"
-        raise PydanticCustomError("nodes", "{found}", {"found": f"found {value}", "remedy": remedy})
-    return value
-
-
 Minutes = Annotated[PositiveInt, BeforeValidator(_minutes)]
 Options = Annotated[dict[str, bool | int | float | str], AfterValidator(_options)]
 Name = Annotated[str, Field(min_length=1)]
@@ -75,7 +68,8 @@ class JobProfile(BaseModel):
     """One file of `jobs/`, under what the sweep and the command line set; None leaves the choice to the launcher.
 
     `setup` are lines of shell run on the node first (modules, conda), `extra` options of sbatch by their long names;
-    `runs_at_once` share the cores or the GPU of one job; so many as `stack` says train as one network; `signal_lead_s`
+    `runs_at_once` share the cores or the GPU of one job; so many as `stack` says train as one network; on several GPUs
+    or `nodes` a run has a rank on each, and `gpus_per_run` and `cpus_per_run` are those of all of them; `signal_lead_s`
     is how long before its time limit a job is told of it.
     """
 
@@ -89,7 +83,7 @@ class JobProfile(BaseModel):
     stack: StackSetting = "auto"
     data_dir: Annotated[Path, Strict(strict=False), AfterValidator(Path.expanduser)] | None = None
     partition: Name | None = None
-    nodes: Annotated[PositiveInt, AfterValidator(_one_node)] = 1
+    nodes: PositiveInt = 1
     account: Name | None = None
     qos: Name | None = None
     constraint: Name | None = None

@@ -8,6 +8,7 @@ a whole epoch, fails. The first run of a sweep lets the rest go; failures that a
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from cnnjobs.errors import InputError, StorageError
 from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.intents import BREAKER_FAILURES, EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.training.rank_starts import RankStarts, by_srun
 from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.side_by_side import SUPERSEDED_CODE, SideBySide, preload
 from cnnjobs.training.stop_request import StopRequest
@@ -227,7 +229,9 @@ def train_array_task(path: Path, stop: StopRequest, run_id: str | None = None) -
     try:
         if intent.evaluation is not None:
             return task.evaluate(job, intent.evaluation)
-        if run_id is None and intent.runs_at_once > 1 and len(task.run_ids) > 1:
+        if intent.ranks > 1:
+            went_well = _train_in_ranks(task, path, stop)
+        elif run_id is None and intent.runs_at_once > 1 and len(task.run_ids) > 1:
             went_well = _train_side_by_side(task, job, path, stop)
         else:
             is_newest = train_runs(job, stop, task)
@@ -263,6 +267,17 @@ def _train_side_by_side(task: ArrayTask, job: Job, path: Path, stop: StopRequest
         alone=task.waits_for_first,
     )
     return together.train()
+
+
+def _train_in_ranks(task: ArrayTask, path: Path, stop: StopRequest) -> bool:
+    nodes, ranks = task.intent.nodes, task.intent.ranks
+    _say(f"{ranks} ranks for each run, on {'1 node' if nodes == 1 else f'{nodes} nodes'}")
+    task.look_at_first()
+    # What ends the job, as a cancellation does, Slurm tells the ranks itself; srun would kill them.
+    starts = RankStarts(
+        lambda run_id: by_srun(str(path), run_id, nodes=nodes, ranks=ranks), stop=stop, passed_on=[signal.SIGUSR2]
+    )
+    return starts.train(map(task.store.run, task.open_runs()))
 
 
 def scontrol(*words: str) -> bool:

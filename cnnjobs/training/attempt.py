@@ -18,20 +18,21 @@ from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training import checkpoint, provenance
-from cnnjobs.training.causes import cause_of
+from cnnjobs.training.causes import cause_of, why_hopeless
 from cnnjobs.training.events import EventFile
 from cnnjobs.training.fence import Fence, Superseded
 from cnnjobs.training.heartbeat import Heartbeat
 from cnnjobs.training.outcome import outcome_to_bytes
 from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.ranks import RankLost, same_sums
 from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.storage import Storage
 from cnnjobs.training.trainer import Trainer
 from cnnjobs.training.weights import InitialWeights, read_initial_weights
 from cnnjobs.training.weights_source import changed, find_weights
+from cnnjobs.training.windows import progress
 
-SILENT_ENDS: Final = 3
 NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
 # Of the attempts in this process, and in those that it was forked from.
 NUMBERS: Final = itertools.count()
@@ -58,6 +59,7 @@ class RunAttempt:
     ) -> None:
         self._folder, self._log, self._data_sets = folder, log, data_sets
         self._scheduler, self._say, self._beside = scheduler or Scheduler(), say, tuple(beside)
+        self._ranks = self._scheduler.ranks
         self._fence = Fence(folder)
         self.heartbeat = Heartbeat(log, self._fence.is_passed)
         self._stopped = lambda: self.heartbeat.passed or stopped()
@@ -73,6 +75,7 @@ class RunAttempt:
             submitted=self._scheduler.submitted,
             device=provenance.device_name(data_sets.device),
             threads=threads,
+            ranks=self._ranks.number,
             started=provenance.now(),
             process_s=provenance.process_age() if next(NUMBERS) == 0 else None,
             stacked=len(self._beside),
@@ -90,9 +93,10 @@ class RunAttempt:
     def execute(self) -> RunState:
         """Train to the end, or to whatever ends it.
 
-        Raises Superseded when a newer attempt has the run, and StorageError when not even the end can be written.
+        Raises Superseded when a newer attempt has the run, RankLost when this one has lost another rank, and
+        StorageError when not even the end can be written.
         """
-        with self.heartbeat, self.recorded():
+        with self.heartbeat, self.recorded(), self._ranks.explaining():
             self.prepare().train(self.on_validation, self.on_epoch)
             self.finish()
         return self.tell_end()
@@ -104,10 +108,15 @@ class RunAttempt:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """What ends the run in here goes to its record. Raises Superseded, and StorageError when it cannot."""
+        """What ends the run in here goes to its record. Raises Superseded, RankLost, StorageError when it cannot."""
         try:
             yield
         except Superseded:
+            raise
+        except RankLost as lost:
+            # It ends without a word, as that rank did.
+            self.note(f"attempt {self._attempt.number}: {lost}")
+            self._write_record()
             raise
         except (Stopped, KeyboardInterrupt):
             trained = self._trainer.epoch if self._trainer else 0
@@ -122,14 +131,18 @@ class RunAttempt:
         self._update(planned_epochs=config.epochs)
         state, lines = self._resumed()
         if state is not None:
-            self._attempt = self._attempt.model_copy(update={"threads": state["threads"], "from_epoch": state["epoch"]})
+            changes, note = same_sums(state, self._ranks)
+            self._attempt = self._attempt.model_copy(update={"from_epoch": state["epoch"], **changes})
+            if note:
+                self.note(f"attempt {self._attempt.number}: {note}")
             self._update(epochs_done=state["epoch"])
         torch.set_num_threads(self._attempt.threads)
         self._refuse_a_hopeless_start()
         self._begin()
+        self._ranks.give(state)
         weights = self._initial_weights(config)
         data = self._data_sets.get(config)
-        trainer = self._trainer = kind(config, data, weights=weights, stopped=self._stopped)
+        trainer = self._trainer = kind(config, data, weights=weights, stopped=self._stopped, ranks=self._ranks)
         for note in trainer.notes:
             self.note(note)
         self._describe(trainer)
@@ -174,7 +187,8 @@ class RunAttempt:
     def on_epoch(self) -> None:
         """Keep a checkpoint."""
         assert self._trainer
-        state, check = {"threads": self._attempt.threads, **self._trainer.state()}, not self._has_saved
+        given = {"threads": self._attempt.threads, "ranks": self._attempt.ranks}
+        state, check = {**given, **self._trainer.state()}, not self._has_saved
         self._storage.insist(lambda: checkpoint.save(self._folder, state, check=check, guard=self._fence.check))
         self._has_saved = True
 
@@ -225,17 +239,9 @@ class RunAttempt:
 
     def _refuse_a_hopeless_start(self) -> None:
         """A run that keeps taking its process down is not started for ever."""
-        refused = self._scheduler.refuse(self._before)
+        refused = self._scheduler.refuse(self._before) or why_hopeless(self._before, self._attempt.from_epoch)
         if refused:
             raise RunError(refused)
-        recent = self._before.attempts[self._before.forgiven :][-SILENT_ENDS:]
-        silent = [past for past in recent if past.ended is None and past.from_epoch == self._attempt.from_epoch]
-        if self._before.state is RunState.RUNNING and len(silent) == SILENT_ENDS:
-            raise RunError(
-                f"the last {SILENT_ENDS} starts all ended without a word before the end of epoch"
-                f" {self._attempt.from_epoch + 1}: killed, out of memory, or the machine went down; give the job more"
-                " memory, then use --retry-failed"
-            )
 
     def _begin(self) -> None:
         if not self._log.locked:
@@ -290,11 +296,3 @@ class RunAttempt:
         if note not in self._record.notes:
             self._update(notes=(*self._record.notes, note))
             self._say(f"note: {note}")
-
-
-def progress(line: dict[str, Any], config: RunConfig) -> str:
-    """A line of metrics in words, for the job's log."""
-    words = [f"epoch {line['epoch']:g}/{config.epochs}", f"train loss {line['train.loss']:.4f}"]
-    if "validation.loss" in line:
-        words.append(f"validation loss {line['validation.loss']:.4f} accuracy {line['validation.accuracy']:.4f}")
-    return ", ".join((*words, f"{line['images_per_s']:.0f} images/s"))

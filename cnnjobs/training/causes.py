@@ -1,12 +1,16 @@
-"""Why a run failed, from the exception that ended it."""
+"""Why a run failed: from the exception that ended it, or from what became of its starts."""
 
 from __future__ import annotations
 
 import traceback
+from typing import Final
 
 import torch
 
 from cnnjobs.errors import CnnjobsError
+from cnnjobs.records import RunRecord, RunState
+
+SILENT_ENDS: Final = 3
 
 
 def cause_of(error: Exception) -> str:
@@ -20,3 +24,15 @@ def cause_of(error: Exception) -> str:
         return f"the machine's memory is full: make batch_size smaller or run fewer at once ({said})"
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {said} ({frame.filename}:{frame.lineno} in {frame.name})"
+
+
+def why_hopeless(before: RunRecord, epoch: int) -> str | None:
+    """Why a run that keeps taking its process down is not to start once more from this epoch, if so."""
+    recent = before.attempts[before.forgiven :][-SILENT_ENDS:]
+    silent = [past for past in recent if past.ended is None and past.from_epoch == epoch]
+    if before.state is not RunState.RUNNING or len(silent) < SILENT_ENDS:
+        return None
+    return (
+        f"the last {SILENT_ENDS} starts all ended without a word before the end of epoch {epoch + 1}: killed, out of"
+        " memory, or the machine went down; give the job more memory, then use --retry-failed"
+    )

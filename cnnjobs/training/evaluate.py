@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -29,22 +29,28 @@ def evaluate(
     precision: str = "float32",
     stopped: Callable[[], bool] = lambda: False,
     watcher: Watcher | None = None,
+    total: Callable[[Sequence[float]], list[float]] = list,
 ) -> dict[str, float]:
     """`loss` and `accuracy` as means over all images of batches (images (B, C, H, W), labels (B,)), in eval mode.
 
     The model is left as it was found. The loss runs in eval mode too, where label smoothing is off as dropout is, so
     that runs with and without it can be compared. `watcher` is given the logits (B, classes) and the labels of each
-    batch. Raises Stopped, and ValueError when there are no images.
+    batch. `total` adds up what several ranks have each measured on their share. Raises Stopped, and ValueError when
+    there are no images.
     """
-    tally = Tally(loss, watcher)
+    tally, broken_off = Tally(loss, watcher), False
     with torch.no_grad(), evaluating(model), evaluating(loss):
         for images, labels in batches:
             if stopped():
-                raise Stopped
+                broken_off = True
+                break
             with autocast(images.device, precision):
                 logits = model(images)
             tally.add(logits, labels)
-    return tally.means()
+    *sums, stopping = total([*tally.sums(), broken_off])
+    if stopping:
+        raise Stopped
+    return means(*sums)
 
 
 class Tally:
@@ -66,10 +72,20 @@ class Tally:
 
     def means(self) -> dict[str, float]:
         """`loss` and `accuracy` over all images. Raises ValueError when there was none."""
+        return means(*self.sums())
+
+    def sums(self) -> tuple[float, int, int]:
+        """The losses of all images, how many were told right, and how many there were."""
         if not self._count:
-            raise ValueError("a split without images has no loss")
-        loss, correct = self._losses.values().sum().item(), int(self._correct.values().sum())
-        return {"loss": loss / self._count, "accuracy": correct / self._count}
+            return 0.0, 0, 0
+        return self._losses.values().sum().item(), int(self._correct.values().sum()), self._count
+
+
+def means(loss_sum: float, correct: float, count: float) -> dict[str, float]:
+    """`loss` and `accuracy` from their sums over `count` images. Raises ValueError when there was none."""
+    if not count:
+        raise ValueError("a split without images has no loss")
+    return {"loss": loss_sum / count, "accuracy": correct / count}
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,6 +35,15 @@ class OutcomeCollector:
 
     def __init__(self) -> None:
         self._labels, self._predicted, self._confidence = Gathered(), Gathered(), Gathered()
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """One that has collected this outcome."""
+        made = cls()
+        made._labels.add(torch.from_numpy(outcome.labels))
+        made._predicted.add(torch.from_numpy(outcome.predicted))
+        made._confidence.add(torch.from_numpy(outcome.confidence))
+        return made
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Take in the logits (B, classes) and labels (B,) of a batch."""

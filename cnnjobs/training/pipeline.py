@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.preprocessing import Preprocessing, output_shape
+from cnnjobs.training.ranks import ALONE, Ranks
 from cnnjobs.training.streaming import ImageReader, ahead, why_streamed
 from cnnjobs.training.weights_source import Normalisation
 
@@ -43,6 +44,13 @@ class DeviceSplit:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def part(self, place: slice) -> DeviceSplit:
+        """Some images that follow one another."""
+        if self.rows is None and self.reader is None:
+            return DeviceSplit(self.pixels[place], self.labels[place])
+        rows = torch.arange(len(self.pixels)) if self.rows is None else self.rows
+        return replace(self, labels=self.labels[place], rows=rows[place])
 
     def images(self, index: Tensor | slice) -> Tensor:
         """Images (n, C, H, W) uint8, channels last in memory."""
@@ -162,12 +170,14 @@ class Pipeline:
     Augmentations run in the order of the configuration, each image with its own draw; those that are not random
     (resize, grayscale, normalise) in evaluation too. Where none normalises, images are normalised before the first
     `erase`, so that erased pixels are zero. Numbers that the configuration leaves out are those of `normalisation`,
-    which the run's weights were trained with, or else of the data set. Raises InputError for augmentations that do not
-    fit.
+    which the run's weights were trained with, or else of the data set. Of several `ranks` each has its own part of the
+    same batches. Raises InputError for augmentations that do not fit.
     """
 
-    def __init__(self, config: RunConfig, data: DeviceData, normalisation: Normalisation | None = None) -> None:
-        self._config, self._data = config, data
+    def __init__(
+        self, config: RunConfig, data: DeviceData, normalisation: Normalisation | None = None, ranks: Ranks = ALONE
+    ) -> None:
+        self._config, self._data, self._ranks = config, data, ranks
         choices: list[Choice] = list(config.augment)
         names = [choice.name for choice in choices]
         _, height, width, channels = data.train.pixels.shape
@@ -179,14 +189,17 @@ class Pipeline:
         for place, choice in enumerate(choices):
             if choice.name == "normalise" and all(value is None for value in choice.options.values()):
                 choices[place] = self._normalisation(choices[:place], normalisation)
-        self._augmentations: list[Augmentation] = [choice.build() for choice in choices]
-        self.input_shape = output_shape(self._augmentations, self._image_shape)
+        augmentations: list[Augmentation] = [choice.build() for choice in choices]
+        self.input_shape = output_shape(augmentations, self._image_shape)
+        # The draws of a batch are made for all of it; what follows the last of them, each rank does to its own part.
+        last = max((place for place, each in enumerate(augmentations, start=1) if each.random), default=0)
+        self._drawing, self._fixed = augmentations[:last], augmentations[last:]
         self.preprocessing = Preprocessing(choices, self._image_shape)
         whole, rest = divmod(len(data.train), config.batch_size)
         self.steps_per_epoch = whole + (rest > 0 and not (config.drop_last and whole))
 
     def training_batches(self, epoch: int) -> Batches:
-        """Augmented images (B, C, H, W) and labels (B,), in the order of this seed and epoch alone."""
+        """Augmented images (B, C, H, W) and labels (B,), by this seed and epoch alone: this rank's part of each."""
         config, split, device = self._config, self._data.train, self._data.device
         # The order is drawn on the CPU, so that it is the same on every device.
         order = torch.randperm(len(split), generator=draws(config.seed, epoch, "order"))
@@ -197,10 +210,27 @@ class Pipeline:
         chunk = config.batch_size * max(1, _CHUNK_BYTES // (image_bytes * config.batch_size))
         chunks = [order[start : start + chunk] for start in range(0, len(order), chunk)]
         for chosen, loaded in zip(chunks, split.load(chunks), strict=True):
-            images, labels = _apply(self._augmentations, loaded, generator), split.labels[chosen.to(device)]
-            for first in range(0, len(chosen), config.batch_size):
-                batch = slice(first, first + config.batch_size)
-                yield images[batch], labels[batch]
+            images, labels = _apply(self._drawing, loaded, generator), split.labels[chosen.to(device)]
+            images, labels, sizes = self._own_parts(images, labels)
+            images = _apply(self._fixed, images, generator)
+            yield from zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True)
+
+    def _own_parts(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+        """What this rank trains on of some batches, one after the other, and its number of images in each."""
+        sizes = [len(batch) for batch in torch.split(labels, self._config.batch_size)]
+        if self._ranks.number == 1:
+            return images, labels, sizes
+        shares = [self._ranks.batch_share(size) for size in sizes]
+        parts = [
+            torch.cat([batch[share] for batch, share in zip(torch.split(whole, sizes), shares, strict=True)])
+            for whole in (images, labels)
+        ]
+        return parts[0], parts[1], [share.stop - share.start for share in shares]
+
+    def batch_images(self, step: int) -> int:
+        """How many images all ranks train on in the step after `step`."""
+        done = step % self.steps_per_epoch * self._config.batch_size
+        return min(self._config.batch_size, len(self._data.train) - done)
 
     def evaluation_batches(self, split: DeviceSplit) -> Batches:
         """The whole split in its order, never augmented: images (B, C, H, W) and labels (B,)."""

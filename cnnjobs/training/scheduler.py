@@ -7,16 +7,19 @@ from contextlib import contextmanager
 
 from cnnjobs.files import MetricsLog
 from cnnjobs.runs import RunFolder, RunRecord, RunState
+from cnnjobs.training.ranks import ALONE, Ranks
 
 
 class Scheduler:
     """No scheduler: every run starts once, whoever holds it keeps it, and a stop is a stop.
 
     `restart` counts how often the job was started again, `submitted` is when it began to wait for its first start.
+    The process trains with its `ranks`.
     """
 
     restart: int | None = None
     submitted: str | None = None
+    ranks: Ranks = ALONE
 
     @contextmanager
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:

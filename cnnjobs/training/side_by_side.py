@@ -154,7 +154,7 @@ def fork(work: Callable[[], int], environment: Mapping[str, str]) -> int:
         return pid
     code = 1
     try:
-        _end_with(parent)
+        end_with(parent)
         os.environ.update(environment)
         code = work()
     except BaseException:
@@ -165,7 +165,7 @@ def fork(work: Callable[[], int], environment: Mapping[str, str]) -> int:
         os._exit(code)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Have the kernel kill this process when the one that started it is killed; Slurm may not find it then."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)

@@ -19,6 +19,7 @@ from cnnjobs.training.misfits import misfit
 from cnnjobs.training.outcome import Outcome, OutcomeCollector
 from cnnjobs.training.pipeline import DeviceData, Pipeline
 from cnnjobs.training.random_state import random_state, restore_random_state, seed_everything
+from cnnjobs.training.ranks import ALONE, Ranks
 from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.weights import InitialWeights
 from cnnjobs.training.windows import TrainingCurve, validation_steps, window_ends
@@ -38,7 +39,8 @@ class Trainer:
 
     The data order and the augmentations of an epoch follow from the seed and the epoch alone; whatever else is drawn
     (initial weights, dropout) comes from the global generators, which `state` holds. `weights` are those that
-    `config.weights` names; `notes` say what became of them.
+    `config.weights` names; `notes` say what became of them. Of several `ranks` each trains on its part of every batch,
+    and all come to the same weights and numbers.
     """
 
     def __init__(
@@ -48,13 +50,14 @@ class Trainer:
         *,
         weights: InitialWeights | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        ranks: Ranks = ALONE,
     ) -> None:
         assert (weights is None) == (config.weights is None), config.weights
         if config.early_stopping and not len(data.validation):
             raise InputError("early_stopping needs validation images: set dataset.validation above 0 or leave it out")
         self.config, self.data, self.device = config, data, data.device
-        self._stopped = stopped
-        self.pipeline = Pipeline(config, data, weights.normalisation if weights else None)
+        self._stopped, self._ranks = stopped, ranks
+        self.pipeline = Pipeline(config, data, weights.normalisation if weights else None, ranks)
         seed_everything(config.seed)
         self.model = build_model(config, self.pipeline.input_shape, len(data.classes))
         self.notes: tuple[str, ...] = (data.why_streamed,) if data.why_streamed else ()
@@ -63,6 +66,8 @@ class Trainer:
             self.notes += (*filled, f"images are normalised by the mean and std of {self.pipeline.normalised_by}")
         self._still = freeze(self.model, config.freeze) if config.freeze else ()
         self.model = self.model.to(self.device).to(memory_format=torch.channels_last)
+        self._network = ranks.spread(self.model)
+        self.notes += ranks.notes
         loss = config.loss.build()
         self.loss: Loss = loss.to(self.device) if isinstance(loss, nn.Module) else loss
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -118,6 +123,7 @@ class Trainer:
         metrics: dict[str, float] = {}
         for name in self.data.splits:
             metrics |= self._evaluate(name)
+        self._outcome = self._ranks.gather(self._outcome, len(self.data.test))
         return metrics
 
     def load_best(self) -> None:
@@ -162,6 +168,7 @@ class Trainer:
         restore_random_state(state["random"], self.device)
 
     def _train_epoch(self, on_validation: Callable[[dict[str, Any]], None]) -> None:
+        self._ranks.begin_epoch(self.config.seed, self.epoch)
         train_mode(self.model, self._still)
         started = time.perf_counter()
         for images, labels in self.pipeline.training_batches(self.epoch):
@@ -178,7 +185,7 @@ class Trainer:
 
     def check_stop(self) -> None:
         """Raises Stopped when asked to stop."""
-        if self._stopped():
+        if self._ranks.agree(self._stopped()):
             raise Stopped
 
     @property
@@ -195,10 +202,10 @@ class Trainer:
 
     def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Take note of a step: its mean loss (), logits (B, classes), labels (B,). Raises DivergedError."""
-        self._curve.add(loss, logits, labels)
+        self._curve.add(loss, *self._ranks.counted(logits, labels))
         self.step += 1
         if self.is_validation_due or (self.step - 1) % self.steps_per_epoch + 1 in self._window_ends:
-            self._curve.close_window(self.step)
+            self._curve.close_window(self.step, self._ranks.total)
 
     def add_seconds(self, seconds: float) -> None:
         """Time that steps have taken."""
@@ -211,6 +218,7 @@ class Trainer:
 
     def _train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One step on images (B, C, H, W) and labels (B,): the mean loss () and the logits (B, classes)."""
+        self._ranks.begin_batch(self.pipeline.batch_images(self.step))
         logits = self._logits(images)
         expected = (len(labels), len(self.data.classes))
         if logits.shape != expected:
@@ -218,14 +226,14 @@ class Trainer:
                 f"model `{self.config.model.name}` gives {tuple(logits.shape)}, not (batch, classes) = {expected}"
             )
         loss = self.loss(logits.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._ranks.weigh(loss, len(labels)).backward()  # type: ignore[no-untyped-call]
         self.update()
         return loss, logits
 
     def _logits(self, images: Tensor) -> Tensor:
         with autocast(self.device, self.config.precision):
             try:
-                logits: Tensor = self.model(images)
+                logits: Tensor = self._network(images)
             except Exception as error:
                 told = misfit(self.model, images, self.config.model.name, error)
                 if told is None:
@@ -257,9 +265,15 @@ class Trainer:
         split = self.data.splits[name]
         if not len(split):
             return {}
-        batches, watcher = self.pipeline.evaluation_batches(split), self.watcher(name)
-        precision = self.config.precision
-        found = evaluate(self.model, batches, self.loss, precision=precision, stopped=self._stopped, watcher=watcher)
+        found = evaluate(
+            self.model,
+            self.pipeline.evaluation_batches(split.part(self._ranks.share(len(split)))),
+            self.loss,
+            precision=self.config.precision,
+            stopped=self._stopped,
+            watcher=self.watcher(name),
+            total=self._ranks.total,
+        )
         return {f"{name}.{metric}": value for metric, value in found.items()}
 
     def watcher(self, name: str) -> Watcher | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any, Final
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cnnjobs.errors import DivergedError
+from cnnjobs.spec.run import RunConfig
 
 WINDOWS_PER_EPOCH: Final = 50
 
@@ -66,18 +67,24 @@ class TrainingCurve:
         """One step: its mean loss (), logits (B, classes), labels (B,). The device is not waited for."""
         self._open.append((loss.detach(), logits.detach().argmax(1), labels))
 
-    def close_window(self, step: int) -> None:
-        """Read the steps up to `step`. Raises DivergedError with the first step whose loss is no number."""
+    def close_window(self, step: int, total: Callable[[Sequence[float]], list[float]] = list) -> None:
+        """Read the steps up to `step`; `total` adds up what several ranks have seen of each.
+
+        Raises DivergedError with the first step whose loss is no number.
+        """
         if not self._open:
             return
         losses, predictions, labels = zip(*self._open, strict=True)
         first = step - len(losses) + 1
-        values = torch.stack(losses).tolist()
+        own = [len(batch) for batch in labels]
+        right = int((torch.cat(predictions) == torch.cat(labels)).sum())
+        sums = [loss * size for loss, size in zip(torch.stack(losses).tolist(), own, strict=True)]
+        *totals, all_right = total([*sums, *own, right])
+        sizes, correct = [int(size) for size in totals[len(own) :]], int(all_right)
+        values = [loss_sum / size for loss_sum, size in zip(totals, sizes, strict=False)]
         for number, value in enumerate(values, first):
             if not math.isfinite(value):
                 raise DivergedError(number)
-        sizes = [len(batch) for batch in labels]
-        correct = int((torch.cat(predictions) == torch.cat(labels)).sum())
         self.step.append(step)
         self.loss.append(statistics.fmean(values))
         self.sd.append(statistics.pstdev(values))
@@ -99,3 +106,11 @@ class TrainingCurve:
     def state(self) -> dict[str, Any]:
         """All closed windows as plain values; `TrainingCurve(**state)` goes on from there."""
         return asdict(self)
+
+
+def progress(line: dict[str, Any], config: RunConfig) -> str:
+    """A line of metrics in words, for the job's log."""
+    words = [f"epoch {line['epoch']:g}/{config.epochs}", f"train loss {line['train.loss']:.4f}"]
+    if "validation.loss" in line:
+        words.append(f"validation loss {line['validation.loss']:.4f} accuracy {line['validation.accuracy']:.4f}")
+    return ", ".join((*words, f"{line['images_per_s']:.0f} images/s"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -23,6 +24,7 @@ from cnnjobs.intents import EvaluationRequest, Stacks, SubmissionFolder
 from cnnjobs.registry import NonNegativeInt, PositiveInt
 from cnnjobs.runs import RunFolder, RunState, RunStore
 from cnnjobs.training.fence import Superseded
+from cnnjobs.training.ranks import RankLost
 from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.stop_request import Stopped, StopRequest
 from cnnjobs.training.storage import Storage
@@ -40,7 +42,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 class Job(BaseModel):
     """A job file: whose runs to train, where their data is, and with what; `gpu` as CUDA_VISIBLE_DEVICES names it.
 
-    Those of `stacks` train as one network. With `evaluation` the runs have finished and are evaluated.
+    Those of `stacks` train as one network. With several `ranks` a run trains in so many processes, each with so many
+    threads and its own of the GPUs that `gpu` lists. With `evaluation` the runs have finished and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +51,7 @@ class Job(BaseModel):
     run_ids: tuple[str, ...]
     data_folders: tuple[Path, ...]
     threads: PositiveInt
+    ranks: PositiveInt = 1
     gpu: NonNegativeInt | str | None
     stacks: Stacks = Stacks()
     evaluation: EvaluationRequest | None = None
@@ -58,12 +62,24 @@ def run_job(job_file: Path) -> None:
     job = Job.model_validate_json(job_file.read_bytes())
     stop = StopRequest()
     with stop.listening():
-        if job.evaluation is None:
+        if job.evaluation is None and job.ranks > 1:
+            _train_in_ranks(job_file, job, stop)
+        elif job.evaluation is None:
             train_runs(job, stop, Scheduler())
         else:
             from cnnjobs.training.evaluation_job import evaluate_runs
 
             evaluate_runs(job, job.evaluation, SubmissionFolder(job_file.parent), stop)
+
+
+def _train_in_ranks(job_file: Path, job: Job, stop: StopRequest) -> None:
+    from cnnjobs.training.rank_starts import RankStarts, as_processes
+
+    starts = RankStarts(
+        lambda run_id: as_processes(str(job_file), run_id, ranks=job.ranks), stop=stop, passed_on=[signal.SIGTERM]
+    )
+    # Looked at one after the other: by its turn another worker may have the run.
+    starts.train(folder for folder in map(RunStore(job.store).run, job.run_ids) if not folder.is_claimed())
 
 
 def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
@@ -94,6 +110,8 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
         except Stopped:
             say(run_id, "stopped")
             break
+        except RankLost:
+            raise
         except Exception as error:
             say(run_id, f"its end could not be written: {type(error).__name__}: {error}")
             unwritten = error

@@ -29,7 +29,10 @@ FULL = JobProfile(
 )
 
 
-@pytest.mark.parametrize("name", ["plain", "full"])
+RANKS = JobProfile(name="slurm-gpu", nodes=2, gpus_per_run=4, cpus_per_run=8, mem_gb=16)
+
+
+@pytest.mark.parametrize("name", ["plain", "full", "ranks"])
 def test_golden_sbatch_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here = Path("/home/me/my sweeps")
     monkeypatch.setattr("cnnjobs.launch.sbatch.Path.cwd", lambda: here)
@@ -40,11 +43,12 @@ def test_golden_sbatch_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     intent = JobIntent(
         job_name="cnnjobs-first-0a1b2c3d", tasks=[["a"], ["b"], ["c"]], store=folder.path.parents[1],
-        threads=4 if full else 1, gpus=int(full), canary=full,
+        threads={"plain": 1, "full": 4, "ranks": 2}[name], gpus={"plain": 0, "full": 1, "ranks": 4}[name],
+        nodes=2 if name == "ranks" else 1, canary=full,
         created="2026-01-02T03:04:05+00:00", host="login", user="me",
     )  # fmt: skip
     text = script(
-        folder, intent, FULL if full else PLAIN,
+        folder, intent, {"plain": PLAIN, "full": FULL, "ranks": RANKS}[name],
         max_parallel=2 if full else None, after=(41, 42) if full else (),
         environment={"PYTHONPATH": "/home/me/my modules"} if full else {},
     )  # fmt: skip

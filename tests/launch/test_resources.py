@@ -66,6 +66,19 @@ def test_runs_may_share_a_gpu_or_leave_it(machine: Any) -> None:
     assert (alone.workers, alone.threads, alone.gpu(0)) == (16, 1, None)
 
 
+def test_a_run_may_have_several_gpus(machine: Any) -> None:
+    machine(16, ("0", "1", "2", "3", "4"))
+    found = shared(10, gpus_per_run=2)
+    assert (found.workers, found.ranks, found.threads) == (2, 2, 4)
+    assert [found.gpu(worker) for worker in range(3)] == ["0,1", "2,3", "0,1"]
+    assert shared(10, gpus_per_run=2, max_parallel=9).workers == 2
+    assert shared(10, gpus_per_run=5).gpu(1) == "0,1,2,3,4"
+    with pytest.raises(InputError, match="found 6, but 5 GPUs are visible here; write 5, or look at"):
+        shared(10, gpus_per_run=6)
+    with pytest.raises(InputError, match="cpus_per_run: found 3 for the 2 ranks of a run"):
+        shared(10, gpus_per_run=2, cpus_per_run=3)
+
+
 def test_so_many_runs_share_each_gpu(machine: Any) -> None:
     machine(16, ("0", "1"))
     found = shared(10, runs_at_once=3)
@@ -97,7 +110,6 @@ def test_more_than_the_cores_allow_is_said(machine: Any) -> None:
             {"gpus_per_run": 1},
             "job.gpus_per_run: found 1, but no GPU is visible here; write 0, or look at `nvidia-smi -L`",
         ),
-        ({"gpus_per_run": 2}, "job.gpus_per_run: found 2; a run trains on one GPU: write 1, or 0 for the CPU"),
     ],
 )
 def test_what_is_not_here_is_refused(machine: Any, settings: dict[str, Any], message: str) -> None:

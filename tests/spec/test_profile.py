@@ -107,14 +107,13 @@ def test_a_time_that_is_none(value: str) -> None:
         read_profile(None, {"timeout_min": value})
 
 
-def test_a_run_has_one_node(tmp_path: Path) -> None:
-    assert read_profile(profile(tmp_path, "nodes: 1\nruns_at_once: 4\n"), {}).runs_at_once == 4
-    path = profile(tmp_path, "nodes: 2\nruns_at_once: 0\n")
+def test_a_run_may_have_several_nodes(tmp_path: Path) -> None:
+    assert read_profile(profile(tmp_path, "nodes: 2\n"), {}).nodes == 2
+    path = profile(tmp_path, "nodes: 0\nruns_at_once: 0\n")
     with pytest.raises(SpecError) as error:
         read_profile(path, {})
     assert str(error.value).split("\n") == [
-        f"{path}:1: nodes: found 2; a run trains on one node, distributed training is not there yet; max_parallel uses"
-        " several at once",
+        f"{path}:1: nodes: found 0; allowed: a number above 0",
         f"{path}:2: runs_at_once: found 0; allowed: a number above 0",
     ]
 

@@ -1,5 +1,6 @@
 """Data sets that can be learned, and components that import paths name."""
 
+import os
 import time
 
 import numpy as np
@@ -53,6 +54,14 @@ class Small(nn.Sequential):
         )
 
 
+class Plain(Small):
+    """The same without batch norm."""
+
+    def __init__(self, in_channels, num_classes, image_size, *, dropout: float = 0.2):
+        super().__init__(in_channels, num_classes, image_size, dropout=dropout)
+        self[1] = nn.Identity()
+
+
 class Slow(Small):
     """The same, but a step takes long enough to be killed in."""
 
@@ -72,6 +81,13 @@ class Breaking(Small):
             if self.steps > 10:
                 raise ValueError("the eleventh step\nis too much")
         return super().forward(images)
+
+
+class BreakingElsewhere(Breaking):
+    """Fails at the eleventh step in every rank but the first."""
+
+    def forward(self, images):
+        return (super() if os.environ.get("CNNJOBS_RANK") == "1" else super(Breaking, self)).forward(images)
 
 
 class Exploding(Small):
