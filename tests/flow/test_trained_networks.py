@@ -112,7 +112,7 @@ def test_a_run_without_weights_has_nothing_to_say(ask: Any, finished: Any) -> No
     for words in (["predict", "seed=0", IMAGE], ["export", "seed=0", "-o", "m.pth"]):
         code, _, err = ask(*words)
         assert code == 2
-        assert "has no weights yet" in err
+        assert "is finished, but its weights are gone" in err
 
 
 def test_evaluations_are_added_to_the_records(ask: Any, finished: Any) -> None:
