@@ -65,8 +65,9 @@ def pdf(folder: Path) -> bytes:
         raise PdfError(f"the package `typst` cannot be loaded ({error}); install it with: pip install typst") from None
     from matplotlib import get_data_path
 
-    # The fonts of the figures; those of Typst itself and of the system come beside them.
-    fonts = [str(Path(get_data_path()) / "fonts" / "ttf")]
+    # The fonts of the figures; those of Typst itself and of the system come beside them. Not all that lie there: the
+    # font of last resort has a box for every letter, and one that no other font has would make boxes of its whole line.
+    fonts = [str(file) for file in sorted((Path(get_data_path()) / "fonts" / "ttf").glob("DejaVu*.ttf"))]
     try:
         made = typst.compile(str(folder / SOURCE), root=str(folder), font_paths=fonts, format="pdf")
     except (typst.TypstError, RuntimeError) as error:
