@@ -98,4 +98,5 @@ def _cost(plan: Plan, order: Order, results: Path) -> Cost:
         cores=order.intent.cpus,
         at_once=order.at_once,
         runs_at_once=order.intent.runs_at_once,
+        ranks=order.intent.ranks,
     )

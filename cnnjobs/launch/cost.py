@@ -63,10 +63,14 @@ def estimate(
     cores: int,
     at_once: int,
     runs_at_once: int = 1,
+    ranks: int = 1,
 ) -> Cost:
-    """The cost of these runs, dealt to these jobs, at most `at_once` of them at a time, `runs_at_once` runs in each."""
+    """The cost of these runs, dealt to these jobs, at most `at_once` of them at a time, `runs_at_once` runs in each.
+
+    Each run has so many `ranks`, and `gpus` and `cores` are those of a job.
+    """
     kinds = {run_id: kind(config.nested()) for run_id, config in configs.items()}
-    found = measure(set(kinds.values()), results, on_gpu=gpus > 0)
+    found = measure(set(kinds.values()), results, on_gpu=gpus > 0, ranks=ranks)
     paces = {each: fmean(run.epoch_s for run in runs) for each, runs in found.items() if runs}
     known = all(each in paces for each in kinds.values())
     seconds = {run_id: paces.get(kinds[run_id], 0.0) * config.epochs for run_id, config in configs.items()}
@@ -95,8 +99,8 @@ def kind(nested: Mapping[str, Any]) -> Kind:
     return tuple(json.dumps(nested.get(key), sort_keys=True) for key in _KEYS)
 
 
-def measure(kinds: Iterable[Kind], results: Path, *, on_gpu: bool) -> dict[Kind, list[Measured]]:
-    """Runs of these kinds on the same sort of device, the latest sweeps first; a few of each are enough."""
+def measure(kinds: Iterable[Kind], results: Path, *, on_gpu: bool, ranks: int = 1) -> dict[Kind, list[Measured]]:
+    """Runs of these kinds by as many ranks on the same sort of device, the latest sweeps first; a few of each suffice."""
     found: dict[Kind, list[Measured]] = {each: [] for each in kinds}
     for looked, folder in enumerate(_begun(results)):
         if looked >= _MOST_LOOKS or all(len(runs) >= _ENOUGH for runs in found.values()):
@@ -104,7 +108,7 @@ def measure(kinds: Iterable[Kind], results: Path, *, on_gpu: bool) -> dict[Kind,
         # What another version wrote, or a crash tore, measures nothing.
         with suppress(OSError, ValueError):
             runs = found.get(kind(_settings(folder)))
-            if runs is not None and len(runs) < _ENOUGH and (run := _measured(folder, on_gpu)):
+            if runs is not None and len(runs) < _ENOUGH and (run := _measured(folder, on_gpu, ranks)):
                 runs.append(run)
     return found
 
@@ -120,11 +124,14 @@ def _settings(folder: RunFolder) -> dict[str, Any]:
     return {key: json.loads(value) for key, _, value in (line.partition(": ") for line in lines)}
 
 
-def _measured(folder: RunFolder, on_gpu: bool) -> Measured | None:
+def _measured(folder: RunFolder, on_gpu: bool, ranks: int) -> Measured | None:
     record = RunRecord.model_validate_json(folder.record_file.read_bytes())
     line = last_line(folder.metrics_file)
     seconds, epochs = float(line.get("seconds", 0.0)), float(line.get("epoch", 0.0))
-    if not record.attempts or record.attempts[-1].device.startswith("cuda") is not on_gpu or min(seconds, epochs) <= 0:
+    if not record.attempts or min(seconds, epochs) <= 0:
+        return None
+    last = record.attempts[-1]
+    if (last.device.startswith("cuda"), last.ranks) != (on_gpu, ranks):
         return None
     files = [path for path in folder.path.iterdir() if path.is_file()]
     whole = record.state is RunState.FINISHED

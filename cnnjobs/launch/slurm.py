@@ -83,6 +83,9 @@ def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
             f"job.runs_per_job: found {profile.runs_per_job}, fewer than runs_at_once ({profile.runs_at_once}); write"
             f" {profile.runs_at_once} or more, or leave it out"
         )
+    largest = max((each.num_nodes for each in chosen), default=profile.nodes)
+    if profile.nodes > largest:
+        raise with_offers(f"job.nodes: found {profile.nodes}, more than the {largest} of the partition")
     cores = max((group.cores for each in chosen for group in each.groups), default=0)
     wanted = profile.cpus_per_run or 1
     if cores and wanted * profile.runs_at_once > cores * profile.nodes:

@@ -11,10 +11,10 @@ Put = Callable[..., None]
 RUN_S = 92
 
 
-def cost(sweep: Sweep, store: RunStore, *, at_once: int = 2, gpus: int = 0, cores: int = 2) -> Cost:
+def cost(sweep: Sweep, store: RunStore, *, at_once: int = 2, gpus: int = 0, cores: int = 2, ranks: int = 1) -> Cost:
     configs = {run.run_id: run.config for run in sweep.runs}
     tasks = [[run_id] for run_id in configs]
-    return estimate(configs, tasks, store.path.parent, gpus=gpus, cores=cores, at_once=at_once)
+    return estimate(configs, tasks, store.path.parent, gpus=gpus, cores=cores, at_once=at_once, ranks=ranks)
 
 
 def measured(
@@ -24,6 +24,7 @@ def measured(
     index: int,
     *,
     device: str = "cpu",
+    ranks: int = 1,
     beside_s: float = 0.0,
     process_s: float | None = 2.0,
     **changes: Any,
@@ -32,7 +33,7 @@ def measured(
     store.keep_sweep_file(sweep.text)
     attempt = Attempt(
         number=1, host="h", pid=1, started="2026-01-01T00:00:00+00:00", device=device, seconds=beside_s + 90.0,
-        process_s=process_s,
+        process_s=process_s, ranks=ranks,
     )  # fmt: skip
     put(index, changes.pop("state", RunState.FINISHED), attempts=(attempt,), **changes)
     folder = store.run(sweep.runs[index].run_id)
@@ -53,6 +54,12 @@ def test_the_pace_of_before(sweep: Sweep, store: RunStore, put: Put) -> None:
     assert found.files == 4 * 3
     assert found.measured == 1
     assert found.device == "core"
+
+
+def test_as_many_ranks_have_a_pace_of_their_own(sweep: Sweep, store: RunStore, put: Put) -> None:
+    measured(store, sweep, put, 0, ranks=2)
+    assert cost(sweep, store).hours is None
+    assert cost(sweep, store, ranks=2).measured == 1
 
 
 def test_one_long_job_bounds_the_time(sweep: Sweep, store: RunStore, put: Put) -> None:

@@ -64,6 +64,7 @@ def test_what_a_profile_leaves_open_is_the_partitions() -> None:
     [
         (JobProfile(name="x", timeout_min=61), "found 61, over the limit of partition cpu"),
         (JobProfile(name="x", cpus_per_run=9), "found 9, more than any node has"),
+        (JobProfile(name="x", nodes=9), "job.nodes: found 9, more than the . of the partition"),
         (JobProfile(name="x", gpus_per_run=2, cpus_per_run=1), "found 1 for the 2 ranks of a run; write 2 or"),
         (JobProfile(name="x", runs_at_once=9), r"cpus_per_run: found 1, 9 times \(runs_at_once\), more than any node"),
         (
