@@ -46,7 +46,8 @@ _FITTING: Final = (
     "Means over the seeds that finished. Gap: training − validation accuracy, both over whole splits with the best "
     "weights. Rise: of the validation loss, from its lowest to its last value. Slope: of the validation loss an epoch, "
     "over the last third of its values; both as shares of the lowest. Overfitting: a rise above 5 % with a gap above "
-    "5 points, or a gap above 10 points. Underfitting: a slope below −1 % without either."
+    "5 points, or a gap above 10 points. Underfitting: none of these, a slope below −1 % and the lowest value "
+    "in that third."
 )
 _POINTS: Final = (
     "Points are configurations, means over their seeds; with bars, mean ± standard deviation over the configurations "
@@ -139,7 +140,8 @@ def _parameters(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -
             yield paragraph(_how_much(found))
             yield Table(grid, "What each parameter comes to", "parameters")
         yield from _pictures(drawings.parameters(found))
-        yield paragraph(_POINTS + ("" if found.shares else _MAY_BE_OTHERS), faint=True)
+        if not named:
+            yield paragraph(_POINTS + ("" if found.shares else _MAY_BE_OTHERS), faint=True)
 
 
 def _how_much(found: Parameters) -> str:

@@ -83,7 +83,10 @@ class Drawings:
         for number in found.order[:_MOST_PARAMETERS]:
             factor, limits = found.factors[number], self._limits("parameters", quantity)
             name = _file_name("parameters", number + 1, factor.name, quantity)
-            alt = f"{wording.metric_name(found.metric)} for each value of {factor.name}, over all other parameters"
+            of = f"for each value of {factor.name}, over all other parameters"
+            if len(found.factors) == 1:
+                of = "of every variant" if factor.name == "variant" else f"for each value of {factor.name}"
+            alt = f"{wording.metric_name(found.metric)} {of}, mean ± standard deviation"
             drawn.append(self._keep(name, marginal(found, factor, limits), alt))
         return drawn
 

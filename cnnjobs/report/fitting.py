@@ -16,6 +16,7 @@ _RISE: Final = 0.05
 _GAP: Final = 0.05
 _WIDE_GAP: Final = 0.1
 _SLOPE: Final = 0.01
+_MOSTLY: Final = 0.5
 _FEWEST: Final = 4
 
 
@@ -24,12 +25,14 @@ class Fit:
     """How training and validation part.
 
     `gap` is training − validation accuracy with the best weights; `rise` that of the validation loss from its lowest to
-    its last value, `slope` that of an epoch over its last third: both as shares of the lowest.
+    its last value, `slope` that of an epoch over its last third: both as shares of the lowest. `late` is 1 where the
+    lowest value lies in that third; over several runs it is their share.
     """
 
     gap: float
     rise: float
     slope: float
+    late: float
 
     @property
     def verdict(self) -> str:
@@ -40,7 +43,7 @@ class Fit:
             return "overfits: the validation loss rises while training goes on"
         if self.gap > _WIDE_GAP:
             return "overfits: training is far ahead of validation"
-        if self.slope < -_SLOPE:
+        if self.slope < -_SLOPE and self.late >= _MOSTLY:
             return "underfits: the validation loss still falls, more epochs would help"
         return "neither: the validation loss has levelled off"
 
@@ -52,11 +55,12 @@ def fit_of_run(lines: Sequence[Mapping[str, Any]], metrics: Mapping[str, float])
     gap = metrics["train.accuracy"] - metrics["validation.accuracy"]
     seen = [(line["epoch"], line["validation.loss"]) for line in lines if "validation.loss" in line]
     if len(seen) < _FEWEST:
-        return Fit(gap, math.nan, math.nan)
+        return Fit(gap, math.nan, math.nan, math.nan)
     lowest = min(loss for _, loss in seen)
     last = seen[-max(3, len(seen) // 3) :]
     slope = statistics.linear_regression([epoch for epoch, _ in last], [loss for _, loss in last]).slope
-    return Fit(gap, seen[-1][1] / lowest - 1, slope / lowest)
+    late = float(min(loss for _, loss in last) == lowest)
+    return Fit(gap, seen[-1][1] / lowest - 1, slope / lowest, late)
 
 
 def fit_of(table: ResultsTable, configuration: Configuration) -> Fit | None:
@@ -66,7 +70,7 @@ def fit_of(table: ResultsTable, configuration: Configuration) -> Fit | None:
     fits = [fit for fit in found if fit is not None]
     if not fits:
         return None
-    return Fit(*(statistics.fmean(getattr(fit, name) for fit in fits) for name in ("gap", "rise", "slope")))
+    return Fit(*(statistics.fmean(getattr(fit, name) for fit in fits) for name in ("gap", "rise", "slope", "late")))
 
 
 def fit_row(fit: Fit) -> tuple[str, str, str, str]:

@@ -143,14 +143,22 @@ def changes_grid(results: Sequence[PairedResult], metric: Metric) -> Grid:
         chosen, tested = (_change(result, name) for name in (metric.name, "test.accuracy"))
         p = wording.NOTHING if len(result.of_seeds) < 2 else f"{result.p:.2g}"
         rows.append((result.pair.title, result.differing, word, *chosen, p, *tested))
-    names = (wording.metric_name(metric.name), "95 % interval", "p", "test accuracy", "95 % interval")
+    unit = ", points" if wording.is_share(metric.name) else ""
+    names = (
+        f"{wording.metric_name(metric.name)}{unit}",
+        "95 % interval",
+        "p",
+        "test accuracy, points",
+        "95 % interval",
+    )
     return Grid(("change", "what differs", "verdict", *names), tuple(rows), labels=3)
 
 
 def _change(result: PairedResult, metric: str) -> tuple[str, str]:
-    """A mean difference, and its interval."""
+    """A mean difference and its interval, without their unit."""
     change = result.change(metric)
-    return wording.change(metric, change.mean) if change.n else wording.NOTHING, wording.interval(metric, change)
+    told = wording.change(metric, change.mean) if change.n else wording.NOTHING, wording.interval(metric, change)
+    return told[0].removesuffix(" points"), told[1].removesuffix(" points")
 
 
 def images_grid(result: PairedResult) -> Grid:

@@ -50,6 +50,13 @@ def metrics(train: float, validation: float) -> dict[str, float]:
             0.74,
             ("+2.00 points", "+0.0 %", "−0.2 %", "neither: the validation loss has levelled off"),
         ),
+        (
+            # It falls again after a rise, and stays above where it was.
+            [1.0, 0.5, 0.6, 0.55, 0.53, 0.51],
+            0.76,
+            0.74,
+            ("+2.00 points", "+2.0 %", "−8.0 %", "neither: the validation loss has levelled off"),
+        ),
         ([1.0, 0.9], 0.7, 0.7, ("+0.00 points", "–", "–", "too few validations to tell")),
     ],
 )
