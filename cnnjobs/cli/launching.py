@@ -83,13 +83,14 @@ def _run(
     from cnnjobs.console.outcome import show_stop, show_stopping
     from cnnjobs.console.plan import show_adopted
     from cnnjobs.console.progress import progress
+    from cnnjobs.console.terminal import notice
     from cnnjobs.launch.local import LocalPool, Stopped
     from cnnjobs.launch.plan import carried_out
 
     with carried_out(
         opened.sweep, opened.store, retry_failed=options.retry_failed, force=options.force, only=options.only
     ) as plan:
-        pool = LocalPool(plan, resources, folders, stacks)
+        pool = LocalPool(plan, resources, folders, stacks, notice)
         show_adopted(pool.num_adopted)
         try:
             with pool, progress(resources.workers) as view:

@@ -78,6 +78,7 @@ def show_resources(resources: Resources, reason: str) -> None:
     threads = "1 thread" if resources.threads == 1 else f"{resources.threads} threads"
     at_once = "1 run at a time" if resources.workers == 1 else f"up to {resources.workers} runs at a time"
     threads += " each" if resources.ranks == 1 else f" for each of its {resources.ranks} ranks"
+    at_once += ", found out by the first" if resources.measured else ""
     device = f"GPU {', '.join(resources.gpus)}" if resources.gpus else "no GPU"
     say(f"on this machine ({reason}): {at_once}, {threads}, {device}")
     for text in resources.notices:

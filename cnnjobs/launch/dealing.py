@@ -14,7 +14,7 @@ def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...
     """Runs for each element of the array, the first run first: as many as it trains at once where there is room."""
     if not runs:
         return ()
-    wanted = -(-len(runs) // (profile.runs_per_job or profile.runs_at_once))
+    wanted = -(-len(runs) // (profile.runs_per_job or profile.at_once))
     space = room(profile, wanted)
     if space.tasks < 1:
         raise SlurmError(f"no more jobs may be submitted now ({space.limit}); wait for some to end, or cancel some")
@@ -29,7 +29,7 @@ def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...
 
 def dealing(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: JobProfile) -> tuple[str, ...]:
     """A notice where jobs have more runs than was asked for."""
-    if profile.runs_per_job or len(tasks) * profile.runs_at_once >= len(runs):
+    if profile.runs_per_job or len(tasks) * profile.at_once >= len(runs):
         return ()
     return (
         f"{len(runs)} runs in {len(tasks)} jobs, up to {len(tasks[0])} in each: the cluster takes no more jobs now",

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from cnnjobs.errors import RunError
 from cnnjobs.intents import Stacks
 from cnnjobs.launch.jobs import JobFolder, Worker, is_worker, living_workers, prune
+from cnnjobs.launch.measuring import Measuring
 from cnnjobs.launch.plan import Plan
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.state import Snapshot, Watch
@@ -38,12 +39,21 @@ class LocalPool:
     """The workers of one sweep on this machine, those that a killed launcher left behind among them.
 
     Inside the `with` block, Ctrl-C, SIGTERM and a closed terminal end `snapshots` with Stopped. An exception that
-    leaves the block stops every worker; what is unfinished goes on at the next start.
+    leaves the block stops every worker; what is unfinished goes on at the next start. `tell` hears how many runs go on
+    at once where that had to be found out.
     """
 
-    def __init__(self, plan: Plan, resources: Resources, folders: Sequence[Path], stacks: Stacks | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        resources: Resources,
+        folders: Sequence[Path],
+        stacks: Stacks | None = None,
+        tell: Callable[[str], None] = print,
+    ) -> None:
         self._store = plan.store
         self._resources, self._stacks = resources, stacks or Stacks()
+        self._measuring = Measuring(resources, tell)
         self._folders = [str(folder) for folder in folders]
         self._watch = Watch(plan.store, plan.here)
         self._jobs = JobFolder(plan.store)
@@ -118,7 +128,7 @@ class LocalPool:
         living = len(self._own) + len(self._adopted) + len(self._strays())
         stacks = self._stacks.among([status.run_id for status in self.snapshot.open])
         units = stacks.units([status.run_id for status in self.snapshot.open])
-        room = min(self._resources.workers, len(units)) - living
+        room = min(self._measuring.workers(self.snapshot), len(units)) - living
         for _ in range(min(room, len(free))):
             slot = self._free_slot()
             # Workers that start together begin with different stacks.
@@ -133,6 +143,7 @@ class LocalPool:
                     "ranks": self._resources.ranks,
                     "gpu": self._resources.gpu(slot),
                     "stacks": stacks.model_dump(mode="json"),
+                    "notes": self._measuring.notes,
                 },
             )
             self._starts_at[worker.job_id] = self._num_starts()

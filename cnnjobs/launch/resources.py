@@ -16,6 +16,7 @@ from typing import Final
 from cnnjobs.errors import InputError
 from cnnjobs.launch.ranks import check_ranks
 from cnnjobs.spec.profile import JobProfile
+from cnnjobs.training.sharing import MOST_ON_GPU
 
 _PATIENCE_S: Final = 20
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -26,7 +27,8 @@ _DEVICES = Path("/dev")
 class Resources:
     """At most `workers` runs at once, each in `ranks` processes with `threads` threads.
 
-    Worker k trains on gpus[k % len(gpus)], with several ranks on as many GPUs.
+    Worker k trains on gpus[k % len(gpus)], with several ranks on as many GPUs. Where it is `measured`, one goes ahead
+    and shows how many more there is memory for.
     """
 
     workers: int
@@ -34,6 +36,7 @@ class Resources:
     gpus: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     ranks: int = 1
+    measured: bool = False
 
     def gpu(self, worker: int) -> str | None:
         """The GPU of a worker, or those of its ranks, as CUDA_VISIBLE_DEVICES names them; None for the CPU."""
@@ -60,22 +63,22 @@ def share_out(profile: JobProfile, num_runs: int) -> Resources:
     if (profile.cpus_per_run or 1) > cores:
         raise InputError(f"job.cpus_per_run: found {profile.cpus_per_run}, but only {cores} cores are allowed here")
     room = cores // (profile.cpus_per_run or 1)
-    shares = len(gpus) // ranks
+    shares, measured = len(gpus) // ranks, profile.runs_at_once == "auto" and ranks == 1
     wanted = profile.max_parallel or (shares if gpus else room)
     if gpus and (ranks > 1 or "runs_at_once" in profile.model_fields_set):
-        shares *= profile.runs_at_once
+        shares *= MOST_ON_GPU if measured else profile.at_once
         wanted = min(profile.max_parallel or shares, shares)
     workers = min(wanted, room)
     threads = profile.cpus_per_run or max(1, cores // min(workers, max(1, num_runs)))
     notices = tuple(_notices(wanted, workers, cores, gpus, profile))
-    return Resources(workers, max(1, threads // ranks), gpus, notices, ranks)
+    return Resources(workers, max(1, threads // ranks), gpus, notices, ranks, measured and workers > 1)
 
 
 def _notices(wanted: int, workers: int, cores: int, gpus: tuple[str, ...], profile: JobProfile) -> Iterator[str]:
-    if wanted != workers:
+    if wanted != workers and profile.runs_at_once != "auto":
         each = f" with {profile.cpus_per_run} threads each" if profile.cpus_per_run else ""
         yield f"{workers} runs at once instead of {wanted}{each}: {cores} cores are allowed here"
-    if profile.runs_at_once > 1 and not gpus:
+    if profile.at_once > 1 and not gpus:
         yield "runs_at_once is not used without a GPU here: max_parallel says how many runs share the cores"
     if profile.set_for_slurm():
         yield f"not used on this machine, they are for Slurm: {', '.join(profile.set_for_slurm())}"

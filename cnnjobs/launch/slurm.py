@@ -64,10 +64,12 @@ class Submitted:
 
 def resolve(profile: JobProfile) -> JobProfile:
     """The profile with what it leaves open: one core, and a GPU where its partition has some. Raises InputError."""
+    if profile.runs_at_once == "auto":
+        raise InputError("job.runs_at_once: found auto, which is for runs on this machine; write a number for Slurm")
     offered = read_partitions()
     wanted = profile.partition.split(",") if profile.partition else []
     chosen = [each for each in offered if each.name in wanted or (not wanted and each.is_default)]
-    at_once = min(profile.runs_at_once, profile.max_parallel or profile.runs_at_once)
+    at_once = min(profile.at_once, profile.max_parallel or profile.at_once)
     profile = profile.model_copy(update={"runs_at_once": at_once})
     _check_size(profile, chosen)
     return dealt_to_ranks(profile, has_gpus=any(each.num_gpus for each in chosen))
@@ -78,18 +80,18 @@ def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
     limits = [each.max_minutes for each in chosen if each.max_minutes is not None]
     if profile.timeout_min and limits and len(limits) == len(chosen) and profile.timeout_min > max(limits):
         raise with_offers(f"job.timeout_min: found {profile.timeout_min}, over the limit of partition {chosen[0].name}")
-    if profile.runs_per_job and profile.runs_per_job < profile.runs_at_once:
+    if profile.runs_per_job and profile.runs_per_job < profile.at_once:
         raise InputError(
-            f"job.runs_per_job: found {profile.runs_per_job}, fewer than runs_at_once ({profile.runs_at_once}); write"
-            f" {profile.runs_at_once} or more, or leave it out"
+            f"job.runs_per_job: found {profile.runs_per_job}, fewer than runs_at_once ({profile.at_once}); write"
+            f" {profile.at_once} or more, or leave it out"
         )
     largest = max((each.num_nodes for each in chosen), default=profile.nodes)
     if profile.nodes > largest:
         raise with_offers(f"job.nodes: found {profile.nodes}, more than the {largest} of the partition")
     cores = max((group.cores for each in chosen for group in each.groups), default=0)
     wanted = profile.cpus_per_run or 1
-    if cores and wanted * profile.runs_at_once > cores * profile.nodes:
-        times = f", {profile.runs_at_once} times (runs_at_once)" if profile.runs_at_once > 1 else ""
+    if cores and wanted * profile.at_once > cores * profile.nodes:
+        times = f", {profile.at_once} times (runs_at_once)" if profile.at_once > 1 else ""
         raise with_offers(f"job.cpus_per_run: found {wanted}{times}, more than any node has")
 
 
@@ -123,7 +125,7 @@ def make_order(
         store=place,
         data_folders=tuple(folder.absolute() for folder in data_folders),
         threads=(profile.cpus_per_run or 1) // num_ranks(profile),
-        runs_at_once=min(profile.runs_at_once, max(map(len, tasks), default=1)),
+        runs_at_once=min(profile.at_once, max(map(len, tasks), default=1)),
         nodes=profile.nodes,
         gpus=profile.gpus_per_run or 0,
         canary=canary,
@@ -140,7 +142,7 @@ def make_order(
 
 
 def _has_canary(plan: Plan, profile: JobProfile, num_tasks: int) -> bool:
-    if num_tasks * profile.runs_at_once < 2:
+    if num_tasks * profile.at_once < 2:
         return False
     if profile.canary is not None:
         return profile.canary

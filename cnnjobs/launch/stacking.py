@@ -51,7 +51,7 @@ def gather(
     runs: Sequence[RunConfig], tasks: tuple[tuple[str, ...], ...], profile: JobProfile
 ) -> tuple[tuple[tuple[str, ...], ...], Stacks]:
     """As many runs for each job as in `tasks`, those that share their batches in the same one, and the stacks."""
-    if profile.runs_at_once > 1 or max(map(len, tasks), default=0) < 2:
+    if profile.at_once > 1 or max(map(len, tasks), default=0) < 2:
         return tasks, Stacks()
     stacks = choose_stacks(runs, profile.stack, workers=len(tasks), on_gpu=bool(profile.gpus_per_run))
     if not stacks.groups:

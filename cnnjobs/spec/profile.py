@@ -62,13 +62,14 @@ Minutes = Annotated[PositiveInt, BeforeValidator(_minutes)]
 Options = Annotated[dict[str, bool | int | float | str], AfterValidator(_options)]
 Name = Annotated[str, Field(min_length=1)]
 StackSetting = Literal["auto", "off"] | PositiveInt
+AtOnce = Literal["auto"] | PositiveInt
 
 
 class JobProfile(BaseModel):
     """One file of `jobs/`, under what the sweep and the command line set; None leaves the choice to the launcher.
 
     `setup` are lines of shell run on the node first (modules, conda), `extra` options of sbatch by their long names;
-    `runs_at_once` share the cores or the GPU of one job; so many as `stack` says train as one network; on several GPUs
+    `runs_at_once` share the cores or the GPU of one job, with `auto` as many as they carry; so many as `stack` says train as one network; on several GPUs
     or `nodes` a run has a rank on each, and `gpus_per_run` and `cpus_per_run` are those of all of them; `signal_lead_s`
     is how long before its time limit a job is told of it.
     """
@@ -79,7 +80,7 @@ class JobProfile(BaseModel):
     max_parallel: PositiveInt | None = None
     cpus_per_run: PositiveInt | None = None
     gpus_per_run: NonNegativeInt | None = None
-    runs_at_once: PositiveInt = 1
+    runs_at_once: AtOnce = 1
     stack: StackSetting = "auto"
     data_dir: Annotated[Path, Strict(strict=False), AfterValidator(Path.expanduser)] | None = None
     partition: Name | None = None
@@ -96,6 +97,11 @@ class JobProfile(BaseModel):
     canary: bool | None = None
     max_requeues: NonNegativeInt = 20
     signal_lead_s: PositiveInt | None = None
+
+    @property
+    def at_once(self) -> int:
+        """`runs_at_once` as a number: 1 before it is found out."""
+        return 1 if self.runs_at_once == "auto" else self.runs_at_once
 
     def set_for_slurm(self) -> tuple[str, ...]:
         """The keys that are set and mean something on Slurm alone."""

@@ -42,7 +42,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 class Job(BaseModel):
     """A job file: whose runs to train, where their data is, and with what; `gpu` as CUDA_VISIBLE_DEVICES names it.
 
-    Those of `stacks` train as one network. With several `ranks` a run trains in so many processes, each with so many
+    Those of `stacks` train as one network; `notes` go to the record of each. With several `ranks` a run trains in so many processes, each with so many
     threads and its own of the GPUs that `gpu` lists. With `evaluation` the runs have finished and are evaluated.
     """
 
@@ -54,6 +54,7 @@ class Job(BaseModel):
     ranks: PositiveInt = 1
     gpu: NonNegativeInt | str | None
     stacks: Stacks = Stacks()
+    notes: tuple[str, ...] = ()
     evaluation: EvaluationRequest | None = None
 
 
@@ -90,7 +91,7 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
     device, notes = prepare_process(job.threads, job.gpu)
     from cnnjobs.training.pipeline import DataSets
 
-    data_sets = DataSets(job.data_folders, device, notes, interruptible=stop.interrupting)
+    data_sets = DataSets(job.data_folders, device, (*notes, *job.notes), interruptible=stop.interrupting)
     unwritten: Exception | None = None
     is_newest = True
     waiting = deque(job.stacks.units(job.run_ids))

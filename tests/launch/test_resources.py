@@ -93,6 +93,19 @@ def test_so_many_runs_share_each_gpu(machine: Any) -> None:
     )
 
 
+def test_the_number_that_is_to_be_found_out_is_bounded_by_the_cores(machine: Any) -> None:
+    machine(16, ("0", "1"))
+    gpus = shared(100, runs_at_once="auto")
+    assert (gpus.workers, gpus.threads, gpus.measured, gpus.notices) == (16, 1, True, ())
+    assert shared(100, runs_at_once="auto", cpus_per_run=2).workers == 8
+    assert shared(100, runs_at_once="auto", max_parallel=3).workers == 3
+    machine(4)
+    cores = shared(100, runs_at_once="auto", cpus_per_run=2)
+    assert (cores.workers, cores.threads, cores.measured, cores.notices) == (2, 2, True, ())
+    assert not shared(100, runs_at_once="auto", max_parallel=1).measured
+    assert not shared(100).measured
+
+
 def test_more_than_the_cores_allow_is_said(machine: Any) -> None:
     machine(4)
     assert shared(10, max_parallel=9).notices == ("4 runs at once instead of 9: 4 cores are allowed here",)

@@ -62,6 +62,7 @@ def test_what_a_profile_leaves_open_is_the_partitions() -> None:
 @pytest.mark.parametrize(
     ("profile", "words"),
     [
+        (JobProfile(name="x", runs_at_once="auto"), "found auto, which is for runs on this machine; write a number"),
         (JobProfile(name="x", timeout_min=61), "found 61, over the limit of partition cpu"),
         (JobProfile(name="x", cpus_per_run=9), "found 9, more than any node has"),
         (JobProfile(name="x", nodes=9), "job.nodes: found 9, more than the . of the partition"),

@@ -114,7 +114,7 @@ def test_a_run_may_have_several_nodes(tmp_path: Path) -> None:
         read_profile(path, {})
     assert str(error.value).split("\n") == [
         f"{path}:1: nodes: found 0; allowed: a number above 0",
-        f"{path}:2: runs_at_once: found 0; allowed: a number above 0",
+        f"{path}:2: runs_at_once: found 0; allowed: auto or a number above 0",
     ]
 
 

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from cnnjobs.launch import measuring
+from cnnjobs.launch.measuring import Measuring
+from cnnjobs.launch.resources import Resources
+from cnnjobs.launch.state import RunStatus, Snapshot
+from cnnjobs.runs import Attempt, RunState
+from cnnjobs.spec.sweep import Sweep
+from cnnjobs.training.sharing import Usage
+
+GB = 10**9
+
+
+def moment(sweep: Sweep, *, validated: bool, host: str | None = None) -> Snapshot:
+    attempt = Attempt(number=1, host=host or socket.gethostname(), pid=77, started="2026")
+    latest = {"validation.loss": 1.0} if validated else {}
+    return Snapshot((RunStatus(sweep.runs[0], RunState.RUNNING, latest=latest, attempts=(attempt,)),))
+
+
+def told(usage: Usage | None, resources: Resources, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    asked: list[tuple[int, str | None]] = []
+    monkeypatch.setattr(measuring, "measured", lambda *given: (asked.append(given), usage)[1])
+    said: list[str] = []
+    found = Measuring(resources, said.append)
+    assert found.workers(moment(sweep, validated=False)) == 1
+    assert found.workers(moment(sweep, validated=True, host="another")) == 1
+    assert (asked, found.notes) == ([], ())
+    numbers = {found.workers(moment(sweep, validated=True)) for _ in range(3)}
+    assert asked == [(77, resources.gpus[0] if resources.gpus else None)]
+    assert found.notes == tuple(said)
+    return numbers.pop(), said[0]
+
+
+def test_the_first_run_shows_how_many_there_is_memory_for(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = Resources(4, 1, measured=True)
+    number, words = told(Usage(2 * GB, 3 * GB), cores, sweep, monkeypatch)
+    assert (number, words) == (
+        2, "2 runs at once, of 4 at most: one takes 2.0 GB, 3.0 GB of this machine are free",
+    )  # fmt: skip
+    number, words = told(None, cores, sweep, monkeypatch)
+    assert (number, words) == (4, "4 runs at once: this system does not tell what a run takes")
+
+
+def test_each_gpu_carries_as_many_as_the_first(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = Resources(16, 1, ("0", "1"), measured=True)
+    number, words = told(Usage(2 * GB, 70 * GB, 0.3), gpus, sweep, monkeypatch)
+    assert (number, words) == (
+        8,
+        "4 runs at once, of 8 at most: one takes 2.0 GB and computes 30% of the time, 70.0 GB of GPU 0 are free;"
+        " the same on each of 2 GPUs",
+    )
+    assert told(None, gpus, sweep, monkeypatch)[0] == 2
+
+
+def test_a_number_that_is_given_is_not_measured(sweep: Sweep) -> None:
+    assert Measuring(Resources(3, 1), lambda _: pytest.fail("told")).workers(moment(sweep, validated=False)) == 3
