@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 import numpy as np
@@ -56,9 +57,20 @@ def classes_grid(found: ClassResults) -> Grid:
     for own in zip(*found.seeds, strict=True):
         scores = ([each.precision for each in own], [each.recall for each in own], [each.f1 for each in own])
         rows.append((own[0].name, f"{own[0].images:,}", *map(_told, scores)))
-    macro = ("", wording.NOTHING, wording.NOTHING, _told([macro_f1(seed) for seed in found.seeds]))
-    rows.append(("mean of the classes", *macro))
+    means = zip(
+        *(
+            (_mean([each.precision for each in seed]), _mean([each.recall for each in seed]), macro_f1(seed))
+            for seed in found.seeds
+        ),
+        strict=True,
+    )
+    rows.append(("mean of the classes", "", *map(_told, means)))
     return Grid(("class", "images", "precision", "recall", "F1"), tuple(rows))
+
+
+def _mean(scores: Sequence[float | None]) -> float | None:
+    known = [score for score in scores if score is not None]
+    return fmean(known) if known else None
 
 
 def _told(values: Sequence[float | None]) -> str:

@@ -63,7 +63,9 @@ def rates(series: Sequence[tuple[str, Sequence[tuple[float, float]]]]) -> Figure
             named = number < len(SERIES_COLOURS)
             look = Look(SERIES_COLOURS[number], marker=_SERIES_MARKERS[number]) if named else Look(INK, width=0.6)
             marker = look.marker if len(points) <= MOST_MARKERS else ""
-            panel.axes.plot(epochs, values, **look.line(), marker=marker)
+            # What jumps has had its rate since the validation before.
+            jumps = len(set(values)) <= len(values) / 2
+            panel.axes.plot(epochs, values, **look.line(), marker=marker, drawstyle="steps-pre" if jumps else "default")
             if named:
                 panel.name(label, look, marker)
         highest = max(value for _, points in series for _, value in points)

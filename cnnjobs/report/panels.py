@@ -25,7 +25,7 @@ _TITLE_LETTERS: Final = 46
 _LABEL_LETTERS: Final = 60
 _MOST_LINES: Final = 3
 MOST_MARKERS: Final = 40
-# A loss that starts so many times above where it soon is would press all the rest to the bottom.
+# What starts so many times as far away as it soon is would press all the rest to the edge.
 _TALL: Final = 2.5
 _LABELS: Final = {"loss": "Loss (mean per image)", "accuracy": "Accuracy (%)"}
 
@@ -148,19 +148,24 @@ class Panel:
         return self.figure
 
     def _limit(self, ylim: Limits) -> None:
-        """The limits asked for; else all curves of finished runs, of a loss without a start far above the rest."""
+        """The limits asked for; else all curves of finished runs, without a start far from the rest."""
         if ylim is not None or not self._bands:
             self.axes.set_ylim(ylim)
             return
         lows = [np.nanmin([band.mean, band.mean - band.sd]) for band in self._bands]
         highs = [np.nanmax([band.mean, band.mean + band.sd]) for band in self._bands]
         bottom, top = min(lows + self._points), max(highs + self._points)
+        note: dict[str, Any] = {"transform": self.axes.transAxes, "fontsize": 8, "color": INK}
         if self.quantity == "loss":
             later = max(float(np.max(band.mean[len(band.mean) // 20 :])) for band in self._bands)
             if top > _TALL * later:
-                text = f"the first steps reach {top:.3g}"
-                self.axes.text(0.12, 0.97, text, transform=self.axes.transAxes, va="top", fontsize=8, color=INK)
+                self.axes.text(0.12, 0.97, f"the first steps reach {top:.3g}", va="top", **note)
                 top = 1.4 * later
+        else:
+            later = min(float(np.min(band.mean[len(band.mean) // 20 :])) for band in self._bands)
+            if top - bottom > _TALL * (top - later):
+                self.axes.text(0.12, 0.03, f"the first steps begin at {100 * bottom:.3g} %", **note)
+                bottom = top - 1.4 * (top - later)
         margin = 0.05 * (top - bottom) or 0.05
         self.axes.set_ylim(max(bottom - margin, 0.0), top + margin)
 

@@ -122,6 +122,17 @@ def test_a_loss_that_starts_high_does_not_flatten_the_rest(results: Results) -> 
     assert [text.get_text() for text in axes.texts] == ["the first steps reach 50.1"]
 
 
+def test_an_accuracy_that_starts_low_does_not_flatten_the_rest(results: Results) -> None:
+    run = results.sweep.runs[0]
+    results.write(run)
+    (history,) = ResultsTable.load(results.sweep, results.store).curves([run])
+    history.train["accuracy"] = [0.1, 0.3] + [0.98] * (len(history.train) - 2)
+    history.validation["accuracy"] = 0.97
+    axes = curves.training_curves("x", [history], "accuracy").axes[0]
+    assert axes.get_ylim()[0] > 0.6
+    assert [text.get_text() for text in axes.texts] == ["the first steps begin at 10 %"]
+
+
 def test_runs_with_other_batch_sizes_share_no_axis_of_steps(table: ResultsTable) -> None:
     from dataclasses import replace
 
