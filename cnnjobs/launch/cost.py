@@ -100,7 +100,7 @@ def kind(nested: Mapping[str, Any]) -> Kind:
 
 
 def measure(kinds: Iterable[Kind], results: Path, *, on_gpu: bool, ranks: int = 1) -> dict[Kind, list[Measured]]:
-    """Runs of these kinds by as many ranks on the same sort of device, the latest sweeps first; a few of each suffice."""
+    """Runs of these kinds by as many ranks on the same sort of device, the latest sweeps first; a few of each do."""
     found: dict[Kind, list[Measured]] = {each: [] for each in kinds}
     for looked, folder in enumerate(_begun(results)):
         if looked >= _MOST_LOOKS or all(len(runs) >= _ENOUGH for runs in found.values()):
