@@ -69,9 +69,9 @@ class JobProfile(BaseModel):
     """One file of `jobs/`, under what the sweep and the command line set; None leaves the choice to the launcher.
 
     `setup` are lines of shell run on the node first (modules, conda), `extra` options of sbatch by their long names;
-    `runs_at_once` share the cores or the GPU of one job, with `auto` as many as they carry; so many as `stack` says train as one network; on several GPUs
-    or `nodes` a run has a rank on each, and `gpus_per_run` and `cpus_per_run` are those of all of them; `signal_lead_s`
-    is how long before its time limit a job is told of it.
+    `runs_at_once` share the cores or the GPU of one job, with `auto` as many as they carry; so many as `stack` says
+    train as one network; on several GPUs or `nodes` a run has a rank on each, and `gpus_per_run` and `cpus_per_run` are
+    those of all of them; `signal_lead_s` is how long before its time limit a job is told of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

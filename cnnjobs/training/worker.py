@@ -42,8 +42,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 class Job(BaseModel):
     """A job file: whose runs to train, where their data is, and with what; `gpu` as CUDA_VISIBLE_DEVICES names it.
 
-    Those of `stacks` train as one network; `notes` go to the record of each. With several `ranks` a run trains in so many processes, each with so many
-    threads and its own of the GPUs that `gpu` lists. With `evaluation` the runs have finished and are evaluated.
+    Those of `stacks` train as one network; `notes` go to the record of each. With several `ranks` a run trains in so
+    many processes, each with so many threads and its own of the GPUs that `gpu` lists. With `evaluation` the runs have
+    finished and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
