@@ -78,8 +78,9 @@ class RunRecord(BaseModel):
 
     `image_shape` (C, H, W) is an image of the data set, `input_shape` what `preprocessing` makes of it for the network:
     steps that are complete, `{name: resize, size: 64}`. `num_images` counts the images of each split. `evaluations`
-    came after the end, by their names. `weights_sha256` is that of the file which it started from. The first `forgiven`
-    attempts count no longer against it: it was retried since.
+    came after the end, by their names. `choices` tell how its steps are computed, each with a reason. `weights_sha256`
+    is that of the file which it started from. The first `forgiven` attempts count no longer against it: it was retried
+    since.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -91,6 +92,7 @@ class RunRecord(BaseModel):
     forgiven: int = 0
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
+    choices: dict[str, str] = Field(default_factory=dict)
     git_commit: str | None = None
     git_dirty: bool | None = None
     planned_epochs: int = 0

@@ -88,7 +88,8 @@ def _evaluate_here(
     profile = read_profile(profile_file(options.profile or opened.sweep.job.profile), settings)
     folders = data_folders(options.data_dir, profile.data_dir)
     _check_data(runs, request, folders)
-    resources = share_out(profile, len(runs))
+    # An evaluation is too short to find out how many go on at once.
+    resources = share_out(profile.model_copy(update={"runs_at_once": profile.at_once}), len(runs))
     show_resources(resources, reason)
     labels = {run.run_id: run for run in runs}
     states = []

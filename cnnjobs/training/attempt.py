@@ -128,7 +128,7 @@ class RunAttempt:
     def prepare(self, kind: type[AnyTrainer] = Trainer) -> AnyTrainer:  # type: ignore[assignment]
         """The run's trainer, at its last whole epoch."""
         config = self._storage.insist(self._folder.read_config)
-        self._update(planned_epochs=config.epochs)
+        self._update(planned_epochs=config.epochs, choices=provenance.choices(config, self._data_sets.device))
         state, lines = self._resumed()
         if state is not None:
             changes, note = same_sums(state, self._ranks)

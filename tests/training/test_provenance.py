@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cnnjobs.spec.run import RunConfig, read_config
 from cnnjobs.training import provenance
 
 
@@ -71,3 +72,17 @@ def test_the_age_of_this_process() -> None:
         assert (before, after) == (None, None)
     else:
         assert 0 < before < before + 0.04 < after < 24 * 3600
+
+
+def test_choices_are_told_with_their_reasons() -> None:
+    config = read_config({"dataset": "cifar10", "model": "lenet5", "precision": "bfloat16", "optimizer": "rmsprop"})
+    assert isinstance(config, RunConfig)
+    found = provenance.choices(config, torch.device("cpu"))
+    assert found.keys() == {"memory_format", "precision", "compile", "threads", "denormals"}
+    assert found["precision"].startswith("bfloat16: as the run sets it; ")
+    default = config.model_copy(
+        update={"precision": "float32", "optimizer": config.optimizer.model_copy(update={"name": "sgd"})}
+    )
+    on_gpu = provenance.choices(default, torch.device("cuda"))
+    assert on_gpu.keys() == {"memory_format", "precision", "compile", "optimizer", "cudnn"}
+    assert on_gpu["precision"].startswith("float32: the default; ")
