@@ -159,12 +159,12 @@ class Panel:
         if self.quantity == "loss":
             later = max(float(np.max(band.mean[len(band.mean) // 20 :])) for band in self._bands)
             if top > _TALL * later:
-                self.axes.text(0.12, 0.97, f"the first steps reach {top:.3g}", va="top", **note)
+                self.axes.text(0.12, 0.97, f"starts near {top:.3g}", va="top", **note)
                 top = 1.4 * later
         else:
             later = min(float(np.min(band.mean[len(band.mean) // 20 :])) for band in self._bands)
             if top - bottom > _TALL * (top - later):
-                self.axes.text(0.12, 0.03, f"the first steps begin at {100 * bottom:.3g} %", **note)
+                self.axes.text(0.12, 0.03, f"starts near {100 * bottom:.3g} %", **note)
                 bottom = top - 1.4 * (top - later)
         margin = 0.05 * (top - bottom) or 0.05
         self.axes.set_ylim(max(bottom - margin, 0.0), top + margin)

@@ -119,7 +119,7 @@ def test_a_loss_that_starts_high_does_not_flatten_the_rest(results: Results) -> 
     history.train.iloc[0, history.train.columns.get_loc("loss")] = 50.0
     axes = curves.training_curves("x", [history], "loss").axes[0]
     assert axes.get_ylim()[1] < 5
-    assert [text.get_text() for text in axes.texts] == ["the first steps reach 50.1"]
+    assert [text.get_text() for text in axes.texts] == ["starts near 50.1"]
 
 
 def test_an_accuracy_that_starts_low_does_not_flatten_the_rest(results: Results) -> None:
@@ -130,7 +130,7 @@ def test_an_accuracy_that_starts_low_does_not_flatten_the_rest(results: Results)
     history.validation["accuracy"] = 0.97
     axes = curves.training_curves("x", [history], "accuracy").axes[0]
     assert axes.get_ylim()[0] > 0.6
-    assert [text.get_text() for text in axes.texts] == ["the first steps begin at 10 %"]
+    assert [text.get_text() for text in axes.texts] == ["starts near 10 %"]
 
 
 def test_runs_with_other_batch_sizes_share_no_axis_of_steps(table: ResultsTable) -> None:
