@@ -54,12 +54,16 @@ def grid_csv(grid: Grid) -> bytes:
 
 
 def beginning(grid: Grid) -> tuple[Grid, str]:
-    """What of a long table stands in a text that is read page by page, and how much that is: `60 of 3,000 rows`."""
+    """What of a long table stands in a text that is read page by page, and how much that is: `60 of 3,000 rows`.
+
+    The row that stands out, as a total does at the end, is among them.
+    """
     if len(grid.rows) <= _MOST_ROWS:
         return grid, ""
-    marked = grid.marked if grid.marked is not None and grid.marked < _MOST_ROWS else None
-    shown = replace(grid, rows=grid.rows[:_MOST_ROWS], marked=marked)
-    return shown, f"{_MOST_ROWS} of {len(grid.rows):,} rows"
+    rows, marked = grid.rows[:_MOST_ROWS], grid.marked
+    if marked is not None and marked >= _MOST_ROWS:
+        rows, marked = (*rows[:-1], grid.rows[marked]), _MOST_ROWS - 1
+    return replace(grid, rows=rows, marked=marked), f"{_MOST_ROWS} of {len(grid.rows):,} rows"
 
 
 def markdown(grid: Grid) -> str:

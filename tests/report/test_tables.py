@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.report.tables import Grid, csv_bytes, markdown, tex
+from cnnjobs.report.tables import Grid, beginning, csv_bytes, markdown, tex
 
 
 def test_csv_keeps_every_digit_and_leaves_the_missing_empty() -> None:
@@ -29,6 +29,14 @@ def test_no_text_is_a_formula(start: str) -> None:
     header, row = csv.reader(io.StringIO(csv_bytes(frame).decode(), newline=""))
     assert header == [f"'{start.strip()}key", "number"]
     assert row == [f"'{start.strip()}1+1", "-1.5"]
+
+
+def test_a_long_table_is_cut_and_keeps_its_total() -> None:
+    rows = tuple((f"row {number}", "1") for number in range(99)) + (("total", "99"),)
+    shown, told = beginning(Grid(("name", "value"), rows, marked=99))
+    assert (len(shown.rows), shown.rows[-1], shown.marked, told) == (60, ("total", "99"), 59, "60 of 100 rows")
+    shown, _ = beginning(Grid(("name", "value"), rows, marked=0))
+    assert (shown.rows, shown.marked) == (rows[:60], 0)
 
 
 def test_markdown_takes_no_cell_for_markup() -> None:
