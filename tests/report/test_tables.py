@@ -32,7 +32,7 @@ def test_no_text_is_a_formula(start: str) -> None:
 
 
 def test_a_long_table_is_cut_and_keeps_its_total() -> None:
-    rows = tuple((f"row {number}", "1") for number in range(99)) + (("total", "99"),)
+    rows = (*((f"row {number}", "1") for number in range(99)), ("total", "99"))
     shown, told = beginning(Grid(("name", "value"), rows, marked=99))
     assert (len(shown.rows), shown.rows[-1], shown.marked, told) == (60, ("total", "99"), 59, "60 of 100 rows")
     shown, _ = beginning(Grid(("name", "value"), rows, marked=0))
