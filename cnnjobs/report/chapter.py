@@ -53,6 +53,10 @@ _POINTS: Final = (
     "Points are configurations, means over their seeds; with bars, mean ± standard deviation over the configurations "
     "that have the value, or over the seeds of the only one."
 )
+_IMPORTANCE: Final = (
+    "Importance is PED-ANOVA's: how far the values of the best tenth of the configurations lie from those of all, as "
+    "shares; where it is small, chance may be all of it. "
+)
 _MAY_BE_OTHERS: Final = " As not all of these differ in the same ways, other parameters may be what tells them apart."
 _TARGETS: Final = (
     "Consistently: every seed reaches it, and so does the lower end of the 95 % interval (Wilson's) of the weakest "
@@ -150,7 +154,8 @@ def _how_much(found: Parameters) -> str:
     if found.shares is None:
         return (
             "Shares of the variance are told for full grids with a common seed alone; here "
-            f"{found.why_no_shares}. The rank correlation with {metric} is Spearman's."
+            f"{found.why_no_shares}. {_IMPORTANCE if found.weights else ''}"
+            f"The rank correlation with {metric} is Spearman's."
         )
     seeds = found.shares.noise is not None
     if len(found.factors) == 1:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnjobs.report import wording
+from cnnjobs.report.ped_anova import Column, ped_anova
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.report.statistics import Summary, summarise
 from cnnjobs.report.tables import Grid
@@ -69,7 +70,8 @@ class Shares:
 class Parameters:
     """The parameters of a sweep's finished configurations, and the mean of its metric for each of these.
 
-    Where `shares` is None, `why_no_shares` says why.
+    Where `shares` is None, `why_no_shares` says why, and `weights` has what ped_anova() says of each factor, if there
+    are enough configurations.
     """
 
     metric: str
@@ -79,12 +81,13 @@ class Parameters:
     means: NDArray[np.float64]
     shares: Shares | None
     why_no_shares: str
+    weights: tuple[float, ...] | None = None
 
     @property
     def order(self) -> list[int]:
         """The places of the factors, what mattered most first; as in the file where that is not known."""
-        order, shares = range(len(self.factors)), self.shares
-        return [*order] if shares is None else sorted(order, key=lambda number: -shares.factors[number])
+        order, known = range(len(self.factors)), self.weights if self.shares is None else self.shares.factors
+        return [*order] if known is None else sorted(order, key=lambda number: -known[number])
 
     def levels(self, factor: Factor) -> list[Summary]:
         """Mean and spread over the configurations with each level of a factor; of a single one over its seeds."""
@@ -106,7 +109,20 @@ def parameters(table: ResultsTable, ranked: Sequence[Choice]) -> Parameters:
         values = _common_seeds(table, choices)
         shares, why = explained(factors, values) if values.size else (None, "no seed has finished in all of them")
     means = np.array([choice.summary.mean for choice in choices])
-    return Parameters(metric.name, metric.goal == "maximize", choices, factors, means, shares, why)
+    higher = metric.goal == "maximize"
+    told = ped_anova(list(map(_column, factors)), means, higher_is_better=higher) if shares is None else None
+    weights = None if told is None else tuple(told)
+    return Parameters(metric.name, higher, choices, factors, means, shares, why, weights)
+
+
+def _column(factor: Factor) -> Column:
+    """A factor as ped_anova() takes it."""
+    if not factor.is_numeric or len(factor.levels) <= MOST_LEVELS:
+        return factor.index
+    values = np.array(factor.levels, dtype=float)
+    if values.min() > 0 and values.max() > WIDE * values.min():
+        values = np.log(values)
+    return np.asarray(((values - values.min()) / np.ptp(values))[factor.index], dtype=np.float64)
 
 
 def explained(factors: Sequence[Factor], values: NDArray[np.float64]) -> tuple[Shares | None, str]:
@@ -140,17 +156,20 @@ def parameters_grid(found: Parameters) -> Grid:
     rows = []
     for number in found.order:
         factor = found.factors[number]
-        share = wording.share(shares.factors[number]) if shares else _correlation(found, factor)
-        rows.append((factor.name, _told(factor), share, *_extremes(found, factor)))
+        share = [wording.share(shares.factors[number])] if shares else [_correlation(found, factor)]
+        if found.weights is not None:
+            share.insert(0, wording.share(found.weights[number]))
+        rows.append((factor.name, _told(factor), *share, *_extremes(found, factor)))
     if shares is not None and len(found.factors) > 1:
         left = "interactions" if shares.noise is not None else "interactions and chance"
         rows.append((left, "", wording.share(shares.interactions), "", ""))
     if shares is not None and shares.noise is not None:
         rows.append(("seeds", "", wording.share(shares.noise), "", ""))
-    third = "share of the variance" if shares else "rank correlation"
-    return Grid(
-        ("parameter", "values", third, "best value: mean ± sd", "worst value: mean ± sd"), tuple(rows), labels=2
+    middle = (
+        ["share of the variance"] if shares else ["importance"] * (found.weights is not None) + ["rank correlation"]
     )
+    names = ("parameter", "values", *middle, "best value: mean ± sd", "worst value: mean ± sd")
+    return Grid(names, tuple(rows), labels=2)
 
 
 def _factors(table: ResultsTable, choices: Sequence[Choice]) -> tuple[Factor, ...]:

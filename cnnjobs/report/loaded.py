@@ -81,11 +81,15 @@ class SweepResults:
 
     @cached_property
     def importance(self) -> pd.Series[float]:
-        """The share of each parameter in the variance of the metric, of interactions and of seeds; full grids only.
+        """The share of each parameter in the variance of the metric, of interactions and of seeds.
 
-        Raises InputError where it cannot be told, and says why.
+        Where not every value was combined with every other, the importance of PED-ANOVA, given 50 configurations.
+        Raises InputError where neither can be told, and says why.
         """
         found = self._parameters
+        if found.weights is not None:
+            weights = {found.factors[number].name: found.weights[number] for number in found.order}
+            return pd.Series(weights, name="importance (PED-ANOVA)")
         if found.shares is None:
             raise InputError(f"{self.name}: no shares of the variance: {found.why_no_shares}")
         shares = {found.factors[number].name: found.shares.factors[number] for number in found.order}

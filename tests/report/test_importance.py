@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -134,3 +135,21 @@ def test_what_changes_together_is_one_parameter(
     found = parameters(table, table.ranked())
     assert sorted(factor.name for factor in found.factors) == names
     assert (found.shares is not None) == full
+
+
+def test_a_random_search_has_importances(make_results: Callable[..., Results]) -> None:
+    results = make_results(
+        "base: {dataset: fashion_mnist_mini, model: cnn, epochs: 1}\nmethod: random\nrun_cap: 60\nparameters:\n"
+        "  lr: {min: 1e-4, max: 1.0, distribution: log_uniform_values}\n  model.dropout: {min: 0.0, max: 0.5}\n"
+    )
+    for run in results.sweep.runs:
+        accuracy = 0.9 - 0.1 * abs(math.log10(run.config.lr) + 2)
+        results.write(run, epochs=0.5, metrics={"validation.accuracy": accuracy})
+    table = results.table()
+    found = parameters(table, table.ranked())
+    assert found.weights is not None
+    grid = parameters_grid(found)
+    assert grid.columns[2:4] == ("importance", "rank correlation")
+    assert [row[0] for row in grid.rows] == ["lr", "model.dropout"]
+    assert sum(found.weights) == pytest.approx(1)
+    assert found.weights[found.order[0]] > 0.7
