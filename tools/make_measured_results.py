@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).parent.parent / "results" / "README.md"
+# Reports that are kept as examples.
+REPORTS = PAGE.parent.parent / "docs" / "reports"
 HEADER = """# Measured
 
 What the sweeps of `sweeps/` gave on the full data sets, a row per configuration. Accuracies are those of the whole
@@ -51,7 +53,9 @@ def _section(folder: Path) -> str:
     lines = [_line(each, grouped[tuple(each[key] for key in keys)]) for each in configurations]
     table = [COLUMNS, ("---",) * len(COLUMNS), *lines]
     rows = "\n".join(f"| {' | '.join(row)} |" for row in table)
-    return f"## {folder.name}\n\n`cnnjobs local sweeps/{folder.name}.yaml`; {_origin(records)}\n\n{rows}\n"
+    kept = REPORTS / f"{folder.name}.pdf"
+    report = f" ([report](../docs/reports/{kept.name}))" if kept.exists() else ""
+    return f"## {folder.name}\n\n`cnnjobs local sweeps/{folder.name}.yaml`{report}; {_origin(records)}\n\n{rows}\n"
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
