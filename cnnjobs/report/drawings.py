@@ -86,7 +86,8 @@ class Drawings:
             of = f"for each value of {factor.name}, over all other parameters"
             if len(found.factors) == 1:
                 of = "of every variant" if factor.name == "variant" else f"for each value of {factor.name}"
-            alt = f"{wording.metric_name(found.metric)} {of}, mean ± standard deviation"
+            spread = ", mean ± standard deviation" if any(level.n > 1 for level in found.levels(factor)) else ""
+            alt = f"{wording.metric_name(found.metric)} {of}{spread}"
             drawn.append(self._keep(name, marginal(found, factor, limits), alt))
         return drawn
 

@@ -144,7 +144,7 @@ class Panel:
             self.figure.set_figheight(_HEIGHT + _LEGEND_LINE * lines)
             self.figure.legend(handles=self.handles, loc="outside lower left")
         elif self.handles:
-            self.axes.legend(handles=self.handles, loc="upper right" if self.quantity == "loss" else "lower right")
+            self.axes.legend(handles=self.handles, loc="best")
         return self.figure
 
     def _limit(self, ylim: Limits) -> None:

@@ -117,5 +117,5 @@ def test_what_helped_most_comes_first(make_results: Callable[..., Results]) -> N
     table = results.table()
     grid = changes_grid([paired_result(pair, table) for pair in results.sweep.pairs], results.sweep.metric)
     assert [row[0] for row in grid.rows] == ["to 0.3", "to 0.2", "to 0.4"]
-    assert grid.rows[0][1:4] == ("lr: 0.1 → 0.3", "Helps", "+20.50 points")
+    assert grid.rows[0][1:4] == ("lr: 0.1 → 0.3", "Helps", "+20.50")
     assert grid.rows[2][2:4] == ("No seed has finished on both sides yet.", "–")
