@@ -44,8 +44,10 @@ def write(folder: Path, folders: Sequence[Path], kind: str, size: int, num_image
     for split in _SPLITS:
         taken: Split = getattr(data, split)
         count = num_images if num_images is None or split == "train" else num_images // 5
-        np.save(folder / f"{split}_images.npy", _fitted(taken.images[:count], size, 3 if kind == "colour" else 1))
-        np.save(folder / f"{split}_labels.npy", taken.labels[:count])
+        # Some data sets have their classes one after the other.
+        chosen = np.sort(np.random.default_rng(0).permutation(len(taken.labels))[:count])
+        np.save(folder / f"{split}_images.npy", _fitted(taken.images[chosen], size, 3 if kind == "colour" else 1))
+        np.save(folder / f"{split}_labels.npy", taken.labels[chosen])
     channels = 3 if kind == "colour" else 1
     mean, std = ((numbers * channels)[:channels] for numbers in (data.mean, data.std))
     about = {"name": data.name, "classes": data.classes, "mean": mean, "std": std}
