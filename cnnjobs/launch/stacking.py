@@ -28,17 +28,24 @@ def choose_stacks(runs: Iterable[RunConfig], setting: StackSetting, *, workers: 
 
     With `auto` on a CPU alone, networks that are known to be a chain of layers, up to MOST but enough for all workers.
     """
-    if setting in ("off", 1) or (setting == "auto" and on_gpu):
+    alike = _alike(runs, setting, on_gpu=on_gpu)
+    if setting == "off" or not alike:
         return Stacks()
+    share = -(-sum(map(len, alike)) // workers)
+    most = max(1, min(MOST, share)) if setting == "auto" else setting
+    groups = [part for group in alike for part in _dealt(group, most) if len(part) > 1]
+    return Stacks(groups=tuple(groups), if_small=setting == "auto")
+
+
+def _alike(runs: Iterable[RunConfig], setting: StackSetting, *, on_gpu: bool) -> list[tuple[str, ...]]:
+    """All runs that may train together, without a limit on their number."""
+    if setting in ("off", 1) or (setting == "auto" and on_gpu):
+        return []
     alike: dict[str, list[str]] = defaultdict(list)
     for run in runs:
         if run.freeze is None and (setting != "auto" or run.model.name in _CHAINS):
             alike[_batches(run)].append(run.run_id)
-    stacked = [group for group in alike.values() if len(group) > 1]
-    share = -(-sum(map(len, stacked)) // workers)
-    most = max(1, min(MOST, share)) if setting == "auto" else int(setting)
-    groups = [part for group in stacked for part in _dealt(group, most) if len(part) > 1]
-    return Stacks(groups=tuple(groups), if_small=setting == "auto")
+    return [tuple(group) for group in alike.values() if len(group) > 1]
 
 
 def stacks_here(sweep: Sweep, profile: JobProfile, resources: Resources) -> Stacks:
@@ -53,13 +60,19 @@ def gather(
     """As many runs for each job as in `tasks`, those that share their batches in the same one, and the stacks."""
     if profile.at_once > 1 or max(map(len, tasks), default=0) < 2:
         return tasks, Stacks()
-    stacks = choose_stacks(runs, profile.stack, workers=len(tasks), on_gpu=bool(profile.gpus_per_run))
-    if not stacks.groups:
-        return tasks, stacks
-    ordered = iter([run_id for unit in stacks.units([run.run_id for run in runs]) for run_id in unit])
+    configs, on_gpu = {run.run_id: run for run in runs}, bool(profile.gpus_per_run)
+    alike = Stacks(groups=tuple(_alike(runs, profile.stack, on_gpu=on_gpu)))
+    if not alike.groups:
+        return tasks, Stacks()
+    ordered = iter([run_id for unit in alike.units(list(configs)) for run_id in unit])
     tasks = tuple(tuple(islice(ordered, len(task))) for task in tasks)
-    groups = tuple(group for task in tasks for group in stacks.among(task).groups)
-    return tasks, stacks.model_copy(update={"groups": groups})
+    # Within each job: stacks that are chosen before that would be cut where the next job begins.
+    chosen = [
+        choose_stacks([configs[run_id] for run_id in task], profile.stack, workers=1, on_gpu=on_gpu) for task in tasks
+    ]
+    return tasks, Stacks(
+        groups=tuple(group for each in chosen for group in each.groups), if_small=profile.stack == "auto"
+    )
 
 
 def _batches(run: RunConfig) -> str:

@@ -74,6 +74,18 @@ def test_the_runs_of_a_stack_meet_in_one_job_of_an_array() -> None:
     assert gather(runs[:2], ((ids[0],), (ids[1],)), JobProfile(name="x"))[1] == Stacks()
 
 
+def test_no_stack_is_cut_where_a_job_ends() -> None:
+    runs = rates(16)
+    ids = [each.run_id for each in runs]
+    dealt = tuple(tuple(ids[index::3]) for index in range(3))
+    tasks, stacks = gather(runs, dealt, JobProfile(name="x", runs_per_job=6))
+    assert [len(task) for task in tasks] == [6, 5, 5]
+    assert stacks.groups == tasks
+    assert stacks.if_small
+    _, halves = gather(runs, (tuple(ids),), JobProfile(name="x", runs_per_job=16, stack=12))
+    assert (sizes(halves), halves.if_small) == ([8, 8], False)
+
+
 def test_what_is_left_of_a_stack_trains_in_its_place() -> None:
     stacks = Stacks(groups=(("b", "d"), ("c", "e", "f")))
     assert stacks.units("abcdef") == [("a",), ("b", "d"), ("c", "e", "f")]
