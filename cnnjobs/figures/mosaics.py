@@ -27,6 +27,9 @@ _LETTERS_PER_INCH: Final = 15.5
 _TITLE_LETTERS_PER_INCH: Final = 10.5
 _MOST_TICKS: Final = 12
 _SIGNED: Final = "RdBu_r"
+_LEAST_SIDE: Final = 6
+# Neither black nor white, which are values.
+_LINE_COLOUR: Final = np.frombuffer(bytes.fromhex(RULE[1:]), dtype=np.uint8)
 
 
 def rgb(pixels: Any) -> Any:
@@ -80,10 +83,11 @@ def pages(count: int, height: int, width: int, most: int = MOST_TILES) -> list[r
 
 
 def tiled(tiles: Pixels, columns: int) -> Pixels:
-    """tiles (K, h, w, 3) -> one picture, row by row, with a white line of one pixel between them."""
+    """tiles (K, h, w, 3) -> one picture, row by row, with a gray line of one pixel between them."""
     count, height, width, depth = tiles.shape
     rows = math.ceil(count / columns)
     grid = np.full((rows, columns, height + 1, width + 1, depth), 255, dtype=np.uint8)
+    grid.reshape(-1, height + 1, width + 1, depth)[:count] = _LINE_COLOUR
     grid.reshape(-1, height + 1, width + 1, depth)[:count, :height, :width] = tiles
     # (rows, columns, height, width, depth) -> (rows, height, columns, width, depth)
     picture = grid.swapaxes(1, 2).reshape(rows * (height + 1), columns * (width + 1), depth)
@@ -95,11 +99,13 @@ def mosaic(tiles: Pixels, numbers: Sequence[int], title: str, note: str, crossed
 
     `note` stands below; those of the `numbers` that are `crossed` show a cross in place of their tile.
     """
+    # Of tiles of a few values the lines between them would take half the picture.
+    enlarged = math.ceil(_LEAST_SIDE / min(tiles.shape[1:3]))
+    tiles = tiles.repeat(enlarged, axis=1).repeat(enlarged, axis=2)
     count, height, width, _ = tiles.shape
     columns = math.ceil(math.sqrt(count * (height + 1) / (width + 1)))
-    tiles = tiles.copy()
     marks = [place for place, number in enumerate(numbers) if number in set(crossed)]
-    tiles[marks] = np.frombuffer(bytes.fromhex(RULE[1:]), dtype=np.uint8)
+    tiles[marks] = _LINE_COLOUR
     picture = tiled(tiles, columns)
     with style():
         figure, axes = _sheet(picture, title, note)
@@ -112,22 +118,25 @@ def mosaic(tiles: Pixels, numbers: Sequence[int], title: str, note: str, crossed
 
 
 def _sheet(picture: Pixels, title: str, note: str) -> tuple[Figure, Axes]:
-    """A figure around the picture, of which every pixel is a whole number of the PNG's."""
-    room = round((HALF_PAGE - 2 * _MARGIN) * PNG_DPI)
-    zoom = max(1, room // picture.shape[1])
-    wide, tall = (side * zoom / PNG_DPI for side in (picture.shape[1], picture.shape[0]))
+    """A figure around the picture in a frame, every pixel of which is a whole number of the PNG's."""
+    height, width, depth = picture.shape
+    framed = np.broadcast_to(_LINE_COLOUR, (height + 2, width + 2, depth)).copy()
+    framed[1:-1, 1:-1] = picture
+    zoom = max(1, round((HALF_PAGE - 2 * _MARGIN) * PNG_DPI) // (width + 2))
+    wide, tall = (side * zoom / PNG_DPI for side in (width + 2, height + 2))
     page = max(HALF_PAGE, wide + 2 * _MARGIN)
     titles = textwrap.wrap(plain(title), int((page - _MARGIN) * _TITLE_LETTERS_PER_INCH))
     notes = textwrap.wrap(plain(note), int((page - 2 * _MARGIN) * _LETTERS_PER_INCH))
     above, below = _MARGIN + _TITLE_LINE * len(titles), 0.1 + _LINE * (len(notes) + 0.5)
-    height = above + tall + below
-    figure = Figure(figsize=(page, height))
-    axes = figure.add_axes((_MARGIN / page, below / height, wide / page, tall / height))
-    axes.imshow(picture, interpolation="none")
+    whole = above + tall + below
+    figure = Figure(figsize=(page, whole))
+    axes = figure.add_axes((_MARGIN / page, below / whole, wide / page, tall / whole))
+    # Places are counted from the picture's first pixel.
+    axes.imshow(framed, interpolation="none", extent=(-1.5, width + 0.5, height + 0.5, -1.5))
     axes.grid(visible=False)
     axes.set_axis_off()
-    figure.text(_MARGIN / page, 1 - 0.08 / height, "\n".join(titles), va="top", fontsize=10, fontweight="bold")
-    figure.text(_MARGIN / page, 0.08 / height, "\n".join(notes), va="bottom", fontsize=8)
+    figure.text(_MARGIN / page, 1 - 0.08 / whole, "\n".join(titles), va="top", fontsize=10, fontweight="bold")
+    figure.text(_MARGIN / page, 0.08 / whole, "\n".join(notes), va="bottom", fontsize=8)
     return figure, axes
 
 

@@ -18,8 +18,11 @@ def test_tile_k_is_picture_k() -> None:
     for number, tile in enumerate(tiles):
         row, column = divmod(number, 3)
         assert np.array_equal(picture[5 * row : 5 * row + 4, 6 * column : 6 * column + 5], tile)
-    assert (picture[4] == 255).all()
-    assert (picture[:, 5] == 255).all()
+    gray = (0xD4, 0xD8, 0xDD)
+    assert (picture[4] == gray).all()
+    assert (picture[:9, 5] == gray).all()
+    # Where there is no picture there is no line either.
+    assert (picture[10:, 12:] == 255).all()
 
 
 def test_zero_has_one_colour_and_the_extremes_are_full() -> None:
@@ -57,17 +60,26 @@ def test_every_pixel_of_a_mosaic_is_as_large_as_the_others() -> None:
     assert len(figure.axes) == 1
     drawn = np.asarray(Image.open(io.BytesIO(png_bytes(figure))).convert("RGB"))
     picture = tiled(tiles, 8)
-    zoom = 800 // picture.shape[1]
+    zoom = 800 // (picture.shape[1] + 2)
     enlarged = picture.repeat(zoom, 0).repeat(zoom, 1)
     height, width, _ = enlarged.shape
     places = [
         (row, column)
         for row in range(drawn.shape[0] - height + 1)
-        for column in (79, 80, 81)
+        for column in (79 + zoom, 80 + zoom, 81 + zoom)
         if np.array_equal(drawn[row, column : column + width], enlarged[0])
     ]
     row, column = places[0]
     assert np.array_equal(drawn[row : row + height, column : column + width], enlarged)
+    assert (drawn[row - zoom : row, column : column + width] == (0xD4, 0xD8, 0xDD)).all()
+
+
+def test_a_map_of_one_value_is_larger_than_the_line_around_it() -> None:
+    tiles = np.full((100, 1, 1, 3), 255, np.uint8)
+    picture = np.asarray(mosaic(tiles, range(100), "title", "note").axes[0].images[0].get_array())
+    assert picture.shape == (10 * 7 + 1, 10 * 7 + 1, 3)
+    assert (picture[1:7, 1:7] == 255).all()
+    assert (picture[[0, 7, 70]] == (0xD4, 0xD8, 0xDD)).all()
 
 
 def test_512_maps_are_one_picture_and_dead_ones_are_crossed() -> None:
@@ -78,8 +90,8 @@ def test_512_maps_are_one_picture_and_dead_ones_are_crossed() -> None:
     column, row = axes.lines[0].get_data()
     assert (column[0], row[0]) == (3 * 8 + 3, 3)
     picture = np.asarray(axes.images[0].get_array())
-    assert (picture[:7, 24:31] == (0xD4, 0xD8, 0xDD)).all()
-    assert (picture[:7, :7] == 0).all()
+    assert (picture[1:8, 25:32] == (0xD4, 0xD8, 0xDD)).all()
+    assert (picture[1:8, 1:8] == 0).all()
 
 
 @pytest.mark.parametrize(
