@@ -28,8 +28,15 @@ _TITLE_LETTERS_PER_INCH: Final = 10.5
 _MOST_TICKS: Final = 12
 _SIGNED: Final = "RdBu_r"
 _LEAST_SIDE: Final = 6
+
+
+def pixel(colour: str) -> Pixels:
+    """The colour `#rrggbb` as one pixel (3,)."""
+    return np.frombuffer(bytes.fromhex(colour[1:]), dtype=np.uint8)
+
+
 # Neither black nor white, which are values.
-_LINE_COLOUR: Final = np.frombuffer(bytes.fromhex(RULE[1:]), dtype=np.uint8)
+_LINE_COLOUR: Final = pixel(RULE)
 
 
 def rgb(pixels: Any) -> Any:

@@ -16,7 +16,7 @@ from cnnjobs.errors import InputError
 from cnnjobs.figures.backprojection import trace
 from cnnjobs.figures.drawing import Drawing, file_name, in_words
 from cnnjobs.figures.layers import check_channel, check_spatial
-from cnnjobs.figures.mosaics import Pixels, coloured, rgb, tiled
+from cnnjobs.figures.mosaics import Pixels, coloured, pixel, rgb, tiled
 from cnnjobs.figures.panels import Panel, in_rows, panel_rows
 from cnnjobs.figures.patterns import Patterns, Units, find_patterns
 from cnnjobs.figures.routes import residual_additions
@@ -171,13 +171,9 @@ def _pictures(found: Patterns) -> Pixels:
     across = np.arange(max(height, width))
     rows, columns = across * height // len(across), across * width // len(across)
     for place in found.unanswered:
-        pixels[place] = _colour(RULE)
-        pixels[place, rows, columns] = pixels[place, rows, width - 1 - columns] = _colour(INK)
+        pixels[place] = pixel(RULE)
+        pixels[place, rows, columns] = pixels[place, rows, width - 1 - columns] = pixel(INK)
     return pixels
-
-
-def _colour(name: str) -> Pixels:
-    return np.frombuffer(bytes.fromhex(name[1:]), dtype=np.uint8)
 
 
 def _mosaic(tiles: Any) -> Pixels:
