@@ -39,7 +39,10 @@ class StackedLayer(nn.Module):
         self.size, self.form, self.after = len(members), form, form
         # In a tuple, they are no submodules of this one.
         self.members = tuple(members)
-        for name, own in members[0].named_parameters(recurse=False):
+        for name, own in members[0]._parameters.items():
+            if own is None:
+                self.register_parameter(name, None)
+                continue
             parts = [member.get_parameter(name) for member in members]
             self.register_parameter(name, nn.Parameter(_joined(parts), requires_grad=own.requires_grad))
         for name, buffer in members[0].named_buffers(recurse=False):
@@ -199,6 +202,10 @@ _LAYERS: Final[dict[type[nn.Module], type[StackedLayer]]] = {
     nn.AvgPool2d: Alike,
     nn.AdaptiveAvgPool2d: Alike,
 }
+# Of modules and of parameters: of those that are joined, none would be called.
+_HOOKS: Final = (
+    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_post_accumulate_grad_hooks",
+)  # fmt: skip
 
 
 def stacked_layer(members: Sequence[nn.Module], form: Form) -> StackedLayer:
@@ -208,14 +215,24 @@ def stacked_layer(members: Sequence[nn.Module], form: Form) -> StackedLayer:
 
 def leaves(model: nn.Module) -> list[nn.Module]:
     """The layers of a network in the order in which they act. Raises NotStackableError for what cannot be stacked."""
-    if isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward:
-        found = [leaf for child in model for leaf in leaves(child)]
-    elif type(model) in _LAYERS:
-        found = [model]
-    else:
-        raise NotStackableError(f"no way is known for {type(model).__name__}")
-    if model._forward_hooks or model._forward_pre_hooks or model._backward_hooks:
-        raise NotStackableError(f"there is a hook on a {type(model).__name__}")
+    found = _acting(model)
     if len({id(leaf) for leaf in found}) < len(found):
         raise NotStackableError("one layer acts twice")
+    held = [id(parameter) for leaf in found for parameter in leaf.parameters()]
+    if held != [id(parameter) for parameter in model.parameters()]:
+        raise NotStackableError("two of its layers share weights, or there are weights beside them")
+    return found
+
+
+def _acting(module: nn.Module) -> list[nn.Module]:
+    kind = type(module)
+    is_usual = kind.train is nn.Module.train and not {"forward", "train"} & vars(module).keys()
+    if is_usual and isinstance(module, nn.Sequential) and kind.forward is nn.Sequential.forward:
+        found = [leaf for child in module for leaf in _acting(child)]
+    elif is_usual and kind in _LAYERS:
+        found = [module]
+    else:
+        raise NotStackableError(f"no way is known for {kind.__name__}")
+    if any(getattr(each, name, None) for each in (module, *module.parameters(recurse=False)) for name in _HOOKS):
+        raise NotStackableError(f"there is a hook on a {kind.__name__}")
     return found
