@@ -7,9 +7,10 @@ between two of their checkpoints, come together again: those that are behind go 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from torch import Tensor
 from cnnjobs.training.attempt import RunAttempt
 from cnnjobs.training.fence import Superseded
 from cnnjobs.training.stacked_training import Stack, StackedTrainer
+
+Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
@@ -68,13 +71,13 @@ class StackedRuns:
     def _train_epoch(self, members: Sequence[Member]) -> None:
         torch.set_num_threads(members[0].attempt.threads)
         pipeline, epoch = members[0].trainer.pipeline, members[0].trainer.epoch
-        started = time.perf_counter()
-        for images, labels in pipeline.training_batches(epoch):
+        batches, started = pipeline.training_batches(epoch), time.perf_counter()
+        while batch := self._for_all(members, lambda: next(batches, None)):
             members = self._going_on(members)
             if not members:
                 return
             lrs = [member.trainer.lr for member in members]
-            self._step(members, images, labels)
+            self._step(members, *batch)
             due = [(member, lr) for member, lr in zip(members, lrs, strict=True) if _is_due(member)]
             if due:
                 _share(members, time.perf_counter() - started)
@@ -93,17 +96,21 @@ class StackedRuns:
         return [member for member in _present(members) if not member.trainer.stopped_early]
 
     def _step(self, members: Sequence[Member], images: Tensor, labels: Tensor) -> None:
-        try:
-            losses, logits = self._stack_of(members).step(images, labels)
-        except Exception as error:
-            for member in members:
-                with self._recorded(member):
-                    raise error
-            return
-        for member, loss, own in zip(members, losses, logits, strict=True):
+        found = self._for_all(members, lambda: self._stack_of(members).step(images, labels))
+        for member, loss, own in zip(members, *found, strict=True) if found else ():
             with self._recorded(member):
                 member.trainer.update()
                 member.trainer.count(loss, own, labels)
+
+    def _for_all(self, members: Sequence[Member], action: Callable[[], Result | None]) -> Result | None:
+        """What an action for all of them gives; what ends it ends every one of them."""
+        try:
+            return action()
+        except (Exception, KeyboardInterrupt) as error:
+            for member in _present(members):
+                with self._recorded(member):
+                    raise error
+        return None
 
     def _stack_of(self, members: Sequence[Member]) -> Stack:
         trainers = tuple(member.trainer for member in members)
@@ -130,7 +137,7 @@ class StackedRuns:
         members = _present(members)
         started = time.perf_counter()
         # What cannot be found together, each finds alone, or that it is to stop.
-        with suppress(Exception):
+        with suppress(Exception, KeyboardInterrupt):
             for name in splits if len(members) > 1 else ():
                 self._stack_of(members).evaluate(name)
         for member in members:

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from cnnjobs.spec.run import RunConfig
 from cnnjobs.training import checkpoint
 from cnnjobs.training.attempt import RunAttempt
 from cnnjobs.training.outcome import read_outcome
-from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.pipeline import DataSets, Pipeline
 from cnnjobs.training.stacked_runs import Member, StackedRuns
 from cnnjobs.training.stacked_training import Stack, StackedTrainer
 from cnnjobs.training.worker import run_job
@@ -120,6 +121,24 @@ def test_what_ends_one_run_leaves_the_others_alone(toy: Any, tmp_path: Path, mon
     for folder, run in ((folders[1], good[0]), (folders[4], good[1]), (folders[3], early)):
         _, expected = toy.trained(run)
         assert losses(folder.read_metrics()) == pytest.approx(losses(expected), abs=1e-3)
+
+
+def test_what_goes_wrong_with_the_batches_of_a_stack_is_told_of_each_run(
+    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = Pipeline.training_batches
+
+    def failing(pipeline: Pipeline, epoch: int) -> Any:
+        yield from islice(batches(pipeline, epoch), 5 if epoch else None)
+        if epoch:
+            raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Pipeline, "training_batches", failing)
+    for folder in stacked(tmp_path, *(toy.config(model=CNN, lr=lr) for lr in (0.01, 0.02))):
+        record = folder.read_record()
+        assert (record.state, record.epochs_done) == (RunState.FAILED, 1)
+        assert record.cause is not None
+        assert "the disk is gone" in record.cause
 
 
 def test_a_stack_goes_on_from_wherever_its_runs_stand(toy: Any, tmp_path: Path) -> None:
