@@ -244,7 +244,8 @@ class Normalise:
             factor, summand = (row.permute(0, 3, 1, 2).to(images.device) for row in rows)  # (1, C, 1, width)
             self._prepared[key] = factor, summand
         factor, summand = self._prepared[key]
-        return (images * factor).add_(summand)
+        pixels = images * factor if images.is_floating_point() else images.float().mul_(factor)
+        return pixels.add_(summand)
 
 
 def _device(generator: torch.Generator | None) -> torch.device | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from cnnjobs.report import grids, particulars, summary, wording
+from cnnjobs.report.architectures import architectures
 from cnnjobs.report.class_results import class_results, classes_grid
 from cnnjobs.report.document import (
     Block,
@@ -72,6 +73,7 @@ _SCORES: Final = (
 def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Chapter:
     """All that is known of a sweep but the author's notes; its figures are drawn on the way. Raises StorageError."""
     pairs = [paired_result(pair, table) for pair in table.sweep.pairs]
+    networks = architectures(table)
     parts: dict[str, Iterator[Block]] = {
         "results": _results(table, ranked),
         "parameters": _parameters(table, ranked, drawings),
@@ -80,10 +82,10 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
         "curves": _curves(table, ranked, drawings),
         "fitting": _fitting(table, ranked),
         "scores": _scores(table, ranked),
-        "learned": learned(table, drawings),
+        "learned": learned(table, networks, drawings),
         "unfinished": particulars.unfinished(table),
         "configuration": particulars.configuration(table, ranked),
-        "networks": particulars.networks(table, ranked),
+        "networks": particulars.networks(networks, ranked),
         "cost": particulars.cost(table, ranked),
         "environment": particulars.environment(table),
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cnnjobs.report import grids, summary, wording
-from cnnjobs.report.architectures import Architecture, architectures
+from cnnjobs.report.architectures import Architecture
 from cnnjobs.report.best import best_sweep
 from cnnjobs.report.cost import cost_grid, costs_grid
 from cnnjobs.report.document import Block, Code, Details, Items, Section, Table, paragraph
@@ -64,12 +64,11 @@ def configuration(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
         yield Details("best.yaml: the best configuration as a sweep file, ready to run", (Code(best),))
 
 
-def networks(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
+def networks(found: Sequence[Architecture], ranked: list[Choice]) -> Iterator[Block]:
     """The network of the best configuration first."""
     ranks = {choice.configuration.label: rank for rank, choice in enumerate(ranked)}
-    found = architectures(table)
-    found.sort(key=lambda each: min(ranks.get(label, len(ranks)) for label in each.labels))
-    for number, architecture in enumerate(found, 1):
+    in_order = sorted(found, key=lambda each: min(ranks.get(label, len(ranks)) for label in each.labels))
+    for number, architecture in enumerate(in_order, 1):
         title, drawn, used_by = _network(architecture)
         blocks: list[Block] = [paragraph(used_by, faint=True)]
         for grid, what, name in zip(drawn, ("Layers", "Stages"), ("network", "stages"), strict=False):

@@ -137,8 +137,8 @@ def _span(span: Span) -> str:
 
 
 def _pictures(items: Sequence[Picture]) -> Iterator[str]:
-    """Drawings of the sweep two in a row; wide ones, and pictures of networks, in a row of their own."""
-    for alone, group in groupby(items, lambda each: each.wide or each.markup is None):
+    """Figures two in a row; wide ones in a row of their own."""
+    for alone, group in groupby(items, lambda each: each.wide):
         parts = [
             f"path: {string(each.place + ('.png' if each.markup is None else '.svg'))}, "
             f"caption: {content(each.caption)}, alt: {string(each.alt)}"

@@ -23,7 +23,7 @@ from cnnjobs.training.ranks import ALONE, Ranks
 from cnnjobs.training.streaming import ImageReader, ahead, why_streamed
 from cnnjobs.training.weights_source import Normalisation
 
-# Images are augmented this many bytes at a time: enough to hide the start of each operation, few enough for the cache.
+# Random augmentations work on this many bytes at a time: enough to hide the start of each, few enough for the cache.
 _CHUNK_BYTES: Final = 1 << 20
 _STATISTICS_BATCH: Final = 256
 
@@ -194,6 +194,8 @@ class Pipeline:
         # The draws of a batch are made for all of it; what follows the last of them, each rank does to its own part.
         last = max((place for place, each in enumerate(augmentations, start=1) if each.random), default=0)
         self._drawing, self._fixed = augmentations[:last], augmentations[last:]
+        floats = any(choice.name == "normalise" for choice in choices[:last])
+        self._drawn_bytes = (4 if floats else 1) * math.prod(self.input_shape)  # of one image
         self.preprocessing = Preprocessing(choices, self._image_shape)
         whole, rest = divmod(len(data.train), config.batch_size)
         self.steps_per_epoch = whole + (rest > 0 and not (config.drop_last and whole))
@@ -206,14 +208,13 @@ class Pipeline:
         order = order[: self.steps_per_epoch * config.batch_size]
         order = order if split.reader else order.to(device)
         generator = draws(config.seed, epoch, "augmentation")
-        image_bytes = 4 * math.prod(self.input_shape)
-        chunk = config.batch_size * max(1, _CHUNK_BYTES // (image_bytes * config.batch_size))
+        chunk = config.batch_size * max(1, _CHUNK_BYTES // (self._drawn_bytes * config.batch_size))
         chunks = [order[start : start + chunk] for start in range(0, len(order), chunk)]
         for chosen, loaded in zip(chunks, split.load(chunks), strict=True):
             images, labels = _apply(self._drawing, loaded, generator), split.labels[chosen.to(device)]
             images, labels, sizes = self._own_parts(images, labels)
-            images = _apply(self._fixed, images, generator)
-            yield from zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True)
+            for batch, own in zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True):
+                yield _apply(self._fixed, batch, generator), own
 
     def _own_parts(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[int]]:
         """What this rank trains on of some batches, one after the other, and its number of images in each."""

@@ -67,6 +67,12 @@ STANDARD: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("calibration", {}),
 )
 
+# How a reader takes them: what goes in, what the layers do with it, what speaks for a class, how often that is right.
+READING_ORDER: Final = (
+    *("inputs", "filters", "activations", "top-images", "patterns", "maximize"),
+    *("saliency", "gradcam", "randomisation", "confusion", "mistakes", "calibration", "landscape"),
+)
+
 
 def option_name(parameter: str) -> str:
     """What the command line calls a parameter: `lambda_` is `--lambda`."""
