@@ -35,7 +35,7 @@ class Window:
     Meanwhile other processes kept `others` cores busy; `disturbed` when they were in the way.
     """
 
-    steps: int
+    steps: float
     seconds: float
     processor_s: float
     others: float

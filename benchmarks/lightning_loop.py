@@ -57,14 +57,14 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
         return iter(self._source)
 
 
-def train(gate: Gate, *, data: str, model: str, threads: int, batch: int, device: str, workers: int = 0) -> None:
+def train(gate: Gate, *, data: str, model: str, threads: int, batch: int, device: str) -> None:
     """The data and the network of the sources' loop."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     about = arrays.arrays("", (), folder=data)
     network = plain_loop.network(model, about.in_channels, about.num_classes, about.image_size)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
-    _fit(gate, network, optimizer, plain_loop.loader(data, "train", batch=batch, workers=workers), device)
+    _fit(gate, network, optimizer, plain_loop.loader(data, "train", batch=batch), device)
 
 
 def step(gate: Gate, **settings: Any) -> None:
@@ -79,8 +79,6 @@ def _fit(
 ) -> None:
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    if device == "cuda":
-        gate.settle = torch.cuda.synchronize
     trainer = lightning.Trainer(
         max_epochs=-1,
         accelerator="gpu" if device == "cuda" else "cpu",

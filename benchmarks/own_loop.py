@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import torch
 
-from benchmarks.side import Gate
+from benchmarks.side import Gate, first_gpu
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.evaluate import autocast
 from cnnjobs.training.pipeline import DataSets
@@ -24,13 +24,13 @@ def train(gate: Gate, **settings: Any) -> None:
         gate()
         return False
 
-    trainer = _trainer(gate, stopped=go_on, **settings)
+    trainer = trainer_for(Trainer, stopped=go_on, **settings)
     trainer.train(lambda _: None, lambda: None)
 
 
 def bare(gate: Gate, **settings: Any) -> None:
     """The same batches through the same network, and nothing but what a step cannot do without."""
-    trainer = _trainer(gate, **settings)
+    trainer = trainer_for(Trainer, **settings)
     model, loss, optimizer = trainer.model, trainer.loss, trainer.optimizer
     for epoch in itertools.count():
         for images, labels in trainer.pipeline.training_batches(epoch):
@@ -44,10 +44,18 @@ def bare(gate: Gate, **settings: Any) -> None:
 
 def batches(gate: Gate, **settings: Any) -> None:
     """The augmented batches alone."""
-    pipeline = _trainer(gate, **settings).pipeline
+    pipeline = trainer_for(Trainer, **settings).pipeline
     for epoch in itertools.count():
         for _ in pipeline.training_batches(epoch):
             gate()
+
+
+def prepare(threads: int, device: str) -> torch.device:
+    """This process set up as a worker's, on that device or not at all."""
+    chosen, notes = prepare_process(threads, first_gpu() if device == "cuda" else None)
+    if chosen.type != device:
+        raise RuntimeError("; ".join(notes))
+    return chosen
 
 
 AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
@@ -57,7 +65,7 @@ def trainer_for(
     kind: type[AnyTrainer], *, data: str, model: Any, threads: int, batch: int, device: str, **settings: Any
 ) -> AnyTrainer:
     """A trainer set up as a worker sets it up; `settings` are keys of a run, or `stopped`."""
-    chosen, _ = prepare_process(threads, 0 if device == "cuda" else None)
+    chosen = prepare(threads, device)
     stopped = settings.pop("stopped", lambda: False)
     config = RunConfig.model_validate(
         {
@@ -73,10 +81,3 @@ def trainer_for(
         }
     )
     return kind(config, DataSets((), chosen).get(config), stopped=stopped)
-
-
-def _trainer(gate: Gate, **settings: Any) -> Trainer:
-    trainer = trainer_for(Trainer, **settings)
-    if trainer.device.type == "cuda":
-        gate.settle = torch.cuda.synchronize
-    return trainer

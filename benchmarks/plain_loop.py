@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -21,7 +21,9 @@ from torchvision import models, transforms
 from benchmarks import arrays
 from benchmarks.side import Gate
 
-_PADDING = 4
+_PADDING: Final = 4
+# Batches that each worker makes ahead, which is torch's own number.
+_PREFETCHED: Final = 2
 
 
 def network(model: str, in_channels: int, num_classes: int, size: int) -> nn.Module:
@@ -80,6 +82,7 @@ def loader(
     workers: int = 0,
     augmented: bool = True,
     shuffled: bool | None = None,
+    pinned: bool = False,
 ) -> DataLoader[Any]:
     """Crops and flips where it is `augmented`, then numbers that are normalised as cnnjobs normalises them.
 
@@ -96,6 +99,8 @@ def loader(
         shuffle=shuffled,
         drop_last=shuffled,
         num_workers=workers,
+        prefetch_factor=_PREFETCHED if workers else None,
+        pin_memory=pinned,
         persistent_workers=workers > 0,
     )
 
@@ -116,7 +121,7 @@ def train(gate: Gate, *, device: str, **settings: Any) -> None:
 
 def torchvision_style(gate: Gate, *, device: str, **settings: Any) -> None:
     """As in torchvision's reference scripts: the loss and two accuracies are read back at every step."""
-    model, optimizer, endless = _ready(gate, device=device, **settings)
+    model, optimizer, endless = _ready(gate, device=device, pinned=device == "cuda", **settings)
     criterion = nn.CrossEntropyLoss()
     seen = [0.0, 0.0, 0.0]
     for images, labels in endless:
@@ -142,16 +147,23 @@ def batches(gate: Gate, *, data: str, batch: int, threads: int, **_: Any) -> Non
 
 
 def _ready(
-    gate: Gate, *, data: str, model: str, threads: int, batch: int, device: str, workers: int = 0
+    gate: Gate,
+    *,
+    data: str,
+    model: str,
+    threads: int,
+    batch: int,
+    device: str,
+    workers: int = 0,
+    pinned: bool = False,
 ) -> tuple[nn.Module, torch.optim.Optimizer, Iterator[tuple[Tensor, Tensor]]]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    if device == "cuda":
-        gate.settle = torch.cuda.synchronize
+    gate.lead = _PREFETCHED * workers
     about = arrays.arrays("", (), folder=data)
     built = network(model, about.in_channels, about.num_classes, about.image_size).to(device).train()
     optimizer = torch.optim.SGD(built.parameters(), lr=0.001, momentum=0.9)
-    return built, optimizer, _endless(loader(data, "train", batch=batch, workers=workers))
+    return built, optimizer, _endless(loader(data, "train", batch=batch, workers=workers, pinned=pinned))
 
 
 def _endless(source: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:

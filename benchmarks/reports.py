@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import json
 import os
 import platform
@@ -13,16 +15,22 @@ from pathlib import Path
 from typing import Any, Final
 
 REPORTS: Final = Path(__file__).parent / "reports"
+# Before anything is measured: later it is that of the benchmarks themselves.
+_LOAD: Final = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 _PACKAGES: Final = ("cnnjobs", "torch", "torchvision", "lightning", "hydra-core", "hydra-submitit-launcher", "submitit")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, load, GPU and versions; never the name of the machine."""
+    """Processor, cores, load before the first benchmark, GPU and versions; never the name of the machine."""
+    import torch
+
     from cnnjobs.launch.resources import allowed_cores
     from cnnjobs.training.provenance import git_state, processor
 
     found: dict[str, Any] = {"processor": processor(), "cores": allowed_cores(), "gpu": gpu_name() or "none"}
-    found["load"] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    found["load"] = _LOAD
+    if gpu_name():
+        found["CUDA"] = torch.version.cuda
     found["python"] = platform.python_version()
     for package in _PACKAGES:
         try:
@@ -40,6 +48,14 @@ def gpu_name() -> str | None:
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
 
+def choose_device(parser: argparse.ArgumentParser, asked: str | None) -> str:
+    """What was asked for, or the GPU where there is one; ends the command where a GPU was asked for in vain."""
+    found = "cuda" if gpu_name() else "cpu"
+    if asked == "cuda" != found:
+        parser.error("--device cuda: torch finds no GPU here; leave it out to measure on the CPU")
+    return asked or found
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table whose columns also line up on a terminal."""
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
@@ -50,13 +66,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def write(name: str, title: str, parts: Sequence[str], numbers: Any, folder: Path | None = None) -> Path:
-    """Print the parts, and keep them with all numbers as `<date>-<name>.md` and `.json`."""
+    """Print the parts, and keep them with all numbers as `<date>-<name>.md` and `.json`, beside those of before."""
     about = machine()
     told = ", ".join(f"{key} {value}" for key, value in about.items())
     text = "\n\n".join([f"# {title}", told, *parts]) + "\n"
     folder = folder or REPORTS
     folder.mkdir(parents=True, exist_ok=True)
-    page = folder / f"{date.today().isoformat()}-{name}.md"
+    stem = f"{date.today().isoformat()}-{name}"
+    names = (f"{stem}.md" if number == 1 else f"{stem}-{number}.md" for number in itertools.count(1))
+    page = next(folder / each for each in names if not (folder / each).exists())
     page.write_text(text, encoding="utf-8")
     plain = json.dumps({"machine": about, "numbers": numbers}, indent=1, default=_plain)
     page.with_suffix(".json").write_text(plain + "\n", encoding="utf-8")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import torch
-
 from benchmarks.own_loop import trainer_for
 from benchmarks.side import Gate
 from cnnjobs.training.stacked_training import Stack, StackedTrainer
@@ -16,8 +14,6 @@ def train(gate: Gate, *, runs: int, **settings: Any) -> None:
     """The steps of `runs` stacked runs that differ in their learning rates; each step counts once."""
     trainers = [trainer_for(StackedTrainer, lr=0.001 * (run + 1) / runs, **settings) for run in range(runs)]
     stack = Stack(trainers)
-    if trainers[0].device.type == "cuda":
-        gate.settle = torch.cuda.synchronize
     for epoch in itertools.count():
         for images, labels in trainers[0].pipeline.training_batches(epoch):
             gate()

@@ -20,8 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import arrays, reports
-from benchmarks.interleaved import Rounds, Side, measure
+from benchmarks import arrays, reports, utilisation
+from benchmarks.interleaved import Rounds, Side, Spread, measure
 from cnnjobs.components.datasets import data_folders
 from cnnjobs.launch.resources import allowed_cores
 
@@ -58,12 +58,12 @@ class Found:
     settings: dict[str, str] = field(default_factory=dict)
     gflop: dict[str, float] = field(default_factory=dict)
     rounds: dict[str, Rounds] = field(default_factory=dict)
+    utilisation: dict[str, dict[str, Spread]] = field(default_factory=dict)
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and report."""
     given = _read(words)
-    given.device = given.device or ("cuda" if reports.gpu_name() else "cpu")
     folders = data_folders(given.data_dir)
     found = Found()
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
@@ -75,8 +75,6 @@ def main(words: Sequence[str] | None = None) -> None:
             print(f"{case.title}: {found.rounds[case.title].ratio('cnnjobs', 'sources')} times the sources", flush=True)
         first = str(Path(scratch) / given.models[0])
         parts = [*_parts(found, given), _loop(first, sides, given), _batches(first, sides, given)]
-    if given.device == "cpu":
-        parts.append("## On a GPU\n\nNot measured: there is none here. Where there is one, the same command uses it.")
     reports.write("steps", "Images per second, as ratios", parts, vars(found), given.reports)
 
 
@@ -91,7 +89,9 @@ def _read(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], help="default: the GPU where there is one")
     parser.add_argument("--data-dir", type=Path, help="where data sets are looked for first")
     parser.add_argument("--reports", type=Path, help="where the report goes")
-    return parser.parse_args(words)
+    given = parser.parse_args(words)
+    given.device = reports.choose_device(parser, given.device)
+    return given
 
 
 def _names(given: argparse.Namespace) -> list[str]:
@@ -116,20 +116,23 @@ def _measure_case(found: Found, case: Case, folder: str, sides: dict[str, Side],
         elif name != "sources at its best":
             side.prepare(name, cores=threads, threads=threads, **shared)
     if "sources at its best" in sides:
-        workers, best_threads = _best_setting(sides["sources at its best"], shared, given.seconds)
+        workers, best_threads = best_setting(sides["sources at its best"], shared, given.seconds)
         found.settings[case.title] = f"{workers} workers, {best_threads} threads"
     found.gflop[case.title] = _gflop(folder, case.model)
     found.rounds[case.title] = measure(sides, seconds=given.seconds, pairs=given.pairs)
+    if given.device == "cuda":
+        training = {name: side for name, side in sides.items() if name not in PEAKS.values()}
+        found.utilisation[case.title] = utilisation.watch(training)
 
 
-def _best_setting(side: Side, shared: dict[str, Any], seconds: float) -> tuple[int, int]:
-    """Workers and threads of the fastest window, and the side made ready with them."""
+def best_setting(side: Side, shared: dict[str, Any], seconds: float) -> tuple[int, int]:
+    """Workers and threads of the fastest window of two, and the side made ready with them."""
     cores = allowed_cores()
 
     def rate(setting: tuple[int, int]) -> float:
         side.prepare("sources", cores=cores, workers=setting[0], threads=setting[1], **shared)
         side.window(seconds / 2)
-        return side.window(seconds).rate
+        return max(side.window(seconds).rate for _ in range(2))
 
     best = max(_settings(cores), key=rate)
     side.prepare("sources", cores=cores, workers=best[0], threads=best[1], **shared)
@@ -185,14 +188,28 @@ def _batches(folder: str, sides: dict[str, Side], given: argparse.Namespace) -> 
 
 def _parts(found: Found, given: argparse.Namespace) -> Iterator[str]:
     yield (
-        f"Medians of ratios within rounds, with quartiles and the number of rounds; device {given.device}, "
-        f"threads of each side: {given.threads}, windows of {given.seconds} s, batches of {BATCH}."
+        f"Medians within rounds, with quartiles and the number of rounds; device {given.device}, threads of each side: "
+        f"{given.threads}, windows of {given.seconds} s, batches of {BATCH}. All sides train with crops and flips on "
+        "the same images."
     )
+    if given.device == "cpu":
+        yield "On a GPU: not measured, there is none in use here. Where there is one, the same command takes it."
+    yield "## Images per second\n\n" + _rates(found)
     yield "## How many times as many images per second as\n\n" + _ratios(found)
     yield (
         "## Share of the convolution peak\n\nFLOPs of convolutions and linear layers over the fastest convolution "
         "measured here in the same rounds and the same precision.\n\n" + _shares(found)
     )
+    yield utilisation.part(found.utilisation)
+
+
+def _rates(found: Found) -> str:
+    sides = [name for name in (*OWN, *OTHERS) if name in next(iter(found.rounds.values())).windows]
+    rows = [
+        [title, *(f"{BATCH * rounds.rate(side).median:,.0f}" for side in sides), found.data[title]]
+        for title, rounds in found.rounds.items()
+    ]
+    return reports.table(["network", *sides, "images"], rows)
 
 
 def _ratios(found: Found) -> str:
@@ -204,13 +221,12 @@ def _ratios(found: Found) -> str:
             own,
             *(str(rounds.ratio(own, other)) for other in others),
             found.settings.get(title, "not measured"),
-            found.data[title],
         ]
         for title, rounds in found.rounds.items()
         for own in OWN
         if own in known
     ]
-    return reports.table(["network", "side", *others, "best setting", "images"], rows)
+    return reports.table(["network", "side", *others, "best setting"], rows)
 
 
 def _shares(found: Found) -> str:

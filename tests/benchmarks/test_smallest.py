@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import accuracy, growth, reports, startup, sweep, time_to_accuracy
+from benchmarks import accuracy, growth, reports, stacked, startup, sweep, time_to_accuracy
 from benchmarks.report_scale import write_finished
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.sweep import read_sweep
@@ -24,6 +24,18 @@ def test_sweep(tmp_path: Path) -> None:
     found = numbers(tmp_path)
     assert found["ratios"] == [pytest.approx(found["plain_s"][0] / found["cnnjobs_s"][0])]
     assert set(found["accuracy"]) == {"one after the other", "cnnjobs"}
+
+
+@pytest.mark.usefixtures("sides_here")
+def test_stacked(tmp_path: Path) -> None:
+    words = ["--networks", "lenet5", "--runs", "1", "2", "--pairs", "1", "--seconds", "0.01", "--threads", "1"]
+    stacked.main([*words, "--images", "320", "--device", "cpu", "--reports", str(tmp_path)])
+    windows = numbers(tmp_path)["rounds"]["lenet5"]["windows"]
+    assert set(windows) == {"one run", "1 run stacked", "2 runs stacked"}
+    assert all(each["steps"] > 0 and each["processor_s"] > 0 for own in windows.values() for each in own)
+    page = next(tmp_path.glob("*-stacked.md")).read_text()
+    assert "| lenet5  | " in page
+    assert "there is no GPU here" in page
 
 
 def test_learning_rates_are_all_different() -> None:
