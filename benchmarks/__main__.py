@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-_ORDER: Final = ("steps", "stacked", "sweep", "startup", "growth", "time_to_accuracy")
+_ORDER: Final = ("steps", "stacked", "sweep", "side_by_side", "startup", "growth", "time_to_accuracy")
 
 
 def main() -> None:

@@ -93,7 +93,10 @@ def _measure(folder: Path, lrs: Sequence[float], given: argparse.Namespace) -> d
         numbers["ratios"].append(len(lrs) * fmean(alone) / whole)
         print(f"pair {pair + 1} of {pairs}: {numbers['ratios'][-1]:.2f} times as fast", flush=True)
     plain = [json.loads((folder / f"{lr}.json").read_text())["metrics"]["test.accuracy"] for lr in lrs]
-    numbers["accuracy"] = {"one after the other": fmean(plain), "cnnjobs": fmean(_accuracies(folder, "pair0", given))}
+    numbers["accuracy"] = {
+        "one after the other": fmean(plain),
+        "cnnjobs": fmean(finished_accuracies(folder / "pair0", given.epochs)),
+    }
     return numbers
 
 
@@ -104,20 +107,25 @@ def _one_process(folder: Path, lr: float, given: argparse.Namespace) -> float:
     return commands.run([sys.executable, "-m", "benchmarks.plain_run", *words]).seconds
 
 
-def _cnnjobs(folder: Path, results: str, lrs: Sequence[float], given: argparse.Namespace) -> float:
+def write_sweep(folder: Path, lrs: Sequence[float], model: str, epochs: int) -> Path:
+    """The file of a sweep over learning rates, of the images in `folder`/data."""
     file = folder / "learning_rates.yaml"
-    text = _SWEEP.format(data=folder / "data", model=given.model, epochs=given.epochs, lrs=list(lrs))
-    file.write_text(text, encoding="utf-8")
+    file.write_text(_SWEEP.format(data=folder / "data", model=model, epochs=epochs, lrs=list(lrs)), encoding="utf-8")
+    return file
+
+
+def _cnnjobs(folder: Path, results: str, lrs: Sequence[float], given: argparse.Namespace) -> float:
+    file = write_sweep(folder, lrs, given.model, given.epochs)
     settings = [word for setting in given.set for word in ("--set", setting)]
     words = ["local", str(file), "--results", str(folder / results), "--no-report", *settings]
     return commands.run([*commands.CNNJOBS, *words]).seconds
 
 
-def _accuracies(folder: Path, results: str, given: argparse.Namespace) -> Iterator[float]:
+def finished_accuracies(results: Path, epochs: int) -> Iterator[float]:
     """Test accuracy of every run. Raises CommandError when one of them has not trained to its end."""
-    for run in RunStore(folder / results / "learning_rates").runs():
+    for run in RunStore(results / "learning_rates").runs():
         record = run.read_record()
-        if record.state is not RunState.FINISHED or record.epochs_done != given.epochs:
+        if record.state is not RunState.FINISHED or record.epochs_done != epochs:
             raise commands.CommandError(f"{run.run_id}: {record.state} after {record.epochs_done} epochs")
         yield record.metrics["test.accuracy"]
 
