@@ -34,7 +34,9 @@ TEMPLATE: Final = "template.typ"
 _PAGE_LETTERS: Final = 120
 _LARGEST, _SMALLEST = 9.0, 5.5
 _LETTERS_BESIDE: Final = 2
-_LONG_CELL: Final = 40
+# Long cells are broken at so many letters: the first at which all are of a good size, if there is one.
+_LONG_CELLS: Final = (40, 30, 24)
+_GOOD: Final = 7.0
 _CODE_LINES: Final = 120
 
 
@@ -94,10 +96,11 @@ def source(report: Report) -> str:
 
 
 def _blocks(blocks: Sequence[Block], level: int) -> Iterator[str]:
-    for block in blocks:
+    for number, block in enumerate(blocks):
         match block:
             case Paragraph(spans, faint):
-                yield f"#prose(is-faint: {_bool(faint)})[{''.join(map(_span, spans))}]"
+                said = f"#prose(is-faint: {_bool(faint)})[{''.join(map(_span, spans))}]"
+                yield f"#introduction[{said}]" if _introduces(blocks[number:]) else said
             case Numbers(items):
                 yield f"#numbers({', '.join(f'({content(name)}, {content(value)})' for name, value in items)})"
             case Table():
@@ -119,6 +122,12 @@ def _blocks(blocks: Sequence[Block], level: int) -> Iterator[str]:
             case Section(title, inner, id_):
                 yield _heading(level, title, id_)
                 yield from _blocks(inner, level + 1)
+
+
+def _introduces(blocks: Sequence[Block]) -> bool:
+    """Whether a table or figures come after these paragraphs."""
+    others = (block for block in blocks if not isinstance(block, Paragraph))
+    return isinstance(next(others, None), Table | Pictures)
 
 
 def _heading(level: int, title: str, id_: str) -> str:
@@ -154,10 +163,11 @@ def _table(table: Table) -> Iterator[str]:
     grid, left_out = beginning(table.grid)
     aligns = ["left"] * grid.labels + ["right"] * (len(grid.columns) - grid.labels)
     rows = ",\n  ".join(f"({', '.join(_cell(cell) for cell in row)},)" for row in grid.rows)
+    widths = _widths(grid)
     marked = "none" if grid.marked is None else str(grid.marked)
     yield (
-        f"#data(caption: {content(table.caption)}, columns: {_columns(grid)}, aligns: ({', '.join(aligns)},), "
-        f"size: {_size(grid):.2f}pt, marked: {marked},\n  header: ({', '.join(map(_cell, grid.columns))},),\n"
+        f"#data(caption: {content(table.caption)}, columns: {_columns(widths)}, aligns: ({', '.join(aligns)},), "
+        f"size: {_size(widths):.2f}pt, marked: {marked},\n  header: ({', '.join(map(_cell, grid.columns))},),\n"
         f"  rows: ({rows}{',' if grid.rows else ''}))"
     )
     if left_out:
@@ -170,18 +180,18 @@ def _widths(grid: Grid) -> list[float]:
     # A heading takes two lines where it can.
     headings = [max(*map(len, name.split()), len(name) * 0.6) if name else 0 for name in grid.columns]
     cells = [max(map(len, column)) for column in zip(*grid.rows, strict=True)] if grid.rows else [0] * len(headings)
-    both = zip(headings, cells, strict=True)
-    return [min(max(heading, cell), _LONG_CELL) + _LETTERS_BESIDE for heading, cell in both]
+    whole = [max(both) for both in zip(headings, cells, strict=True)]
+    tried = [[min(each, longest) + _LETTERS_BESIDE for each in whole] for longest in _LONG_CELLS]
+    return next((widths for widths in tried if _size(widths) >= _GOOD), tried[0])
 
 
-def _size(grid: Grid) -> float:
-    """The size of letters, in points, at which the table fits the page."""
-    return max(_SMALLEST, min(_LARGEST, _LARGEST * _PAGE_LETTERS / sum(_widths(grid))))
+def _size(widths: Sequence[float]) -> float:
+    """The size of letters, in points, at which a table with these columns fits the page."""
+    return max(_SMALLEST, min(_LARGEST, _LARGEST * _PAGE_LETTERS / sum(widths)))
 
 
-def _columns(grid: Grid) -> str:
+def _columns(widths: Sequence[float]) -> str:
     """Widths of their own; of a table that only fits with smaller letters, shares of the page."""
-    widths = _widths(grid)
     if sum(widths) <= _PAGE_LETTERS:
         return f"({', '.join(['auto'] * len(widths))},)"
     return f"({', '.join(f'{width:.1f}fr' for width in widths)},)"
