@@ -62,10 +62,10 @@ class Stacks(BaseModel):
 class JobIntent(BaseModel):
     """One job array: element k trains the runs of tasks[k]. `profile` is the resolved one; `created` as ISO 8601, UTC.
 
-    An element trains `runs_at_once` of its runs side by side, each with `threads` threads. On several `nodes` or `gpus`
-    each run has `ranks`, with so many threads each. With `canary` only element 0 starts at once; its worker releases
-    the others. `stacks` are runs of one element that train as one network. With `evaluation` the runs have finished
-    and are evaluated.
+    An element trains `runs_at_once` of its runs side by side, each with `threads` threads; where that is `measured`, it
+    has cores for so many and finds out how many they carry. On several `nodes` or `gpus` each run has `ranks`, with so
+    many threads each. With `canary` only element 0 starts at once; its worker releases the others. `stacks` are runs of
+    one element that train as one network. With `evaluation` the runs have finished and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,6 +75,7 @@ class JobIntent(BaseModel):
     data_folders: tuple[Path, ...] = ()
     threads: PositiveInt = 1
     runs_at_once: PositiveInt = 1
+    measured: bool = False
     nodes: PositiveInt = 1
     gpus: NonNegativeInt = 0
     canary: bool = False

@@ -27,14 +27,15 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     from cnnjobs.launch.submissions import look_at
 
     store = opened.store
-    profile = resolve(read(opened, options))
+    given = read(opened, options)
+    profile = resolve(given)
     folders = data_folders(options.data_dir, profile.data_dir)
 
     def make(queue: Queue, also: frozenset[str] = frozenset()) -> Plan:
         return _plan(opened, options, queue, also)
 
     def prepared(plan: Plan, queue: Queue) -> Order:
-        order = prepare(plan, profile, folders, queue)
+        order = prepare(plan, profile, folders, queue, measured=given.runs_at_once == "auto")
         show_order(order, profile, reason)
         show_stacks(order.intent.stacks)
         show_cost(_cost(plan, order, options.results))

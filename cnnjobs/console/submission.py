@@ -14,7 +14,9 @@ def show_order(order: Order, profile: JobProfile, reason: str) -> None:
     """The place, why there, and what each job gets."""
     intent = order.intent
     parts = [f"partition {profile.partition}" if profile.partition else "the default partition"]
-    parts += [f"{intent.runs_at_once} runs side by side in each"] if intent.runs_at_once > 1 else []
+    if intent.runs_at_once > 1:
+        up_to, how = ("up to ", ", found out by the first") if intent.measured else ("", "")
+        parts.append(f"{up_to}{intent.runs_at_once} runs side by side in each{how}")
     parts.append(f"{_counted(intent.cpus, 'core')} each")
     parts.append(_counted(intent.gpus, "GPU") if intent.gpus else "no GPU")
     parts += [f"{intent.ranks} ranks on {_counted(intent.nodes, 'node')} for each run"] if intent.ranks > 1 else []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.state import RunStatus, Snapshot
 from cnnjobs.runs import RunState
-from cnnjobs.training.sharing import measured
+from cnnjobs.training.sharing import carried
 
 
 class Measuring:
@@ -33,17 +33,7 @@ class Measuring:
 
     def _found(self, pid: int) -> int:
         gpus = self._resources.gpus
-        places = len(gpus) or 1
-        most = self._resources.workers // places
-        usage = measured(pid, gpus[0] if gpus else None)
-        if usage is None:
-            # Without a GPU only memory is not guarded; on one, a second run may be too much.
-            number = places if gpus else most
-            text = f"{number} runs at once: this system does not tell what a run takes"
-        else:
-            number = usage.carried(most) * places
-            text = usage.told(most, f"GPU {gpus[0]}" if gpus else "this machine")
-            text += f"; the same on each of {places} GPUs" if places > 1 else ""
+        number, text = carried(pid, gpus, self._resources.workers // (len(gpus) or 1))
         self.notes = (text,)
         self._tell(text)
         return number

@@ -21,7 +21,7 @@ from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.launch.admission import with_offers
 from cnnjobs.launch.cluster_offer import Partition, read_partitions
 from cnnjobs.launch.control import scancel
-from cnnjobs.launch.dealing import deal, dealing
+from cnnjobs.launch.dealing import cores_for, deal, dealing
 from cnnjobs.launch.plan import Plan, held, take_up_again, write_down
 from cnnjobs.launch.queue_states import Element, look_at_queue
 from cnnjobs.launch.ranks import check_batches, dealt_to_ranks, num_ranks
@@ -63,16 +63,20 @@ class Submitted:
 
 
 def resolve(profile: JobProfile) -> JobProfile:
-    """The profile with what it leaves open: one core, and a GPU where its partition has some. Raises InputError."""
-    if profile.runs_at_once == "auto":
-        raise InputError("job.runs_at_once: found auto, which is for runs on this machine; write a number for Slurm")
+    """The profile with what it leaves open: one core, and a GPU where its partition has some. Raises InputError.
+
+    `runs_at_once: auto` becomes the number of runs that a job asks for cores for.
+    """
     offered = read_partitions()
     wanted = profile.partition.split(",") if profile.partition else []
     chosen = [each for each in offered if each.name in wanted or (not wanted and each.is_default)]
-    at_once = min(profile.at_once, profile.max_parallel or profile.at_once)
-    profile = profile.model_copy(update={"runs_at_once": at_once})
+    has_gpus = any(each.num_gpus for each in chosen)
+    most = profile.at_once
+    if profile.runs_at_once == "auto":
+        most = cores_for(dealt_to_ranks(profile, has_gpus=has_gpus), chosen)
+    profile = profile.model_copy(update={"runs_at_once": min(most, profile.max_parallel or most)})
     _check_size(profile, chosen)
-    return dealt_to_ranks(profile, has_gpus=any(each.num_gpus for each in chosen))
+    return dealt_to_ranks(profile, has_gpus=has_gpus)
 
 
 def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
@@ -95,14 +99,19 @@ def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
         raise with_offers(f"job.cpus_per_run: found {wanted}{times}, more than any node has")
 
 
-def prepare(plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue) -> Order:
-    """The array for what the plan takes up; `profile` is resolved. Writes nothing. Raises InputError."""
+def prepare(
+    plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue, *, measured: bool = False
+) -> Order:
+    """The array for what the plan takes up; `profile` is resolved. Writes nothing. Raises InputError.
+
+    Where it is `measured`, `runs_at_once` was left to the jobs.
+    """
     check_batches([run.config for run in plan.to_run], profile)
     runs = [run.run_id for run in plan.to_run]
     tasks, stacks = gather([run.config for run in plan.to_run], deal(runs, profile), profile)
     canary = _has_canary(plan, profile, len(tasks))
     order = make_order(plan.store, plan.sweep.name, tasks, profile, data_folders, queue=queue, canary=canary)
-    intent = order.intent.model_copy(update={"stacks": stacks})
+    intent = order.intent.model_copy(update={"stacks": stacks, "measured": measured and order.intent.runs_at_once > 1})
     return replace(order, intent=intent, notices=dealing(runs, tasks, profile))
 
 

@@ -8,36 +8,35 @@ a whole epoch, fails. The first run of a sweep lets the rest go; failures that a
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from cnnjobs.errors import InputError, StorageError
 from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.intents import BREAKER_FAILURES, EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
-from cnnjobs.training.rank_starts import RankStarts, by_srun
 from cnnjobs.training.scheduler import Scheduler
-from cnnjobs.training.side_by_side import SUPERSEDED_CODE, SideBySide, preload
+from cnnjobs.training.scontrol import scontrol
 from cnnjobs.training.stop_request import StopRequest
 from cnnjobs.training.succession import Succession
-from cnnjobs.training.worker import SETTLED, Job, say, train_runs
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from cnnjobs.training.worker import SETTLED, Job, say
 
 DEFAULT_MAX_REQUEUES: Final = 20
-_COMMAND_S: Final = 10
 _REQUEUE_PAUSES_S: Final = (1, 10, 0)
 
 
 class ArrayTask(Scheduler):
-    """Slurm, as one element of a job array meets it."""
+    """Slurm, as one element of a job array meets it; `when_validated` is called after each validation of a run."""
 
-    def __init__(self, folder: SubmissionFolder, intent: JobIntent, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        folder: SubmissionFolder,
+        intent: JobIntent,
+        stop: StopRequest,
+        when_validated: Callable[[], None] = lambda: None,
+    ) -> None:
         environment = os.environ
         try:
             self.array_job = environment["SLURM_ARRAY_JOB_ID"]
@@ -51,7 +50,8 @@ class ArrayTask(Scheduler):
         # When it was requeued is told by nobody.
         self.submitted = None if self._restarts else intent.created
         self.intent, self.store = intent, RunStore(intent.store)
-        self._folder, self._stop = folder, stop
+        self.folder, self._stop = folder, stop
+        self._when_validated = when_validated
 
     @property
     def job_id(self) -> str:
@@ -95,21 +95,22 @@ class ArrayTask(Scheduler):
         """The first validation of a sweep's first run lets the rest start."""
         if self.index == 0 and self.intent.canary and folder.run_id == self.run_ids[0]:
             self.release_the_rest()
+        self._when_validated()
 
     def ended(self, record: RunRecord) -> None:
         """Keep the end beside the others' and hold the rest when they have all failed alike."""
-        self._folder.add_outcome(record.run_id, record.state, record.cause)
-        cause = self._folder.common_failure()
-        if cause is not None and not self._folder.breaker_file.exists():
-            write_whole(self._folder.breaker_file, f"{cause}\n".encode(), make_folder=False)
+        self.folder.add_outcome(record.run_id, record.state, record.cause)
+        cause = self.folder.common_failure()
+        if cause is not None and not self.folder.breaker_file.exists():
+            write_whole(self.folder.breaker_file, f"{cause}\n".encode(), make_folder=False)
             _say(f"{BREAKER_FAILURES} runs in a row failed alike: the rest of job {self.array_job} is held")
             scontrol("hold", self.array_job)
 
     def release_the_rest(self) -> None:
         """Leave the mark that the first run has passed, and release the array."""
-        if self._folder.canary_file.exists():
+        if self.folder.canary_file.exists():
             return
-        write_whole(self._folder.canary_file, b"", make_folder=False)
+        write_whole(self.folder.canary_file, b"", make_folder=False)
         _say(f"the first run has passed its first validation: the rest of job {self.array_job} may start")
         if len(self.intent.tasks) > 1:
             scontrol("release", self.array_job)
@@ -117,7 +118,7 @@ class ArrayTask(Scheduler):
     def waits_for_first(self) -> bool:
         """Whether the sweep's first run, which is of this element, has still to pass its first validation."""
         with suppress(OSError):
-            return self.index == 0 and self.intent.canary and not self._folder.canary_file.exists()
+            return self.index == 0 and self.intent.canary and not self.folder.canary_file.exists()
         # The results folder is away.
         return True
 
@@ -177,16 +178,16 @@ class ArrayTask(Scheduler):
         """Evaluate the runs instead, going on after a time limit as long as each start gets further; the exit code."""
         from cnnjobs.training.evaluation_job import evaluate_runs
 
-        before = self._folder.read_outcomes()
-        done = evaluate_runs(job, request, self._folder, self._stop)
-        outcomes = self._folder.read_outcomes()
+        before = self.folder.read_outcomes()
+        done = evaluate_runs(job, request, self.folder, self._stop)
+        outcomes = self.folder.read_outcomes()
         left = [run_id for run_id in self.run_ids if run_id not in outcomes]
         handed_back = done
         if left and self._stop.time_limit_ahead:
             handed_back = any(run_id not in before for run_id in outcomes if run_id in self.run_ids) and self.requeue()
             for run_id in () if handed_back else left:
                 cause = f"the time limit ({self._time_limit()}) came first; evaluate it with a higher timeout_min"
-                self._folder.add_outcome(run_id, "failed", cause)
+                self.folder.add_outcome(run_id, "failed", cause)
         all_good = all(outcomes[run_id][0] == "finished" for run_id in self.run_ids if run_id in outcomes)
         return 0 if handed_back and all_good else 1
 
@@ -206,93 +207,6 @@ class ArrayTask(Scheduler):
 
     def _time_limit(self) -> str:
         return f"timeout_min {self.intent.profile.get('timeout_min') or 'of the partition'}"
-
-
-def train_array_task(path: Path, stop: StopRequest, run_id: str | None = None) -> int:
-    """Train the runs of this element of the submission in folder `path`, or one alone; what the process exits with."""
-    folder = SubmissionFolder(path)
-    try:
-        intent = folder.read_intent()
-        task = ArrayTask(folder, intent, stop)
-    except (OSError, ValueError, InputError) as error:
-        _say(f"{type(error).__name__}: {error}")
-        return 2
-    job = Job(
-        store=intent.store,
-        run_ids=task.run_ids if run_id is None else (run_id,),
-        data_folders=intent.data_folders,
-        threads=intent.threads,
-        gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if intent.gpus else None,
-        stacks=intent.stacks.among(task.run_ids if run_id is None else ()),
-    )
-    went_well = is_newest = True
-    try:
-        if intent.evaluation is not None:
-            return task.evaluate(job, intent.evaluation)
-        if intent.ranks > 1:
-            went_well = _train_in_ranks(task, path, stop)
-        elif run_id is None and intent.runs_at_once > 1 and len(task.run_ids) > 1:
-            went_well = _train_side_by_side(task, job, path, stop)
-        else:
-            is_newest = train_runs(job, stop, task)
-    except Exception as error:
-        _say(f"{type(error).__name__}: {error}")
-        went_well = False
-    if run_id is not None:
-        return int(not went_well) if is_newest else SUPERSEDED_CODE
-    task.look_at_first()
-    handed_back = task.hand_back()
-    return 0 if went_well and handed_back and RunState.FAILED not in task.own_ends() else 1
-
-
-def _train_side_by_side(task: ArrayTask, job: Job, path: Path, stop: StopRequest) -> bool:
-    number = task.intent.runs_at_once
-    _say(f"up to {number} runs at a time, each in a process of its own")
-    task.look_at_first()
-    run_ids = task.open_runs()
-    if run_ids:
-        preload(job.threads, [task.store.run(run_id) for run_id in run_ids], job.data_folders)
-
-    def train(run_id: str) -> int:
-        own = StopRequest()
-        own.listen_to_slurm()
-        return train_array_task(path, own, run_id)
-
-    together = SideBySide(
-        run_ids,
-        train,
-        at_once=number,
-        gpus=str(job.gpu).split(",") if job.gpu is not None else (),
-        stop=stop,
-        alone=task.waits_for_first,
-    )
-    return together.train()
-
-
-def _train_in_ranks(task: ArrayTask, path: Path, stop: StopRequest) -> bool:
-    nodes, ranks = task.intent.nodes, task.intent.ranks
-    _say(f"{ranks} ranks for each run, on {'1 node' if nodes == 1 else f'{nodes} nodes'}")
-    task.look_at_first()
-    # What ends the job, as a cancellation does, Slurm tells the ranks itself; srun would kill them.
-    starts = RankStarts(
-        lambda run_id: by_srun(str(path), run_id, nodes=nodes, ranks=ranks), stop=stop, passed_on=[signal.SIGUSR2]
-    )
-    return starts.train(map(task.store.run, task.open_runs()))
-
-
-def scontrol(*words: str) -> bool:
-    """Whether Slurm did what it was told; its own words go to the log when it did not."""
-    command: Any = ("scontrol", *words)
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
-        said = " ".join((done.stderr or done.stdout).split()) if done.returncode else ""
-    except FileNotFoundError:
-        said = "it is not on the PATH of this node"
-    except subprocess.TimeoutExpired:
-        said = f"it did not answer within {_COMMAND_S} s"
-    if said:
-        _say(f"{' '.join(command)}: {said}")
-    return not said
 
 
 def _say(what: str) -> None:

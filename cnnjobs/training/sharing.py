@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -33,22 +35,47 @@ class Usage:
         turns = math.ceil(1 / self.busy) if self.busy else most
         return max(1, min(most, room, turns))
 
-    def told(self, most: int, where: str) -> str:
-        """What was found, in one line."""
+    def told(self, where: str) -> str:
+        """What was found, in words."""
         busy = "" if self.busy is None else f" and computes {self.busy:.0%} of the time"
-        found = f"one takes {self.memory / _GB:.1f} GB{busy}, {self.free / _GB:.1f} GB of {where} are free"
-        number = self.carried(most)
-        return f"{number} {'run' if number == 1 else 'runs'} at once, of {most} at most: {found}"
+        return f"one takes {self.memory / _GB:.1f} GB{busy}, {self.free / _GB:.1f} GB of {where} are free"
 
 
-def measured(pid: int, gpu: str | None) -> Usage | None:
+def carried(
+    pid: int, gpus: Sequence[str], most: int, *, where: str = "this machine", limit: int | None = None
+) -> tuple[int, str]:
+    """How many runs like that of a process go on at once, up to `most` on each GPU or on the cores; and why, in a line.
+
+    `limit` is how much memory (bytes) this process and the runs that it starts may take together.
+    """
+    places = len(gpus) or 1
+    number = most * places
+    told = []
+    usage = measured(pid, None, limit)
+    # Where it is not told, only memory is not guarded; on a GPU, a second run may be too much.
+    if usage is not None:
+        number = usage.carried(number)
+        told.append(usage.told(where))
+    if gpus:
+        usage = measured(pid, gpus[0])
+        number = min(number, places * (usage.carried(most) if usage is not None else 1))
+        each = f", the same on each of {places} GPUs" if places > 1 else ""
+        told.append(usage.told(f"GPU {gpus[0]}") + each if usage is not None else "the GPU does not tell what it takes")
+    words = "; ".join(told) or "this system does not tell what a run takes"
+    return number, f"{number} {'run' if number == 1 else 'runs'} at once, of {most * places} at most: {words}"
+
+
+def measured(pid: int, gpu: str | None, limit: int | None = None) -> Usage | None:
     """What the run of a process takes of this machine's memory or of its GPU; None where that is not told."""
-    return _of_process(pid) if gpu is None else _of_gpu(gpu)
+    return _of_process(pid, limit) if gpu is None else _of_gpu(gpu)
 
 
-def _of_process(pid: int) -> Usage | None:
+def _of_process(pid: int, limit: int | None) -> Usage | None:
     memory, free = own_memory(pid), free_memory()
-    return Usage(memory, free) if memory is not None and free is not None else None
+    if memory is None or free is None:
+        return None
+    taken = memory + (own_memory(os.getpid()) or 0)
+    return Usage(memory, free if limit is None else min(free, max(0, limit - taken)))
 
 
 def _of_gpu(gpu: str) -> Usage | None:

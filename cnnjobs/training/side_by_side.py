@@ -14,10 +14,11 @@ import sys
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -36,10 +37,10 @@ _LIBRARIES: Final = ("timm", "torchvision")
 
 
 class SideBySide:
-    """The runs of a job, `at_once` of them at a time and one while `alone()`; process k has gpus[k % len(gpus)].
+    """The runs of a job; process k has gpus[k % len(gpus)].
 
-    `train` is called with a run in the process of that one, and gives what that exits with. SIGTERM and SIGUSR2 are
-    held back from it until it listens.
+    `at_once` tells how many may go on now that the processes of these numbers do. `train` is called with a run in the
+    process of that one, and gives what that exits with. SIGTERM and SIGUSR2 are held back from it until it listens.
     """
 
     def __init__(
@@ -47,14 +48,13 @@ class SideBySide:
         run_ids: Sequence[str],
         train: Callable[[str], int],
         *,
-        at_once: int,
+        at_once: Callable[[Collection[int]], int],
         gpus: Sequence[str],
         stop: StopRequest,
-        alone: Callable[[], bool],
     ) -> None:
         self._waiting = deque(run_ids)
         self._train, self._at_once, self._gpus = train, at_once, gpus
-        self._stop, self._alone = stop, alone
+        self._stop = stop
         self._children: dict[int, tuple[str, int]] = {}
         self._deaths: Counter[str] = Counter()
         self._passed_on = 0
@@ -76,11 +76,9 @@ class SideBySide:
 
     def _start(self) -> None:
         """Fill the places that are free."""
-        while self._waiting and not self._is_ending and len(self._children) < self._at_once:
-            if self._children and self._alone():
-                break
+        while self._waiting and not self._is_ending and self._has_room():
             run_id = self._waiting.popleft()
-            slot = next(slot for slot in range(self._at_once) if slot not in self._children)
+            slot = next(slot for slot in count() if slot not in self._children)
             own = {"CUDA_VISIBLE_DEVICES": self._gpus[slot % len(self._gpus)]} if self._gpus else {}
             try:
                 # Until it listens, a signal would end it without a word.
@@ -89,6 +87,10 @@ class SideBySide:
             except OSError as error:
                 say(run_id, f"its process could not be started: {error.strerror}")
                 self._went_well = False
+
+    def _has_room(self) -> bool:
+        training = [pid for _, pid in self._children.values()]
+        return not training or len(training) < self._at_once(training)
 
     def _pass_on(self) -> None:
         new = self._stop.received[self._passed_on :]

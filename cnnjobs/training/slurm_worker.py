@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     stop.listen_to_slurm()
     from pathlib import Path
 
-    from cnnjobs.training.array_task import train_array_task
+    from cnnjobs.training.array_training import train_array_task
 
     if len(arguments) != 1:
         print("usage: python -m cnnjobs.training.slurm_worker <submission folder>", file=sys.stderr)

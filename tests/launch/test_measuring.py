@@ -4,12 +4,12 @@ import socket
 
 import pytest
 
-from cnnjobs.launch import measuring
 from cnnjobs.launch.measuring import Measuring
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.state import RunStatus, Snapshot
 from cnnjobs.runs import Attempt, RunState
 from cnnjobs.spec.sweep import Sweep
+from cnnjobs.training import sharing
 from cnnjobs.training.sharing import Usage
 
 GB = 10**9
@@ -23,14 +23,20 @@ def moment(sweep: Sweep, *, validated: bool, host: str | None = None) -> Snapsho
 
 def told(usage: Usage | None, resources: Resources, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     asked: list[tuple[int, str | None]] = []
-    monkeypatch.setattr(measuring, "measured", lambda *given: (asked.append(given), usage)[1])
+    gpu = resources.gpus[0] if resources.gpus else None
+    of_machine = Usage(GB, 100 * GB) if gpu else usage
+    monkeypatch.setattr(
+        sharing,
+        "measured",
+        lambda pid, of, limit=None: (asked.append((pid, of)), usage if of == gpu else of_machine)[1],
+    )
     said: list[str] = []
     found = Measuring(resources, said.append)
     assert found.workers(moment(sweep, validated=False)) == 1
     assert found.workers(moment(sweep, validated=True, host="another")) == 1
     assert (asked, found.notes) == ([], ())
     numbers = {found.workers(moment(sweep, validated=True)) for _ in range(3)}
-    assert asked == [(77, resources.gpus[0] if resources.gpus else None)]
+    assert asked == ([(77, None), (77, gpu)] if gpu else [(77, None)])
     assert found.notes == tuple(said)
     return numbers.pop(), said[0]
 
@@ -42,7 +48,7 @@ def test_the_first_run_shows_how_many_there_is_memory_for(sweep: Sweep, monkeypa
         2, "2 runs at once, of 4 at most: one takes 2.0 GB, 3.0 GB of this machine are free",
     )  # fmt: skip
     number, words = told(None, cores, sweep, monkeypatch)
-    assert (number, words) == (4, "4 runs at once: this system does not tell what a run takes")
+    assert (number, words) == (4, "4 runs at once, of 4 at most: this system does not tell what a run takes")
 
 
 def test_each_gpu_carries_as_many_as_the_first(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,8 +56,8 @@ def test_each_gpu_carries_as_many_as_the_first(sweep: Sweep, monkeypatch: pytest
     number, words = told(Usage(2 * GB, 70 * GB, 0.3), gpus, sweep, monkeypatch)
     assert (number, words) == (
         8,
-        "4 runs at once, of 8 at most: one takes 2.0 GB and computes 30% of the time, 70.0 GB of GPU 0 are free;"
-        " the same on each of 2 GPUs",
+        "8 runs at once, of 16 at most: one takes 1.0 GB, 100.0 GB of this machine are free; one takes 2.0 GB and"
+        " computes 30% of the time, 70.0 GB of GPU 0 are free, the same on each of 2 GPUs",
     )
     assert told(None, gpus, sweep, monkeypatch)[0] == 2
 

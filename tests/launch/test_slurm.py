@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,6 @@ def test_what_a_profile_leaves_open_is_the_partitions() -> None:
 @pytest.mark.parametrize(
     ("profile", "words"),
     [
-        (JobProfile(name="x", runs_at_once="auto"), "found auto, which is for runs on this machine; write a number"),
         (JobProfile(name="x", timeout_min=61), "found 61, over the limit of partition cpu"),
         (JobProfile(name="x", cpus_per_run=9), "found 9, more than any node has"),
         (JobProfile(name="x", nodes=9), "job.nodes: found 9, more than the . of the partition"),
@@ -135,6 +135,32 @@ def test_a_job_has_the_cores_of_its_runs_together(sweep: Sweep, store: RunStore,
     assert "--array=0-1%1\n" in few.text
     assert order().intent.cpus == 2
     assert order(runs_at_once=4, canary=True).intent.canary
+
+
+def test_a_job_that_finds_out_how_many_it_carries_has_cores_for_as_many_as_any_node() -> None:
+    def asked(**settings: Any) -> tuple[int | str, int | None]:
+        found = resolve(JobProfile(name="x", runs_at_once="auto", **settings))
+        return found.runs_at_once, found.gpus_per_run
+
+    assert asked() == (8, 0)
+    assert asked(cpus_per_run=3) == (2, 0)
+    assert asked(cpus_per_run=8) == (1, 0)
+    assert asked(max_parallel=5) == (5, 0)
+    assert asked(runs_per_job=2) == (2, 0)
+    # Two cores for a GPU on the one node, four on the other.
+    assert asked(partition="gpu") == (2, 1)
+    assert asked(partition="gpu", cpus_per_run=3) == (1, 1)
+    assert asked(partition="gpu", gpus_per_run=0) == (4, 0)
+    assert asked(partition="gpu", gpus_per_run=2) == (1, 2)
+
+
+def test_how_many_a_job_carries_is_left_to_it(sweep: Sweep, store: RunStore, put: Put) -> None:
+    profile = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=3))
+    order = prepare(make_plan(sweep, store), profile, [], EMPTY, measured=True)
+    assert [len(task) for task in order.intent.tasks] == [2, 2]
+    assert (order.intent.measured, order.intent.runs_at_once, order.intent.cpus) == (True, 2, 6)
+    alone = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=8, runs_per_job=2))
+    assert not prepare(make_plan(sweep, store), alone, [], EMPTY, measured=True).intent.measured
 
 
 def test_queued_runs_are_not_taken_up_again(sweep: Sweep, store: RunStore, put: Put) -> None:

@@ -28,7 +28,7 @@ import json, os, sys
 sys.path.insert(0, sys.argv[1])
 import torch
 import torch._dynamo  # torch loads it for the first optimizer
-import cnnjobs.training.array_task
+import cnnjobs.training.array_training
 import cnnjobs.training.attempt
 from cnnjobs.training.slurm_worker import main
 

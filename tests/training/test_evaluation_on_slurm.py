@@ -12,7 +12,7 @@ import pytest
 from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.runs import RunFolder, RunStore
 from cnnjobs.training import array_task
-from cnnjobs.training.array_task import train_array_task
+from cnnjobs.training.array_training import train_array_task
 from cnnjobs.training.stop_request import StopRequest
 
 

@@ -28,13 +28,11 @@ def test_as_many_as_fit_and_have_work_to_do(usage: Usage, carried: int) -> None:
     assert usage.carried(8) == carried
 
 
-def test_what_is_found_is_told_in_one_line() -> None:
-    assert Usage(2 * GB, 10 * GB, 0.25).told(8, "GPU 0") == (
-        "4 runs at once, of 8 at most: one takes 2.0 GB and computes 25% of the time, 10.0 GB of GPU 0 are free"
+def test_what_is_found_is_told_in_words() -> None:
+    assert Usage(2 * GB, 10 * GB, 0.25).told("GPU 0") == (
+        "one takes 2.0 GB and computes 25% of the time, 10.0 GB of GPU 0 are free"
     )
-    assert Usage(2 * GB, GB).told(4, "this machine") == (
-        "1 run at once, of 4 at most: one takes 2.0 GB, 1.0 GB of this machine are free"
-    )
+    assert Usage(2 * GB, GB).told("this machine") == "one takes 2.0 GB, 1.0 GB of this machine are free"
 
 
 def test_answers_of_the_driver() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from cnnjobs.intents import JobIntent, SubmissionFolder
 from cnnjobs.runs import RunState
 from cnnjobs.training import side_by_side
+from cnnjobs.training.at_once import AtOnce
 from cnnjobs.training.side_by_side import MOST_DEATHS, SUPERSEDED_CODE, SideBySide
 from cnnjobs.training.stop_request import StopRequest
 from cnnjobs.training.worker import run_job
@@ -49,14 +51,16 @@ class Nursery:
         self.path = path
         self.stop = Told()
 
-    def train(self, run_ids: list[str], body: str, at_once: int = 2, **settings: Any) -> bool:
+    def train(
+        self, run_ids: list[str], body: str, at_once: int | Callable[[Any], int] = 2, gpus: tuple[str, ...] = ()
+    ) -> bool:
         script = f'echo "+ $1 $CUDA_VISIBLE_DEVICES" >> log; {body}\necho "- $1" >> log'
 
         def train(run_id: str) -> NoReturn:
             os.execvp("sh", ["sh", "-c", f'cd "$2"; {script}', "sh", run_id, str(self.path)])
 
-        given: dict[str, Any] = {"gpus": (), "alone": lambda: False} | settings
-        return SideBySide(run_ids, train, at_once=at_once, stop=self.stop, **given).train()
+        now = AtOnce(at_once) if isinstance(at_once, int) else at_once
+        return SideBySide(run_ids, train, at_once=now, stop=self.stop, gpus=gpus).train()
 
     def log(self) -> list[str]:
         return [line.strip() for line in (self.path / "log").read_text().splitlines()]
@@ -89,13 +93,13 @@ def test_gpus_are_dealt_to_places(nursery: Nursery) -> None:
 def test_the_first_goes_alone_until_it_has_passed(nursery: Nursery) -> None:
     passed = nursery.path / "passed"
     body = "[ $1 = a ] && { sleep 0.1; touch passed; while ! grep -q '+ c' log; do sleep 0.01; done; }"
-    assert nursery.train(["a", "b", "c"], body, alone=lambda: not passed.exists())
+    assert nursery.train(["a", "b", "c"], body, at_once=lambda training: 2 if passed.exists() else 1)
     assert nursery.log()[0] == "+ a"
     assert nursery.most_at_once() == 2
 
 
-def test_while_the_first_has_not_passed_runs_go_one_after_the_other(nursery: Nursery) -> None:
-    assert nursery.train(["a", "b", "c"], "sleep 0.05", at_once=3, alone=lambda: True)
+def test_one_at_a_time_goes_after_the_other(nursery: Nursery) -> None:
+    assert nursery.train(["a", "b", "c"], "sleep 0.05", at_once=1)
     assert nursery.log() == ["+ a", "- a", "+ b", "- b", "+ c", "- c"]
 
 
@@ -155,12 +159,15 @@ def test_an_error_in_a_process_is_its_own(nursery: Nursery, capfd: pytest.Captur
     def train(run_id: str) -> int:
         return 0 if run_id == "b" else 1 // 0
 
-    together = SideBySide(["a", "b"], train, at_once=2, gpus=(), stop=nursery.stop, alone=lambda: False)
+    together = SideBySide(["a", "b"], train, at_once=AtOnce(2), gpus=(), stop=nursery.stop)
     assert not together.train()
     assert capfd.readouterr().err.splitlines()[-1].startswith("ZeroDivisionError: ")
 
 
-def test_runs_give_beside_each_other_what_they_give_alone(jobs: Any, toys: Path, toy: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("measured", [False, True])
+def test_runs_give_beside_each_other_what_they_give_alone(
+    jobs: Any, toys: Path, toy: Any, tmp_path: Path, measured: bool
+) -> None:
     runs = [toy.config(augment=["crop", "flip"], seed=seed, epochs=2) for seed in range(2)]
     alone, together = jobs.add(*runs), type(jobs)(tmp_path / "together").add(*runs)
     run_job(jobs.file())
@@ -169,14 +176,19 @@ def test_runs_give_beside_each_other_what_they_give_alone(jobs: Any, toys: Path,
     submission.write_intent(
         JobIntent(
             job_name="cnnjobs-toys-1", tasks=(run_ids,), store=together[0].path.parent, runs_at_once=2,
-            created="2026-01-01T00:00:00+00:00", host="login", user="ann",
+            measured=measured, created="2026-01-01T00:00:00+00:00", host="login", user="ann",
         )
     )  # fmt: skip
     slurm = {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "0", "PYTHONPATH": str(toys)}
+    slurm |= {"SLURM_MEM_PER_NODE": "100000"}
     command = [sys.executable, "-m", "cnnjobs.training.slurm_worker", str(submission.path)]
     done = subprocess.run(command, env={**os.environ, **slurm}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("worker: up to 2 runs at a time, each in a process of its own\n")
+    assert done.stdout.startswith("worker: up to ")
+    if measured:
+        # The first one shows it; the one that starts then has it on record.
+        (found,) = re.findall(r"^worker: (. runs? at once, of . at most: .* of this job are free)$", done.stdout, re.M)
+        assert [found in folder.read_record().notes for folder in together] == [False, True]
     pids = [folder.read_record().attempts[0].pid for folder in together]
     assert len(set(pids)) == 2
     # What the first start of a process loads was there before.
@@ -202,7 +214,7 @@ def train(run_id):
 
 stop = StopRequest()
 stop.listen_to_slurm()
-together = SideBySide(["a"], train, at_once=1, gpus=(), stop=stop, alone=lambda: False)
+together = SideBySide(["a"], train, at_once=lambda training: 1, gpus=(), stop=stop)
 together._start()
 os.kill(os.getpid(), signal.SIGUSR2)
 print(together.train(), stop.received)

@@ -1,0 +1,105 @@
+"""How many runs of a job train at once: what Slurm has given, and what the first run takes of it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from cnnjobs.intents import JobIntent
+from cnnjobs.training import at_once, sharing
+from cnnjobs.training.at_once import Allotment, AtOnce
+from cnnjobs.training.sharing import Usage
+
+GB = 10**9
+
+
+def intent(**settings: Any) -> JobIntent:
+    return JobIntent(job_name="n", tasks=(), store="s", created="2026", host="h", user="u", **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("told", "given"),
+    [
+        ({"SLURM_CPUS_ON_NODE": "6", "SLURM_MEM_PER_NODE": "1000"}, Allotment(6, 1000 << 20)),
+        ({"SLURM_CPUS_ON_NODE": "6", "SLURM_MEM_PER_CPU": "200"}, Allotment(6, 1200 << 20)),
+        ({"SLURM_CPUS_ON_NODE": "6", "SLURM_MEM_PER_NODE": "0"}, Allotment(6, None)),
+        ({"SLURM_CPUS_ON_NODE": "64"}, Allotment(16, None)),
+        ({}, Allotment(16, None)),
+    ],
+)
+def test_what_slurm_has_given(told: dict[str, str], given: Allotment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16), raising=False)
+    assert Allotment.read(told) == given
+
+
+def test_threads_never_outnumber_the_cores() -> None:
+    node = Allotment(16, None)
+    assert node.most_runs(intent(threads=3, runs_at_once=2), ()) == 5
+    assert node.most_runs(intent(threads=17, runs_at_once=2), ()) == 1
+    assert node.most_runs(intent(threads=1, runs_at_once=2), ("0",)) == 8
+    assert node.most_runs(intent(threads=4, runs_at_once=2), ("0",)) == 4
+    # A limit on all runs of the sweep counts so many for each job.
+    assert node.most_runs(intent(threads=1, runs_at_once=3, profile={"max_parallel": 6}), ()) == 3
+
+
+@pytest.mark.parametrize(
+    ("usages", "gpus", "number", "words"),
+    [
+        (
+            {None: Usage(GB, 3 * GB)},
+            (),
+            3,
+            "3 runs at once, of 6 at most: one takes 1.0 GB, 3.0 GB of this job are free",
+        ),
+        ({None: None}, (), 6, "6 runs at once, of 6 at most: this system does not tell what a run takes"),
+        (
+            {None: Usage(GB, 3 * GB), "0": Usage(2 * GB, 70 * GB, 0.2)},
+            ("0",),
+            3,
+            "3 runs at once, of 6 at most: one takes 1.0 GB, 3.0 GB of this job are free; one takes 2.0 GB and"
+            " computes 20% of the time, 70.0 GB of GPU 0 are free",
+        ),
+        (
+            {None: Usage(GB, 30 * GB), "0": None},
+            ("0",),
+            1,
+            "1 run at once, of 6 at most: one takes 1.0 GB, 30.0 GB of this job are free; the GPU does not tell what it"
+            " takes",
+        ),
+    ],
+)
+def test_one_goes_ahead_and_shows_how_many_follow(
+    usages: dict[str | None, Usage | None],
+    gpus: tuple[str, ...],
+    number: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    limits: list[int | None] = []
+    monkeypatch.setattr(sharing, "measured", lambda pid, gpu, limit=None: (limits.append(limit), usages[gpu])[1])
+    found = AtOnce(6, measured=True, gpus=gpus, memory=5 * GB)
+    assert found([os.getpid()]) == 1
+    found.show()
+    assert found([1]) == 1
+    assert (limits, found.notes) == ([], ())
+    assert [found([os.getpid()]), found([1])] == [number, number]
+    assert limits[0] == 5 * GB
+    assert found.notes == (words,)
+    assert capfd.readouterr().out == f"worker: {words}\n"
+
+
+def test_a_number_that_is_given_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(at_once, "carried", lambda *_, **__: pytest.fail("measured"))
+    assert AtOnce(3)([1]) == 3
+    assert AtOnce(1, measured=True)([1]) == 1
+
+
+def test_memory_is_what_the_job_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "own_memory", {os.getpid(): GB, 77: 2 * GB}.get)
+    monkeypatch.setattr(sharing, "free_memory", lambda: 50 * GB)
+    assert sharing.measured(77, None) == Usage(2 * GB, 50 * GB)
+    assert sharing.measured(77, None, 10 * GB) == Usage(2 * GB, 7 * GB)
+    assert sharing.measured(77, None, 2 * GB) == Usage(2 * GB, 0)
