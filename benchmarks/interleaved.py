@@ -63,8 +63,13 @@ class Spread:
             return "not measured"
         mark = ", disturbed" if self.disturbed else ""
         if self.n == 1:
-            return f"{self.median:.3g} (n = 1{mark})"
-        return f"{self.median:.3g} ({self.low:.3g} to {self.high:.3g}, n = {self.n}{mark})"
+            return f"{_told(self.median)} (n = 1{mark})"
+        return f"{_told(self.median)} ({_told(self.low)} to {_told(self.high)}, n = {self.n}{mark})"
+
+
+def _told(number: float) -> str:
+    """With three digits, and never as a power of ten."""
+    return f"{number:.3g}" if abs(number) < 999.5 else f"{number:,.0f}"
 
 
 def spread(values: Sequence[float], *, disturbed: bool = False) -> Spread:

@@ -12,6 +12,7 @@ import argparse
 import copy
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ class PlainRun:
     momentum: float = 0.9
     seed: int = 0
     threads: int | None = None
+    workers: int = 0
     augmented: bool = True
 
 
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="default: torch's own")
+    parser.add_argument("--workers", type=int, default=0, help="of each DataLoader")
     parser.add_argument("--no-augmentation", dest="augmented", action="store_false", help="without crops and flips")
     train(PlainRun(**vars(parser.parse_args())))
 
@@ -61,8 +64,9 @@ def train(run: PlainRun) -> None:
     about = arrays.arrays("", (), folder=run.data)
     network = plain_loop.network(run.model, about.in_channels, about.num_classes, about.image_size).to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=run.lr, momentum=run.momentum)
-    batches = plain_loop.loader(run.data, "train", batch=BATCH, augmented=run.augmented, shuffled=True)
-    evaluated = {name: plain_loop.loader(run.data, name, batch=BATCH, augmented=False) for name in _SPLITS}
+    load = partial(plain_loop.loader, run.data, batch=BATCH, workers=run.workers)
+    batches = load("train", augmented=run.augmented, shuffled=True)
+    evaluated = {name: load(name, augmented=False) for name in _SPLITS}
     lines: list[dict[str, float]] = []
     best = copy.deepcopy(network.state_dict())
     for _ in range(run.epochs):
@@ -80,7 +84,9 @@ def train(run: PlainRun) -> None:
     network.load_state_dict(best)
     metrics = {key: value for name in _SPLITS for key, value in _evaluate(network, name, evaluated, device).items()}
     torch.save(best, run.out.with_suffix(".pth"))
-    run.out.write_text(json.dumps({"metrics": metrics, "epochs": run.epochs, "lines": lines}), encoding="utf-8")
+    num_images = {name: len(evaluated[name].dataset) for name in _SPLITS}
+    found = {"device": device, "epochs": run.epochs, "num_images": num_images, "metrics": metrics, "lines": lines}
+    run.out.write_text(json.dumps(found), encoding="utf-8")
 
 
 @torch.no_grad()
