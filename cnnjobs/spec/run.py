@@ -162,7 +162,7 @@ class RunConfig(BaseModel):
     epochs: registry.PositiveInt = 10
     validate_every: registry.PositiveFloat = 1.0
     early_stopping: registry.PositiveInt | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
     seed: registry.NonNegativeInt = 0
 
     def nested(self) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class RunAttempt:
     def prepare(self, kind: type[AnyTrainer] = Trainer) -> AnyTrainer:  # type: ignore[assignment]
         """The run's trainer, at its last whole epoch."""
         config = self._storage.insist(self._folder.read_config)
-        self._update(planned_epochs=config.epochs, choices=provenance.choices(config, self._data_sets.device))
+        self._update(planned_epochs=config.epochs)
         state, lines = self._resumed()
         if state is not None:
             changes, note = same_sums(state, self._ranks)
@@ -145,6 +145,7 @@ class RunAttempt:
         trainer = self._trainer = kind(config, data, weights=weights, stopped=self._stopped, ranks=self._ranks)
         for note in trainer.notes:
             self.note(note)
+        self._update(choices=provenance.choices(config, trainer.config.precision, trainer.device))
         self._describe(trainer)
         if state is not None:
             trainer.restore(state)
@@ -251,9 +252,10 @@ class RunAttempt:
         for note in self._data_sets.notes:
             self.note(note)
         if self._beside:
-            others = f"with {len(self._beside)} others: {', '.join(self._beside)}"
+            # In the same words for all of them: what tells of many runs tells it once.
+            together = ", ".join(sorted((self._folder.run_id, *self._beside)))
             stacked = "trained stacked (one network, the same batches; times are its share)"
-            self.note(f"attempt {self._attempt.number}: {stacked} {others}")
+            self.note(f"attempt {self._attempt.number}: {stacked}: {together}")
         commit, dirty = provenance.git_state(Path.cwd())
         self._update(
             state=RunState.RUNNING,

@@ -18,6 +18,7 @@ from typing import Final
 import torch
 
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.training.precision import LEAST_PRODUCTS, has_fast_bfloat16
 
 _GIT_TIMEOUT_S: Final = 5
 _FUSED: Final = ("sgd", "adam", "adamw")
@@ -70,12 +71,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def choices(config: RunConfig, device: torch.device) -> dict[str, str]:
+def choices(config: RunConfig, precision: str, device: torch.device) -> dict[str, str]:
     """How a run's steps are computed, each with its reason. What is said of a CPU was measured there."""
-    chosen = "the default" if config.precision == "float32" else "as the run sets it"
     found = {
         "memory_format": "channels_last: convolutions on a CPU are 1.1 to 1.7 times as fast",
-        "precision": f"{config.precision}: {chosen}; bfloat16 is faster from 0.15 GFLOP an image on, and less exact",
+        "precision": f"{precision}: {_why(config.precision, device)}",
         "compile": "none: on a CPU it gains nothing, and its first step takes 6 to 40 s",
     }
     if config.optimizer.name in _FUSED:
@@ -86,6 +86,15 @@ def choices(config: RunConfig, device: torch.device) -> dict[str, str]:
         "threads": "cpus_per_run, or the cores shared out: more threads than cores take four times as long",
         "denormals": "flushed to zero: they are slow, and too small to count",
     }
+
+
+def _why(wanted: str, device: torch.device) -> str:
+    if wanted == "auto" and device.type == "cuda":
+        return "auto, and bfloat16 was not measured on a GPU"
+    if wanted == "auto" and not has_fast_bfloat16():
+        return "auto, and this processor does not compute in bfloat16"
+    chosen = {"auto": "auto", "float32": "the default"}.get(wanted, "as the run sets it")
+    return f"{chosen}; bfloat16 is faster from {LEAST_PRODUCTS / 1e6:g} million products an image on, and less exact"
 
 
 def processor() -> str:

@@ -7,11 +7,11 @@ from copy import deepcopy
 from typing import Final
 
 import torch
-from torch import Tensor, nn
 
 from cnnjobs.runs import RunFolder
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.pipeline import DataSets, Pipeline
+from cnnjobs.training.precision import num_products
 from cnnjobs.training.stacked_layers import NotStackableError
 from cnnjobs.training.stacked_network import StackedNetwork
 from cnnjobs.training.stop_request import Stopped
@@ -56,20 +56,3 @@ def _refusal(configs: Sequence[RunConfig], data_sets: DataSets, *, if_small: boo
     except NotStackableError as error:
         return f"they cannot be stacked: {error}"
     return None if found == (len(models), 2, classes) else f"model `{configs[0].model.name}` gives other logits"
-
-
-def num_products(model: nn.Module, images: Tensor) -> int:
-    """Multiply-accumulates of the convolutions and linear layers for one image (1, C, H, W)."""
-    total = 0
-
-    def add(layer: nn.Module, _: object, result: Tensor) -> None:
-        nonlocal total
-        total += result.numel() * layer.get_parameter("weight")[0].numel()
-
-    counted = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(add) for layer in counted]
-    with torch.no_grad():
-        model(images)
-    for hook in hooks:
-        hook.remove()
-    return total

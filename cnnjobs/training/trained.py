@@ -15,6 +15,7 @@ from cnnjobs.runs import RunFolder, RunRecord
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.evaluate import autocast
 from cnnjobs.training.pipeline import DataSets, Pipeline
+from cnnjobs.training.precision import with_precision
 from cnnjobs.training.preprocessing import Preprocessing
 from cnnjobs.training.trainer import build_model
 
@@ -69,6 +70,7 @@ def trained_network(
     preprocessing = Preprocessing.from_steps(record.preprocessing, record.image_shape)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = build_model(config, record.input_shape or preprocessing.input_shape, len(record.classes))
+    config = with_precision(config, model, record.input_shape or preprocessing.input_shape, device)
     # As the trainer does it, so that the same operations run on the same memory layout.
     model = model.to(device).to(memory_format=torch.channels_last)
     try:

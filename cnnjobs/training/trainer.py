@@ -18,6 +18,7 @@ from cnnjobs.training.freezing import freeze, train_mode
 from cnnjobs.training.misfits import misfit
 from cnnjobs.training.outcome import Outcome, OutcomeCollector
 from cnnjobs.training.pipeline import DeviceData, Pipeline
+from cnnjobs.training.precision import with_precision
 from cnnjobs.training.random_state import random_state, restore_random_state, seed_everything
 from cnnjobs.training.ranks import ALONE, Ranks
 from cnnjobs.training.stop_request import Stopped
@@ -65,6 +66,7 @@ class Trainer:
             filled = weights.fill(self.model, config.model.name, len(data.classes))
             self.notes += (*filled, f"images are normalised by the mean and std of {self.pipeline.normalised_by}")
         self._still = freeze(self.model, config.freeze) if config.freeze else ()
+        self.config = with_precision(config, self.model, self.pipeline.input_shape, self.device)
         self.model = self.model.to(self.device).to(memory_format=torch.channels_last)
         self._network = ranks.spread(self.model)
         self.notes += ranks.notes

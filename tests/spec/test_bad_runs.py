@@ -33,7 +33,7 @@ FILES: Cases = {
             "5: batch_size: found 12.5; allowed: a whole number",
             "6: epochs: found 0; allowed: a number above 0",
             '7: drop_last: found "no"; allowed: true or false',
-            '8: precision: found "float16"; did you mean `bfloat16`? allowed: bfloat16, float32',
+            '8: precision: found "float16"; did you mean `bfloat16`? allowed: auto, bfloat16, float32',
             "9: seed: found -1; allowed: 0 or more",
             "10: weight_decay: found NaN; allowed: a finite number",
             "11: validate_every: found [1]; allowed: a number",

@@ -77,12 +77,12 @@ def test_the_age_of_this_process() -> None:
 def test_choices_are_told_with_their_reasons() -> None:
     config = read_config({"dataset": "cifar10", "model": "lenet5", "precision": "bfloat16", "optimizer": "rmsprop"})
     assert isinstance(config, RunConfig)
-    found = provenance.choices(config, torch.device("cpu"))
+    found = provenance.choices(config, "bfloat16", torch.device("cpu"))
     assert found.keys() == {"memory_format", "precision", "compile", "threads", "denormals"}
     assert found["precision"].startswith("bfloat16: as the run sets it; ")
     default = config.model_copy(
         update={"precision": "float32", "optimizer": config.optimizer.model_copy(update={"name": "sgd"})}
     )
-    on_gpu = provenance.choices(default, torch.device("cuda"))
+    on_gpu = provenance.choices(default, "float32", torch.device("cuda"))
     assert on_gpu.keys() == {"memory_format", "precision", "compile", "optimizer", "cudnn"}
     assert on_gpu["precision"].startswith("float32: the default; ")
