@@ -15,6 +15,7 @@ from cnnjobs.report.best import best_sweep
 from cnnjobs.report.chapter import chapter
 from cnnjobs.report.document import Chapter, Report, Table, with_prefix, without_doubles
 from cnnjobs.report.drawings import Drawings
+from cnnjobs.report.glyphs import boxes
 from cnnjobs.report.notes import read_notes, with_notes
 from cnnjobs.report.results import ResultsTable, Tell, tell_nobody
 from cnnjobs.report.tables import csv_bytes, grid_csv, markdown, tex
@@ -149,7 +150,8 @@ def _write(
     if "pdf" not in formats:
         return pages, []
     write_whole(folder / pdf.TEMPLATE, setting.encode())
-    write_whole(folder / pdf.SOURCE, pdf.source(report).encode())
+    source = pdf.source(report)
+    write_whole(folder / pdf.SOURCE, source.encode())
     try:
         write_whole(pages["pdf"], pdf.pdf(folder))
     except pdf.PdfError as error:
@@ -157,4 +159,4 @@ def _write(
             raise InputError(f"{template}: {error}") from error
         pages.pop("pdf").unlink(missing_ok=True)
         return pages, [f"no report.pdf: {error}"]
-    return pages, []
+    return pages, [text for text in [boxes(source)] if text]

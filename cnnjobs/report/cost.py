@@ -72,17 +72,30 @@ def _wall_s(attempts: Sequence[Attempt]) -> float:
 
 
 def _waited(attempts: Sequence[Attempt]) -> str:
-    """How long jobs stood in Slurm's queue before their first start; "" where none was submitted."""
-    started: dict[str, tuple[str, str]] = {}
+    """How long jobs stood in Slurm's queue before each start, as far as it is known; "" where none was submitted.
+
+    A job that was requeued waits again from the end of its last run there; after a kill nobody knows when that was.
+    """
+    jobs: dict[str, dict[int, list[Attempt]]] = {}
     for attempt in attempts:
-        if attempt.submitted is not None and attempt.job_id is not None:
-            known = started.get(attempt.job_id, (attempt.started, attempt.submitted))
-            started[attempt.job_id] = min(known, (attempt.started, attempt.submitted))
-    waits = [
-        (datetime.fromisoformat(start) - datetime.fromisoformat(submitted)).total_seconds()
-        for start, submitted in started.values()
-    ]
+        if attempt.job_id is not None:
+            jobs.setdefault(attempt.job_id, {}).setdefault(attempt.restart or 0, []).append(attempt)
+    waits: dict[tuple[str, int], float] = {}
+    for job, starts in jobs.items():
+        for restart, found in starts.items():
+            first = min(found, key=lambda attempt: attempt.started)
+            began = first.submitted if restart == 0 else _last_end(starts.get(restart - 1, ()))
+            if began is not None:
+                waited = datetime.fromisoformat(first.started) - datetime.fromisoformat(began)
+                waits[job, restart] = waited.total_seconds()
     if not waits:
         return ""
-    mean, longest = wording.duration(fmean(waits)), wording.duration(max(waits))
-    return f"{mean} on average, {longest} at most, over {wording.counted(len(waits), 'job')}"
+    mean, longest = wording.duration(fmean(waits.values())), wording.duration(max(waits.values()))
+    number, of_jobs = wording.counted(len(waits), "start"), wording.counted(len({job for job, _ in waits}), "job")
+    return f"{mean} on average, {longest} at most, over {number} of {of_jobs}"
+
+
+def _last_end(attempts: Sequence[Attempt]) -> str | None:
+    """When the last of these ended; None where one of them did not tell its end."""
+    ends = [attempt.ended for attempt in attempts if attempt.ended is not None]
+    return max(ends, default=None) if len(ends) == len(attempts) else None

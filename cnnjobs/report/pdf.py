@@ -25,6 +25,7 @@ from cnnjobs.report.document import (
     Table,
     Words,
 )
+from cnnjobs.report.glyphs import font_files
 from cnnjobs.report.tables import Grid, beginning
 from cnnjobs.report.typst_words import content, string, words
 
@@ -65,13 +66,8 @@ def pdf(folder: Path) -> bytes:
         import typst
     except ImportError as error:
         raise PdfError(f"the package `typst` cannot be loaded ({error}); install it with: pip install typst") from None
-    from matplotlib import get_data_path
-
-    # The fonts of the figures; those of Typst itself and of the system come beside them. Not all that lie there: the
-    # font of last resort has a box for every letter, and one that no other font has would make boxes of its whole line.
-    fonts = [str(file) for file in sorted((Path(get_data_path()) / "fonts" / "ttf").glob("DejaVu*.ttf"))]
     try:
-        made = typst.compile(str(folder / SOURCE), root=str(folder), font_paths=fonts, format="pdf")
+        made = typst.compile(str(folder / SOURCE), root=str(folder), font_paths=font_files(), format="pdf")
     except (typst.TypstError, RuntimeError) as error:
         raise PdfError(f"typst: {' '.join(str(error).split())}") from None
     assert isinstance(made, bytes)

@@ -22,20 +22,24 @@ def test_hours_waiting_and_wall_time_are_those_of_every_start(make_results: Call
     results = make_results(TEXT)
     submitted = "2026-03-01T09:00:00.5+00:00"
     waited = {"job_id": "12_0", "submitted": submitted}
+    on_gpu = {"job_id": "12_1", "device": "NVIDIA H200", "stacked": 1}
+    killed = attempt("09:20", submitted=submitted, **on_gpu)
     starts = [
-        (attempt("09:10", **waited), attempt("09:40", job_id="12_0", restart=1)),
+        # Requeued at its end, it waits for 19 minutes more.
+        (attempt("09:10", **waited), attempt("09:30", job_id="12_0", restart=1)),
         # The second run of the same element waits for the first, not in the queue.
-        (attempt("09:50", **waited),),
-        (attempt("09:20", job_id="12_1", submitted=submitted, device="NVIDIA H200", stacked=1),),
+        (attempt("09:50", job_id="12_0", restart=1),),
+        # How long it waited after a kill is not known.
+        (killed.model_copy(update={"ended": None}), attempt("09:45", restart=1, **on_gpu)),
     ]
     for run, attempts in zip(results.sweep.runs, starts, strict=True):
         results.write(run, attempts=attempts)
     assert dict(cost_grid(results.table()).rows) == {
-        "GPU hours": "0.00833",
+        "GPU hours": "0.0167",
         "CPU hours": "0.1",
-        "all runs together": "3 min 30 s in 4 starts",
+        "all runs together": "4 min 00 s in 5 starts",
         "from the first start to the last end": "40 min 59 s",
-        "waiting in the queue": "15 min 00 s on average, 20 min 00 s at most, over 2 jobs",
+        "waiting in the queue": "16 min 20 s on average, 20 min 00 s at most, over 3 starts of 2 jobs",
     }
     (row,) = costs_grid(results.table(), results.table().ranked()).rows
     assert row == ("cnn", "cpu and NVIDIA H200", "1", "20 s", "540 ± 0")
