@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from benchmarks import arrays, commands, reports
 from benchmarks.interleaved import spread
-from benchmarks.sweep import finished_accuracies, learning_rates, write_sweep
+from benchmarks.sweep import finished_runs, learning_rates, write_sweep
 from cnnjobs.components.datasets import data_folders
 from cnnjobs.launch.resources import allowed_cores
 
@@ -40,7 +40,8 @@ def main(words: Sequence[str] | None = None) -> None:
             for name in sorted(settings, reverse=bool(pair % 2)):
                 results = folder / f"{pair} {name}"
                 numbers[name].append(_seconds(file, results, *settings[name]))
-                numbers["accuracy"][name] = [*finished_accuracies(results, given.epochs)]
+                records = finished_runs(results, given.rounds * cores, given.epochs)
+                numbers["accuracy"][name] = [record.metrics["test.accuracy"] for record in records]
             print(f"pair {pair + 1} of {given.pairs}: {numbers[ALONE][-1] / numbers[TOGETHER][-1]:.2f}", flush=True)
     reports.write("side_by_side", "Runs side by side", _parts(numbers, data, cores, given), numbers, given.reports)
 

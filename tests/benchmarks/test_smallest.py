@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import accuracy, growth, reports, stacked, startup, sweep, time_to_accuracy
+from benchmarks.commands import CommandError
 from benchmarks.report_scale import write_finished
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.sweep import read_sweep
@@ -20,7 +21,7 @@ def numbers(folder: Path) -> Any:
 
 def test_sweep(tmp_path: Path) -> None:
     words = ["--runs", "1", "--pairs", "1", "--epochs", "1", "--images", "320", "--threads", "1", "--no-hydra"]
-    sweep.main([*words, "--reports", str(tmp_path)])
+    sweep.main([*words, "--no-best", "--reports", str(tmp_path)])
     found = numbers(tmp_path)
     assert found["ratios"] == [pytest.approx(found["plain_s"][0] / found["cnnjobs_s"][0])]
     assert set(found["accuracy"]) == {"one after the other", "cnnjobs"}
@@ -36,6 +37,23 @@ def test_stacked(tmp_path: Path) -> None:
     page = next(tmp_path.glob("*-stacked.md")).read_text()
     assert "| lenet5  | " in page
     assert "there is no GPU here" in page
+
+
+def test_sides_that_did_not_do_the_same_are_not_compared(tmp_path: Path) -> None:
+    file = sweep.write_sweep(tmp_path, [0.001, 0.01], "lenet5", 2)
+    runs = read_sweep(file).runs
+    for run in runs:
+        write_finished(RunStore(tmp_path / "learning_rates").run(run.run_id), run)
+    plain = {"device": "cpu", "metrics": {"test.accuracy": 0.5}}
+    same = plain | {"num_images": {"train": 45000, "validation": 5000, "test": 10000}}
+    assert sweep._compared([same, same], [tmp_path], 2)["accuracy"]["one after the other"] == 0.5
+    with pytest.raises(CommandError, match=r"finished after 2\.0 epochs"):
+        sweep._compared([same, same], [tmp_path], 3)
+    with pytest.raises(CommandError, match=r"2 runs in .* instead of 3"):
+        sweep._compared([same, same, same], [tmp_path], 2)
+    for other in (same | {"device": "cuda"}, plain | {"num_images": {**same["num_images"], "test": 640}}):
+        with pytest.raises(CommandError, match="the sides differ"):
+            sweep._compared([same, other], [tmp_path], 2)
 
 
 def test_learning_rates_are_all_different() -> None:
