@@ -17,7 +17,7 @@ from cnnjobs.launch.jobs import JobFolder, Worker, is_worker, living_workers, pr
 from cnnjobs.launch.measuring import Measuring
 from cnnjobs.launch.plan import Plan
 from cnnjobs.launch.resources import Resources
-from cnnjobs.launch.state import Snapshot, Watch
+from cnnjobs.launch.state import RunStatus, Snapshot, Watch
 from cnnjobs.runs import RunState
 from cnnjobs.training.storage import PATIENCE_S
 
@@ -128,7 +128,7 @@ class LocalPool:
         living = len(self._own) + len(self._adopted) + len(self._strays())
         stacks = self._stacks.among([status.run_id for status in self.snapshot.open])
         units = stacks.units([status.run_id for status in self.snapshot.open])
-        room = min(self._measuring.workers(self.snapshot), len(units)) - living
+        room = min(self._measuring.workers(self.snapshot), self._num_units(stacks)) - living
         for _ in range(min(room, len(free))):
             slot = self._free_slot()
             # Workers that start together begin with different stacks.
@@ -148,6 +148,13 @@ class LocalPool:
             )
             self._starts_at[worker.job_id] = self._num_starts()
             self._own.append(worker)
+
+    def _num_units(self, stacks: Stacks) -> int:
+        """How many workers have something to do: a stack that turned out to be none is as many units as runs."""
+        alone = {status.run_id for status in self.snapshot.having(RunState.RUNNING) if _is_alone(status)}
+        whole = tuple(group for group in stacks.groups if alone.isdisjoint(group))
+        stacks = stacks.model_copy(update={"groups": whole})
+        return len(stacks.units([status.run_id for status in self.snapshot.open]))
 
     def _free_slot(self) -> int:
         taken = {worker.slot for worker in (*self._own, *self._adopted)}
@@ -201,3 +208,7 @@ class LocalPool:
                 return True
             time.sleep(0.05)
         return False
+
+
+def _is_alone(status: RunStatus) -> bool:
+    return bool(status.attempts) and not status.attempts[-1].stacked

@@ -95,16 +95,16 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
     data_sets = DataSets(job.data_folders, device, (*notes, *job.notes), interruptible=stop.interrupting)
     unwritten: Exception | None = None
     is_newest = True
-    waiting = deque(job.stacks.units(job.run_ids))
+    waiting = deque((unit, "") for unit in job.stacks.units(job.run_ids))
     while waiting:
-        unit = waiting.popleft()
+        unit, note = waiting.popleft()
         run_id = unit[0]
         if stop():
             say("worker", "stopped")
             break
         try:
-            if not _train(unit, job, data_sets, stop, scheduler):
-                waiting.extendleft((each,) for each in reversed(unit))
+            alone = _train(unit, job, data_sets, stop, scheduler, note=note)
+            waiting.extendleft(((each,), alone) for each in (reversed(unit) if alone else ()))
         except Superseded:
             say(run_id, "a newer attempt has it: this copy of the job ends")
             is_newest = False
@@ -124,8 +124,10 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
     return is_newest
 
 
-def _train(run_ids: Sequence[str], job: Job, data_sets: DataSets, stop: StopRequest, scheduler: Scheduler) -> bool:
-    """Train a run, or several as one network; False where these have to be trained each for itself."""
+def _train(
+    run_ids: Sequence[str], job: Job, data_sets: DataSets, stop: StopRequest, scheduler: Scheduler, *, note: str
+) -> str:
+    """Train a run, with a `note` for its record, or several as one network; else why each is to be trained alone."""
     from cnnjobs.training.attempt import RunAttempt
     from cnnjobs.training.stacked_choice import why_alone
     from cnnjobs.training.stacked_runs import Member, StackedRuns
@@ -135,7 +137,7 @@ def _train(run_ids: Sequence[str], job: Job, data_sets: DataSets, stop: StopRequ
         reason = why_alone(open_runs, data_sets, if_small=job.stacks.if_small)
         if reason is not None:
             say(run_ids[0], f"not stacked with the {len(open_runs) - 1} that share its batches: {reason}")
-            return False
+            return f"not stacked: {reason}"
     with ExitStack() as claims:
         claimed = []
         for folder in open_runs:
@@ -152,11 +154,14 @@ def _train(run_ids: Sequence[str], job: Job, data_sets: DataSets, stop: StopRequ
             for folder, log, _ in claimed
         ]  # fmt: skip
         if len(attempts) == 1:
+            # A stack that is tried for what it may gain is nothing that was asked for.
+            if note and not job.stacks.if_small:
+                attempts[0].note(note)
             attempts[0].execute()
         elif attempts:
             held_by = [held for _, _, held in claimed]
             StackedRuns([Member(*each) for each in zip(attempts, held_by, strict=True)]).train()
-    return True
+    return ""
 
 
 def _is_open(folder: RunFolder, stop: StopRequest) -> bool:

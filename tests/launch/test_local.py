@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cnnjobs.errors import RunError
+from cnnjobs.intents import Stacks
 from cnnjobs.launch.jobs import is_worker, living_workers
 from cnnjobs.launch.local import LocalPool, Stopped
 from cnnjobs.launch.plan import carried_out
@@ -28,15 +30,20 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def pool(sweep: Sweep, store: RunStore, workers: int = 2, gpus: tuple[str, ...] = ()) -> Iterator[LocalPool]:
-    with carried_out(sweep, store) as plan, LocalPool(plan, Resources(workers, 1, gpus), [Path("data")]) as made:
+def pool(
+    sweep: Sweep, store: RunStore, workers: int = 2, gpus: tuple[str, ...] = (), stacks: Stacks | None = None
+) -> Iterator[LocalPool]:
+    with (
+        carried_out(sweep, store) as plan,
+        LocalPool(plan, Resources(workers, 1, gpus), [Path("data")], stacks) as made,
+    ):
         yield made
 
 
 @contextmanager
-def stopped_pool(sweep: Sweep, store: RunStore, workers: int = 2, gpus: tuple[str, ...] = ()) -> Iterator[LocalPool]:
+def stopped_pool(sweep: Sweep, store: RunStore, *given: Any, **settings: Any) -> Iterator[LocalPool]:
     """A pool that is told to stop at the end of the block."""
-    with suppress(Stopped), pool(sweep, store, workers, gpus) as made:
+    with suppress(Stopped), pool(sweep, store, *given, **settings) as made:
         yield made
         raise Stopped(signal.SIGTERM)
 
@@ -76,6 +83,13 @@ def test_every_run_once_and_never_more_than_allowed_at_once(
     assert len({record.attempts[0].pid for record in found}) <= workers
     assert running.snapshot.open == ()
     assert not store.jobs_folder.exists()
+
+
+def test_a_stack_that_trains_run_by_run_occupies_every_worker(sweep: Sweep, store: RunStore, behave: Behave) -> None:
+    behave("hang")
+    stacks = Stacks(groups=(tuple(run.run_id for run in sweep.runs),))
+    with stopped_pool(sweep, store, stacks=stacks) as running:
+        await_running(running, 2)
 
 
 def test_gpus_are_dealt_out_and_paths_are_absolute(

@@ -83,9 +83,8 @@ def test_a_stacked_run_is_that_run_alone(toy: Any, tmp_path: Path, changes: Any)
         assert record.state is RunState.FINISHED
         assert record.metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
         assert record.attempts[0].stacked == 2
-        others = [other.run_id for other in runs if other is not run]
         assert record.notes[-1].startswith("attempt 1: trained stacked ")
-        assert record.notes[-1].endswith(f" with 2 others: {others[0]}, {others[1]}")
+        assert record.notes[-1].endswith(f": {', '.join(sorted(run.run_id for run in runs))}")
         weights = torch.load(folder.model_file, weights_only=True)
         torch.testing.assert_close(weights, checkpoint.plain_weights(trainer.model), atol=1e-4, rtol=1e-3)
         assert all(each.untyped_storage().nbytes() == each.nbytes for each in weights.values())
@@ -208,3 +207,11 @@ def test_runs_that_cannot_or_need_not_be_stacked_train_alone(
     ends = [jobs.store.run(run.run_id).read_record() for run in runs]
     assert {end.attempts[0].stacked for end in ends} == {0}
     assert {end.state for end in ends} == {"failed" if model["name"] == "lenet5" else "finished"}
+    assert not any(end.notes for end in ends)
+
+
+def test_a_stack_that_was_asked_for_and_cannot_be_is_in_the_records(jobs: Any, toy: Any) -> None:
+    runs = [toy.config(model="toys:Slow", lr=lr, epochs=1) for lr in (0.02, 0.05)]
+    run_job(job_file(jobs, *runs))
+    notes = [jobs.store.run(run.run_id).read_record().notes for run in runs]
+    assert notes == [("not stacked: they cannot be stacked: no way is known for Slow",)] * 2
