@@ -31,8 +31,7 @@ def choose_stacks(runs: Iterable[RunConfig], setting: StackSetting, *, workers: 
     alike = _alike(runs, setting, on_gpu=on_gpu)
     if setting == "off" or not alike:
         return Stacks()
-    share = -(-sum(map(len, alike)) // workers)
-    most = max(1, min(MOST, share)) if setting == "auto" else setting
+    most = _share(sum(map(len, alike)), workers) if setting == "auto" else setting
     groups = [part for group in alike for part in _dealt(group, most) if len(part) > 1]
     return Stacks(groups=tuple(groups), if_small=setting == "auto")
 
@@ -43,7 +42,7 @@ def _alike(runs: Iterable[RunConfig], setting: StackSetting, *, on_gpu: bool) ->
         return []
     alike: dict[str, list[str]] = defaultdict(list)
     for run in runs:
-        if run.freeze is None and (setting != "auto" or run.model.name in _CHAINS):
+        if run.freeze is None and (setting != "auto" or _is_known(run)):
             alike[_batches(run)].append(run.run_id)
     return [tuple(group) for group in alike.values() if len(group) > 1]
 
@@ -80,6 +79,18 @@ def _batches(run: RunConfig) -> str:
     nested: dict[str, Any] = {key: value for key, value in run.nested().items() if key not in _FREE}
     nested["model"] = {key: value for key, value in nested["model"].items() if key != "initialisation"}
     return json.dumps(nested, sort_keys=True)
+
+
+def _is_known(run: RunConfig) -> bool:
+    """Whether it is made of what is known to be the same in a stack: a loss of one's own may draw random numbers."""
+    own = any(":" in choice.name for choice in (run.loss, run.optimizer, run.schedule))
+    return run.model.name in _CHAINS and not own
+
+
+def _share(number: int, workers: int) -> int:
+    """How many of so many runs each worker takes at a time, up to MOST, so that all come to their ends together."""
+    turns = max(1, -(-number // (workers * MOST)))
+    return max(1, -(-number // (workers * turns)))
 
 
 def _dealt(group: Sequence[str], most: int) -> list[tuple[str, ...]]:

@@ -28,7 +28,8 @@ def sizes(stacks: Stacks) -> list[int]:
         (16, "auto", 2, [8, 8]),
         (16, "auto", 1, [8, 8]),
         (9, "auto", 2, [4, 5]),
-        (40, "auto", 2, [8, 8, 8, 8, 8]),
+        (20, "auto", 2, [5, 5, 5, 5]),
+        (40, "auto", 2, [6, 7, 7, 6, 7, 7]),
         (2, "auto", 2, []),
         (3, "auto", 2, [2]),
         (16, "off", 2, []),
@@ -58,6 +59,9 @@ def test_only_runs_with_the_same_batches_and_shapes_are_together() -> None:
 def test_without_a_number_only_known_networks_on_a_cpu_are_stacked() -> None:
     assert not choose_stacks(rates(4, model="resnet18"), "auto", workers=1, on_gpu=False).groups
     assert not choose_stacks(rates(4), "auto", workers=1, on_gpu=True).groups
+    own = rates(4, loss="cnnjobs.components.losses:cross_entropy")
+    assert not choose_stacks(own, "auto", workers=1, on_gpu=False).groups
+    assert sizes(choose_stacks(own, 4, workers=1, on_gpu=False)) == [4]
     assert sizes(choose_stacks(rates(4, model="resnet18"), 4, workers=1, on_gpu=True)) == [4]
 
 
