@@ -46,8 +46,13 @@ def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...
     return tuple(tuple(runs[index::number]) for index in range(number))
 
 
-def dealing(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: JobProfile) -> tuple[str, ...]:
-    """A notice where jobs have more runs than was asked for."""
+def dealing(
+    runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: JobProfile, *, measured: bool
+) -> tuple[str, ...]:
+    """A notice where jobs have more runs than was asked for, or where runs_at_once: auto leaves nothing to find out."""
+    if measured and profile.at_once == 1 and len(runs) > 1:
+        why = "cpus_per_run, the ranks of a run, max_parallel or runs_per_job leave no room for another one"
+        return (f"runs_at_once: auto is 1 run at a time in each job here: {why}",)
     if profile.runs_per_job or len(tasks) * profile.at_once >= len(runs):
         return ()
     return (

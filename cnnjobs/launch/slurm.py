@@ -112,7 +112,7 @@ def prepare(
     canary = _has_canary(plan, profile, len(tasks))
     order = make_order(plan.store, plan.sweep.name, tasks, profile, data_folders, queue=queue, canary=canary)
     intent = order.intent.model_copy(update={"stacks": stacks, "measured": measured and order.intent.runs_at_once > 1})
-    return replace(order, intent=intent, notices=dealing(runs, tasks, profile))
+    return replace(order, intent=intent, notices=dealing(runs, tasks, profile, measured=measured))
 
 
 def make_order(

@@ -160,7 +160,9 @@ def test_how_many_a_job_carries_is_left_to_it(sweep: Sweep, store: RunStore, put
     assert [len(task) for task in order.intent.tasks] == [2, 2]
     assert (order.intent.measured, order.intent.runs_at_once, order.intent.cpus) == (True, 2, 6)
     alone = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=8, runs_per_job=2))
-    assert not prepare(make_plan(sweep, store), alone, [], EMPTY, measured=True).intent.measured
+    found = prepare(make_plan(sweep, store), alone, [], EMPTY, measured=True)
+    assert not found.intent.measured
+    assert found.notices[0].startswith("runs_at_once: auto is 1 run at a time in each job here: cpus_per_run, ")
 
 
 def test_queued_runs_are_not_taken_up_again(sweep: Sweep, store: RunStore, put: Put) -> None:

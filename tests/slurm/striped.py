@@ -1,4 +1,4 @@
-"""A data set and a model that do as files in the working directory say: fast, crawl, broken, full, children."""
+"""A data set, a model and a loss that do as files in the working directory say: fast, crawl, broken, full, children."""
 
 from __future__ import annotations
 
@@ -47,8 +47,21 @@ class Slow(nn.Sequential):
         """(N, C, H, W) -> (N, num_classes)."""
         if Path("broken").exists():
             raise ValueError("no such layer")
-        if not Path("fast").exists():
-            time.sleep(1 if Path("crawl").exists() else 0.1)
+        _wait()
         for layer in self:
             images = layer(images)
         return images
+
+
+class SlowLoss(nn.CrossEntropyLoss):
+    """As slow as that model, for networks that are to be stacked: those are plain chains of layers."""
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(N, num_classes), (N,) -> ()."""
+        _wait()
+        return super().forward(logits, labels)
+
+
+def _wait() -> None:
+    if not Path("fast").exists():
+        time.sleep(1 if Path("crawl").exists() else 0.1)
