@@ -12,9 +12,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Final
+
+from benchmarks import reports
 
 _ORDER: Final = ("steps", "stacked", "sweep", "side_by_side", "startup", "growth", "time_to_accuracy")
 
@@ -30,12 +34,32 @@ def main() -> None:
         parser.error(f"no benchmark is called {' or '.join(unknown)}; allowed: {', '.join(_ORDER)}")
     if given.data_dir:
         os.environ["CNNJOBS_DATA"] = str(given.data_dir.absolute())
-    own = {"time_to_accuracy": ["--results", str(given.results)]} if given.results else {}
+    failed = [name for name in given.names or _ORDER if not _run(name, _words(name, given.results))]
+    if failed:
+        sys.exit(f"failed, with what is told above: {', '.join(failed)}")
+
+
+def _words(name: str, results: Path | None) -> list[str]:
+    """What one of them is told beyond its defaults."""
+    if name != "time_to_accuracy":
+        return []
+    if results is None and reports.gpu_name():
+        return ["--train"]  # minutes on a GPU, hours on a CPU
+    return ["--results", str(results)] if results else []
+
+
+def _run(name: str, words: list[str]) -> bool:
+    """Run one, and say how long it took; False when it failed, which the others do not suffer from."""
+    print(f"--- {name}", flush=True)
     started = time.monotonic()
-    for name in given.names or _ORDER:
-        print(f"--- {name}", flush=True)
-        importlib.import_module(f"benchmarks.{name}").main(own.get(name, []))
-        print(f"--- {name}: {(time.monotonic() - started) / 60:.1f} minutes since the start\n", flush=True)
+    try:
+        importlib.import_module(f"benchmarks.{name}").main(words)
+    except Exception:
+        traceback.print_exc()
+        return False
+    finally:
+        print(f"--- {name}: {(time.monotonic() - started) / 60:.1f} minutes\n", flush=True)
+    return True
 
 
 if __name__ == "__main__":

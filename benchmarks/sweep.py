@@ -54,10 +54,7 @@ def main(words: Sequence[str] | None = None) -> None:
         folder = Path(scratch)
         data = arrays.write(folder / "data", data_folders(given.data_dir), "colour", 32, given.images)
         numbers = _measure(folder, lrs, given)
-        if given.hydra and find_spec("hydra_plugins.hydra_submitit_launcher") is None:
-            print("hydra-submitit-launcher is not installed and is left out: `make bench` installs it")
-        elif given.hydra:
-            numbers["hydra"] = _hydra(folder, lrs, given)
+        numbers["hydra"] = _hydra_or_why_not(folder, lrs, given)
     reports.write("sweep", "A sweep of learning rates, as ratios", [*_parts(numbers, data, given)], numbers,
                   given.reports)  # fmt: skip
 
@@ -172,6 +169,19 @@ def finished_runs(results: Path, number: int, epochs: int) -> list[RunRecord]:
     return records
 
 
+def _hydra_or_why_not(folder: Path, lrs: Sequence[float], given: argparse.Namespace) -> dict[str, float] | str:
+    """Hydra's time, or in one line why there is none."""
+    if not given.hydra:
+        return "left out with --no-hydra"
+    if find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        return "hydra-submitit-launcher is not installed, `make bench` installs it"
+    try:
+        return _hydra(folder, lrs, given)
+    except commands.CommandError as error:
+        print(f"Hydra's sweep failed: {error}", flush=True)
+        return f"it failed: {str(error).strip().splitlines()[-1]}"
+
+
 def _hydra(folder: Path, lrs: Sequence[float], given: argparse.Namespace) -> dict[str, float]:
     """Hydra's time, and that of cnnjobs right after it."""
     out = folder / "hydra"
@@ -213,11 +223,12 @@ def _rows(numbers: dict[str, Any], runs: int) -> Iterator[list[object]]:
         yield [f"the same with {best[0]} workers and {best[1]} threads, which trains fastest here",
                spread(numbers["best_ratios"]), f"{runs * fmean(numbers['best_s']):.0f}", missing]  # fmt: skip
     hydra = "hydra-submitit-launcher, local: all at once, one thread each"
-    if beside := numbers.get("hydra"):
+    beside = numbers["hydra"]
+    if isinstance(beside, str):
+        yield [hydra, f"{missing}: {beside}", missing, missing]
+    else:
         ratio = spread([beside["hydra_s"] / beside["cnnjobs_s"]])
         yield [hydra, ratio, f"{beside['hydra_s']:.0f}", f"{beside['peak_mb']:.0f}"]
-    else:
-        yield [hydra, missing, missing, missing]
     yield ["cnnjobs local", "1", f"{median(seconds):.0f}", f"{peak['cnnjobs']:.0f}"]
 
 
