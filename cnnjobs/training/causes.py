@@ -19,9 +19,9 @@ def cause_of(error: Exception) -> str:
     if isinstance(error, CnnjobsError):
         return str(error)
     if isinstance(error, torch.OutOfMemoryError):
-        return f"the GPU's memory is full: make batch_size smaller or run fewer at once ({said})"
+        return f"the GPU's memory is full: make batch_size smaller, or run or stack fewer at once ({said})"
     if isinstance(error, MemoryError) or "can't allocate memory" in said:
-        return f"the machine's memory is full: make batch_size smaller or run fewer at once ({said})"
+        return f"the machine's memory is full: make batch_size smaller, or run or stack fewer at once ({said})"
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {said} ({frame.filename}:{frame.lineno} in {frame.name})"
 
