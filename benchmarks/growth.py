@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import psutil
@@ -26,6 +27,7 @@ from benchmarks.growth_page import AXES, Curves, Point
 from benchmarks.interleaved import Side
 from benchmarks.report_scale import write_finished
 from cnnjobs.components.datasets import data_folders
+from cnnjobs.launch.resources import allowed_cores
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.sweep import read_sweep
 
@@ -40,6 +42,7 @@ seeds: {seeds}
 """
 _LOAD: Final = "import sys, cnnjobs; found = cnnjobs.load(sys.argv[1]); found.runs, found.configurations"
 _SEEDS: Final = 10
+_TIMES: Final = 3
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -48,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[1, 10, 100, 1000, 10_000])
     parser.add_argument("--image-sizes", type=int, nargs="*", default=[32, 64, 128, 256])
     parser.add_argument("--batches", type=int, nargs="*", default=[16, 64, 256, 1024])
-    parser.add_argument("--side-by-side", type=int, nargs="*", default=[1, 2, 4])
+    parser.add_argument("--side-by-side", type=int, nargs="*", default=_up_to(2 * allowed_cores()), metavar="WORKERS")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a window")
     parser.add_argument("--page", type=Path, default=PAGE, help="the folder of growth.md")
     parser.add_argument("--reports", type=Path, help="where the report goes")
@@ -110,8 +113,13 @@ def _step(scratch: Path, model: str, *, size: int, batch: int, seconds: float) -
         side.prepare("cnnjobs", data=folder, model=model, batch=batch, threads=1, device="cpu")
         side.window(seconds / 2)
         window = side.window(seconds)
-        memory = _memory_mb(side)
+        memory = _memory_mb([side])
     return Point(size if model == "resnet18" else batch, window.processor_s / window.steps, memory)
+
+
+def _up_to(most: int) -> list[int]:
+    """1, 2, 4 and so on."""
+    return [1 << power for power in range(most.bit_length())]
 
 
 def _side_by_side(scratch: Path, counts: Sequence[int], seconds: float) -> list[Point]:
@@ -125,12 +133,17 @@ def _side_by_side(scratch: Path, counts: Sequence[int], seconds: float) -> list[
         for side in sides:
             side.window(seconds / 2)
         for count in counts:
-            for side in sides[:count]:
-                side.begin(seconds)
-            answers = [side.answer() for side in sides[:count]]
-            rate = sum(each["steps"] / each["seconds"] for each in answers)
-            points.append(Point(count, 1 / rate, sum(_memory_mb(side) for side in sides[:count])))
+            rate = median(_rate(sides[:count], seconds) for _ in range(_TIMES))
+            points.append(Point(count, 1 / rate, _memory_mb(sides[:count])))
     return points
+
+
+def _rate(sides: Sequence[Side], seconds: float) -> float:
+    """Steps per second of all that work at once."""
+    for side in sides:
+        side.begin(seconds)
+    answers = [side.answer() for side in sides]
+    return sum(float(each["steps"] / each["seconds"]) for each in answers)
 
 
 def _images(scratch: Path, size: int, count: int) -> str:
@@ -140,8 +153,10 @@ def _images(scratch: Path, size: int, count: int) -> str:
     return str(folder)
 
 
-def _memory_mb(side: Side) -> float:
-    return float(psutil.Process(side.pid).memory_info().rss) / 2**20
+def _memory_mb(sides: Sequence[Side]) -> float:
+    """Of these processes together: what they share, which is mostly PyTorch's code, is counted once."""
+    each = [psutil.Process(side.pid).memory_full_info() for side in sides]
+    return float(max(found.rss - found.uss for found in each) + sum(found.uss for found in each)) / 2**20
 
 
 if __name__ == "__main__":
