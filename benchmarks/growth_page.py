@@ -84,8 +84,8 @@ AXES: Final = {
         "Processes that train at the same time, as those of `cnnjobs local` do: LeNet-5, batches of 64; on {cores} "
         "cores.",
         "{last} workers together make {faster} times as many steps per second as one. The first needs "
-        "{first_mb} MB, most of it PyTorch itself, each further one {each_mb} MB. Beyond the cores nothing is gained, which is why `cnnjobs "
-        "local` starts no more than they carry and says so.",
+        "{first_mb} MB, most of it PyTorch itself, each further one {each_mb} MB. Beyond the cores nothing is "
+        "gained, which is why `cnnjobs local` starts no more than they carry and says so.",
         "On a machine with as many cores the memory breaks first: some {each_mb} MB for each further run at once. "
         "`runs_at_once: auto` starts as many as fit; runs that are stacked share one process.",
         "So many are no longer on one machine: on Slurm the runs of a sweep are dealt to array tasks, and "
