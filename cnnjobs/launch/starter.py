@@ -24,7 +24,7 @@ _OPEN: Final = """\
 # constraint: FEATURE   # nodes with that feature
 # exclude: NODE
 # max_parallel: 8       # runs at the same time; default: as many as Slurm starts
-# runs_at_once: 2       # runs that a job trains side by side, on one GPU; mem_gb is the memory of all of them
+# runs_at_once: 2       # runs that a job trains side by side, on one GPU, or auto; mem_gb is the memory of all of them
 # runs_per_job: 4       # short runs, one after the other in one job; default: one each where the cluster has room
 # canary: true          # the first run passes its first validation before the others start; default: above 8 runs
 # max_requeues: 20      # how often a run may be cut off by its time limit
