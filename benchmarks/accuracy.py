@@ -44,7 +44,10 @@ seeds: {seeds}
 
 def main(words: Sequence[str] | None = None) -> None:
     """Train, compare and report."""
-    given = _read(words)
+    parser = _parser()
+    given = parser.parse_args(words)
+    if given.keep and (told := _kept_otherwise(given)):
+        parser.error(told)
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> None:
     reports.write("accuracy", "Accuracy of the fast path", [part for part in parts if part], reached, given.reports)
 
 
-def _read(words: Sequence[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10)
@@ -70,7 +73,18 @@ def _read(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where the runs are kept; asked again, it goes on")
     parser.add_argument("--data-dir", type=Path, help="where data sets are looked for first")
     parser.add_argument("--reports", type=Path, help="where the report goes")
-    return parser.parse_args(words)
+    return parser
+
+
+def _kept_otherwise(given: argparse.Namespace) -> str | None:
+    """Why what is kept does not belong to these settings; None where it does, which is noted there."""
+    noted, wanted = given.keep / "settings.json", {key: getattr(given, key) for key in ("model", "epochs", "images")}
+    found = json.loads(noted.read_text(encoding="utf-8")) if noted.exists() else wanted
+    if found != wanted:
+        return f"--keep {given.keep}: found runs with {found}, not with {wanted}; name another folder"
+    given.keep.mkdir(parents=True, exist_ok=True)
+    noted.write_text(json.dumps(wanted), encoding="utf-8")
+    return None
 
 
 def _ours(folder: Path, given: argparse.Namespace) -> dict[str, list[float]]:

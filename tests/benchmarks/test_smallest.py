@@ -105,6 +105,20 @@ def test_accuracies_are_compared_seed_by_seed() -> None:
     ]
 
 
+def test_kept_runs_of_other_settings_are_not_taken_for_these(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy, "_plain", lambda *_: 0.5)
+    words = ["--sides", "sources", "--seeds", "2", "--keep", str(tmp_path / "kept"), "--reports", str(tmp_path)]
+    for _ in range(2):
+        accuracy.main([*words, "--epochs", "1", "--images", "50"])
+    with pytest.raises(SystemExit, match="2"):
+        accuracy.main([*words, "--epochs", "2", "--images", "50"])
+    assert "name another folder" in capsys.readouterr().err
+    # Neither report has taken the place of the other.
+    assert len([*tmp_path.glob("*-accuracy*.md")]) == 2
+
+
 def test_a_report_names_the_machine_but_not_its_name(tmp_path: Path) -> None:
     page = reports.write("some", "Some", [reports.table(["a"], [[1]])], {}, tmp_path)
     about = json.loads(page.with_suffix(".json").read_text())["machine"]
