@@ -25,7 +25,8 @@ class Attempt(BaseModel):
     was handed to Slurm at `submitted`; None after a restart.
 
     `process_s` is how old its process was then, if it was the first in it and nothing was loaded for it; `stacked` is
-    with how many others the run trained as one network, `ranks` how many processes trained it, each with `threads`.
+    with how many others the run trained as one network, and it `waited` where some of them were behind; `ranks` is how
+    many processes trained it, each with `threads`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +42,7 @@ class Attempt(BaseModel):
     started: str
     process_s: float | None = None
     stacked: int = 0
+    waited: bool = False
     ended: str | None = None
     from_epoch: int = 0
     seconds: float = 0.0

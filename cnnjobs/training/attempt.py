@@ -145,8 +145,9 @@ class RunAttempt:
         trainer = self._trainer = kind(config, data, weights=weights, stopped=self._stopped, ranks=self._ranks)
         for note in trainer.notes:
             self.note(note)
-        self._update(choices=provenance.choices(config, trainer.config.precision, trainer.device))
-        self._describe(trainer)
+        choices = provenance.choices(config, trainer.config.precision, trainer.device)
+        self._update(choices=choices, **provenance.images(trainer))
+        self._write_record()
         if state is not None:
             trainer.restore(state)
         self._events = self._storage.insist(lambda: EventFile(self._folder, config, lines))
@@ -163,16 +164,13 @@ class RunAttempt:
         self._update(weights_sha256=source.sha256)
         return read_initial_weights(source)
 
-    def _describe(self, trainer: Trainer) -> None:
-        data = trainer.data
-        preprocessing = trainer.pipeline.preprocessing
-        self._update(
-            image_shape=preprocessing.image_shape,
-            preprocessing=preprocessing.steps,
-            input_shape=trainer.pipeline.input_shape,
-            classes=data.classes,
-            num_images={name: len(split) for name, split in data.splits.items()},
-        )
+    def wait(self) -> None:
+        """Note that others of its stack go ahead of it: where it gets nowhere now, that is no fault of its own."""
+        if self._attempt.waited:
+            return
+        self._before = self._before.model_copy(update={"cause": None})
+        self._attempt = self._attempt.model_copy(update={"waited": True})
+        self._update(attempts=(*self._before.attempts, self._attempt))
         self._write_record()
 
     def on_validation(self, line: dict[str, Any]) -> None:

@@ -28,7 +28,8 @@ def cause_of(error: Exception) -> str:
 
 def why_hopeless(before: RunRecord, epoch: int) -> str | None:
     """Why a run that keeps taking its process down is not to start once more from this epoch, if so."""
-    recent = before.attempts[before.forgiven :][-SILENT_ENDS:]
+    # One that waited for others of its stack may have had no turn.
+    recent = [past for past in before.attempts[before.forgiven :] if not past.waited][-SILENT_ENDS:]
     silent = [past for past in recent if past.ended is None and past.from_epoch == epoch]
     if before.state is not RunState.RUNNING or len(silent) < SILENT_ENDS:
         return None

@@ -13,12 +13,15 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.precision import LEAST_PRODUCTS, has_fast_bfloat16
+
+if TYPE_CHECKING:
+    from cnnjobs.training.trainer import Trainer
 
 _GIT_TIMEOUT_S: Final = 5
 _FUSED: Final = ("sgd", "adam", "adamw")
@@ -95,6 +98,18 @@ def _why(wanted: str, device: torch.device) -> str:
         return "auto, and this processor does not compute in bfloat16"
     chosen = {"auto": "auto", "float32": "the default"}.get(wanted, "as the run sets it")
     return f"{chosen}; bfloat16 is faster from {LEAST_PRODUCTS / 1e6:g} million products an image on, and less exact"
+
+
+def images(trainer: Trainer) -> dict[str, Any]:
+    """What a record tells of the images that a run is trained on, and of what its network sees of them."""
+    data, preprocessing = trainer.data, trainer.pipeline.preprocessing
+    return {
+        "image_shape": preprocessing.image_shape,
+        "preprocessing": preprocessing.steps,
+        "input_shape": trainer.pipeline.input_shape,
+        "classes": data.classes,
+        "num_images": {name: len(split) for name, split in data.splits.items()},
+    }
 
 
 def processor() -> str:

@@ -53,8 +53,12 @@ class StackedRuns:
             with self._recorded(member):
                 member.trainer = member.attempt.prepare(StackedTrainer)
         while left := self._left():
-            first = min(left, key=lambda member: member.trainer.epoch)
-            self._train_epoch([member for member in left if member.place == first.place])
+            place = min(left, key=lambda member: member.trainer.epoch).place
+            for member in left:
+                if member.place != place:
+                    with self._recorded(member):
+                        member.attempt.wait()
+            self._train_epoch([member for member in left if member.place == place])
         if self._is_superseded:
             raise Superseded
         if self._unwritten is not None:

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from cnnjobs.runs import RunFolder, RunState
+from cnnjobs.runs import RunFolder, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training import checkpoint
 from cnnjobs.training.attempt import RunAttempt
 from cnnjobs.training.outcome import read_outcome
 from cnnjobs.training.pipeline import DataSets, Pipeline
+from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.stacked_runs import Member, StackedRuns
 from cnnjobs.training.stacked_training import Stack, StackedTrainer
 from cnnjobs.training.worker import run_job
@@ -161,6 +162,47 @@ def test_a_stack_goes_on_from_wherever_its_runs_stand(toy: Any, tmp_path: Path) 
         assert folder.read_record().metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
     assert [attempt.from_epoch for attempt in folders[1].read_record().attempts] == [0, 1]
     assert [attempt.stacked for attempt in folders[2].read_record().attempts] == [2, 0]
+
+
+def test_a_run_that_waits_for_others_of_its_stack_is_not_given_up_for_it(
+    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, behind = (toy.config(model=CNN, lr=lr, epochs=4) for lr in (0.01, 0.02))
+    wishes = itertools.count()
+    stacked(tmp_path, ahead, stopped=lambda: next(wishes) > 40)
+    update, last_steps = StackedTrainer.update, {15, 27, 39}
+
+    def dying(trainer: StackedTrainer) -> None:
+        if trainer.step in last_steps:
+            last_steps.remove(trainer.step)
+            raise SystemExit
+        update(trainer)
+
+    monkeypatch.setattr(StackedTrainer, "update", dying)
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            stacked(tmp_path, ahead, behind)
+    first, second = (folder.read_record() for folder in stacked(tmp_path, ahead, behind))
+    assert [(attempt.from_epoch, attempt.waited) for attempt in first.attempts] == [
+        (0, False), (3, True), (3, True), (3, True), (3, False),
+    ]  # fmt: skip
+    assert [attempt.from_epoch for attempt in second.attempts] == [0, 1, 2, 3]
+    assert (first.state, second.state) == (RunState.FINISHED, RunState.FINISHED)
+
+
+def test_a_time_limit_while_a_run_waits_does_not_count_against_it(
+    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(_: Scheduler, before: RunRecord, epoch: int) -> tuple[RunState, str]:
+        cause = f"goes on from epoch {epoch}"
+        return RunState.FAILED if before.cause == cause else RunState.INTERRUPTED, cause
+
+    monkeypatch.setattr(Scheduler, "stopped", limited)
+    ahead, behind = (toy.config(model=CNN, lr=lr, epochs=4) for lr in (0.01, 0.02))
+    wishes = itertools.count()
+    stacked(tmp_path, ahead, stopped=lambda: next(wishes) > 40)
+    folders = stacked(tmp_path, ahead, behind, stopped=lambda: next(wishes) > 70)
+    assert [folder.read_record().state for folder in folders] == [RunState.INTERRUPTED] * 2
 
 
 def job_file(jobs: Any, *runs: RunConfig, if_small: bool = False) -> Path:
