@@ -30,12 +30,21 @@ def why_alone(folders: Sequence[RunFolder], data_sets: DataSets, *, if_small: bo
     With `if_small` only where that was measured to gain.
     """
     try:
+        if any(map(_fell_together, folders)):
+            return "the last two starts of such a stack ended without a word: killed, or out of memory"
         return _refusal([folder.read_config() for folder in folders], data_sets, if_small=if_small)
     except Stopped:
         raise
     except Exception as error:
         # What is wrong with a run is told by its own attempt.
         return f"{type(error).__name__} in its preparation"
+
+
+def _fell_together(folder: RunFolder) -> bool:
+    """Whether two stacks that it trained in ended without a word at the same epoch: alone it may get further."""
+    record = folder.read_record()
+    stacked = [each for each in record.attempts[record.forgiven :] if each.stacked and not each.waited][-2:]
+    return len(stacked) == 2 and not any(each.ended for each in stacked) and len({e.from_epoch for e in stacked}) == 1
 
 
 def _refusal(configs: Sequence[RunConfig], data_sets: DataSets, *, if_small: bool) -> str | None:

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import signal
+import sys
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -228,6 +229,24 @@ def test_a_worker_with_a_stack_that_is_killed_is_as_if_it_had_not_been(jobs: Any
         assert record.attempts[0].stacked == 1
     # Some went on from a checkpoint.
     assert any(attempt.from_epoch for run in runs for attempt in jobs.store.run(run.run_id).read_record().attempts)
+
+
+def test_a_stack_that_takes_its_process_down_twice_is_trained_run_by_run(
+    jobs: Any, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [toy.config(lr=lr, epochs=1) for lr in (0.02, 0.05)]
+    file = job_file(jobs, *runs)
+    step = Stack.step
+    monkeypatch.setattr(Stack, "step", lambda *_: sys.exit("as if it were killed"))
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            run_job(file)
+    monkeypatch.setattr(Stack, "step", step)
+    run_job(file)
+    for record in (jobs.store.run(run.run_id).read_record() for run in runs):
+        assert [attempt.stacked for attempt in record.attempts] == [1, 1, 0]
+        assert record.state is RunState.FINISHED
+        assert "ended without a word" in record.notes[-1]
 
 
 @pytest.mark.parametrize(
