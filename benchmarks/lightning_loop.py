@@ -57,14 +57,15 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
         return iter(self._source)
 
 
-def train(gate: Gate, *, data: str, model: str, threads: int, batch: int, device: str) -> None:
+def train(gate: Gate, *, data: str, model: str, threads: int, batch: int, device: str, workers: int = 0) -> None:
     """The data and the network of the sources' loop."""
     torch.set_num_threads(threads)
+    gate.lead = plain_loop.PREFETCHED * workers
     torch.manual_seed(0)
     about = arrays.arrays("", (), folder=data)
     network = plain_loop.network(model, about.in_channels, about.num_classes, about.image_size)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.001, momentum=0.9)
-    _fit(gate, network, optimizer, plain_loop.loader(data, "train", batch=batch), device)
+    _fit(gate, network, optimizer, plain_loop.loader(data, "train", batch=batch, workers=workers), device)
 
 
 def step(gate: Gate, **settings: Any) -> None:

@@ -23,7 +23,7 @@ from benchmarks.side import Gate
 
 _PADDING: Final = 4
 # Batches that each worker makes ahead, which is torch's own number.
-_PREFETCHED: Final = 2
+PREFETCHED: Final = 2
 
 
 def network(model: str, in_channels: int, num_classes: int, size: int) -> nn.Module:
@@ -99,7 +99,7 @@ def loader(
         shuffle=shuffled,
         drop_last=shuffled,
         num_workers=workers,
-        prefetch_factor=_PREFETCHED if workers else None,
+        prefetch_factor=PREFETCHED if workers else None,
         pin_memory=pinned,
         persistent_workers=workers > 0,
     )
@@ -159,7 +159,7 @@ def _ready(
 ) -> tuple[nn.Module, torch.optim.Optimizer, Iterator[tuple[Tensor, Tensor]]]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    gate.lead = _PREFETCHED * workers
+    gate.lead = PREFETCHED * workers
     about = arrays.arrays("", (), folder=data)
     built = network(model, about.in_channels, about.num_classes, about.image_size).to(device).train()
     optimizer = torch.optim.SGD(built.parameters(), lr=0.001, momentum=0.9)

@@ -5,6 +5,7 @@ python -m benchmarks.side     # started by `interleaved.Side`; orders come as li
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -126,6 +127,7 @@ def serve(orders: TextIO, replies: TextIO) -> None:
         except Exception:
             gate.reply({"error": traceback.format_exc()})
             order = gate.read()
+        gc.collect()  # the workers of a DataLoader end, and memory of a GPU is free
 
 
 def main() -> None:

@@ -5,7 +5,8 @@
 
 Every side trains with crops and flips in batches of 64 with SGD and momentum. `sources` is the loop that courses teach
 (PIL, DataLoader without workers, `.item()` at every step), `sources at its best` the same with the number of workers
-and threads that runs fastest here. On a machine that others use, give each side one thread: both then suffer alike.
+and threads that runs fastest here, which torchvision's style and Lightning get too. On a machine that others use, give
+each side one thread: both then suffer alike.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ CASES: Final = {
     "resnet18_64": Case("ResNet18, 64 px", "resnet18", "colour", 64),
 }
 OWN: Final = ("cnnjobs", "cnnjobs bfloat16")
-OTHERS: Final = ("sources", "sources at its best", "torchvision", "Lightning")
+BEST: Final = "sources at its best"
+FRAMEWORKS: Final = ("torchvision", "Lightning")
+OTHERS: Final = ("sources", BEST, *FRAMEWORKS)
 PEAKS: Final = {"cnnjobs": "peak float32", "cnnjobs bfloat16": "peak bfloat16"}
 
 
@@ -104,20 +107,24 @@ def _names(given: argparse.Namespace) -> list[str]:
 
 
 def _measure_case(found: Found, case: Case, folder: str, sides: dict[str, Side], given: argparse.Namespace) -> None:
-    threads = given.threads
     shared: dict[str, Any] = {"data": folder, "model": case.model, "batch": BATCH, "device": given.device}
+    same: dict[str, Any] = {"cores": given.threads, "threads": given.threads}
     for name, side in sides.items():
         if name in PEAKS.values():
-            precision = name.removeprefix("peak ")
-            side.prepare("convolutions", cores=threads, threads=threads, precision=precision, device=given.device)
+            side.prepare("convolutions", precision=name.removeprefix("peak "), device=given.device, **same)
         elif name in OWN:
             precision = {"precision": "bfloat16"} if name == "cnnjobs bfloat16" else {}
-            side.prepare("cnnjobs", cores=threads, threads=threads, **precision, **shared)
-        elif name != "sources at its best":
-            side.prepare(name, cores=threads, threads=threads, **shared)
-    if "sources at its best" in sides:
-        workers, best_threads = best_setting(sides["sources at its best"], shared, given.seconds)
-        found.settings[case.title] = f"{workers} workers, {best_threads} threads"
+            side.prepare("cnnjobs", **precision, **same, **shared)
+    sides["sources"].prepare("sources", **same, **shared)
+    for side in sides.values():
+        side.wait()  # nothing that loads disturbs the search
+    if BEST in sides:
+        workers, threads = best_setting(sides[BEST], shared, given.seconds)
+        found.settings[case.title] = f"{workers} workers, {threads} threads"
+        same = {"cores": allowed_cores(), "workers": workers, "threads": threads}
+    for name in FRAMEWORKS:
+        if name in sides:
+            sides[name].prepare(name, **same, **shared)
     found.gflop[case.title] = _gflop(folder, case.model)
     found.rounds[case.title] = measure(sides, seconds=given.seconds, pairs=given.pairs)
     if given.device == "cuda":
@@ -190,7 +197,7 @@ def _parts(found: Found, given: argparse.Namespace) -> Iterator[str]:
     yield (
         f"Medians within rounds, with quartiles and the number of rounds; device {given.device}, threads of each side: "
         f"{given.threads}, windows of {given.seconds} s, batches of {BATCH}. All sides train with crops and flips on "
-        "the same images."
+        "the same images; torchvision's style and Lightning have the best setting of the sources where it was measured."
     )
     if given.device == "cpu":
         yield "On a GPU: not measured, there is none in use here. Where there is one, the same command takes it."
