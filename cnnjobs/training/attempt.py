@@ -250,10 +250,10 @@ class RunAttempt:
         for note in self._data_sets.notes:
             self.note(note)
         if self._beside:
-            # In the same words for all of them: what tells of many runs tells it once.
+            # In the same words for all of them, and for every attempt: it is told once.
             together = ", ".join(sorted((self._folder.run_id, *self._beside)))
             stacked = "trained stacked (one network, the same batches; times are its share)"
-            self.note(f"attempt {self._attempt.number}: {stacked}: {together}")
+            self.note(f"{stacked}: {together}")
         commit, dirty = provenance.git_state(Path.cwd())
         self._update(
             state=RunState.RUNNING,

@@ -85,7 +85,7 @@ def test_a_stacked_run_is_that_run_alone(toy: Any, tmp_path: Path, changes: Any)
         assert record.state is RunState.FINISHED
         assert record.metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
         assert record.attempts[0].stacked == 2
-        assert record.notes[-1].startswith("attempt 1: trained stacked ")
+        assert record.notes[-1].startswith("trained stacked ")
         assert record.notes[-1].endswith(f": {', '.join(sorted(run.run_id for run in runs))}")
         weights = torch.load(folder.model_file, weights_only=True)
         torch.testing.assert_close(weights, checkpoint.plain_weights(trainer.model), atol=1e-4, rtol=1e-3)
@@ -162,6 +162,7 @@ def test_a_stack_goes_on_from_wherever_its_runs_stand(toy: Any, tmp_path: Path) 
         assert losses(lines) == pytest.approx(losses(expected), abs=1e-4)
         assert folder.read_record().metrics == pytest.approx(trainer.final_metrics(), abs=1e-4)
     assert [attempt.from_epoch for attempt in folders[1].read_record().attempts] == [0, 1]
+    assert [note.count(run.run_id) for note in folders[0].read_record().notes for run in runs] == [1, 1, 1, 1, 1, 0]
     assert [attempt.stacked for attempt in folders[2].read_record().attempts] == [2, 0]
 
 
