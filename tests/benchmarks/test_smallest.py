@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import accuracy, growth, reports, stacked, startup, sweep, time_to_accuracy
+from benchmarks import accuracy, growth, reports, stacked, startup, sweep, time_to_accuracy, utilisation
 from benchmarks.commands import CommandError
 from benchmarks.report_scale import write_finished
 from cnnjobs.runs import RunStore
@@ -37,6 +37,20 @@ def test_stacked(tmp_path: Path) -> None:
     page = next(tmp_path.glob("*-stacked.md")).read_text()
     assert "| lenet5  | " in page
     assert "there is no GPU here" in page
+
+
+@pytest.mark.usefixtures("sides_here")
+def test_what_is_measured_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "choose_device", lambda *_: "cuda")
+    monkeypatch.setattr(utilisation, "_LAG_S", 0.0)
+    monkeypatch.setattr(utilisation, "_WATCHED_S", 0.001)
+    monkeypatch.setattr(utilisation, "busy_share", lambda: 0.25)
+    assert stacked._read([]).runs == [1, 4, 16]
+    words = ["--networks", "lenet5", "--runs", "1", "--pairs", "1", "--seconds", "0.01", "--threads", "1"]
+    stacked.main([*words, "--images", "64", "--reports", str(tmp_path)])
+    page = next(tmp_path.glob("*-stacked.md")).read_text()
+    assert "| lenet5  | 0.25 (n = 1) | 0.25 (n = 1)  |" in page
+    assert "not measured" not in page.lower()
 
 
 def test_sides_that_did_not_do_the_same_are_not_compared(tmp_path: Path) -> None:
