@@ -55,7 +55,9 @@ def _bytes(size: int) -> str:
 
 
 def show_script(order: Order) -> None:
-    """The text for sbatch, as it would be submitted."""
+    """The text for sbatch, as it would be submitted, after what is to be known of it."""
+    for text in order.notices:
+        notice(text)
     say(f"sbatch {order.folder.script_file}:")
     say(order.text.rstrip())
 
