@@ -54,6 +54,10 @@ class StackedTrainer(Trainer):
         self.generator = torch.Generator(self.device)
         self.generator.set_state(self._random[self._random_key])
 
+    def try_alone(self, images: Tensor) -> None:
+        """Raises what the network alone does with images (B, C, H, W): it tells where and why, in its own shapes."""
+        self._logits(images)
+
     def _evaluate(self, name: str) -> dict[str, float]:
         """What the stack has found for it, or what it finds alone."""
         found = self.found.pop(name, None)
@@ -71,8 +75,12 @@ class Stack:
     def step(self, images: Tensor, labels: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The loss () and the logits (B, classes) of each run; gradients are there, the weights as before."""
         self._network.train()
-        with autocast(self._device, self._precision):
-            logits: Tensor = self._network(images)
+        try:
+            with autocast(self._device, self._precision):
+                logits: Tensor = self._network(images)
+        except Exception:
+            self.trainers[0].try_alone(images)
+            raise
         own = logits.float().unbind()
         losses = [trainer.loss(each, labels) for trainer, each in zip(self.trainers, own, strict=True)]
         # Each loss has its own weights, so that one that is no number leaves the gradients of the others as they are.

@@ -142,6 +142,14 @@ def test_what_goes_wrong_with_the_batches_of_a_stack_is_told_of_each_run(
         assert "the disk is gone" in record.cause
 
 
+def test_a_network_that_fails_in_a_stack_tells_where_as_it_does_alone(toy: Any, tmp_path: Path) -> None:
+    one_left = {"model": {**CNN, "batch_norm": True}, "dataset__train": 17, "drop_last": False}
+    for folder in stacked(tmp_path, *(toy.config(lr=lr, **one_left) for lr in (0.01, 0.02))):
+        cause = folder.read_record().cause
+        assert cause is not None
+        assert "its layer fc_norm1 (BatchNorm1d) fails on what it is given of shape (1, 8)" in cause
+
+
 def test_a_stack_goes_on_from_wherever_its_runs_stand(toy: Any, tmp_path: Path) -> None:
     runs = [toy.config(model={**CNN, "batch_norm": True}, lr=lr, epochs=4) for lr in (0.01, 0.02, 0.03)]
     wishes = itertools.count()
