@@ -113,8 +113,7 @@ def _measure_case(found: Found, case: Case, folder: str, sides: dict[str, Side],
         if name in PEAKS.values():
             side.prepare("convolutions", precision=name.removeprefix("peak "), device=given.device, **same)
         elif name in OWN:
-            precision = {"precision": "bfloat16"} if name == "cnnjobs bfloat16" else {}
-            side.prepare("cnnjobs", **precision, **same, **shared)
+            side.prepare("cnnjobs", precision=PEAKS[name].removeprefix("peak "), **same, **shared)
     sides["sources"].prepare("sources", **same, **shared)
     for side in sides.values():
         side.wait()  # nothing that loads disturbs the search

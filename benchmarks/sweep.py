@@ -41,6 +41,7 @@ base:
   model: {model}
   optimizer: {{name: sgd, momentum: 0.9}}
   epochs: {epochs}
+  precision: float32
 parameters:
   lr: {{values: {lrs}}}
 """
@@ -202,8 +203,8 @@ def _hydra(folder: Path, lrs: Sequence[float], given: argparse.Namespace) -> dic
 
 def _parts(numbers: dict[str, Any], data: str, given: argparse.Namespace) -> Iterator[str]:
     yield (
-        f"{given.runs} runs of {given.model} over learning rates, {given.epochs} epochs each, {data}. A process of its "
-        f"own has no workers and {given.threads} threads for each run; cnnjobs: {numbers['how']}. Start-up included on "
+        f"{given.runs} runs of {given.model} over learning rates, {given.epochs} epochs each, {data}, float32. A process of "
+        f"its own has no workers and {given.threads} threads for each run; cnnjobs: {numbers['how']}. Start-up included on "
         "all sides."
     )
     yield reports.table(
