@@ -203,9 +203,9 @@ def _hydra(folder: Path, lrs: Sequence[float], given: argparse.Namespace) -> dic
 
 def _parts(numbers: dict[str, Any], data: str, given: argparse.Namespace) -> Iterator[str]:
     yield (
-        f"{given.runs} runs of {given.model} over learning rates, {given.epochs} epochs each, {data}, float32. A process of "
-        f"its own has no workers and {given.threads} threads for each run; cnnjobs: {numbers['how']}. Start-up included on "
-        "all sides."
+        f"{given.runs} runs of {given.model} over learning rates, {given.epochs} epochs each, {data}, float32. "
+        f"A process of its own has no workers and {given.threads} threads for each run; cnnjobs: {numbers['how']}. "
+        "Start-up included on all sides."
     )
     yield reports.table(
         ["what", "cnnjobs is so many times as fast", "seconds of the sweep", "memory of the largest process (MB)"],
