@@ -143,13 +143,13 @@ class RunAttempt:
         weights = self._initial_weights(config)
         data = self._data_sets.get(config)
         trainer = self._trainer = kind(config, data, weights=weights, stopped=self._stopped, ranks=self._ranks)
+        if state is not None:
+            trainer.restore(state)
         for note in trainer.notes:
             self.note(note)
         choices = provenance.choices(config, trainer.config.precision, trainer.device)
         self._update(choices=choices, **provenance.images(trainer))
         self._write_record()
-        if state is not None:
-            trainer.restore(state)
         self._events = self._storage.insist(lambda: EventFile(self._folder, config, lines))
         return trainer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import torch
@@ -21,8 +22,12 @@ def with_precision(
     """The configuration with `auto` made float32 or bfloat16 for this network, whose images are (C, H, W)."""
     if config.precision != "auto":
         return config
-    fast = device.type == "cpu" and has_fast_bfloat16()
-    chosen = "bfloat16" if fast and num_products(model, torch.zeros(1, *input_shape)) >= LEAST_PRODUCTS else "float32"
+    chosen = "float32"
+    if device.type == "cpu" and has_fast_bfloat16():
+        # What is wrong with a network that takes no such images, its first step tells.
+        with suppress(Exception):
+            if num_products(model, torch.zeros(1, *input_shape)) >= LEAST_PRODUCTS:
+                chosen = "bfloat16"
     return config.model_copy(update={"precision": chosen})
 
 

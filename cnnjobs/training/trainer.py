@@ -143,6 +143,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": random_state(self.device),
+            "precision": self.config.precision,
             "best": vars(self.best) if self.best else None,
             "validations": self._validations,
             "without_best": self._without_best,
@@ -167,6 +168,8 @@ class Trainer:
             self.best = Best(state["best"]["loss"], state["best"]["epoch"], weights)
         self._validations, self._without_best = state["validations"], state["without_best"]
         self._curve = TrainingCurve(**state["curve"])
+        before, now = state.get("precision", self.config.precision), self.config.precision
+        self.notes += (f"in {now} from epoch {self.epoch} on, before in {before}",) if before != now else ()
         restore_random_state(state["random"], self.device)
 
     def _train_epoch(self, on_validation: Callable[[dict[str, Any]], None]) -> None:

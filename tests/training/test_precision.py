@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from cnnjobs.runs import RunFolder
 from cnnjobs.training import precision, provenance
+from cnnjobs.training.attempt import RunAttempt
+from cnnjobs.training.pipeline import DataSets
 from cnnjobs.training.trainer import Trainer
 
 
@@ -36,3 +41,27 @@ def test_auto_goes_by_the_network_and_the_processor(
         trainer.train(lines.append, lambda: None)
         losses.append(lines[-1]["validation.loss"])
     assert losses[0] == losses[1]  # counting has drawn nothing, and left batch norm as it was
+
+
+def test_a_network_that_takes_no_such_images_is_told_of_as_ever(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "num_products", lambda *_: torch.zeros(1, 2) @ torch.zeros(1, 2))
+    config = toy.config(precision="auto")
+    assert Trainer(config, toy.data(config)).config.precision == "float32"
+
+
+def test_a_run_that_goes_on_in_another_precision_says_so(
+    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "LEAST_PRODUCTS", 0)
+    config = toy.config(precision="auto", epochs=2)
+    folder = RunFolder(tmp_path / config.run_id)
+    folder.create(config)
+    for fast, steps in ((True, 20), (False, 100)):
+        monkeypatch.setattr(precision, "has_fast_bfloat16", partial(bool, fast))
+        wishes = iter([False] * steps)
+        with folder.claim() as log:
+            data_sets = DataSets((), torch.device("cpu"))
+            assert log is not None
+            RunAttempt(folder, log, data_sets, threads=1, stopped=partial(next, wishes, True)).execute()
+    assert folder.read_record().notes == ("in float32 from epoch 1 on, before in bfloat16",)
