@@ -34,18 +34,6 @@ def script(
     """
     from submitit.slurm.slurm import _make_sbatch_string
 
-    resources: dict[str, Any] = {
-        "partition": profile.partition,
-        "account": profile.account,
-        "qos": profile.qos,
-        "constraint": profile.constraint,
-        "exclude": profile.exclude,
-        "time": profile.timeout_min,
-        "nodes": intent.nodes,
-        "cpus_per_task": intent.cpus // intent.ranks,
-        "mem": f"{round(1024 * profile.mem_gb)}M" if profile.mem_gb else None,
-        "gpus_per_node": intent.gpus // intent.nodes if intent.gpus and not _asks_for_gpus(profile) else None,
-    }
     text: str = _make_sbatch_string(
         f"exec {shlex.quote(sys.executable)} -u -m {WORKER} {shlex.quote(str(folder.path))}",
         folder.path,
@@ -67,9 +55,24 @@ def script(
             "requeue" if profile.max_requeues else "no-requeue": True,
             **{name.replace("_", "-"): value for name, value in profile.extra.items() if value is not False},
         },
-        **resources,
+        **_resources(intent, profile),
     )
     return text
+
+
+def _resources(intent: JobIntent, profile: JobProfile) -> dict[str, Any]:
+    return {
+        "partition": profile.partition,
+        "account": profile.account,
+        "qos": profile.qos,
+        "constraint": profile.constraint,
+        "exclude": profile.exclude,
+        "time": profile.timeout_min,
+        "nodes": intent.nodes,
+        "cpus_per_task": intent.cpus // intent.ranks,
+        "mem": f"{round(1024 * profile.mem_gb)}M" if profile.mem_gb else None,
+        "gpus_per_node": intent.gpus // intent.nodes if intent.gpus and not _asks_for_gpus(profile) else None,
+    }
 
 
 def _array(num_tasks: int, max_parallel: int | None) -> dict[str, str]:
