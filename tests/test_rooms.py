@@ -51,3 +51,8 @@ def test_planning_loads_nothing_heavy(command: list[str], tmp_path: Path) -> Non
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_results_are_read_without_torch() -> None:
+    program = "import sys; import cnnjobs.report.loaded; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

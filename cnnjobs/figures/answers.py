@@ -11,7 +11,8 @@ from cnnjobs.errors import InputError
 from cnnjobs.figures.layers import undisturbed
 from cnnjobs.figures.subject import Progress, Subject
 from cnnjobs.training.evaluate import autocast
-from cnnjobs.training.outcome import Outcome, OutcomeCollector, read_outcome
+from cnnjobs.training.gathering import OutcomeCollector
+from cnnjobs.training.outcome import Outcome, read_outcome
 
 
 def find_outcome(subject: Subject, split: str, progress: Progress) -> Outcome:

@@ -1,11 +1,13 @@
-"""Values that come batch by batch, in one tensor."""
+"""What comes batch by batch: values in one tensor, and the outcome of an evaluation."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
 import torch
 from torch import Tensor
+
+from cnnjobs.training.outcome import Outcome
 
 _FIRST_ROOM: Final = 1024
 
@@ -34,3 +36,33 @@ class Gathered:
     def values(self) -> Tensor:
         """All values (N,) so far."""
         return self._room[: self._count]
+
+
+class OutcomeCollector:
+    """Gathers an outcome from the batches of an evaluation; nothing leaves the device before the end."""
+
+    def __init__(self) -> None:
+        self._labels, self._predicted, self._confidence = Gathered(), Gathered(), Gathered()
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """One that has collected this outcome."""
+        made = cls()
+        made._labels.add(torch.from_numpy(outcome.labels))
+        made._predicted.add(torch.from_numpy(outcome.predicted))
+        made._confidence.add(torch.from_numpy(outcome.confidence))
+        return made
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Take in the logits (B, classes) and labels (B,) of a batch."""
+        self._labels.add(labels)
+        self._predicted.add(logits.argmax(1))
+        self._confidence.add(logits.float().softmax(1).amax(1))
+
+    def outcome(self) -> Outcome | None:
+        """All that was taken in; None where there was no image."""
+        columns = (self._labels, self._predicted, self._confidence)
+        labels, predicted, confidence = (column.values().cpu().numpy() for column in columns)
+        if not len(labels):
+            return None
+        return Outcome(labels, predicted, confidence)

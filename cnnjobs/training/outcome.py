@@ -1,19 +1,18 @@
-"""What a finished run said of each test image: kept, so that networks are compared image by image without the data."""
+"""What a finished run said of each test image: kept, so that networks are compared image by image without the data.
+
+Reports read it: nothing here loads torch.
+"""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from cnnjobs.runs import RunFolder
-from cnnjobs.training.gathering import Gathered
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,36 +27,6 @@ class Outcome:
     def right(self) -> NDArray[np.bool_]:
         """Whether each image (N,) was told right."""
         return np.equal(self.labels, self.predicted)
-
-
-class OutcomeCollector:
-    """Gathers an outcome from the batches of an evaluation; nothing leaves the device before the end."""
-
-    def __init__(self) -> None:
-        self._labels, self._predicted, self._confidence = Gathered(), Gathered(), Gathered()
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Self:
-        """One that has collected this outcome."""
-        made = cls()
-        made._labels.add(torch.from_numpy(outcome.labels))
-        made._predicted.add(torch.from_numpy(outcome.predicted))
-        made._confidence.add(torch.from_numpy(outcome.confidence))
-        return made
-
-    def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Take in the logits (B, classes) and labels (B,) of a batch."""
-        self._labels.add(labels)
-        self._predicted.add(logits.argmax(1))
-        self._confidence.add(logits.float().softmax(1).amax(1))
-
-    def outcome(self) -> Outcome | None:
-        """All that was taken in; None where there was no image."""
-        columns = (self._labels, self._predicted, self._confidence)
-        labels, predicted, confidence = (column.values().cpu().numpy() for column in columns)
-        if not len(labels):
-            return None
-        return Outcome(labels, predicted, confidence)
 
 
 def outcome_to_bytes(outcome: Outcome) -> bytes:

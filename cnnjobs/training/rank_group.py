@@ -29,7 +29,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cnnjobs.errors import RunError
 from cnnjobs.training import checkpoint
-from cnnjobs.training.outcome import Outcome, OutcomeCollector
+from cnnjobs.training.gathering import OutcomeCollector
+from cnnjobs.training.outcome import Outcome
 from cnnjobs.training.random_state import seed_everything
 from cnnjobs.training.ranks import RankLost, Ranks
 from cnnjobs.training.stop_request import Stopped, StopRequest

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from cnnjobs.training.outcome import OutcomeCollector
+    from cnnjobs.training.gathering import OutcomeCollector
 
 
 class RankLost(Exception):  # noqa: N818

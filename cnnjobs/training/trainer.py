@@ -15,8 +15,9 @@ from cnnjobs.errors import DivergedError, InputError, RunError
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.evaluate import Loss, Watcher, autocast, evaluate
 from cnnjobs.training.freezing import freeze, train_mode
+from cnnjobs.training.gathering import OutcomeCollector
 from cnnjobs.training.misfits import misfit
-from cnnjobs.training.outcome import Outcome, OutcomeCollector
+from cnnjobs.training.outcome import Outcome
 from cnnjobs.training.pipeline import DeviceData, Pipeline
 from cnnjobs.training.precision import with_precision
 from cnnjobs.training.random_state import random_state, restore_random_state, seed_everything

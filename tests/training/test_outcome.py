@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cnnjobs.runs import RunFolder
-from cnnjobs.training.outcome import OutcomeCollector, outcome_to_bytes, read_outcome
+from cnnjobs.training.gathering import OutcomeCollector
+from cnnjobs.training.outcome import outcome_to_bytes, read_outcome
 
 
 def test_an_outcome_survives_the_disk(tmp_path: Path) -> None:
