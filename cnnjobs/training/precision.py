@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.evaluate import evaluating
+from cnnjobs.training.ranks import ALONE, Ranks
 
 # Multiply-accumulates for an image from which bfloat16 is faster on a CPU (python -m benchmarks.steps): nothing is
 # gained with LeNet-5 (0.65 million), half as much again with the network of Table 2 (29 million).
@@ -17,13 +18,20 @@ LEAST_PRODUCTS: Final = 25_000_000
 
 
 def with_precision(
-    config: RunConfig, model: nn.Module, input_shape: tuple[int, int, int], device: torch.device
+    config: RunConfig,
+    model: nn.Module,
+    input_shape: tuple[int, int, int],
+    device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> RunConfig:
-    """The configuration with `auto` made float32 or bfloat16 for this network, whose images are (C, H, W)."""
+    """The configuration with `auto` made float32 or bfloat16 for this network, whose images are (C, H, W).
+
+    Of several ranks all have the same: bfloat16 only where it is fast for each of them.
+    """
     if config.precision != "auto":
         return config
     chosen = "float32"
-    if device.type == "cpu" and has_fast_bfloat16():
+    if device.type == "cpu" and ranks.total([has_fast_bfloat16()])[0] == ranks.number:
         # What is wrong with a network that takes no such images, its first step tells.
         with suppress(Exception):
             if num_products(model, torch.zeros(1, *input_shape)) >= LEAST_PRODUCTS:

@@ -67,7 +67,7 @@ class Trainer:
             filled = weights.fill(self.model, config.model.name, len(data.classes))
             self.notes += (*filled, f"images are normalised by the mean and std of {self.pipeline.normalised_by}")
         self._still = freeze(self.model, config.freeze) if config.freeze else ()
-        self.config = with_precision(config, self.model, self.pipeline.input_shape, self.device)
+        self.config = with_precision(config, self.model, self.pipeline.input_shape, self.device, ranks)
         self.model = self.model.to(self.device).to(memory_format=torch.channels_last)
         self._network = ranks.spread(self.model)
         self.notes += ranks.notes

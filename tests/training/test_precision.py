@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cnnjobs.runs import RunFolder
 from cnnjobs.training import precision, provenance
 from cnnjobs.training.attempt import RunAttempt
 from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.ranks import Ranks
 from cnnjobs.training.trainer import Trainer
 
 
@@ -65,3 +67,18 @@ def test_a_run_that_goes_on_in_another_precision_says_so(
             assert log is not None
             RunAttempt(folder, log, data_sets, threads=1, stopped=partial(next, wishes, True)).execute()
     assert folder.read_record().notes == ("in float32 from epoch 1 on, before in bfloat16",)
+
+
+@pytest.mark.parametrize(("fast_ranks", "chosen"), [(2, "bfloat16"), (1, "float32")])
+def test_all_ranks_have_the_same(toy: Any, monkeypatch: pytest.MonkeyPatch, fast_ranks: int, chosen: str) -> None:
+    class Two(Ranks):
+        number = 2
+
+        def total(self, values: Sequence[float]) -> list[float]:
+            assert values == [True]
+            return [fast_ranks]
+
+    monkeypatch.setattr(precision, "LEAST_PRODUCTS", 0)
+    monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: True)
+    config = toy.config(precision="auto", epochs=1)
+    assert Trainer(config, toy.data(config), ranks=Two()).config.precision == chosen
