@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,8 +53,8 @@ class SideHere:
 
 
 @pytest.fixture
-def sides_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All sides in this process, whose environment and threads are as before when the test has ended."""
+def sides_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All sides in this process, whose environment and arithmetic are as before when the test has ended."""
     import torch
 
     from benchmarks import stacked
@@ -63,3 +64,6 @@ def sides_here(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     monkeypatch.setattr(stacked, "Side", SideHere)
+    yield
+    # A worker sets it, and other tests draw numbers that are as small.
+    torch.set_flush_denormal(False)

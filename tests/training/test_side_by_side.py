@@ -168,7 +168,9 @@ def test_an_error_in_a_process_is_its_own(nursery: Nursery, capfd: pytest.Captur
 def test_runs_give_beside_each_other_what_they_give_alone(
     jobs: Any, toys: Path, toy: Any, tmp_path: Path, measured: bool
 ) -> None:
-    runs = [toy.config(augment=["crop", "flip"], seed=seed, epochs=2) for seed in range(2)]
+    # Long enough to be looked at between its first validation and its end.
+    lasting = {"model__name": "toys:Slow", "epochs": 8} if measured else {"epochs": 2}
+    runs = [toy.config(augment=["crop", "flip"], seed=seed, **lasting) for seed in range(2)]
     alone, together = jobs.add(*runs), type(jobs)(tmp_path / "together").add(*runs)
     run_job(jobs.file())
     submission = SubmissionFolder(tmp_path / "together" / "sweep" / "jobs" / "one")
