@@ -51,7 +51,7 @@ BEST: Final = "sources at its best"
 FRAMEWORKS: Final = ("torchvision", "Lightning")
 OTHERS: Final = ("sources", BEST, *FRAMEWORKS)
 # The loop costs the same around any network; beside the step of a larger one its cost is lost in the spread.
-_TINY: Final = {"name": "cnn", "filters": [2, 2, 2], "kernel_size": 3}
+_TINY: Final = {"model": {"name": "cnn", "filters": [2, 2, 2], "kernel_size": 3}, "batch": 8}
 PEAKS: Final = {"cnnjobs": "peak float32", "cnnjobs bfloat16": "peak bfloat16"}
 
 
@@ -165,7 +165,7 @@ def _gflop(folder: str, model: str) -> float:
 
 def _loop(folder: str, sides: dict[str, Side], given: argparse.Namespace) -> str:
     """What the loop around a step costs, with one thread each."""
-    settings = {"data": folder, "model": _TINY, "batch": BATCH, "threads": 1, "device": given.device}
+    settings = {"data": folder, "threads": 1, "device": given.device, **_TINY}
     doing = {"bare step": sides["peak float32"], "cnnjobs": sides["cnnjobs"]}
     if "Lightning" in sides:
         doing["Lightning step"] = sides["Lightning"]
@@ -176,8 +176,8 @@ def _loop(folder: str, sides: dict[str, Side], given: argparse.Namespace) -> str
     extra = (rounds.extra_ms, rounds.extra_processor_ms)
     rows = [[name, *(str(number(name, "bare step")) for number in extra)] for name in [*doing][1:]]
     return (
-        "## The loop around a step\n\nThe same batches, network (three convolutions of 2 filters) and optimizer, one "
-        "thread: milliseconds beyond forward, backward and the optimizer.\n\n"
+        "## The loop around a step\n\nThe same batches of 8 images, network (three convolutions of 2 filters) and "
+        "optimizer, one thread: milliseconds beyond forward, backward and the optimizer.\n\n"
         + reports.table(["loop", "ms per step", "ms of processor time"], rows)
     )
 
