@@ -54,7 +54,7 @@ class SideHere:
 
 @pytest.fixture
 def sides_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """All sides in this process, whose environment and arithmetic are as before when the test has ended."""
+    """All sides in this process, whose environment is as before when the test has ended."""
     import torch
 
     from benchmarks import stacked
@@ -65,5 +65,3 @@ def sides_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     monkeypatch.setattr(stacked, "Side", SideHere)
     yield
-    # A worker sets it, and other tests draw numbers that are as small.
-    torch.set_flush_denormal(False)

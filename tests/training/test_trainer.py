@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import random
 from typing import Any
 
 import pytest
@@ -95,6 +96,30 @@ def test_early_stopping_counts_validations_without_a_new_best(toy: Any) -> None:
     assert len(losses) < 60
     assert losses.index(min(losses)) == len(losses) - 4
     assert trainer.epochs_done == lines[-1]["epoch"] == len(losses) / 2
+
+
+def starter_stops_at(losses: list[float], count: int) -> int | None:
+    """The validation after which TDT4265's starter code stops: the oldest of the last `count` losses is their minimum."""
+    for number in range(count, len(losses) + 1):
+        last = losses[number - count : number]
+        if last[0] == min(last):
+            return number
+    return None
+
+
+@pytest.mark.parametrize("count", [2, 4, 5])
+def test_one_less_than_the_starter_codes_count_stops_at_the_same_validation(
+    toy: Any, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    draw = random.Random(count)
+    losses = [1 / (1 + 0.3 * number) + draw.gauss(0, 0.08) for number in range(60)]
+    found = iter(losses)
+    monkeypatch.setattr(
+        "cnnjobs.training.trainer.evaluate", lambda *given, **settings: {"loss": next(found), "accuracy": 0.1}
+    )
+    trainer, lines = toy.trained(toy.config(epochs=60, early_stopping=count - 1))
+    assert trainer.stopped_early
+    assert len(lines) == starter_stops_at(losses, count)
 
 
 def test_of_equal_losses_the_earlier_weights_count(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,21 @@ def test_a_line_holds_means_over_images_and_windows_over_steps() -> None:
     }
 
 
+def test_a_window_tells_the_standard_deviation_of_its_steps_and_the_last_one_may_be_short() -> None:
+    curve = TrainingCurve()
+    losses = (0.0, 6.0, 1.0, 1.0, 8.0)
+    for step, loss in enumerate(losses, 1):
+        curve.add(torch.tensor(loss), logits_for([0]), torch.tensor([0]))
+        if step in (2, 4):
+            curve.close_window(step)
+    curve.close_window(5)
+    assert curve.step == [2, 4, 5]
+    assert curve.loss == [3.0, 1.0, 8.0]
+    assert curve.sd == [3.0, 0.0, 0.0]
+    curve.seconds = 1.0
+    assert curve.line()["train.loss"] == pytest.approx(sum(losses) / 5)
+
+
 def test_a_curve_goes_on_from_its_state() -> None:
     curve = TrainingCurve()
     curve.add(torch.tensor(0.1), logits_for([0]), torch.tensor([0]))

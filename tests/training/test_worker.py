@@ -19,6 +19,16 @@ from cnnjobs.training import checkpoint
 from cnnjobs.training.worker import StopRequest, prepare_process, run_job
 
 
+def test_a_process_that_trains_flushes_denormals_and_the_next_test_counts_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    tiny = torch.tensor([1e-40])
+    assert (tiny * 1).item() > 0
+    prepare_process(1, None)
+    assert (tiny * 1).item() == 0
+
+
 def assert_whole(folder: RunFolder) -> None:
     """Every file of a run can be read, whatever happened to its process."""
     folder.read_config()
