@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from cnnjobs import locks
 from cnnjobs.errors import InputError, StorageError, storage_error
 
 _WRITERS: Final = 32
+_LOGS: Final = (".jsonl",)
 # As MetricsLog writes it: one mapping of lists of numbers.
 _WINDOWS: Final = re.compile(rb'"windows": \{("[a-z]+": \[[-+.0-9e, ]*\](, )?)*\}, ')
 # A spreadsheet takes a text that starts so for a formula.
@@ -61,6 +63,39 @@ def write_whole(
         if isinstance(error, OSError):
             raise storage_error(path, error) from error
         raise
+
+
+def set_aside(files: Iterable[Path], folder: Path) -> None:
+    """A folder of what these files hold now, whole or not there; an earlier one goes. Raises OSError."""
+    temporary = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    for file in files:
+        if file.is_file() and not file.is_symlink():
+            _copy(file, temporary / file.name)
+    remove_folder(folder)
+    temporary.rename(folder)
+
+
+def _copy(file: Path, copy: Path) -> None:
+    # Logs grow and are cut in place; everything else is only ever replaced, and may be shared.
+    if file.suffix not in _LOGS and ".tfevents." not in file.name:
+        with suppress(OSError):
+            copy.hardlink_to(file)
+            return
+    with file.open("rb") as source, copy.open("xb") as target:
+        shutil.copyfileobj(source, target)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder so that a crash leaves no part of it under its name. Raises OSError."""
+    gone = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def write_new(path: Path, content: bytes) -> None:

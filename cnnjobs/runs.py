@@ -14,6 +14,7 @@ results/<sweep>/
     model.pt          best-validation weights (state_dict)
     predictions.npz     what those weights say of each test image
     events.out.tfevents.*   TensorBoard
+    earlier/            the finished run that this one replaces, whole, until this one has finished itself
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ruamel.yaml import YAML
 
 from cnnjobs import locks
 from cnnjobs.errors import InputError, storage_error
-from cnnjobs.files import MetricsLog, whole_lines, without_windows, write_whole
+from cnnjobs.files import MetricsLog, remove_folder, set_aside, whole_lines, without_windows, write_whole
 from cnnjobs.records import Attempt, Evaluation, RunRecord, RunState
 from cnnjobs.spec.run import RunConfig, read_config
 
@@ -49,11 +50,11 @@ KILLED_CAUSE: Final = "the process ended without a word: killed, out of memory, 
 
 
 class RunFolder:
-    """One run on disk."""
+    """One run on disk; `run_id` where the folder is not called by it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run_id: str | None = None) -> None:
         self.path = path
-        self.run_id = path.name
+        self.run_id = run_id or path.name
         self.config_file = path / "config.yaml"
         self.record_file = path / "record.json"
         self.cancel_file = path / "cancelled.txt"
@@ -63,6 +64,15 @@ class RunFolder:
         self.previous_checkpoint_file = path / "checkpoint.previous.pt"
         self.model_file = path / "model.pt"
         self.predictions_file = path / "predictions.npz"
+        self.earlier_folder = path / "earlier"
+
+    @property
+    def results(self) -> RunFolder:
+        """Where results are read from: the finished run that this one replaces, until it has finished itself."""
+        earlier = RunFolder(self.earlier_folder, self.run_id)
+        # The replacement first: once it has finished, what it has replaced may go at any moment.
+        replaced = self.read_record().state is not RunState.FINISHED and earlier.record_file.exists()
+        return earlier if replaced else self
 
     def event_files(self) -> list[Path]:
         """TensorBoard's files, oldest first."""
@@ -136,10 +146,10 @@ class RunFolder:
 
     def check_weights(self) -> None:
         """Raises InputError when the run has no weights that could be asked anything."""
-        state = self.read_record().state
-        if not self.model_file.is_file():
+        state, weights = self.read_record().state, self.results.model_file
+        if not weights.is_file():
             if state is RunState.FINISHED:
-                raise InputError(f"run {self.run_id} is finished, but its weights are gone: {self.model_file}")
+                raise InputError(f"run {self.run_id} is finished, but its weights are gone: {weights}")
             raise InputError(
                 f"run {self.run_id} is {state} and has no weights yet; they are there when it has finished"
             )
@@ -173,6 +183,21 @@ class RunFolder:
         """Remove both checkpoints: the run is finished."""
         for file in (self.checkpoint_file, self.previous_checkpoint_file):
             file.unlink(missing_ok=True)
+
+    def keep_earlier(self) -> None:
+        """Set a finished run aside, before it starts again from nothing; only for who holds the claim.
+
+        It stays where it is, too. Raises StorageError.
+        """
+        try:
+            set_aside([file for file in self.path.iterdir() if not file.name.startswith(".")], self.earlier_folder)
+        except OSError as error:
+            raise storage_error(self.earlier_folder, error) from error
+
+    def drop_leftovers(self) -> None:
+        """Remove what a finished run needs no longer: its checkpoints, and the run that it has replaced."""
+        self.drop_checkpoints()
+        remove_folder(self.earlier_folder)
 
     def reset(self) -> None:
         """Forget all that was trained, before a run starts again from nothing; only for who holds the claim."""

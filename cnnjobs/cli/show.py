@@ -44,7 +44,7 @@ def show(
 ) -> None:
     """Show the layers of a model or of a run's network: shapes, parameters, multiply-accumulates."""
     run = _find_run(what, results)
-    record = run.read_record() if run else None
+    record = run.results.read_record() if run else None
     config = run.read_config() if run else read_model(what, results)
     shape = read_shape(image) or (record.input_shape if record else None) or _INPUT
     number = classes or (len(record.classes) if record else 0) or _CLASSES

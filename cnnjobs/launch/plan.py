@@ -34,11 +34,15 @@ class Fate(enum.StrEnum):
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run of the sweep, what becomes of it, and why."""
+    """A run of the sweep, what becomes of it, and why.
+
+    One that starts `from_nothing` replaces what it has left, which stays until that has finished if it had finished.
+    """
 
     run: SweepRun
     fate: Fate
     reason: str
+    from_nothing: bool = False
 
     @property
     def starts(self) -> bool:
@@ -57,7 +61,6 @@ class Plan:
     store: RunStore
     runs: tuple[PlannedRun, ...]
     left: tuple[str, ...]
-    from_nothing: bool
     is_retry: bool
 
     @property
@@ -96,7 +99,8 @@ def make_plan(
     """
     again = retry_failed or only is not None
     runs = tuple(
-        PlannedRun(run, *_fate(store.run(run.run_id), again, force, queued.get(run.run_id))) for run in sweep.runs
+        PlannedRun(run, *_fate(store.run(run.run_id), again, force, queued.get(run.run_id)), from_nothing=force)
+        for run in sweep.runs
     )
     if only is not None:
         runs = tuple(
@@ -107,7 +111,7 @@ def make_plan(
         )
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
-    return Plan(sweep, store, runs, left, from_nothing=force, is_retry=again)
+    return Plan(sweep, store, runs, left, is_retry=again)
 
 
 def _fate(folder: RunFolder, retry_failed: bool, force: bool, job: str | None) -> tuple[Fate, str]:
@@ -166,7 +170,7 @@ def check_weights(plan: Plan, folders: Sequence[Path]) -> None:
             if planned.starts:
                 problems[str(error)] = None
             continue
-        if source is None or (plan.from_nothing and planned.starts):
+        if source is None or (planned.from_nothing and planned.starts):
             continue
         before = plan.store.run(planned.run.run_id).read_record().weights_sha256
         if before not in (None, source.sha256):
@@ -232,7 +236,7 @@ def take_up_again(plan: Plan) -> None:
     for planned in plan.runs:
         folder = plan.store.run(planned.run.run_id)
         if planned.fate is Fate.AGAIN or (plan.is_retry and planned.starts and folder.record_file.exists()):
-            _start_again(folder, from_nothing=plan.from_nothing)
+            _start_again(folder, from_nothing=planned.from_nothing)
 
 
 def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
@@ -242,12 +246,17 @@ def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
             return
         record = folder.read_record()
         if from_nothing:
-            folder.reset()
-            log.keep_up_to(-1)
+            if record.state is RunState.FINISHED:
+                folder.keep_earlier()
+            folder.drop_checkpoints()
             record = RunRecord(run_id=record.run_id, attempts=record.attempts)
         folder.cancel_file.unlink(missing_ok=True)
         changes = {"state": RunState.PENDING, "cause": None, "traceback": None, "forgiven": len(record.attempts)}
         folder.write_record(record.model_copy(update=changes))
+        if from_nothing:
+            # Nobody reads results here any more: they are those of the run that was kept.
+            log.keep_up_to(-1)
+            folder.reset()
 
 
 @contextmanager

@@ -162,9 +162,15 @@ def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
         final=record.metrics,
         evaluations=record.evaluations,
         attempts=record.attempts,
-        notes=record.notes,
+        notes=(*record.notes, *_replacing(folder, record.state)),
         silent_s=_silence(folder) if record.attempts and record.state in _ALIVE else None,
     )
+
+
+def _replacing(folder: RunFolder, state: RunState) -> tuple[str, ...]:
+    if state is RunState.FINISHED or not folder.earlier_folder.is_dir():
+        return ()
+    return ("starts again from nothing; what it had reached before stays in reports until it has finished",)
 
 
 def _silence(folder: RunFolder) -> float | None:

@@ -33,7 +33,7 @@ def entries(tables: Sequence[ResultsTable], built: Built, root: Path, models: Mo
         found |= {f"{name}/{file}": part / file for file in _DATA}
         found |= {f"{name}/tables/{file.name}": file for file in (part / "tables").iterdir()}
         for run_id in table.records:
-            folder = table.store.run(run_id)
+            folder = table.store.run(run_id).results
             files = (folder.config_file, folder.record_file, folder.metrics_file)
             found |= {f"{name}/runs/{run_id}/{file.name}": file for file in files}
         found |= {f"{name}/runs/{run.run_id}/model.pth": run.model_file for run in _asked(table, models)}
@@ -48,7 +48,8 @@ def _asked(table: ResultsTable, models: Models) -> list[RunFolder]:
         return []
     ranked = table.ranked()
     chosen = ranked[:1] if models == "best" else ranked
-    runs = [table.store.run(record.run_id) for choice in chosen for record in table.finished(choice.configuration.runs)]
+    records = [record for choice in chosen for record in table.finished(choice.configuration.runs)]
+    runs = [table.store.run(record.run_id).results for record in records]
     if not runs:
         raise InputError(f"--models {models}: no run of {table.sweep.name} has finished; leave --models out")
     for run in runs:

@@ -22,6 +22,7 @@ from cnnjobs.spec.sweep import Sweep, SweepRun
 # What depends on the machine stays out of results.csv: a resumed sweep gives the same file as an undisturbed one.
 _OF_THE_MACHINE: Final = ("seconds",)
 _HISTORY: Final = ("run_id", "attempt", "step", "epoch", "seconds", "images_per_s", "lr", *METRICS[:4])
+_REPLACED: Final = "is being trained again; until that has finished, what is told here is the run of before"
 
 Tell = Callable[[str, int, int], None]
 """Hears what is being done, how much of it is done, and how much there is."""
@@ -190,8 +191,11 @@ def cell(value: Any) -> Any:
 def _read(folder: RunFolder, *, windows: bool = True) -> tuple[RunRecord, list[dict[str, Any]]]:
     """Record and metrics of a run; unreadable files are the cause of a lost run, never the end of the report."""
     try:
-        record = folder.read_record()
-        lines = folder.read_metrics(windows=windows)
+        kept = folder.results
+        record = kept.read_record()
+        if kept is not folder:
+            record = record.model_copy(update={"notes": (*record.notes, _REPLACED)})
+        lines = kept.read_metrics(windows=windows)
     except ValueError as error:
         why = " ".join(str(error).split())
         return RunRecord(run_id=folder.run_id, state=RunState.LOST, cause=f"{folder.path}: unreadable: {why}"), []

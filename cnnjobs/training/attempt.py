@@ -214,7 +214,7 @@ class RunAttempt:
         self._end(RunState.FINISHED, metrics=metrics, best_epoch=best_epoch)
         # Else they go when a worker passes the run.
         with suppress(OSError, StorageError):
-            self._storage.look(self._folder.drop_checkpoints, at_the_end=True)
+            self._storage.look(self._folder.drop_leftovers, at_the_end=True)
 
     def _keep(self, file: Path, content: bytes) -> None:
         self._storage.insist(lambda: write_whole(file, content, guard=self._fence.check, make_folder=False))

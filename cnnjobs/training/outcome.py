@@ -44,6 +44,7 @@ def outcome_to_bytes(outcome: Outcome) -> bytes:
 
 def read_outcome(folder: RunFolder) -> Outcome | None:
     """What a run said of its test images; None for a run without it. Raises ValueError for a damaged file."""
+    folder = folder.results
     try:
         content = folder.predictions_file.read_bytes()
     except FileNotFoundError:

@@ -54,6 +54,7 @@ def load_trained(folder: RunFolder, device: torch.device, data_folders: Sequence
     the run has no weights, or when they do not fit the network.
     """
     folder.check_weights()
+    folder = folder.results
     config, record = folder.read_config(), folder.read_record()
     if record.image_shape is None:
         preprocessing = Pipeline(config, DataSets(data_folders, device).get(config)).preprocessing

@@ -99,6 +99,7 @@ def find_finished(run_id: str, results: Path) -> RunFolder:
         known = [run.run_id for store in stores(results) for run in store.runs() if run.model_file.is_file()]
         near = suggest(run_id, known) if known else "no run has finished there"
         raise UnknownNameError(f"weights `{weights_places.RUN}{run_id}`: there is no such run under {results}; {near}")
+    found = [folder.results for folder in found]
     states = [folder.read_record().state for folder in found]
     for folder, state in zip(found, states, strict=True):
         if state is RunState.FINISHED and folder.model_file.is_file():

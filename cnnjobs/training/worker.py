@@ -187,7 +187,7 @@ def is_settled(folder: RunFolder) -> bool:
     state = folder.read_record().state
     if state is RunState.FINISHED:
         # A crash right after the last record leaves them.
-        folder.drop_checkpoints()
+        folder.drop_leftovers()
     return state in SETTLED
 
 

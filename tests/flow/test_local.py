@@ -50,6 +50,7 @@ def test_force_runs_everything_again_with_the_same_numbers(finished: Project) ->
     assert done.stdout.startswith("shades: 2 runs: 2 to run again\n")
     assert [len(record["attempts"]) for record in finished.records()] == [2, 2]
     assert finished.table() == before
+    assert not list(finished.store.glob("*/earlier"))
 
 
 def test_a_diverging_run_fails_with_its_cause_and_the_next_command(project: Project) -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cnnjobs.components.weights_places import file_hash
 from cnnjobs.errors import DataError, InputError, StorageError
+from cnnjobs.files import MetricsLog
 from cnnjobs.launch.plan import Fate, carried_out, check_data, check_weights, make_plan
+from cnnjobs.launch.state import read_status
 from cnnjobs.records import RunRecord
 from cnnjobs.runs import RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, read_sweep
@@ -107,6 +111,63 @@ def test_force_forgets_what_was_trained_but_not_who_trains_now(sweep: Sweep, sto
     assert len(record.attempts) == 1
     assert not first.checkpoint_file.exists()
     assert first.read_metrics() == []
+
+
+class Killed(BaseException):
+    """The end of the process, at one of its file operations."""
+
+
+def _killed_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operation of that number, of those that change a file, never happens."""
+    done = iter(range(number))
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            if next(done, None) is None:
+                raise Killed
+            return real(*given, **named)
+
+        return call
+
+    for owner, name in (
+        (Path, "rename"), (Path, "replace"), (Path, "unlink"), (Path, "mkdir"), (Path, "hardlink_to"),
+        (shutil, "copyfileobj"), (os, "fsync"), (MetricsLog, "keep_up_to"),
+    ):  # fmt: skip
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+
+
+def test_force_keeps_a_finished_run_whole_whenever_it_is_killed(
+    sweep: Sweep, store: RunStore, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = store.run(sweep.runs[0].run_id)
+    line = '{"attempt": 1, "step": 1, "epoch": 10.0, "validation.accuracy": 0.9}\n'
+    killed = 0
+    for number in range(100):
+        shutil.rmtree(store.path, ignore_errors=True)
+        put(0, RunState.FINISHED, metrics={"test.accuracy": 0.9}, epochs_done=10.0)
+        folder.metrics_file.write_text(line)
+        folder.model_file.write_bytes(b"weights")
+        try:
+            with monkeypatch.context() as patched:
+                _killed_at(number, patched)
+                with carried_out(sweep, store, force=True):
+                    pass
+        except Killed:
+            killed += 1
+        kept = folder.results
+        assert (kept.run_id, kept.read_record().state) == (folder.run_id, RunState.FINISHED), number
+        assert kept.read_record().metrics == {"test.accuracy": 0.9}
+        assert (kept.metrics_file.read_text(), kept.model_file.read_bytes()) == (line, b"weights")
+        folder.check_weights()
+        if number >= killed:
+            break
+    assert killed > 10
+    assert folder.read_record().state is RunState.PENDING
+    assert "stays in reports" in read_status(folder, sweep.runs[0]).notes[0]
+    folder.write_record(RunRecord(run_id=folder.run_id, state=RunState.FINISHED))
+    assert folder.results is folder
+    folder.drop_leftovers()
+    assert not folder.earlier_folder.exists()
 
 
 def test_carrying_out_makes_every_folder_and_holds_the_sweep(sweep: Sweep, store: RunStore) -> None:
