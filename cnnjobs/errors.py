@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,3 +107,20 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     if error.errno == errno.EDQUOT:
         return StorageError(f"{path}: the quota is used up; free some space or choose another folder with --results")
     return StorageError(f"{path}: cannot be written ({error.strerror}); choose another folder with --results")
+
+
+@contextmanager
+def concerning(key: str) -> Iterator[None]:
+    """Let what is raised in here tell which key of a run it is about: the innermost counts, see `key_of`."""
+    try:
+        yield
+    except Exception as error:
+        if key_of(error) is None:
+            error.key = key  # type: ignore[attr-defined]
+        raise
+
+
+def key_of(error: BaseException) -> str | None:
+    """The key of a run that an error is about, where that is known."""
+    key: str | None = getattr(error, "key", None)
+    return key

@@ -53,7 +53,7 @@ def show(
     from cnnjobs.console.layers import show_layers
     from cnnjobs.report.layers import layer_table
     from cnnjobs.training.freezing import freeze
-    from cnnjobs.training.trainer import build_model
+    from cnnjobs.training.networks.building import build_model
 
     network = build_model(config, shape, number)
     if config.freeze:

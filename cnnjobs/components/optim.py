@@ -97,8 +97,15 @@ def rmsprop(
 def _uncompiled(
     kind: type[torch.optim.Optimizer], parameters: Iterable[torch.nn.Parameter], **options: Any
 ) -> torch.optim.Optimizer:
-    """One with the bare methods: torch loads its compiler, for a second in each process, only to keep it off them."""
+    """One with the bare methods: torch loads its compiler, for a second in each process, only to keep it off them.
+
+    Complex weights have no fused step.
+    """
     import torch
+
+    parameters = list(parameters)
+    if options.get("fused") and any(parameter.is_complex() for parameter in parameters):
+        options["fused"] = None
 
     own: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _BESIDE_STEP}
     own["step"] = torch.no_grad()(inspect.unwrap(kind.step))

@@ -11,9 +11,11 @@ import torch
 from cnnjobs.components import timm_catalogue, torchvision_catalogue
 from cnnjobs.figures.subject import Subject
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.training.networks.building import build_model
+from cnnjobs.training.networks.memory import lay_out
+from cnnjobs.training.networks.trial import Question, working_format
 from cnnjobs.training.pipeline import DataSets, DeviceData
 from cnnjobs.training.preprocessing import Preprocessing
-from cnnjobs.training.trainer import build_model
 from cnnjobs.training.weights import InitialWeights, read_initial_weights
 from cnnjobs.training.weights_source import Normalisation, find_weights
 
@@ -61,10 +63,13 @@ def open_model(
     if normalisation is None:
         normalisation = Normalisation((_MEAN,), (_STD,), "nobody")
         notes += (f"what its images were normalised by is not known: they get mean {_MEAN} and deviation {_STD}",)
+    preprocessing = Preprocessing.from_steps(_steps(shape, normalisation), shape)
+    model = model.to(device)
+    asked = Question(config.model.name, preprocessing, number)
     return Subject(
         config.model.name,
-        model.to(device).to(memory_format=torch.channels_last).eval(),
-        Preprocessing.from_steps(_steps(shape, normalisation), shape),
+        lay_out(model, working_format(model, asked)).eval(),
+        preprocessing,
         _class_names(config, number, data),
         data_sets,
         config if has_data else None,

@@ -13,7 +13,7 @@ from cnnjobs.report.layers import LayerTable, layer_table
 from cnnjobs.report.results import Configuration, ResultsTable
 from cnnjobs.runs import RunRecord
 from cnnjobs.training.freezing import freeze
-from cnnjobs.training.trainer import build_model
+from cnnjobs.training.networks.building import build_model
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,7 @@ class RunAttempt:
             trainer.restore(state)
         for note in trainer.notes:
             self.note(note)
-        choices = provenance.choices(config, trainer.config.precision, trainer.device)
-        self._update(choices=choices, **provenance.images(trainer))
+        self._update(choices=provenance.chosen(config, trainer), **provenance.images(trainer))
         self._write_record()
         self._events = self._storage.insist(lambda: EventFile(self._folder, config, lines))
         return trainer

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from cnnjobs.errors import InputError
+from cnnjobs.errors import InputError, RunError
 from cnnjobs.spec.transfer import Freeze
 
 _NEAR = 2
+_NAMED = 3
 
 
 def freeze(model: nn.Module, frozen: Freeze) -> tuple[nn.Module, ...]:
@@ -35,6 +36,34 @@ def freeze(model: nn.Module, frozen: Freeze) -> tuple[nn.Module, ...]:
         raise InputError("freeze: nothing would be frozen: what it names has no parameters; leave `freeze` out")
     modules = (module for name, module in model.named_modules() if _is_named(name, frozen.patterns) ^ frozen.all_but)
     return tuple(module for module in modules if _has_statistics(module))
+
+
+def frozen_by_itself(model: nn.Module, name: str) -> tuple[tuple[nn.Module, ...], str]:
+    """Modules that keep statistics in parts that the network's own code has frozen, and a note that names them.
+
+    `train_mode` wants them. Raises RunError for a network that trains nothing.
+    """
+    total = sum(parameter.numel() for parameter in model.parameters())
+    if not _num_trained(model):
+        found = f"all of its {total:,} parameters have requires_grad=False" if total else "it has no parameters"
+        raise RunError(f"model `{name}` has nothing to train: {found}")
+    modules = dict(model.named_modules())
+    still = [each for each in modules if _has_statistics(modules[each]) and _is_frozen(each, modules)]
+    if not still:
+        return (), ""
+    more = f" and {len(still) - _NAMED} more" if len(still) > _NAMED else ""
+    note = (
+        f"model `{name}` freezes {total - _num_trained(model):,} of {total:,} parameters by itself; statistics in"
+        f" frozen parts keep their values: {', '.join(still[:_NAMED])}{more}"
+    )
+    return tuple(modules[each] for each in still), note
+
+
+def _is_frozen(name: str, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether the module, or the smallest around it that has parameters, trains none of them."""
+    while not any(True for _ in modules[name].parameters()):
+        name = name.rpartition(".")[0]
+    return not _num_trained(modules[name])
 
 
 def train_mode(model: nn.Module, still: Iterable[nn.Module]) -> None:

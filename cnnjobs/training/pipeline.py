@@ -233,6 +233,16 @@ class Pipeline:
         done = step % self.steps_per_epoch * self._config.batch_size
         return min(self._config.batch_size, len(self._data.train) - done)
 
+    @property
+    def batch_sizes(self) -> set[int]:
+        """How many images the steps of an epoch are of."""
+        return {self.batch_images(step) for step in (0, self.steps_per_epoch - 1)}
+
+    def smallest_evaluated(self, split: DeviceSplit) -> int:
+        """How many images the last batch of an evaluation on this split has."""
+        size = self.preprocessing.at_a_time(self._config.batch_size)
+        return len(split) % size or size
+
     def evaluation_batches(self, split: DeviceSplit) -> Batches:
         """The whole split in its order, never augmented: images (B, C, H, W) and labels (B,)."""
         return self.preprocessing.batches(split, self._config.batch_size)

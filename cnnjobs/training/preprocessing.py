@@ -45,11 +45,15 @@ class Preprocessing:
 
     def batches(self, split: DeviceSplit, batch_size: int) -> Batches:
         """The whole split in its order: images (B, C, H, W) and labels (B,), at least `batch_size` at a time."""
-        side_pixels = max(height * width for _, height, width in (self.image_shape, self.input_shape))
-        size = max(batch_size, min(_EVALUATION_BATCH, _EVALUATION_PIXELS // side_pixels))
+        size = self.at_a_time(batch_size)
         places = [slice(start, start + size) for start in range(0, len(split), size)]
         for place, images in zip(places, split.load(places), strict=True):
             yield self(images), split.labels[place]
+
+    def at_a_time(self, batch_size: int) -> int:
+        """How many images of a split are evaluated at a time."""
+        side_pixels = max(height * width for _, height, width in (self.image_shape, self.input_shape))
+        return max(batch_size, min(_EVALUATION_BATCH, _EVALUATION_PIXELS // side_pixels))
 
 
 def output_shape(augmentations: Sequence[Augmentation], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.training.networks.trial import FASTER
 from cnnjobs.training.precision import LEAST_PRODUCTS, has_fast_bfloat16
 
 if TYPE_CHECKING:
@@ -74,14 +75,22 @@ def versions() -> dict[str, str]:
     return found
 
 
-def choices(config: RunConfig, precision: str, device: torch.device) -> dict[str, str]:
+def chosen(config: RunConfig, trainer: Trainer) -> dict[str, str]:
+    """The `choices` of a run whose trainer is there."""
+    fused = bool(trainer.optimizer.defaults.get("fused"))
+    return choices(config, trainer.config.precision, trainer.device, memory_format=trainer.trial.why, fused=fused)
+
+
+def choices(
+    config: RunConfig, precision: str, device: torch.device, *, memory_format: str = FASTER, fused: bool = True
+) -> dict[str, str]:
     """How a run's steps are computed, each with its reason. What is said of a CPU was measured there."""
     found = {
-        "memory_format": "channels_last: convolutions on a CPU are 1.1 to 1.7 times as fast",
+        "memory_format": memory_format,
         "precision": f"{precision}: {_why(config.precision, device)}",
         "compile": "none: on a CPU it gains nothing, and its first step takes 6 to 40 s",
     }
-    if config.optimizer.name in _FUSED:
+    if fused and config.optimizer.name in _FUSED:
         found["optimizer"] = "fused: one pass over all weights"
     if device.type == "cuda":
         return found | {"cudnn": "deterministic: the same run again gives the same numbers"}

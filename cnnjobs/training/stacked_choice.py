@@ -10,12 +10,12 @@ import torch
 
 from cnnjobs.runs import RunFolder
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.training.networks.building import build_model
 from cnnjobs.training.pipeline import DataSets, Pipeline
 from cnnjobs.training.precision import num_products
 from cnnjobs.training.stacked_layers import NotStackableError
 from cnnjobs.training.stacked_network import StackedNetwork
 from cnnjobs.training.stop_request import Stopped
-from cnnjobs.training.trainer import build_model
 
 # Multiply-accumulates for an image, above which little or nothing is gained on a CPU. Images per second of processor
 # time, 8 runs together against one, batches of 64, one thread, medians of 10 (python -m benchmarks.stacked): LeNet-5

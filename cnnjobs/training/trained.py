@@ -14,10 +14,12 @@ from cnnjobs.errors import InputError
 from cnnjobs.runs import RunFolder, RunRecord
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.evaluate import autocast
+from cnnjobs.training.networks.building import build_model
+from cnnjobs.training.networks.memory import lay_out
+from cnnjobs.training.networks.trial import Question, recorded_format, working_format
 from cnnjobs.training.pipeline import DataSets, Pipeline
 from cnnjobs.training.precision import with_precision
 from cnnjobs.training.preprocessing import Preprocessing
-from cnnjobs.training.trainer import build_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +74,15 @@ def trained_network(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = build_model(config, record.input_shape or preprocessing.input_shape, len(record.classes))
     config = with_precision(config, model, record.input_shape or preprocessing.input_shape, device)
-    # As the trainer does it, so that the same operations run on the same memory layout.
-    model = model.to(device).to(memory_format=torch.channels_last)
+    model = model.to(device)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         why = " ".join(str(error).split())
         raise InputError(f"{origin}: it does not fit the network, has its code changed? {why}") from error
+    # As the trainer does it, so that the same operations run on the same memory layout.
+    asked = Question(config.model.name, preprocessing, len(record.classes), config.precision)
+    model = lay_out(model, recorded_format(record.choices) or working_format(model, asked))
     return TrainedNetwork(record.run_id, config, record, model.eval(), preprocessing, record.classes, device)
 
 

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cnnjobs.errors import DivergedError, InputError, RunError
+from cnnjobs.errors import DivergedError, InputError, RunError, concerning
 from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.evaluate import Loss, Watcher, autocast, evaluate
-from cnnjobs.training.freezing import freeze, train_mode
+from cnnjobs.training.evaluate import Watcher, autocast, evaluate
+from cnnjobs.training.freezing import train_mode
 from cnnjobs.training.gathering import OutcomeCollector
-from cnnjobs.training.misfits import misfit
+from cnnjobs.training.networks.misfits import misfit
+from cnnjobs.training.networks.outputs import check_logits
+from cnnjobs.training.networks.preparing import prepare
 from cnnjobs.training.outcome import Outcome
 from cnnjobs.training.pipeline import DeviceData, Pipeline
-from cnnjobs.training.precision import with_precision
 from cnnjobs.training.random_state import random_state, restore_random_state, seed_everything
 from cnnjobs.training.ranks import ALONE, Ranks
 from cnnjobs.training.stop_request import Stopped
@@ -59,28 +60,26 @@ class Trainer:
             raise InputError("early_stopping needs validation images: set dataset.validation above 0 or leave it out")
         self.config, self.data, self.device = config, data, data.device
         self._stopped, self._ranks = stopped, ranks
-        self.pipeline = Pipeline(config, data, weights.normalisation if weights else None, ranks)
-        seed_everything(config.seed)
-        self.model = build_model(config, self.pipeline.input_shape, len(data.classes))
+        with concerning("augment"):
+            self.pipeline = Pipeline(config, data, weights.normalisation if weights else None, ranks)
         self.notes: tuple[str, ...] = (data.why_streamed,) if data.why_streamed else ()
-        if weights is not None:
-            filled = weights.fill(self.model, config.model.name, len(data.classes))
-            self.notes += (*filled, f"images are normalised by the mean and std of {self.pipeline.normalised_by}")
-        self._still = freeze(self.model, config.freeze) if config.freeze else ()
-        self.config = with_precision(config, self.model, self.pipeline.input_shape, self.device, ranks)
-        self.model = self.model.to(self.device).to(memory_format=torch.channels_last)
+        seed_everything(config.seed)
+        prepared = prepare(config, data, self.pipeline, weights, ranks)
+        self.model, self._still, self.loss = prepared.model, prepared.still, prepared.loss
+        self.config, self.trial = prepared.config, prepared.trial
+        self.notes += prepared.notes
         self._network = ranks.spread(self.model)
         self.notes += ranks.notes
-        loss = config.loss.build()
-        self.loss: Loss = loss.to(self.device) if isinstance(loss, nn.Module) else loss
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer: torch.optim.Optimizer = config.optimizer.build(
-            parameters=trained, lr=config.lr, weight_decay=config.weight_decay
-        )
+        with concerning("optimizer"):
+            self.optimizer: torch.optim.Optimizer = config.optimizer.build(
+                parameters=trained, lr=config.lr, weight_decay=config.weight_decay
+            )
         self.steps_per_epoch = self.pipeline.steps_per_epoch
-        self.schedule = config.schedule.build(
-            optimizer=self.optimizer, epochs=config.epochs, steps_per_epoch=self.steps_per_epoch
-        )
+        with concerning("schedule"):
+            self.schedule = config.schedule.build(
+                optimizer=self.optimizer, epochs=config.epochs, steps_per_epoch=self.steps_per_epoch
+            )
         self._window_ends = window_ends(self.steps_per_epoch)
         total = config.epochs * self.steps_per_epoch
         self._validation_steps = validation_steps(config.validate_every, self.steps_per_epoch, total)
@@ -225,12 +224,7 @@ class Trainer:
     def _train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One step on images (B, C, H, W) and labels (B,): the mean loss () and the logits (B, classes)."""
         self._ranks.begin_batch(self.pipeline.batch_images(self.step))
-        logits = self._logits(images)
-        expected = (len(labels), len(self.data.classes))
-        if logits.shape != expected:
-            raise RunError(
-                f"model `{self.config.model.name}` gives {tuple(logits.shape)}, not (batch, classes) = {expected}"
-            )
+        logits = check_logits(self._logits(images), self.config.model.name, len(labels), len(self.data.classes))
         loss = self.loss(logits.float(), labels)
         self._ranks.weigh(loss, len(labels)).backward()  # type: ignore[no-untyped-call]
         self.update()
@@ -288,11 +282,3 @@ class Trainer:
             return None
         self._outcome = OutcomeCollector()
         return self._outcome.add
-
-
-def build_model(config: RunConfig, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-    """The network for images of `input_shape` (C, H, W), with weights drawn from the global generator."""
-    model: nn.Module = config.model.build(
-        in_channels=input_shape[0], num_classes=num_classes, image_size=input_shape[1]
-    )
-    return model

@@ -15,9 +15,9 @@ from cnnjobs.figures.subject import Subject
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.checkpoint import weights_to_bytes
+from cnnjobs.training.networks.building import build_model
 from cnnjobs.training.pipeline import DataSets, Pipeline
 from cnnjobs.training.trained import load_trained
-from cnnjobs.training.trainer import build_model
 
 SIDE = 16
 CLASSES = ("dark", "light")

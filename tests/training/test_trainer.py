@@ -168,7 +168,7 @@ def test_it_stops_at_the_next_step_when_asked(toy: Any) -> None:
 
 
 def test_a_network_with_another_output_is_told_apart(toy: Any) -> None:
-    with pytest.raises(RunError, match=r"model `toys:Wrong` gives \(8,\), not \(batch, classes\) = \(8, 3\)"):
+    with pytest.raises(RunError, match=r"model `toys:Wrong` gives \(2,\), one number for each"):
         toy.trained(toy.config(model={"name": "toys:Wrong"}))
 
 

@@ -1,0 +1,187 @@
+"""Networks as people write them: what works trains, what does not is told in one sentence before the first step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from cnnjobs.errors import InputError, RunError, key_of
+from cnnjobs.training.random_state import random_state
+
+
+def run(toy: Any, name: str, **changes: Any) -> Any:
+    options = changes.pop("options", {})
+    return toy.config(model={"name": f"nets:{name}", **options}, **{"epochs": 1, **changes})
+
+
+def refused(toy: Any, config: Any) -> tuple[str, str | None]:
+    """What is said of a run before its first step, and of which key."""
+    with pytest.raises((InputError, RunError)) as raised:
+        toy.trainer(config)
+    return str(raised.value), key_of(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "contiguous"),
+    [
+        ("ExampleModel", {"image_channels": 1}, True),
+        ("LeNet5", {}, True),
+        ("OnView", {}, False),
+        ("Lazy", {}, False),
+        ("Complex", {}, False),
+        ("Checkpointed", {}, False),
+        ("Shared", {}, True),
+        ("Frozen", {}, False),
+        ("Norm1d", {}, False),
+    ],
+)
+def test_what_plain_torch_takes_is_trained(toy: Any, name: str, options: Any, contiguous: bool) -> None:
+    trainer, lines = toy.trained(run(toy, name, options=options, lr=0.02))
+    assert lines[-1]["train.loss"] > 0
+    assert trainer.trial.why.startswith("contiguous: in channels_last" if contiguous else "channels_last: ")
+    assert any("memory format contiguous" in note for note in trainer.notes) == contiguous
+    assert set(trainer.final_metrics()) == {
+        f"{split}.{metric}" for split in ("train", "validation", "test") for metric in ("loss", "accuracy")
+    }
+
+
+def test_images_of_several_channels_are_viewed_as_they_are(toy: Any) -> None:
+    # In channels_last a view of the images themselves would fail, too.
+    config = run(toy, "OnView", dataset={"name": "toys:stripes", "channels": 3})
+    trainer, _ = toy.trained(config)
+    assert trainer.trial.memory_format is torch.contiguous_format
+
+
+@pytest.mark.parametrize("name", ["OnView", "Shared", "Frozen", "LeNet5"])
+def test_the_trial_leaves_no_trace(toy: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights, running averages, gradients, modes and generators are those of the network as it was built."""
+    config = run(toy, name)
+    trainer = toy.trainer(config)
+    state = random_state(trainer.device)
+    from cnnjobs.training.networks import preparing
+    from cnnjobs.training.networks.trial import Trial
+
+    monkeypatch.setattr(preparing, "try_out", lambda model, asked: Trial(torch.contiguous_format, ""))
+    untried = toy.trainer(config)
+    untried_state = random_state(trainer.device)
+    assert torch.equal(state["torch"], untried_state["torch"])
+    assert (state["python"], state["numpy"]) == (untried_state["python"], untried_state["numpy"])
+    expected = untried.model.state_dict()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in trainer.model.state_dict().items())
+    assert not any(parameter.grad is not None and parameter.grad.any() for parameter in trainer.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("pair", "gives tuple of 2 for 2 images, not logits (2, 3); cnnjobs trains single-label classification on one"),
+        ("named", "gives GoogLeNetOutputs of 3: logits, aux_logits2, aux_logits1 for 2 images"),
+        ("named", "return its `logits` alone"),
+        ("mapping", "gives dict of 2: logits, hidden for 2 images"),
+        ("none", "gives nothing (None) for 2 images"),
+        ("one", "gives (2,), one number for each, as for BCE or MSE, for 2 images"),
+        ("column", "gives (2, 1), one number for each, as for BCE or MSE,"),
+        ("fewer", "gives (2, 2) for 2 images, not logits (2, 3); the data set has 3 classes"),
+        ("maps", "gives (2, 3, 4, 4), logits for each place, for 2 images"),
+        ("classes", "gives int64 (2,) for 2 images"),
+        ("mean", "gives (3,) for 2 images, not logits (2, 3); a `squeeze()` without a dimension"),
+        ("nan", "gives NaN for random images, before any step"),
+        ("detached", "gives logits without a gradient"),
+        ("complex", "gives complex64 (2, 3) for 2 images"),
+    ],
+)
+def test_what_is_no_logits_is_told_in_one_sentence(toy: Any, form: str, said: str) -> None:
+    told, key = refused(toy, run(toy, "Outputs", options={"form": form}))
+    assert said in told
+    assert told.startswith("model `nets:Outputs` gives ")
+    assert "\n" not in told
+    assert key == "model"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("same", "gives the same network at each call"),
+        ("same_layer", "gives a network with the same weights (1.weight) at each call"),
+        ("no_network", "which is no network; return an object of torch.nn.Module"),
+        ("a_class", "gives the class `OnView`, which is no network"),
+        ("AllFrozen", "has nothing to train: all of its 71 parameters have requires_grad=False"),
+        ("LazyUnused", "its layer spare is lazy and sees no image"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(toy: Any, name: str, said: str) -> None:
+    told, key = refused(toy, run(toy, name))
+    assert said in told
+    assert key == "model"
+
+
+def test_losses_of_other_tasks_are_told_apart(toy: Any) -> None:
+    told, key = refused(toy, run(toy, "OnView", loss="torch.nn:MSELoss"))
+    assert told.startswith("loss fails on logits (2, 3) and class numbers (2,), int64, as of single-label")
+    assert key == "loss"
+
+
+def test_a_network_that_freezes_itself_keeps_its_statistics(toy: Any) -> None:
+    trainer, _ = toy.trained(run(toy, "Frozen"))
+    assert any("freezes 48 of 71 parameters by itself" in note and "body.1, body.2" in note for note in trainer.notes)
+    norms = [trainer.model.body[1], trainer.model.body[2]]
+    assert all(torch.equal(norm.running_mean, torch.zeros(4)) for norm in norms)
+    assert not torch.equal(trainer.model.norm.running_mean, torch.zeros(4))
+
+
+def test_dropout_that_stays_on_and_a_second_softmax_are_noted(toy: Any) -> None:
+    assert any("two evaluations of the same images differ" in note for note in toy.trainer(run(toy, "Dropping")).notes)
+    assert any("are probabilities" in note for note in toy.trainer(run(toy, "Softmax")).notes)
+    assert toy.trainer(run(toy, "OnView")).notes == ()
+
+
+def test_a_last_batch_of_one_is_told_before_the_start(toy: Any) -> None:
+    data = {"name": "toys:stripes", "train": 97}
+    told, key = refused(toy, run(toy, "Norm1d", dataset=data, drop_last=False))
+    assert "fails on a training batch of one image" in told
+    assert told.endswith("the last batch of an epoch has one; set drop_last: true, or another batch_size")
+    assert key == "batch_size"
+    assert refused(toy, run(toy, "Norm1d", batch_size=1))[0].endswith("set batch_size to 2 or more")
+    toy.trained(run(toy, "Norm1d", dataset=data))
+
+
+def test_one_image_in_an_evaluation_is_tried_too(toy: Any) -> None:
+    notes = toy.trainer(run(toy, "Squeezing")).notes
+    assert any(note.startswith("a batch of one image fails in evaluation") for note in notes)
+    told, _ = refused(toy, run(toy, "Squeezing", dataset={"name": "toys:stripes", "test": 257}))
+    assert "the last batch of a split has one" in told
+
+
+def test_a_run_that_was_contiguous_is_asked_contiguous(toy: Any, tmp_path: Any) -> None:
+    from cnnjobs.intents import EvaluationRequest
+    from cnnjobs.training.evaluation import evaluate_run
+    from cnnjobs.training.export import exported, load_exported
+    from cnnjobs.training.pipeline import DataSets
+    from cnnjobs.training.trained import load_trained
+
+    folder = toy.finished(tmp_path, run(toy, "LeNet5"))
+    record = folder.read_record()
+    assert record.choices["memory_format"].startswith("contiguous: in channels_last, which is faster, the network fail")
+    data_sets = DataSets((), torch.device("cpu"))
+    found = evaluate_run(folder, EvaluationRequest(dataset=None, split="test"), data_sets)
+    assert found.metrics["loss"] == record.metrics["test.loss"]
+    network = load_trained(folder, torch.device("cpu"))
+    images = torch.randint(0, 256, (4, 8, 8, 1), dtype=torch.uint8).permute(0, 3, 1, 2)
+    (tmp_path / "model.pth").write_bytes(exported(network))
+    again = load_exported(tmp_path / "model.pth", torch.device("cpu"))
+    assert torch.equal(again.logits(images), network.logits(images))
+
+
+def test_complex_weights_have_no_fused_step(toy: Any) -> None:
+    assert not toy.trainer(run(toy, "Complex")).optimizer.defaults["fused"]
+    assert toy.trainer(run(toy, "OnView")).optimizer.defaults["fused"]
+    assert isinstance(toy.trainer(run(toy, "Complex", optimizer="adam")).optimizer, torch.optim.Adam)
+
+
+def test_a_network_in_channels_last_keeps_it(toy: Any) -> None:
+    trainer = toy.trainer(toy.config())
+    assert trainer.model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert isinstance(trainer.model[0], nn.Conv2d)
