@@ -94,11 +94,8 @@ class RunFolder:
     def read_record(self) -> RunRecord:
         """What is known now: a record that says running while nobody holds the run is `interrupted`."""
         record = self._read_marks()
-        if record.state in (RunState.PENDING, RunState.INTERRUPTED):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                cause = self.cancel_file.read_text(encoding="utf-8")
-                return record.model_copy(update={"state": RunState.CANCELLED, "cause": cause})
-        return record
+        cause = self.cancellation() if record.state in (RunState.PENDING, RunState.INTERRUPTED) else None
+        return record if cause is None else record.model_copy(update={"state": RunState.CANCELLED, "cause": cause})
 
     def _read_marks(self) -> RunRecord:
         if not self.record_file.exists():
@@ -121,14 +118,20 @@ class RunFolder:
         """Let no worker take it up, and none go on with it; whoever holds it may write its own end over the record."""
         write_whole(self.cancel_file, cause.encode())
 
+    def cancellation(self) -> str | None:
+        """Why the run is to end, while that is asked and the record does not tell it yet."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return self.cancel_file.read_text(encoding="utf-8")
+        return None
+
     def settle_cancellation(self) -> bool:
         """Move the request to the record once nobody holds the run; False while someone does. Raises StorageError."""
         with self.claim() as log:
             if log is None:
                 return False
             record = self._read_file() if self.record_file.exists() else RunRecord(run_id=self.run_id)
-            if self.cancel_file.exists() and record.state not in (RunState.FINISHED, RunState.FAILED):
-                cause = self.cancel_file.read_text(encoding="utf-8")
+            cause = self.cancellation()
+            if cause is not None and record.state not in (RunState.FINISHED, RunState.FAILED):
                 self.write_record(record.model_copy(update={"state": RunState.CANCELLED, "cause": cause}))
             self.cancel_file.unlink(missing_ok=True)
             return True

@@ -150,8 +150,8 @@ def _is_far(status: RunStatus) -> bool:
 
 def _overrule(folder: RunFolder) -> None:
     record = folder.read_record()
-    if record.state not in (RunState.FINISHED, RunState.FAILED):
-        cause = folder.cancel_file.read_text(encoding="utf-8")
+    cause = folder.cancellation()
+    if cause is not None and record.state not in (RunState.FINISHED, RunState.FAILED):
         folder.write_record(record.model_copy(update={"state": RunState.CANCELLED, "cause": cause}))
     folder.cancel_file.unlink(missing_ok=True)
 
@@ -199,13 +199,6 @@ def to_retry(opened: OpenSweep, cause: str | None) -> Retrying:
     ]
     again = frozenset(status.run_id for status in ended if status not in ending)
     for status in truth.snapshot.having(RunState.RUNNING):
-        request = _request(opened.store.run(status.run_id))
+        request = opened.store.run(status.run_id).cancellation()
         ending += [status] if request is not None and fits(request) else []
     return Retrying(again, any(run_id in truth.seats for run_id in again), tuple(ending))
-
-
-def _request(folder: RunFolder) -> str | None:
-    """Why a run is to be cancelled, while whoever trains it has not let go."""
-    with suppress(FileNotFoundError):
-        return folder.cancel_file.read_text(encoding="utf-8")
-    return None

@@ -30,7 +30,7 @@ from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.storage import Storage
 from cnnjobs.training.trainer import Trainer
 from cnnjobs.training.weights import InitialWeights, read_initial_weights
-from cnnjobs.training.weights_source import changed, find_weights
+from cnnjobs.training.weights_source import find_same_weights
 from cnnjobs.training.windows import progress
 
 NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
@@ -61,8 +61,8 @@ class RunAttempt:
         self._scheduler, self._say, self._beside = scheduler or Scheduler(), say, tuple(beside)
         self._ranks = self._scheduler.ranks
         self._fence = Fence(folder)
-        self.heartbeat = Heartbeat(log, self._fence.is_passed)
-        self._stopped = lambda: self.heartbeat.passed or stopped()
+        self.heartbeat = Heartbeat(log, self._fence.is_passed, self._fence.is_cancelled)
+        self._stopped = lambda: self.heartbeat.stops or stopped()
         self._storage = Storage(folder, self._stopped, say)
         self._clock = time.perf_counter()
         self._before = self._storage.look(folder.read_record)
@@ -119,9 +119,7 @@ class RunAttempt:
             self._write_record()
             raise
         except (Stopped, KeyboardInterrupt):
-            trained = self._trainer.epoch if self._trainer else 0
-            state, cause = self._scheduler.stopped(self._before, max(trained, self._attempt.from_epoch))
-            self._end(state, cause=cause)
+            self._end_stopped()
         except Exception as error:
             self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
 
@@ -153,13 +151,10 @@ class RunAttempt:
         return trainer
 
     def _initial_weights(self, config: RunConfig) -> InitialWeights | None:
-        """What the run starts from: at every start the same file."""
-        source = find_weights(config, self._data_sets.folders, self._folder.path.parent.parent)
+        results = self._folder.path.parent.parent
+        source = find_same_weights(config, self._data_sets.folders, results, self._before.weights_sha256)
         if source is None:
             return None
-        before = self._before.weights_sha256
-        if before not in (None, source.sha256):
-            raise RunError(changed(source, before))
         self._update(weights_sha256=source.sha256)
         return read_initial_weights(source)
 
@@ -271,7 +266,7 @@ class RunAttempt:
         self._storage.insist(lambda: self._scheduler.ended(self._record), at_the_end=True)
         return self._record.state
 
-    def _end(self, state: RunState, **changes: Any) -> None:
+    def _end(self, state: RunState, cause: str | None = None, **changes: Any) -> None:
         self.has_ended = True
         ended = {"ended": provenance.now(), "seconds": time.perf_counter() - self._clock}
         if self._trainer is not None:
@@ -279,10 +274,16 @@ class RunAttempt:
             finished = state is RunState.FINISHED
             changes["epochs_done"] = self._trainer.epochs_done if finished else float(self._trainer.epoch)
         attempts = (*self._before.attempts, self._attempt.model_copy(update=ended))
-        self._update(state=state, attempts=attempts, **changes)
+        self._update(state=state, cause=cause, attempts=attempts, **changes)
         self._write_record(at_the_end=True)
         results = [f"{name} {value:.4f}" for name, value in self._record.metrics.items()]
         self._say(" ".join(filter(None, (f"{state}:", self._record.cause, *results))))
+
+    def _end_stopped(self) -> None:
+        cause = self._storage.look(self._folder.cancellation, at_the_end=True)
+        trained = self._trainer.epoch if self._trainer else 0
+        stopped = self._scheduler.stopped(self._before, max(trained, self._attempt.from_epoch))
+        self._end(*(stopped if cause is None else (RunState.CANCELLED, cause)))
 
     def _write_record(self, *, at_the_end: bool = False) -> None:
         self._storage.insist(lambda: self._folder.write_record(self._record, self._fence.check), at_the_end=at_the_end)

@@ -3,6 +3,8 @@
 When a node is lost while its process lives on, Slurm starts the run a second time. The newcomer announces itself in the
 run folder; the older copy looks for that at every heartbeat and right before each write, lets go, and writes nothing
 more. From its first record on, the newcomer stands in the record as the last attempt, and the announcement goes.
+
+Who cancels a run may not see yet which process has just claimed it: that looks for a cancellation at the same moments.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from contextlib import suppress
 
 from cnnjobs.files import write_whole
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState
+from cnnjobs.training.stop_request import Stopped
 
 
 class Superseded(Exception):  # noqa: N818
@@ -58,9 +61,17 @@ class Fence:
         self._attempt: Attempt | None = None
 
     def begun(self, attempt: Attempt) -> None:
-        """The record names this attempt as the last one from now on."""
+        """The record names this attempt as the last one from now on. Raises Stopped when the run was cancelled."""
         self._attempt = attempt
         withdraw(self._folder)
+        if self.is_cancelled():
+            raise Stopped
+
+    def is_cancelled(self) -> bool:
+        """Whether someone has asked for the end of the run. What cannot be read now tells nothing."""
+        with suppress(OSError, ValueError):
+            return self._folder.cancellation() is not None
+        return False
 
     def is_passed(self) -> bool:
         """Whether a newer attempt has come. What cannot be read now tells nothing."""
@@ -74,10 +85,11 @@ class Fence:
             raise Superseded
 
     def _is_replaced(self) -> bool:
-        if self._attempt is None:
-            return False
-        record = RunRecord.model_validate_json(self._folder.record_file.read_bytes())
         mine = self._attempt
+        if mine is None:
+            # A lock may not reach the host where the run was cancelled: there it was nobody's.
+            return self._folder.read_record().state is RunState.CANCELLED and not self.is_cancelled()
+        record = RunRecord.model_validate_json(self._folder.record_file.read_bytes())
         last = record.attempts[-1] if record.attempts else None
         same = last is not None and (last.number, last.host, last.pid) == (mine.number, mine.host, mine.pid)
         return record.state is not RunState.RUNNING or not same

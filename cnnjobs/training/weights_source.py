@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnjobs.components import torchvision_catalogue, weights_places
-from cnnjobs.errors import DataError, UnknownNameError, suggest
+from cnnjobs.errors import DataError, RunError, UnknownNameError, suggest
 from cnnjobs.runs import RunFolder, RunState, stores
 from cnnjobs.spec.run import RunConfig
 
@@ -57,6 +57,16 @@ def find_weights(config: RunConfig, folders: Sequence[Path], results: Path) -> W
         path = weights_places.weights_file(name, folders)
         return WeightsSource(name, path, weights_places.file_hash(path))
     return _published(config.model.name, name, folders)
+
+
+def find_same_weights(
+    config: RunConfig, folders: Sequence[Path], results: Path, before: str | None
+) -> WeightsSource | None:
+    """The same, for a run that may have begun with a file of SHA-256 `before`. Raises RunError for another one."""
+    source = find_weights(config, folders, results)
+    if source is not None and before not in (None, source.sha256):
+        raise RunError(changed(source, before))
+    return source
 
 
 def changed(source: WeightsSource, before: str) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.attempt import RunAttempt
 from cnnjobs.training.causes import cause_of
+from cnnjobs.training.fence import Superseded
+from cnnjobs.training.heartbeat import Heartbeat
 from cnnjobs.training.outcome import read_outcome
 from cnnjobs.training.pipeline import DataSets
 
@@ -75,6 +78,50 @@ def test_a_finished_run_leaves_its_record_metrics_weights_and_events(runs: Runs,
     assert runs.said[0] == "attempt 1, cpu, threads: 1"
     assert runs.said[1].startswith("epoch 1/3, train loss ")
     assert runs.said[-1].startswith("finished: train.loss ")
+
+
+def test_a_run_that_is_cancelled_before_its_first_record_does_not_train(runs: Runs, toy: Any) -> None:
+    run = toy.config()
+    folder = runs.folder(run)
+    with folder.claim() as log:
+        assert log is not None
+        attempt = RunAttempt(folder, log, runs.data_sets, threads=1, stopped=lambda: False, say=runs.said.append)
+        folder.cancel("cancelled by me")
+        assert attempt.execute() is RunState.CANCELLED
+    record = folder.read_record()
+    assert (record.state, record.cause, record.epochs_done) == (RunState.CANCELLED, "cancelled by me", 0.0)
+    assert folder.read_metrics() == []
+    assert folder.settle_cancellation()
+    assert not folder.cancel_file.exists()
+
+
+def test_a_run_that_was_cancelled_on_a_host_that_sees_no_lock_stays_cancelled(runs: Runs, toy: Any) -> None:
+    folder = runs.folder(toy.config())
+    with folder.claim() as log:
+        assert log is not None
+        attempt = RunAttempt(folder, log, runs.data_sets, threads=1, stopped=lambda: False, say=runs.said.append)
+        cancelled = RunRecord(run_id=folder.run_id, state=RunState.CANCELLED, cause="cancelled elsewhere")
+        folder.write_record(cancelled)
+        with pytest.raises(Superseded):
+            attempt.execute()
+    assert folder.read_record() == cancelled
+
+
+def test_a_run_that_is_cancelled_while_it_trains_ends_at_the_next_heartbeat(
+    runs: Runs, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnjobs.training.attempt.Heartbeat", partial(Heartbeat, look_s=0.001))
+    run = toy.config(epochs=1_000_000)
+    folder = runs.folder(run)
+
+    def stopped() -> bool:
+        if folder.read_metrics() and folder.cancellation() is None:
+            folder.cancel("cancelled by me")
+        return False
+
+    record = runs.start(run, stopped)
+    assert (record.state, record.cause) == (RunState.CANCELLED, "cancelled by me")
+    assert record.epochs_done >= 1
 
 
 def test_a_stopped_run_goes_on_to_the_same_end(runs: Runs, toy: Any, tmp_path: Path) -> None:

@@ -168,5 +168,5 @@ def test_the_heartbeat_touches_the_metrics_while_the_run_trains(toy: Any, cluste
             until(lambda: folder.metrics_file.stat().st_mtime > 1)
         os.utime(folder.metrics_file, (1, 1))
         with Heartbeat(log, lambda: True, touch_s=0.01, look_s=0.01) as heartbeat:
-            until(lambda: heartbeat.passed)
+            until(lambda: heartbeat.stops)
         assert folder.metrics_file.stat().st_mtime == 1
