@@ -66,6 +66,7 @@ class Kind:
     packages: Mapping[str, str] = field(default_factory=dict)
 
 
+_TORCH: Final = "cnnjobs.components.torch_parts.catalogue"
 _NETWORKS: Final = {
     "torchvision": "cnnjobs.components.torchvision_catalogue",
     "timm": "cnnjobs.components.timm_catalogue",
@@ -95,7 +96,8 @@ class Parameter:
 class Component:
     """A registered builder, or one that an import path names, known by its signature alone.
 
-    `fixed` is what its name says to a builder that serves many names.
+    `fixed` is what its name says to a builder that serves many names; `is_librarys` where another release of its
+    library may give it more options.
     """
 
     kind: str
@@ -106,6 +108,7 @@ class Component:
     given: tuple[str, ...]
     summary: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    is_librarys: bool = False
 
     def build(self, *, given: dict[str, Any], options: dict[str, Any]) -> Any:
         """Import the builder and call it with what it takes of `given` and with the YAML `options`."""
@@ -123,7 +126,8 @@ def register(kind: str, name: str) -> Callable[[Builder], Builder]:
 def find(kind: str, name: str) -> Component:
     """The component of this kind and name. Raises UnknownNameError with what is allowed."""
     if ":" in name:
-        return _imported(kind, name)
+        owned: Component | None = importlib.import_module(_TORCH).component(kind, name)
+        return owned or _imported(kind, name)
     package, _, member = name.partition("/")
     if member and package in KINDS[kind].packages:
         found: Component = _catalogue(kind, package).component(member)
@@ -145,9 +149,14 @@ def allowed_names(kind: str) -> list[str]:
 
 
 def _remedy(kind: str, name: str) -> str:
+    """What is near: ours in other letters, a package's, torch's own, or an import path that is written with dots."""
     listed = suggest(name, allowed_names(kind))
-    owners = [package for package in KINDS[kind].packages if name in _catalogue(kind, package).names()]
-    return f"did you mean `{owners[0]}/{name}`? {listed[listed.index('allowed:') :]}" if owners else listed
+    near = [known for known in components(kind) if known == name.lower()]
+    near += [f"{package}/{name}" for package in KINDS[kind].packages if name in _catalogue(kind, package).names()]
+    near += [path for path in (importlib.import_module(_TORCH).import_path(kind, name),) if path]
+    module, _, attribute = name.rpartition(".")
+    near += [f"{module}:{attribute}"] if module and attribute[:1].isupper() and "/" not in name else []
+    return f"did you mean `{near[0]}`? {listed[listed.index('allowed:') :]}" if near else listed
 
 
 def _catalogue(kind: str, package: str) -> Any:

@@ -79,10 +79,13 @@ class RunFolder:
         return sorted(self.path.glob("events.out.tfevents.*"))
 
     def create(self, config: RunConfig) -> None:
-        """Make the folder with its configuration; an existing one stays as it is. Raises StorageError."""
-        if not self.config_file.exists():
-            lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in config.nested().items())
-            write_whole(self.config_file, f"{lines}\n".encode())
+        """Make the folder with its configuration; an existing one keeps all but what it prints. Raises StorageError."""
+        there = self.config_file.read_text(encoding="utf-8").splitlines() if self.config_file.exists() else None
+        lines = there or [f"{key}: {json.dumps(value)}" for key, value in config.nested().items()]
+        lines = [line for line in lines if not line.startswith("print_every:")]
+        lines += [f"print_every: {config.print_every}"] if config.print_every else []
+        if lines != there:
+            write_whole(self.config_file, "".join(f"{line}\n" for line in lines).encode())
 
     def read_config(self) -> RunConfig:
         """The resolved configuration. Raises InputError when this version cannot read it."""

@@ -29,7 +29,7 @@ def sgd(
 
     if nesterov and not momentum:
         raise InputError("optimizer sgd: nesterov needs momentum, found 0; give momentum a value above 0")
-    return _uncompiled(
+    return uncompiled(
         torch.optim.SGD, parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True
     )
 
@@ -47,7 +47,7 @@ def adam(
     import torch
 
     _check_betas("adam", betas)
-    return _uncompiled(torch.optim.Adam, parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
+    return uncompiled(torch.optim.Adam, parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
 @register("optimizer", "adamw")
@@ -63,9 +63,7 @@ def adamw(
     import torch
 
     _check_betas("adamw", betas)
-    return _uncompiled(
-        torch.optim.AdamW, parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True
-    )
+    return uncompiled(torch.optim.AdamW, parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
 @register("optimizer", "rmsprop")
@@ -82,7 +80,7 @@ def rmsprop(
     """RMSprop; `alpha` smooths the squared gradients (Tieleman and Hinton 2012, lecture 6.5)."""
     import torch
 
-    return _uncompiled(
+    return uncompiled(
         torch.optim.RMSprop,
         parameters,
         lr=lr,
@@ -94,7 +92,7 @@ def rmsprop(
     )
 
 
-def _uncompiled(
+def uncompiled(
     kind: type[torch.optim.Optimizer], parameters: Iterable[torch.nn.Parameter], **options: Any
 ) -> torch.optim.Optimizer:
     """One with the bare methods: torch loads its compiler, for a second in each process, only to keep it off them.

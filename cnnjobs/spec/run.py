@@ -26,6 +26,7 @@ from pydantic import (
 
 from cnnjobs import registry
 from cnnjobs.errors import InputError, UnknownNameError, suggest
+from cnnjobs.spec.intervals import Steps, choose_interval
 from cnnjobs.spec.mistakes import KeyMistake, key_mistakes, refusal
 from cnnjobs.spec.reading import shown
 from cnnjobs.spec.transfer import Freeze, choose_frozen, choose_weights
@@ -65,6 +66,7 @@ _HABITS: Final = {
     **dict.fromkeys(("patience", "early_stop", "early_stop_count"), "early_stopping"),
     **dict.fromkeys(("amp", "dtype", "bf16"), "precision"),
     **dict.fromkeys(("eval_every", "val_every", "val_check_interval"), "validate_every"),
+    **dict.fromkeys(("log_every", "print_freq", "log_every_n_steps", "log_interval", "log_freq"), "print_every"),
 }
 
 
@@ -79,6 +81,16 @@ class Choice(BaseModel):
     @model_serializer(mode="wrap")
     def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {"name": self.name, **handler(self)["options"]}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a run's id is made of: of a library's class what is set, as its next release may have more options."""
+        plain: dict[str, Any] = self.model_dump(mode="json")
+        component = _component(self.kind, self.name)
+        if not component.is_librarys:
+            return plain
+        defaults = _schema(self.kind, self.name).model_construct().model_dump(mode="json")
+        return {key: value for key, value in plain.items() if key not in defaults or defaults[key] != value}
 
     def build(self, **given: Any) -> Any:
         """Import the builder and call it; `given` is what the program supplies (see `registry.KINDS`)."""
@@ -160,26 +172,30 @@ class RunConfig(BaseModel):
     batch_size: registry.PositiveInt = 64
     drop_last: bool = True
     epochs: registry.PositiveInt = 10
-    validate_every: registry.PositiveFloat = 1.0
+    validate_every: Annotated[registry.PositiveFloat | Steps, BeforeValidator(choose_interval)] = 1.0
+    print_every: registry.PositiveInt | None = None
     early_stopping: registry.PositiveInt | None = None
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     seed: registry.NonNegativeInt = 0
 
     def nested(self) -> dict[str, Any]:
-        """The configuration as plain values, as it stands in config.yaml."""
-        plain: dict[str, Any] = self.model_dump(mode="json")
+        """What the run is, as plain values: all but what it prints."""
+        plain: dict[str, Any] = self.model_dump(mode="json", exclude={"print_every"})
         return plain
 
     def flat(self) -> dict[str, Any]:
         """Dotted key -> plain value; a component's name stands under its bare key: `model`, `model.dropout`."""
         nested = self.nested()
         # One value, however it is written.
-        return {**flatten({key: value for key, value in nested.items() if key != "freeze"}), "freeze": nested["freeze"]}
+        whole = {key: nested.pop(key) for key in ("freeze", "validate_every")}
+        return {**flatten(nested), **whole}
 
     @cached_property
     def run_id(self) -> str:
         """A readable part and 8 hex digits of SHA-256 over the whole configuration, defaults included."""
-        text = json.dumps(self.nested(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        parts = {kind: getattr(self, kind).identity for kind in COMPONENTS}
+        parts["augment"] = [choice.identity for choice in self.augment]
+        text = json.dumps({**self.nested(), **parts}, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         words = (self.model.name, self.dataset.name, self.optimizer.name, f"lr{self.lr:g}", f"s{self.seed}")
         readable = "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", word) for word in words)
         return f"{readable[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -39,7 +39,7 @@ def check_runs(
             continue
         if config.run_id not in kept:
             kept[config.run_id] = (config, candidate)
-        elif kept[config.run_id][0] == config:
+        elif kept[config.run_id][0].nested() == config.nested():
             doubles.append(candidate)
         else:
             findings.mistake(None, "", f"two different runs are called {config.run_id}", "change one of them slightly")

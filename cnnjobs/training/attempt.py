@@ -140,7 +140,8 @@ class RunAttempt:
         self._ranks.give(state)
         weights = self._initial_weights(config)
         data = self._data_sets.get(config)
-        trainer = self._trainer = kind(config, data, weights=weights, stopped=self._stopped, ranks=self._ranks)
+        given: dict[str, Any] = {"weights": weights, "stopped": self._stopped, "ranks": self._ranks, "say": self._say}
+        trainer = self._trainer = kind(config, data, **given)
         if state is not None:
             trainer.restore(state)
         for note in trainer.notes:

@@ -18,6 +18,7 @@ from cnnjobs.components.augment import Augmentation
 from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
+from cnnjobs.training.parts import build_augmentations, try_augmentations
 from cnnjobs.training.preprocessing import Preprocessing, output_shape
 from cnnjobs.training.ranks import ALONE, Ranks
 from cnnjobs.training.streaming import ImageReader, ahead, why_streamed
@@ -189,8 +190,9 @@ class Pipeline:
         for place, choice in enumerate(choices):
             if choice.name == "normalise" and all(value is None for value in choice.options.values()):
                 choices[place] = self._normalisation(choices[:place], normalisation)
-        augmentations: list[Augmentation] = [choice.build() for choice in choices]
+        augmentations = build_augmentations(choices)
         self.input_shape = output_shape(augmentations, self._image_shape)
+        try_augmentations(choices, augmentations, self._image_shape)
         # The draws of a batch are made for all of it; what follows the last of them, each rank does to its own part.
         last = max((place for place, each in enumerate(augmentations, start=1) if each.random), default=0)
         self._drawing, self._fixed = augmentations[:last], augmentations[last:]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cnnjobs.components.augment import Augmentation
 from cnnjobs.spec.run import Choice, read_choice
+from cnnjobs.training.parts import build_augmentations
 
 if TYPE_CHECKING:
     from cnnjobs.training.pipeline import Batches, DeviceSplit
@@ -25,7 +26,7 @@ class Preprocessing:
     """
 
     def __init__(self, choices: Sequence[Choice], image_shape: tuple[int, int, int]) -> None:
-        built: list[tuple[Choice, Augmentation]] = [(choice, choice.build()) for choice in choices]
+        built = zip(choices, build_augmentations(choices), strict=True)
         fixed = [(choice, augmentation) for choice, augmentation in built if not augmentation.random]
         self.steps: tuple[dict[str, Any], ...] = tuple(choice.model_dump(mode="json") for choice, _ in fixed)
         self.image_shape = image_shape

@@ -20,9 +20,12 @@ from cnnjobs.training.networks.misfits import misfit
 from cnnjobs.training.networks.outputs import check_logits
 from cnnjobs.training.networks.preparing import prepare
 from cnnjobs.training.outcome import Outcome
+from cnnjobs.training.parts import build_loss, build_optimizer
 from cnnjobs.training.pipeline import DeviceData, Pipeline
+from cnnjobs.training.print_outs import PrintOuts
 from cnnjobs.training.random_state import random_state, restore_random_state, seed_everything
 from cnnjobs.training.ranks import ALONE, Ranks
+from cnnjobs.training.stepping import SteppedSchedule
 from cnnjobs.training.stop_request import Stopped
 from cnnjobs.training.weights import InitialWeights
 from cnnjobs.training.windows import TrainingCurve, validation_steps, window_ends
@@ -42,8 +45,8 @@ class Trainer:
 
     The data order and the augmentations of an epoch follow from the seed and the epoch alone; whatever else is drawn
     (initial weights, dropout) comes from the global generators, which `state` holds. `weights` are those that
-    `config.weights` names; `notes` say what became of them. Of several `ranks` each trains on its part of every batch,
-    and all come to the same weights and numbers.
+    `config.weights` names; `notes` say what became of them; `say` hears what the run prints. Of several `ranks` each
+    trains on its part of every batch, and all come to the same weights and numbers.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Trainer:
         weights: InitialWeights | None = None,
         stopped: Callable[[], bool] = lambda: False,
         ranks: Ranks = ALONE,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         assert (weights is None) == (config.weights is None), config.weights
         if config.early_stopping and not len(data.validation):
@@ -70,21 +74,15 @@ class Trainer:
         self.notes += prepared.notes
         self._network = ranks.spread(self.model)
         self.notes += ranks.notes
-        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        with concerning("optimizer"):
-            self.optimizer: torch.optim.Optimizer = config.optimizer.build(
-                parameters=trained, lr=config.lr, weight_decay=config.weight_decay
-            )
+        self.optimizer = build_optimizer(config, [each for each in self.model.parameters() if each.requires_grad])
         self.steps_per_epoch = self.pipeline.steps_per_epoch
-        with concerning("schedule"):
-            self.schedule = config.schedule.build(
-                optimizer=self.optimizer, epochs=config.epochs, steps_per_epoch=self.steps_per_epoch
-            )
+        self.schedule = SteppedSchedule(config, self.optimizer, self.steps_per_epoch)
+        self.notes += self.schedule.notes
         self._window_ends = window_ends(self.steps_per_epoch)
         total = config.epochs * self.steps_per_epoch
+        self._print_outs, self._lr_before = PrintOuts(config.print_every, total, say), self.lr
         self._validation_steps = validation_steps(config.validate_every, self.steps_per_epoch, total)
-        self.epoch = self.step = 0
-        self.seconds = 0.0
+        self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.best: Best | None = None
         self._curve, self._outcome = TrainingCurve(), OutcomeCollector()
         self._validations = self._without_best = 0
@@ -196,19 +194,20 @@ class Trainer:
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
-        lr: float = self.optimizer.param_groups[0]["lr"]
-        return lr
+        return float(self.optimizer.param_groups[0]["lr"])
 
     def update(self) -> None:
         """Change the weights by their gradients, which go."""
+        self._lr_before = self.lr
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.schedule.step()
+        self.schedule.after_step(self.step + 1)
 
     def count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Take note of a step: its mean loss (), logits (B, classes), labels (B,). Raises DivergedError."""
-        self._curve.add(loss, *self._ranks.counted(logits, labels))
+        seen = self._curve.add(loss, *self._ranks.counted(logits, labels))
         self.step += 1
+        self._print_outs.add(seen, self.step, self._lr_before, self._ranks.total)
         if self.is_validation_due or (self.step - 1) % self.steps_per_epoch + 1 in self._window_ends:
             self._curve.close_window(self.step, self._ranks.total)
 
@@ -255,6 +254,7 @@ class Trainer:
                 self.best, self._without_best = Best(loss, self.epochs_done, weights), 0
             else:
                 self._without_best += 1
+        self.schedule.after_validation(measured)
         curve, self._curve = self._curve, TrainingCurve()
         self.seconds += curve.seconds + time.perf_counter() - started
         place = {"step": self.step, "epoch": self.epochs_done, "seconds": self.seconds, "lr": lr}

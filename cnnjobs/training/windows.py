@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cnnjobs.errors import DivergedError
+from cnnjobs.spec.intervals import Steps
 from cnnjobs.spec.run import RunConfig
 
 WINDOWS_PER_EPOCH: Final = 50
@@ -32,8 +33,10 @@ def marks(every: Fraction, steps_per_epoch: int, total: int) -> Iterator[int]:
             return
 
 
-def validation_steps(every: float, steps_per_epoch: int, total: int) -> frozenset[int]:
-    """The steps after which the network is validated."""
+def validation_steps(every: float | Steps, steps_per_epoch: int, total: int) -> frozenset[int]:
+    """The steps after which the network is validated; the last one is always among them."""
+    if isinstance(every, Steps):
+        return frozenset((*range(every.steps, total, every.steps), total))
     return frozenset(marks(Fraction(str(every)), steps_per_epoch, total))
 
 
@@ -63,9 +66,14 @@ class TrainingCurve:
     def __post_init__(self) -> None:
         self._open: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """One step: its mean loss (), logits (B, classes), labels (B,). The device is not waited for."""
-        self._open.append((loss.detach(), logits.detach().argmax(1), labels))
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One step: its mean loss (), logits (B, classes), labels (B,). The device is not waited for.
+
+        Gives the loss, what was predicted (B,), and the labels.
+        """
+        seen = (loss.detach(), logits.detach().argmax(1), labels)
+        self._open.append(seen)
+        return seen
 
     def close_window(self, step: int, total: Callable[[Sequence[float]], list[float]] = list) -> None:
         """Read the steps up to `step`; `total` adds up what several ranks have seen of each.

@@ -36,7 +36,7 @@ FILES: Cases = {
             '8: precision: found "float16"; did you mean `bfloat16`? allowed: auto, bfloat16, float32',
             "9: seed: found -1; allowed: 0 or more",
             "10: weight_decay: found NaN; allowed: a finite number",
-            "11: validate_every: found [1]; allowed: a number",
+            "11: validate_every: found [1]; allowed: a number of epochs above 0, or steps: {steps: 1000}",
             '12: augment: found "flip"; allowed: a list',
             "13: early_stopping: found 2.5; allowed: a whole number",
         ],

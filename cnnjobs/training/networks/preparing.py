@@ -13,6 +13,7 @@ from cnnjobs.training.freezing import freeze, frozen_by_itself
 from cnnjobs.training.networks.building import build_model, refuse_shared_weights
 from cnnjobs.training.networks.memory import lay_out
 from cnnjobs.training.networks.trial import Question, Trial, try_out
+from cnnjobs.training.parts import build_loss
 from cnnjobs.training.precision import with_precision
 
 if TYPE_CHECKING:
@@ -57,10 +58,7 @@ def prepare(
         with concerning("freeze"):
             still += freeze(model, config.freeze)
     config = with_precision(config, model, shape, data.device, ranks)
-    with concerning("loss"):
-        loss: Loss = config.loss.build()
-    if isinstance(loss, nn.Module):
-        loss = loss.to(data.device)
+    loss = build_loss(config, classes, data.device)
     model = model.to(data.device)
     trial = try_out(model, _question(config, data, pipeline, loss, ranks))
     return Prepared(lay_out(model, trial.memory_format), still, loss, config, trial, notes + trial.notes)

@@ -1,0 +1,1 @@
+"""torch's own optimizers, schedules and losses and torchvision's transforms, by their import paths."""
