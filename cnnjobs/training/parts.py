@@ -113,8 +113,16 @@ def _check_images(made: Any, given: Tensor, shape: tuple[int, int, int]) -> None
 
 def _try_loss(loss: Any, num_classes: int) -> None:
     _require(callable(loss), f"is {_kind(loss)}, which cannot be called with (logits, labels)")
-    logits = torch.linspace(-1, 1, _TRIED * num_classes).view(_TRIED, num_classes).requires_grad_()
-    value = loss(logits, torch.arange(_TRIED) % num_classes)
+    # As many images as classes would let it take one for the other.
+    count = _TRIED + (num_classes == _TRIED)
+    logits = torch.linspace(-1, 1, count * num_classes).view(count, num_classes).requires_grad_()
+    shapes = f"logits ({count}, {num_classes}) and class numbers ({count},), int64"
+    try:
+        value = loss(logits, torch.arange(count) % num_classes)
+    except CnnjobsError:
+        raise
+    except Exception as error:
+        raise InputError(f"fails on {shapes}, as of single-label classification: {error}") from error
     _require(isinstance(value, Tensor), f"gives {_kind(value)}, not a tensor ()")
     _require(value.ndim == 0, f"gives {tuple(value.shape)}, not one mean () over the batch")
     _require(value.requires_grad, "has no gradient: it has to be computed from the logits by torch")

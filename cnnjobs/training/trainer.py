@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from cnnjobs.errors import DivergedError, InputError, RunError, concerning
@@ -20,7 +19,7 @@ from cnnjobs.training.networks.misfits import misfit
 from cnnjobs.training.networks.outputs import check_logits
 from cnnjobs.training.networks.preparing import prepare
 from cnnjobs.training.outcome import Outcome
-from cnnjobs.training.parts import build_loss, build_optimizer
+from cnnjobs.training.parts import build_optimizer
 from cnnjobs.training.pipeline import DeviceData, Pipeline
 from cnnjobs.training.print_outs import PrintOuts
 from cnnjobs.training.random_state import random_state, restore_random_state, seed_everything

@@ -131,7 +131,9 @@ def test_a_loss_of_torch_weighs_the_classes(toy: Toy) -> None:
 
 
 def test_weights_for_other_classes_are_told_before_the_first_step(toy: Toy) -> None:
-    with pytest.raises(InputError, match=r"loss `torch\.nn:CrossEntropyLoss` fails when it is tried: .*weight tensor"):
+    with pytest.raises(
+        InputError, match=r"loss `torch\.nn:CrossEntropyLoss` fails on logits \(4, 3\) and .*weight tensor"
+    ):
         toy.trainer(toy.config(loss={"name": "torch.nn:CrossEntropyLoss", "weight": [1, 2]}))
 
 

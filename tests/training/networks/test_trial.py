@@ -119,8 +119,8 @@ def test_what_cannot_be_trained_is_refused(toy: Any, name: str, said: str) -> No
 
 
 def test_losses_of_other_tasks_are_told_apart(toy: Any) -> None:
-    told, key = refused(toy, run(toy, "OnView", loss="torch.nn:MSELoss"))
-    assert told.startswith("loss fails on logits (2, 3) and class numbers (2,), int64, as of single-label")
+    told, key = refused(toy, run(toy, "OnView", loss="nets:squares"))
+    assert told.startswith("loss `nets:squares` fails on logits (4, 3) and class numbers (4,), int64, as of single-lab")
     assert key == "loss"
 
 
