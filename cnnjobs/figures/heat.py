@@ -20,18 +20,20 @@ _SHARE: Final = 0.6
 
 def strengths(values: Maps) -> Pixels:
     """Values (N, h, w) of at least 0 -> grays (N, h, w, 3), white at the 99th percentile of each."""
-    return grays(_cut(values), shared=False)[0]
+    return grays(cut(values), shared=False)[0]
 
 
 def directions(values: Maps) -> Pixels:
     """Values (N, h, w) -> red above 0, blue below, (N, h, w, 3); full colour is the 99th percentile of each."""
-    return signed(_cut(values), shared=False)[0]
+    return signed(cut(values), shared=False)[0]
 
 
-def _cut(values: Maps) -> Maps:
-    limits = np.percentile(np.abs(values), FULL, axis=(1, 2), keepdims=True)
+def cut(values: Maps) -> Maps:
+    """Values (N, ...) of any sign, each of the N no further from 0 than the 99th percentile of its sizes."""
+    sizes, axes = np.abs(values), tuple(range(1, values.ndim))
+    limits = np.percentile(sizes, FULL, axis=axes, keepdims=True)
     # Where less than a hundredth is not 0, that is all there is.
-    limits = np.where(limits > 0, limits, np.abs(values).max(axis=(1, 2), keepdims=True))
+    limits = np.where(limits > 0, limits, sizes.max(axis=axes, keepdims=True))
     return np.asarray(values.clip(-limits, limits))
 
 

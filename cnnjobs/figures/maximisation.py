@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import torch
@@ -15,22 +17,27 @@ from cnnjobs.figures.layers import Prefix, check_channel, check_spatial
 from cnnjobs.figures.subject import Progress
 from cnnjobs.figures.top_images import Score, score_of
 
+# By so much a distance of 1 lets an image change, as a root mean square of normalised pixels: seen, and still the image.
+REACH: Final = 0.25
 # How often an image is looked at as a file would hold it.
 _LOOK: Final = 10
 _BATCH: Final = 16
+_PROBES: Final = 10
 # What may lie between a ReLU and the output of the layer that it belongs to.
 _BEHIND_RELU: Final = {"Clone", "MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAvgPool2D", "AdaptiveMaxPool2D", "Mean"}
 
 
 @dataclass(frozen=True)
 class Ascent:
-    """What is maximised, a·exp(-variation·v) - distance·d, and how.
+    """What is maximised, a·exp(-variation·v) - distance·c·d, and how.
 
     a is the `score` of the channel's map; v the total variation, the mean step from a pixel to the next one below and
-    beside it, of pixels in [0, 1]; d the mean squared distance to the start, of normalised pixels. Each step sees the
-    image moved by up to `jitter` pixels either way. With `fourier` the steps are those of the image's spectrum (Olah et
-    al. 2017, https://distill.pub/2017/feature-visualization). In the first half of the steps the layer's own ReLU lets
-    all gradients through, so that silent units wake.
+    beside it, of pixels in [0, 1]; d the mean squared distance to the start, of normalised pixels. c is the image's own:
+    with the steepest slope |∇a| near the start, a distance of 1 is worth a change of `REACH`, 2 half of it. So a distance
+    means the same for every layer, channel and score, however large their values are. Each step sees the image moved by
+    up to `jitter` pixels either way. With `fourier` the steps are those of the image's spectrum (Olah et al. 2017,
+    https://distill.pub/2017/feature-visualization). In the first half of the steps the layer's own ReLU lets all
+    gradients through, so that silent units wake.
     """
 
     steps: int = 200
@@ -188,16 +195,40 @@ class _Climb:
         """
         ascent = self.ascent
         inputs = self.normalise(images)
-        output = self.prefix(inputs.roll(tuple(shift), dims=(2, 3)))
-        maps = output[torch.arange(len(images)), self.channels].reshape(len(images), -1)  # (n, h·w)
-        if wake:
-            _pass_relu(output)
-        activations = score_of(maps[:, None, :, None], ascent.score)[:, 0]
+        activations = self._activations(inputs.roll(tuple(shift), dims=(2, 3)), wake=wake)
         distances = (inputs - self.normalise(self.starts)).square().mean((1, 2, 3))
         variations = images.diff(dim=2).abs().mean((1, 2, 3)) + images.diff(dim=3).abs().mean((1, 2, 3))
         # Below 0 a factor under 1 would be a gain.
         smooth = (-ascent.variation * variations * activations.detach().sign()).exp()
-        return activations * smooth - ascent.distance * distances, activations
+        return activations * smooth - ascent.distance * self._unit * distances, activations
+
+    def _activations(self, inputs: Tensor, *, wake: bool) -> Tensor:
+        """inputs (n, C, H, W) as the model takes them -> the score of each one's channel (n,)."""
+        output = self.prefix(inputs)
+        maps = output[torch.arange(len(inputs)), self.channels].reshape(len(inputs), -1)  # (n, h·w)
+        if wake:
+            _pass_relu(output)
+        return score_of(maps[:, None, :, None], self.ascent.score)[:, 0]
+
+    @cached_property
+    def _unit(self) -> Tensor:
+        """The price (n,) of a squared distance that ends an ascent `REACH` away where it is steepest.
+
+        A start may be flat: the slope is followed for that far, and its largest size counts.
+        """
+        starts = self.normalise(self.starts).detach()
+        inputs, root = starts, math.sqrt(starts[0].numel())
+        largest = torch.zeros(len(starts), device=starts.device)
+        for _ in range(_PROBES):
+            inputs = inputs.detach().requires_grad_()
+            with torch.enable_grad():
+                (slope,) = torch.autograd.grad(self._activations(inputs, wake=True).sum(), [inputs])
+            size = slope.flatten(1).norm(dim=1)
+            largest = torch.maximum(largest, size)
+            step = REACH * root / _PROBES / size.clamp(min=torch.finfo(slope.dtype).tiny)
+            inputs = inputs + step.view(-1, 1, 1, 1) * slope
+        # a = g·δ - c·mean(δ²) is largest at δ = N·g / 2c, whose root mean square is √N·|g| / 2c.
+        return root * largest / (2 * REACH)
 
 
 def _pass_relu(output: Tensor) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from cnnjobs.errors import InputError
 from cnnjobs.figures.drawing import Drawing, file_name, in_words
 from cnnjobs.figures.layers import Prefix, check_channel, check_spatial
-from cnnjobs.figures.maximisation import Ascent, Maximised, maximise, noise
+from cnnjobs.figures.maximisation import REACH, Ascent, Maximised, maximise, noise
 from cnnjobs.figures.mosaics import Pixels, coloured, rgb
 from cnnjobs.figures.panels import Panel, panel_rows
 from cnnjobs.figures.sheets import sheets
@@ -216,7 +216,8 @@ def _from_images(asked: _Asked, sources: Sequence[InputImage], what: str) -> Dra
     name = file_name("maximize", asked.layer, in_words(asked.channels), what, *asked.marks())
     before, after, distance = (column[0] for column in columns)
     caption = (
-        f"{title}, of {subject.name}: {asked.measure} minus λ times the mean squared distance to the image,"
+        f"{title}, of {subject.name}: {asked.measure} minus λ times the mean squared distance to the image, in units in"
+        f" which λ = 1 is worth a change of about {REACH:g},"
         f" {asked.how()}; of channel {asked.channels[0]} from {before:.4g} to {after:.4g} at a root mean square"
         f" distance of {distance:.3g} in normalised pixels."
     )

@@ -16,7 +16,8 @@ from cnnjobs.errors import InputError
 from cnnjobs.figures.backprojection import trace
 from cnnjobs.figures.drawing import Drawing, file_name, in_words
 from cnnjobs.figures.layers import check_channel, check_spatial
-from cnnjobs.figures.mosaics import Pixels, coloured, pixel, rgb, tiled
+from cnnjobs.figures.heat import cut
+from cnnjobs.figures.mosaics import Maps, Pixels, coloured, pixel, rgb, tiled
 from cnnjobs.figures.panels import Panel, in_rows, panel_rows
 from cnnjobs.figures.patterns import Patterns, Units, find_patterns
 from cnnjobs.figures.routes import residual_additions
@@ -159,14 +160,15 @@ def _of_top_images(finder: _Finder, channel: int | None, *, first: int, top: int
 
 def _panels(images: Sequence[InputImage], found: Sequence[Patterns], words: Sequence[str]) -> list[Panel]:
     """A mosaic of the images, and beside it one of each kind of patterns, all cropped alike."""
-    shown = found[0].cropped(np.stack([rgb(each.shown) for each in images]))
+    shown = _reduced(found[0].cropped(np.stack([rgb(each.shown) for each in images]))).round().astype(np.uint8)
     mosaics = [_mosaic(shown), *(_mosaic(_pictures(each)) for each in found)]
     return [Panel(pixels, text) for pixels, text in zip(mosaics, words, strict=True)]
 
 
 def _pictures(found: Patterns) -> Pixels:
     """The cropped signals as pictures (N, h, w, 3): gray is 0; a cross where the channel does not answer."""
-    pixels, _ = coloured(rgb(found.cropped(found.signals.permute(0, 2, 3, 1).numpy())), shared=False)
+    # Made smaller first: the means of single strong pixels would be gray again.
+    pixels, _ = coloured(cut(_reduced(rgb(found.cropped(found.signals.permute(0, 2, 3, 1).numpy())))), shared=False)
     height, width = pixels.shape[1:3]
     across = np.arange(max(height, width))
     rows, columns = across * height // len(across), across * width // len(across)
@@ -176,14 +178,22 @@ def _pictures(found: Patterns) -> Pixels:
     return pixels
 
 
-def _mosaic(tiles: Any) -> Pixels:
-    """Tiles (N, h, w, 3) as one picture, no finer than print shows."""
-    columns = math.ceil(math.sqrt(len(tiles)))
-    factor = max(1, round(columns * tiles.shape[2] / _FINEST))
+def _columns(count: int) -> int:
+    return math.ceil(math.sqrt(count))
+
+
+def _reduced(tiles: Maps) -> Maps:
+    """Tiles (N, h, w, 3) as means of blocks, no finer than their mosaic shows in print."""
+    factor = max(1, round(_columns(len(tiles)) * tiles.shape[2] / _FINEST))
     count, height, width, _ = tiles.shape
     height, width = height // factor, width // factor
     blocks = tiles[:, : height * factor, : width * factor].reshape(count, height, factor, width, factor, 3)
-    return tiled(blocks.mean(axis=(2, 4)).round().astype(np.uint8), columns)
+    return np.asarray(blocks.mean(axis=(2, 4)))
+
+
+def _mosaic(tiles: Pixels) -> Pixels:
+    """Tiles (N, h, w, 3) as one picture."""
+    return tiled(tiles, _columns(len(tiles)))
 
 
 def _note(found: Sequence[Patterns]) -> str:
@@ -191,7 +201,7 @@ def _note(found: Sequence[Patterns]) -> str:
     unanswered = sum(len(each.unanswered) for each in found)
     window, shape = found[0].windows[0], found[0].signals.shape[2:]
     cropped = window.height < shape[0] or window.width < shape[1]
-    parts = ["gray is 0; full colour is the largest value of each"]
+    parts = ["gray is 0; full colour is the 99th percentile of each"]
     parts += [f"cropped to the {window.height}×{window.width} pixels that the unit sees"] if cropped else []
     parts += ["×: no answer"] if unanswered else []
     return "; ".join(parts)
