@@ -17,7 +17,7 @@ from cnnjobs.figures.layers import Prefix, check_channel, check_spatial
 from cnnjobs.figures.subject import Progress
 from cnnjobs.figures.top_images import Score, score_of
 
-# By so much a distance of 1 lets an image change, as a root mean square of normalised pixels: seen, and still the image.
+# By so much a distance of 1 lets an image change, as a root mean square of normalised pixels: it is still the image.
 REACH: Final = 0.25
 # How often an image is looked at as a file would hold it.
 _LOOK: Final = 10
@@ -32,8 +32,8 @@ class Ascent:
     """What is maximised, a·exp(-variation·v) - distance·c·d, and how.
 
     a is the `score` of the channel's map; v the total variation, the mean step from a pixel to the next one below and
-    beside it, of pixels in [0, 1]; d the mean squared distance to the start, of normalised pixels. c is the image's own:
-    with the steepest slope |∇a| near the start, a distance of 1 is worth a change of `REACH`, 2 half of it. So a distance
+    beside it, of pixels in [0, 1]; d the mean squared distance to the start, of normalised pixels. c is the image's
+    own: with the steepest slope |∇a| near the start, a distance of 1 is worth a change of `REACH`, 2 half of it. So it
     means the same for every layer, channel and score, however large their values are. Each step sees the image moved by
     up to `jitter` pixels either way. With `fourier` the steps are those of the image's spectrum (Olah et al. 2017,
     https://distill.pub/2017/feature-visualization). In the first half of the steps the layer's own ReLU lets all

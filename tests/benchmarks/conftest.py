@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,7 +52,7 @@ class SideHere:
 
 
 @pytest.fixture
-def sides_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def sides_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """All sides in this process, whose environment is as before when the test has ended."""
     import torch
 
@@ -64,4 +63,3 @@ def sides_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     monkeypatch.setattr(stacked, "Side", SideHere)
-    yield

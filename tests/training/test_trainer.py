@@ -99,7 +99,7 @@ def test_early_stopping_counts_validations_without_a_new_best(toy: Any) -> None:
 
 
 def starter_stops_at(losses: list[float], count: int) -> int | None:
-    """The validation after which TDT4265's starter code stops: the oldest of the last `count` losses is their minimum."""
+    """The validation after which TDT4265's starter code stops: the oldest of the last `count` is the lowest."""
     for number in range(count, len(losses) + 1):
         last = losses[number - count : number]
         if last[0] == min(last):

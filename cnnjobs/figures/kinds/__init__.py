@@ -36,7 +36,7 @@ OPTIONS: Final[dict[str, str]] = {
     "norm": "Batch norm on the way back: its gradient (vjp), nothing (skip), or its inverse.",
     "max_channels": "The most channels that are drawn.",
     "from_top_image": "Start from the image of the split that excites the channel most.",
-    "lambda_": "Weight of the squared distance to the image that is started from: 1 keeps it in sight, 10 changes it little.",
+    "lambda_": "Weight of the squared distance to the image it starts from: 1 keeps it in sight, 10 hardly changes it.",
     "steps": "So many steps of the way that is gone.",
     "jitter": "Each step sees the image moved by up to so many pixels.",
     "tv": "Weight of the total variation, which keeps neighbours alike.",

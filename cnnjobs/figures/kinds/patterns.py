@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from cnnjobs.errors import InputError
 from cnnjobs.figures.backprojection import trace
 from cnnjobs.figures.drawing import Drawing, file_name, in_words
-from cnnjobs.figures.layers import check_channel, check_spatial
 from cnnjobs.figures.heat import cut
+from cnnjobs.figures.layers import check_channel, check_spatial
 from cnnjobs.figures.mosaics import Maps, Pixels, coloured, pixel, rgb, tiled
 from cnnjobs.figures.panels import Panel, in_rows, panel_rows
 from cnnjobs.figures.patterns import Patterns, Units, find_patterns
