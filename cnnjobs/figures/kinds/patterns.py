@@ -182,7 +182,7 @@ def _columns(count: int) -> int:
     return math.ceil(math.sqrt(count))
 
 
-def _reduced(tiles: Maps) -> Maps:
+def _reduced(tiles: Any) -> Maps:
     """Tiles (N, h, w, 3) as means of blocks, no finer than their mosaic shows in print."""
     factor = max(1, round(_columns(len(tiles)) * tiles.shape[2] / _FINEST))
     count, height, width, _ = tiles.shape
