@@ -49,9 +49,13 @@ class Mistake:
 
 
 class SpecError(InputError):
-    """A sweep or profile file holds mistakes; `mistakes` lists every one, in the order of the file."""
+    """A sweep or profile file holds mistakes; `mistakes` lists every one, in the order of the file.
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    `notices` are what is to be known of the file beside them.
+    """
+
+    def __init__(self, mistakes: Sequence[Mistake], notices: Sequence[str] = ()) -> None:
+        self.notices = tuple(notices)
         self.mistakes = sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line or 0))
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
@@ -87,7 +91,8 @@ class FetchError(CnnjobsError):
 def suggest(name: str, allowed: Iterable[str]) -> str:
     """What is allowed in place of `name`, with the nearest name when one is near."""
     names = [str(choice) for choice in allowed]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    # Nothing is near a text that is no name; to compare it would take long.
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6) if len(name) <= 100 else []
     near = near or [each for each in names if min(len(each), len(name)) > 2 and (each in name or name in each)]
     listed = f"allowed: {', '.join(sorted(names))}" if names else "nothing is allowed here"
     return f"did you mean `{near[0]}`? {listed}" if near else listed

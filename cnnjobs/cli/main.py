@@ -77,11 +77,13 @@ def run() -> None:
 
 
 def _tell(problem: Exception, debug: bool) -> int:
-    from cnnjobs.console.terminal import error, failure
+    from cnnjobs.console.terminal import error, failure, notice
 
     if debug:
         failure()
     if isinstance(problem, SpecError):
+        for told in problem.notices:
+            notice(told)
         for mistake in problem.mistakes:
             error(str(mistake))
         return problem.exit_code

@@ -7,7 +7,7 @@ run, nested or dotted, and `variant`. A value that is itself a list (`model.filt
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,3 +106,18 @@ def _check_name(kind: str, choice: Node, place: str, findings: Findings) -> None
     except UnknownNameError as error:
         found, _, remedy = str(error).partition("; ")
         findings.mistake(choice.line, place, found, remedy)
+
+
+def order_by_need(when: Mapping[str, Condition], findings: Findings) -> dict[str, Condition]:
+    """`when` so that a condition comes after those that decide its keys; a circle is a mistake."""
+    ordered: dict[str, Condition] = {}
+    left = dict(when)
+    while left:
+        free = [name for name in left if not any({key, key.partition(".")[0]} & set(left) for key in left[name].wanted)]
+        if not free:
+            line = next(iter(left.values())).line
+            findings.mistake(line, "when", f"{', '.join(left)} wait for each other", "break the circle")
+            return ordered
+        for name in free:
+            ordered[name] = left.pop(name)
+    return ordered

@@ -17,18 +17,27 @@ stand in the file, points as the sampler gives them, seeds last.
 from __future__ import annotations
 
 import itertools
+import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 from typing import Any, Final
 
 from cnnjobs import registry
+from cnnjobs.spec.coherence import check_use, conflicts
 from cnnjobs.spec.conditions import Condition, same
-from cnnjobs.spec.layers import Layer, flat, lookup, merge
+from cnnjobs.spec.layers import Layer, flat, lookup, merge, nest
 from cnnjobs.spec.reading import Findings, Node
+from cnnjobs.spec.run import KeyMistake, RunConfig, read_config
 from cnnjobs.spec.samplers import Axis, Point, SamplerRefusal
 
+MOST_RUNS: Final = 10_000
+"""Runs of one sweep: configurations, variants among them, times seeds."""
+
 _MOST_COVERED: Final = 1000
+_IN_VAIN: Final = 1000
 
 BASE: Final = "base"
 """The name of the unchanged configuration in an ablation."""
@@ -48,6 +57,13 @@ class Space:
     when: Mapping[str, Condition] = field(default_factory=dict)
     exclude: Sequence[Condition] = ()
     ablate: bool = False
+    lines: Mapping[str, int | None] = field(default_factory=dict)
+    """Where the keys of the file stand."""
+
+    @property
+    def sides(self) -> list[str | None]:
+        """The variants, or the one configuration that there is without."""
+        return [*self.variants] or [None]
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,11 @@ class Candidate:
     variant: str | None
     changed: tuple[str, ...]
 
+    @cached_property
+    def config(self) -> RunConfig | list[KeyMistake]:
+        """The run that these settings make, or what is wrong with them."""
+        return read_config(nest(self.settings))
+
 
 def expand(space: Space, unread: frozenset[str], findings: Findings) -> tuple[list[Candidate], bool]:
     """Every run of the space in order, and whether these are all that the file asks for.
@@ -66,14 +87,15 @@ def expand(space: Space, unread: frozenset[str], findings: Findings) -> tuple[li
     space without runs are mistakes. `unread` are parameters that have no axis because of a mistake.
     """
     before = findings.num_mistakes
-    for line, key, found in _conflicts(space):
+    for line, key, found in conflicts(space):
         findings.mistake(line, key, found, "set it in one of the two")
     used: set[str] = set()
     kept: list[Candidate] = []
     configurations = tried = 0
     for variant, point in _points(space, used, findings):
-        if configurations == space.run_cap:
-            findings.notice(None, "run_cap", f"the first {space.run_cap} configurations are run, the rest is left out")
+        if configurations == space.run_cap or tried == MOST_RUNS:
+            left = f"the first {configurations:,} configurations are run, the rest is left out"
+            findings.notice(space.lines.get("run_cap"), "run_cap", left)
             break
         tried += 1
         chosen = [run for run in _with_seeds(space, variant, point) if not _excluded(space, run, used)]
@@ -81,34 +103,62 @@ def expand(space: Space, unread: frozenset[str], findings: Findings) -> tuple[li
         configurations += bool(chosen)
     complete = findings.num_mistakes == before and not unread
     if complete:
-        _check_use(space, used, findings)
+        check_use(space, used, findings)
     if complete and not kept:
         found = f"leaves no run: all {tried} configurations are excluded" if tried > 1 else "leaves no run"
         findings.mistake(space.exclude[0].line, "exclude", found, "exclude fewer of them")
     elif complete and space.method == "random" and configurations < tried:
-        findings.notice(None, "exclude", f"{tried - configurations} of {tried} draws are excluded and not replaced")
+        told = f"{tried - configurations} of {tried} draws are excluded and not replaced"
+        findings.notice(space.lines.get("exclude"), "exclude", told)
     return kept, complete
 
 
 def _points(space: Space, used: set[str], findings: Findings) -> Iterator[tuple[str | None, Point]]:
     """(variant, point) of every configuration, each once; `when` has taken its part of the points."""
+    try:
+        _refuse_too_many(space)
+        sampled = _ablation(space) if space.ablate else _product(space, used, findings)
+        yield from _once(space, used, sampled)
+    except SamplerRefusal as refusal:
+        for mistake in refusal.mistakes:
+            findings.mistake(*mistake)
+        yield from _once(space, used, itertools.product(space.sides, _cover(space.axes)))
+
+
+def _refuse_too_many(space: Space) -> None:
+    """Raises SamplerRefusal for more runs than a sweep may have, before anything is expanded."""
+    lengths = [len(axis.rows) for axis in space.axes if axis.rows is not None]
+    if space.ablate:
+        configurations = 1 + len(space.variants) + sum(lengths)
+    elif space.method == "grid":
+        configurations = math.prod(lengths) * len(space.sides)
+    else:
+        configurations = space.run_cap or 1
+    configurations = min(configurations, space.run_cap or configurations)
+    seeds = max(1, len(space.seeds))
+    if configurations * seeds <= MOST_RUNS:
+        return
+    key = "seeds" if seeds > configurations else "parameters" if space.method == "grid" else "run_cap"
+    each = f" with {seeds:,} seeds each are {configurations * seeds:,} runs" if seeds > 1 else ""
+    remedies = {
+        "seeds": "give fewer",
+        "parameters": "leave values out, set run_cap, or use method: random",
+        "run_cap": "ask for fewer",
+    }
+    remedy = f"a sweep has at most {MOST_RUNS:,} runs: {remedies[key]}"
+    raise SamplerRefusal([(space.lines.get(key), key, f"{configurations:,} configurations{each}", remedy)])
+
+
+def _once(
+    space: Space, used: set[str], sampled: Iterable[tuple[str | None, Point]]
+) -> Iterator[tuple[str | None, Point]]:
     seen = set()
-    for variant, point in _sampled(space, findings):
+    for variant, point in sampled:
         active = _active(space, variant, point, used)
         identity = (variant, tuple(sorted((name, id(node)) for name, node in active.items())))
         if identity not in seen:
             seen.add(identity)
             yield variant, active
-
-
-def _sampled(space: Space, findings: Findings) -> Iterator[tuple[str | None, Point]]:
-    try:
-        yield from _ablation(space) if space.ablate else _product(space)
-    except SamplerRefusal as refusal:
-        for mistake in refusal.mistakes:
-            findings.mistake(*mistake)
-        variants: list[str | None] = [*space.variants] or [None]
-        yield from itertools.product(variants, _cover(space.axes))
 
 
 def _cover(axes: Sequence[Axis]) -> Iterator[Point]:
@@ -123,26 +173,67 @@ def _cover(axes: Sequence[Axis]) -> Iterator[Point]:
         yield point
 
 
-def _product(space: Space) -> Iterator[tuple[str | None, Point]]:
-    variants: list[str | None] = [*space.variants] or [None]
+def _product(space: Space, used: set[str], findings: Findings) -> Iterator[tuple[str | None, Point]]:
+    if space.method in ("", "grid"):
+        yield from ((variant, point) for variant in space.sides for point in _sample(space))
+        return
     # Every variant gets the same draws; run_cap counts them all.
-    cap = None if space.run_cap is None else max(1, space.run_cap // len(variants))
-    for variant in variants:
-        for point in _sample(space, cap if space.method == "random" else space.run_cap):
+    sides = len(space.sides)
+    cap = None if space.run_cap is None else max(1, space.run_cap // sides)
+    if cap is not None and space.run_cap is not None and cap > 1 and cap * sides < space.run_cap:
+        told = f"{space.run_cap} configurations are {cap} for each of {sides} variants: {cap * sides} are run"
+        findings.notice(space.lines.get("run_cap"), "run_cap", told)
+    for variant in space.sides:
+        for point in _different(space, variant, cap, used, findings):
             yield variant, point
 
 
-def _sample(space: Space, run_cap: int | None) -> Iterable[Point]:
+def _different(
+    space: Space, variant: str | None, cap: int | None, used: set[str], findings: Findings
+) -> Iterator[Point]:
+    """Draws of different configurations, until there are `cap` of them or no other comes any more."""
+    drawn: set[str] = set()
+    found: set[str] = set()
+    possible = None if any(axis.rows is None for axis in space.axes) else math.prod(len(a.rows or ()) for a in space.axes)
+    tries = last = 0
+    for point in _sample(space):
+        tries += 1
+        active = _active(space, variant, point, used)
+        plain = json.dumps({name: active[name].plain for name in sorted(active)}, default=str)
+        if plain not in drawn:
+            drawn.add(plain)
+            config = next(_with_seeds(space, variant, active)).config
+            identity = config.run_id if isinstance(config, RunConfig) else plain
+            if identity not in found:
+                found.add(identity)
+                last = tries
+                yield point
+        if len(found) == cap:
+            return
+        if len(drawn) == possible or tries - last > _IN_VAIN + 10 * len(found):
+            break
+    which = f" of variant {variant}" if variant else ""
+    there = f"there are only {len(found)}" if len(drawn) == possible else f"{tries:,} draws gave {len(found)}"
+    told = f"{cap} different configurations{which} are asked for, and {there}: these are run"
+    findings.notice(space.lines.get("run_cap"), "run_cap", told)
+
+
+def _sample(space: Space) -> Iterable[Point]:
     if not space.method:
         raise SamplerRefusal([])
-    given = {"axes": space.axes, "run_cap": run_cap, "seed": space.sampling_seed}
+    if space.method == "random" and space.run_cap is None:
+        remedy = "say how many configurations to draw, for example run_cap: 20"
+        line = space.lines.get("method")
+        raise SamplerRefusal([(line, "run_cap", "missing, and method: random needs it", remedy)])
+    given = {"axes": space.axes, "run_cap": space.run_cap, "seed": space.sampling_seed}
     points: Iterable[Point] = registry.find("sampler", space.method).build(given=given, options={})
     return points
 
 
 def _ablation(space: Space) -> Iterator[tuple[str | None, Point]]:
     if space.method != "grid":
-        raise SamplerRefusal([(None, "ablate", f"found method: {space.method}", "ablate: true needs method: grid")])
+        line = space.lines.get("ablate")
+        raise SamplerRefusal([(line, "ablate", f"found method: {space.method}", "ablate: true needs method: grid")])
     unfit = [axis for axis in space.axes if axis.rows is None]
     if unfit:
         remedy = "an ablation takes value or values"
@@ -197,57 +288,3 @@ def _excluded(space: Space, run: Candidate, used: set[str]) -> bool:
     matching = [f"exclude.{number}" for number, each in enumerate(space.exclude) if each.holds(value_of)]
     used.update(matching)
     return bool(matching)
-
-
-def _conflicts(space: Space) -> list[tuple[int | None, str, str]]:
-    """Keys that two of variants, parameters and seeds set: (line, key, found)."""
-    found: dict[tuple[int | None, str], str] = {}
-    owners: dict[str, str] = {}
-    for axis in space.axes:
-        for row in axis.rows or ():
-            for name, node in zip(axis.names, row, strict=True):
-                for key, inner in flat(name, node).items():
-                    owner = owners.setdefault(key, name)
-                    if owner != name:
-                        found[inner.line, f"parameters.{name}"] = f"`{key}` is set by `parameters.{owner}`, too"
-    swept = {*owners, *(name for axis in space.axes for name in axis.names)}
-    for variant, layer in () if space.ablate else space.variants.items():
-        for key, node in layer.items():
-            if key in swept or key.partition(".")[0] in swept:
-                found[node.line, f"variants.{variant}"] = f"`{key}` is set by `parameters`, too"
-    layers = {"base": space.base, **{f"variants.{name}": layer for name, layer in space.variants.items()}}
-    for place, layer in layers.items():
-        if space.seeds and "seed" in layer:
-            found[layer["seed"].line, place] = "`seed` is set by `seeds`, too"
-    if space.seeds and "seed" in swept:
-        line = next(axis.line for axis in space.axes if "seed" in axis.names)
-        found[line, "parameters.seed"] = "`seed` is set by `seeds`, too"
-    return [(line, key, text) for (line, key), text in found.items()]
-
-
-def _check_use(space: Space, used: set[str], findings: Findings) -> None:
-    """A condition that holds nowhere is a mistake in a grid; random draws may miss it by chance."""
-    places = {f"when.{name}": each.line for name, each in space.when.items() if not each.faulty}
-    places.update({f"exclude.{number}": each.line for number, each in enumerate(space.exclude)})
-    for key, line in places.items():
-        if key in used:
-            continue
-        if space.method == "random" or space.run_cap is not None:
-            findings.notice(line, key, "holds for none of the runs")
-        else:
-            findings.mistake(line, key, "holds for none of the runs", "correct it or leave it out")
-
-
-def order_by_need(when: Mapping[str, Condition], findings: Findings) -> dict[str, Condition]:
-    """`when` so that a condition comes after those that decide its keys; a circle is a mistake."""
-    ordered: dict[str, Condition] = {}
-    left = dict(when)
-    while left:
-        free = [name for name in left if not any({key, key.partition(".")[0]} & set(left) for key in left[name].wanted)]
-        if not free:
-            line = next(iter(left.values())).line
-            findings.mistake(line, "when", f"{', '.join(left)} wait for each other", "break the circle")
-            return ordered
-        for name in free:
-            ordered[name] = left.pop(name)
-    return ordered

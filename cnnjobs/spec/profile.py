@@ -13,8 +13,10 @@ from pydantic_core import PydanticCustomError
 
 from cnnjobs.errors import suggest
 from cnnjobs.registry import NonNegativeInt, PositiveFloat, PositiveInt
+from cnnjobs.spec.documents import read_yaml
 from cnnjobs.spec.mistakes import KeyMistake, key_mistakes
-from cnnjobs.spec.reading import Findings, Node, is_mapping, read_text, read_yaml, shown
+from cnnjobs.spec.reading import Findings, Node, is_mapping, shown
+from cnnjobs.spec.text_files import read_text, yaml_files
 
 # What cnnjobs writes into every script itself, and the key that a resource has here.
 _OURS: Final = dict.fromkeys(
@@ -117,7 +119,7 @@ def read_profile(path: Path | None, overrides: Mapping[str, Any]) -> JobProfile:
     findings = Findings(path or Path("job settings"))
     settings: dict[str, Any] = {}
     if path is not None:
-        node = read_yaml(read_text(path, near=sorted(path.parent.glob("*.yaml"))), findings)
+        node = read_yaml(read_text(path, yaml_files(path.parent), findings.tell), findings)
         # A file of comments alone is a profile that leaves every choice open.
         if node.value is not None:
             check_settings(node, "", findings)

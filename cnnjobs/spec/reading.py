@@ -1,23 +1,15 @@
-"""YAML 1.2 with the line of every value: `1e-4` is a number, `no` is a text, a doubled key is a mistake."""
+"""Values with their lines, what is found about them, and the checks that every reader of a file makes."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
-
-from cnnjobs.errors import InputError, Mistake, SpecError, UnknownNameError, suggest
-
-_TAG: Final = "tag:yaml.org,2002:"
-_TRUE: Final = ("true", "yes", "on")
+from cnnjobs.errors import Mistake, SpecError, suggest
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +48,25 @@ class Findings:
 
     def mistake(self, line: int | None, key: str, found: str, remedy: str = "") -> None:
         """Keep a mistake; the same one at the same place counts once."""
-        self._mistakes[Mistake(self.file, line, key, found, remedy)] = None
+        self._mistakes[Mistake(self.file, line, _cut(key), found, remedy)] = None
 
     def notice(self, line: int | None, key: str, text: str) -> None:
         """Keep one line that the user should read; it stops nothing."""
-        self._notices[str(Mistake(self.file, line, key, text))] = None
+        self._notices[str(Mistake(self.file, line, _cut(key), text))] = None
+
+    def tell(self, line: int | None, text: str) -> None:
+        """Keep a notice about the file itself."""
+        self.notice(line, "", text)
 
     @property
     def notices(self) -> tuple[str, ...]:
         """Every notice, in the order they were found."""
         return tuple(self._notices)
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """Every mistake, in the order they were found."""
+        return tuple(self._mistakes)
 
     @property
     def num_mistakes(self) -> int:
@@ -75,136 +76,19 @@ class Findings:
     def stop_at_mistakes(self) -> None:
         """Raise SpecError with all mistakes, if there are any."""
         if self._mistakes:
-            raise SpecError(list(self._mistakes))
+            raise SpecError(self.mistakes, self.notices)
+
+
+def _cut(key: str) -> str:
+    """A key as a message shows it: a long one cut, signs that would move the cursor spelled out."""
+    text = key if key.isprintable() else json.dumps(key)
+    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def shown(value: Any) -> str:
     """A value as a message shows it: like YAML's flow style, texts in quotes, long ones cut."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def read_text(path: Path, near: Iterable[Path] = ()) -> str:
-    """The file's text. Raises one InputError for a path that is no readable text; `near` are files to suggest."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        names = [str(file) for file in near]
-        close = difflib.get_close_matches(str(path), names, n=1, cutoff=0.6) or _same_stem(path, names)
-        remedy = f"did you mean `{close[0]}`?" if close else f"there is: {', '.join(names[:12])}" if names else ""
-        raise UnknownNameError("; ".join(filter(None, (f"{path}: no such file", remedy)))) from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder; name a YAML file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"byte 0x{content[error.start]:02x} at position {error.start} is not UTF-8"
-        raise InputError(f"{path}: not a text file: {found}; a YAML file in UTF-8 is expected") from None
-
-
-def _same_stem(path: Path, names: Sequence[str]) -> list[str]:
-    return [name for name in names if difflib.get_close_matches(path.stem, [Path(name).stem], cutoff=0.6)]
-
-
-def read_yaml(text: str, findings: Findings) -> Node:
-    """The document of one YAML text. Raises SpecError at once when it is no YAML; doubled keys become mistakes."""
-    try:
-        root = YAML(typ="rt", pure=True).compose(text)
-        return Node(None, None) if root is None else _Builder(findings).build(root)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        parts = [error.problem or "", f"({error.context})" if error.context else ""]
-        findings.mistake(
-            mark.line + 1 if mark else None, "", f"not YAML: {' '.join(filter(None, parts))}", _hint(error)
-        )
-    except YAMLError as error:
-        findings.mistake(None, "", f"not YAML: {str(error).splitlines()[0]}")
-    except RecursionError:
-        findings.mistake(None, "", "not YAML that can be read: nested too deeply")
-    raise SpecError(list(findings._mistakes))
-
-
-def _hint(error: MarkedYAMLError) -> str:
-    problem = f"{error.problem}"
-    if "'\\t'" in problem:
-        return "indent with spaces, not tabs"
-    if "mapping values are not allowed" in problem:
-        return "a text with `: ` in it needs quotes, and keys of one mapping the same indentation"
-    if "another document" in problem:
-        return "one file holds one sweep: remove the `---` between"
-    return ""
-
-
-class _Builder:
-    """ruamel's node graph -> Node."""
-
-    def __init__(self, findings: Findings) -> None:
-        self._findings = findings
-
-    def build(self, node: Any, line: int | None = None) -> Node:
-        """One node; `line` is that of its key, where it has one."""
-        line = line or node.start_mark.line + 1
-        if isinstance(node, MappingNode):
-            return Node(self._mapping(node, line), line)
-        if isinstance(node, SequenceNode):
-            if node.tag != f"{_TAG}seq":
-                self._refuse_tag(node, line)
-            return Node([self.build(item) for item in node.value], line)
-        return Node(self._scalar(node, line), line)
-
-    def _mapping(self, node: MappingNode, line: int) -> dict[str, Node]:
-        if node.tag != f"{_TAG}map":
-            self._refuse_tag(node, line)
-        own: dict[str, Node] = {}
-        merged: dict[str, Node] = {}
-        for key, value in node.value:
-            key_line = key.start_mark.line + 1
-            if key.tag == f"{_TAG}merge":
-                for source in _merge_sources(value):
-                    for name, inner in self._mapping(source, key_line).items():
-                        merged.setdefault(name, inner)
-            elif not isinstance(key, ScalarNode):
-                self._findings.mistake(key_line, "", "a key that is no text", "write a name")
-            elif key.value in own:
-                found = f"doubled key, first given in line {own[key.value].line}"
-                self._findings.mistake(key_line, key.value, found, "keep one of them")
-            else:
-                own[key.value] = self.build(value, key_line)
-        return {**{name: inner for name, inner in merged.items() if name not in own}, **own}
-
-    def _scalar(self, node: ScalarNode, line: int) -> Any:
-        text, tag = node.value, str(node.tag).removeprefix(_TAG)
-        if tag == "null":
-            return None
-        if tag == "bool":
-            return text.lower() in _TRUE
-        if tag in ("int", "float"):
-            try:
-                return _number(text.replace("_", ""), tag)
-            except ValueError:
-                return text
-        if tag not in ("str", "timestamp", "value"):
-            self._refuse_tag(node, line)
-        return text
-
-    def _refuse_tag(self, node: Any, line: int) -> None:
-        tag = node.tag.replace(_TAG, "!!")
-        remedy = "write a list: [1, 2]" if "tuple" in tag else "write the plain value"
-        self._findings.mistake(line, "", f"the tag `{tag}` has no meaning here", remedy)
-
-
-def _merge_sources(node: Any) -> Iterator[MappingNode]:
-    for source in node.value if isinstance(node, SequenceNode) else [node]:
-        if isinstance(source, MappingNode):
-            yield source
-
-
-def _number(text: str, tag: str) -> int | float:
-    if tag == "float":
-        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    return int(text) if text.lstrip("+-").isdigit() else int(text, 0)
 
 
 def number_in(value: Any) -> float | None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from cnnjobs.registry import register
 from cnnjobs.spec.reading import Node
 
 Point = dict[str, Node]
 """One value for each parameter."""
-
-MOST_CONFIGURATIONS: Final = 100_000
-
 
 @dataclass(frozen=True)
 class Axis:
@@ -48,35 +43,26 @@ class SamplerRefusal(Exception):  # noqa: N818
 
 
 @register("sampler", "grid")
-def grid(axes: Sequence[Axis], run_cap: int | None) -> Iterator[Point]:
+def grid(axes: Sequence[Axis]) -> Iterator[Point]:
     """Every combination, in W&B's order: names sorted, the last one fastest. Raises SamplerRefusal."""
     remedy = "a grid takes value, values, whole-number min and max, or q_uniform; or use method: random"
     unfit = [(axis.line, axis.key, axis.why_no_grid, remedy) for axis in axes if axis.rows is None]
     if unfit:
         raise SamplerRefusal(unfit)
-    count = math.prod(len(axis.rows or ()) for axis in axes)
-    if count > MOST_CONFIGURATIONS and run_cap is None:
-        found = f"the grid has {count:,} configurations"
-        raise SamplerRefusal([(None, "parameters", found, "leave values out, set run_cap, or use method: random")])
     combinations = itertools.product(*(axis.points() for axis in axes))
     return ({name: node for part in parts for name, node in part.items()} for parts in combinations)
 
 
 @register("sampler", "random")
 def random_search(axes: Sequence[Axis], run_cap: int | None, seed: int) -> Iterator[Point]:
-    """`run_cap` independent draws. Raises SamplerRefusal.
+    """Independent draws without end; those that repeat an earlier one are passed over where they are used.
 
     Every axis has a generator of its own: a larger run_cap keeps the draws so far, a new parameter those of the others.
     """
-    if run_cap is None:
-        remedy = "say how many configurations to draw, for example run_cap: 20"
-        raise SamplerRefusal([(None, "run_cap", "missing, and method: random needs it", remedy)])
     generators = [random.Random(f"{seed} {' '.join(axis.names)}") for axis in axes]
-    return (
-        {
+    while True:
+        yield {
             name: node
             for axis, generator in zip(axes, generators, strict=True)
             for name, node in zip(axis.names, axis.draw(generator), strict=True)
         }
-        for _ in range(run_cap)
-    )

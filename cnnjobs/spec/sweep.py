@@ -23,13 +23,14 @@ from typing import Any, Final
 from cnnjobs import registry
 from cnnjobs.errors import InputError, suggest
 from cnnjobs.spec.comparison import Comparison, Pair, pair_runs, read_comparisons
-from cnnjobs.spec.conditions import Condition, Vocabulary, read_condition
+from cnnjobs.spec.conditions import Condition, Vocabulary, order_by_need, read_condition
 from cnnjobs.spec.conventions import recognise
-from cnnjobs.spec.expansion import Space, expand, order_by_need
+from cnnjobs.spec.documents import read_yaml
+from cnnjobs.spec.expansion import MOST_RUNS, Space, expand
 from cnnjobs.spec.labels import SweepRun
 from cnnjobs.spec.layers import Layer, bare, read_layer
 from cnnjobs.spec.parameters import read_parameters, tie
-from cnnjobs.spec.reading import Findings, Node, is_list, is_mapping, read_text, read_yaml, shown
+from cnnjobs.spec.reading import Findings, Node, is_list, is_mapping, shown
 from cnnjobs.spec.run import COMPONENTS, RunConfig, our_name
 from cnnjobs.spec.samplers import Axis
 from cnnjobs.spec.settings import (
@@ -43,6 +44,7 @@ from cnnjobs.spec.settings import (
     text,
     whole_number,
 )
+from cnnjobs.spec.text_files import read_text, yaml_files
 from cnnjobs.spec.validation import check_base, check_runs
 
 __all__ = ["JobSettings", "Metric", "Pair", "ReportSettings", "Sweep", "SweepRun", "read_sweep"]
@@ -89,7 +91,7 @@ class Sweep:
 def read_sweep(path: Path) -> Sweep:
     """Read a sweep file. Raises InputError where there is no text to read, SpecError with every mistake in it."""
     findings = Findings(path)
-    content = read_text(path, near=[*sorted(path.parent.glob("*.yaml")), *sorted(Path("sweeps").glob("*.yaml"))])
+    content = read_text(path, yaml_files(path.parent, Path("sweeps")), findings.tell)
     keys = _top_level(read_yaml(content, findings), findings)
     name = _read_name(keys, path, findings)
     description = text(keys["description"], "description", findings) if "description" in keys else ""
@@ -173,6 +175,7 @@ def _read_space(keys: dict[str, Node], findings: Findings) -> tuple[Space, list[
         when=_read_when(keys, axes, unread, words, findings),
         exclude=[condition for condition in exclude if not condition.faulty],
         ablate=_read_ablate(keys, findings),
+        lines={key: node.line for key, node in keys.items()},
     )
     comparisons = read_comparisons(keys["compare"], words, findings) if "compare" in keys else []
     return space, comparisons, unread
@@ -218,7 +221,8 @@ def _read_method(keys: dict[str, Node], findings: Findings) -> str:
     if "method" not in keys:
         if "parameters" not in keys:
             return "grid"
-        findings.mistake(None, "method", "missing", f"allowed: {', '.join(sorted(methods))}")
+        line = keys["parameters"].line
+        findings.mistake(line, "method", "missing", f"allowed: {', '.join(sorted(methods))}")
         return ""
     node = keys["method"]
     if node.value == "bayes":
@@ -238,8 +242,15 @@ def _read_seeds(keys: dict[str, Node], findings: Findings) -> tuple[Node, ...]:
         return ()
     node = keys["seeds"]
     if not isinstance(node.value, list):
-        count = whole_number(node, "seeds", findings, low=1)
-        return tuple(Node(seed, node.line) for seed in range(count or 0))
+        if node.value == 0 and node.value is not False:
+            findings.mistake(node.line, "seeds", "found 0", "write how many, or seeds: [0] for one run with seed 0")
+            return ()
+        count = whole_number(node, "seeds", findings, low=1) or 0
+        if count > MOST_RUNS:
+            remedy = f"a sweep has at most {MOST_RUNS:,} runs: give fewer, or the seed itself as a list: [{count}]"
+            findings.mistake(node.line, "seeds", f"found {count:,} seeds", remedy)
+            return ()
+        return tuple(Node(seed, node.line) for seed in range(count))
     if not is_list(node, "seeds", findings, "[0, 1, 2]"):
         return ()
     items = enumerate(node.value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 from cnnjobs import registry
 from cnnjobs.spec.expansion import Candidate, Space
@@ -10,6 +12,10 @@ from cnnjobs.spec.labels import SweepRun, name_runs
 from cnnjobs.spec.layers import Layer, lookup, nest, node_at
 from cnnjobs.spec.reading import Findings, shown
 from cnnjobs.spec.run import COMPONENTS, KeyMistake, RunConfig, read_config
+
+# Faulty runs that are looked at, and mistakes that are told of the values of one key: the others are like them.
+_MOST_FAULTY: Final = 300
+_MOST_VALUES: Final = 3
 
 
 def check_base(base: Layer, findings: Findings) -> None:
@@ -28,14 +34,20 @@ def check_runs(
     space: Space, candidates: Sequence[Candidate], unread: Collection[str], findings: Findings
 ) -> tuple[SweepRun, ...]:
     """Every different run, or none after a mistake; that keys in `unread` are missing was reported where they stand."""
-    faulty = False
+    faulty = 0
+    looked_at: set[int] = set()
+    told: Counter[str] = Counter()
     kept: dict[str, tuple[RunConfig, Candidate]] = {}
     doubles: list[Candidate] = []
     for candidate in candidates:
-        config = read_config(nest(candidate.settings))
+        if faulty and not _is_news(candidate, looked_at):
+            continue
+        config = candidate.config
         if isinstance(config, list):
-            _report(config, candidate, candidates, unread, findings)
-            faulty = True
+            _report(config, candidate, candidates, unread, told, space, findings)
+            faulty += 1
+            if faulty == _MOST_FAULTY:
+                break
             continue
         if config.run_id not in kept:
             kept[config.run_id] = (config, candidate)
@@ -52,23 +64,39 @@ def check_runs(
     return name_runs(configs, [candidate.variant for candidate in chosen], changed)
 
 
+def _is_news(candidate: Candidate, looked_at: set[int]) -> bool:
+    """Whether there is a value in it that no faulty candidate had: where something is wrong, each is looked at once."""
+    values = {id(node) for node in candidate.settings.values()}
+    is_news = not values <= looked_at
+    looked_at |= values
+    return is_news
+
+
 def _report(
     mistakes: Iterable[KeyMistake],
     candidate: Candidate,
     candidates: Sequence[Candidate],
     unread: Collection[str],
+    told: Counter[str],
+    space: Space,
     findings: Findings,
 ) -> None:
+    """What is wrong with a candidate: of a name once, of its values the first few."""
     for mistake in mistakes:
         kind, _, option = mistake.key.partition(".")
         if kind in unread or mistake.key in unread:
             continue
         node = node_at(candidate.settings, mistake.key)
+        of_name = mistake.found == "unknown key" or " has no `" in mistake.found
+        told[mistake.key] += 1
+        if told[mistake.key] > (1 if of_name else _MOST_VALUES):
+            continue
+        line = node.line if node else space.lines.get("base")
         remedy = mistake.remedy
         if option and mistake.key in candidate.changed and "has no" in mistake.found:
             owners = _owners(kind, option, candidates)
             remedy += f"; or only where it exists: when: {{{mistake.key}: {{{kind}: {owners[0]}}}}}" if owners else ""
-        findings.mistake(node.line if node else None, mistake.key, mistake.found, remedy)
+        findings.mistake(line, mistake.key, mistake.found, remedy)
 
 
 def _owners(kind: str, option: str, candidates: Sequence[Candidate]) -> list[str]:
@@ -93,8 +121,11 @@ def _notice_unused(base: Layer, candidates: Sequence[Candidate], findings: Findi
     unused = {key: node for key, node in base.items() if id(node) not in used}
     for key, node in unused.items():
         kind, _, option = key.partition(".")
-        if option and kind in COMPONENTS:
+        if option and kind in COMPONENTS and not any(key in candidate.settings for candidate in candidates):
             told = f"no run uses it, as all set `{kind}` anew; to keep it, write {kind}: {{name: ..., {option}: ...}}"
+            findings.notice(node.line, f"base.{key}", told)
+        elif option and not all(key in candidate.settings for candidate in candidates):
+            told = f"no run uses it, as each sets its own or `{kind}` anew"
             findings.notice(node.line, f"base.{key}", told)
         elif not any(other.startswith(f"{key}.") for other in unused):
             findings.notice(node.line, f"base.{key}", "no run uses it, as each sets its own")

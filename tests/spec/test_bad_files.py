@@ -10,7 +10,10 @@ from bad_sweeps import FORMS, GRID, JOB, KEYS, TOP, Cases, names, options
 FILES: Cases = {
     "not YAML": (
         "method: grid\nbase: {dataset: mnist\n",
-        ["3: not YAML: expected ',' or '}', but got '<stream end>' (while parsing a flow mapping)"],
+        [
+            "3: not YAML: expected ',' or '}', but got '<stream end>' (while parsing a flow mapping); "
+            "a bracket or a quote that is opened is closed again"
+        ],
     ),
     "a text that needs quotes": (
         "description: this: that\n",
@@ -28,16 +31,13 @@ FILES: Cases = {
     ),
     "two documents": (
         "method: grid\n---\nmethod: grid\n",
-        [
-            "2: not YAML: but found another document (expected a single document in the stream); "
-            "one file holds one sweep: remove the `---` between"
-        ],
+        ["3: a second document begins; one file holds one sweep: remove the `---` between"],
     ),
     "a character that is no text": (
         "name: \0\n",
-        [" not YAML: unacceptable character #x0000: special characters are not allowed"],
+        ["1: a character that is no text: U+0000; take it out, or save the file as plain text"],
     ),
-    "nested without end": ("[" * 500, [" not YAML that can be read: nested too deeply"]),
+    "nested without end": ("[" * 500, ["1: not YAML that can be read: nested too deeply; at most 40 levels"]),
     "empty": ("# nothing yet\n", [" no key in it; a sweep has at least base: {dataset: ..., model: ...}"]),
     "a list": (
         "- 1\n",
@@ -77,7 +77,6 @@ FILES: Cases = {
         job: {max_paralel: 2}
         """,
         [
-            f" method: missing; allowed: {names('sampler')}",
             f"1: metod: unknown key; did you mean `method`? allowed: {TOP}",
             f"4: model.dropot: model `cnn` has no `dropot`; did you mean `dropout`? allowed: {options('model', 'cnn')}",
             f"5: learning_rate: unknown key; did you mean `lr`? allowed: {KEYS}",
@@ -86,6 +85,7 @@ FILES: Cases = {
             f"allowed: {options('augmentation', 'crop')}",
             "8: optimizer.nestrov: optimizer `sgd` has no `nestrov`; did you mean `nesterov`? "
             f"allowed: {options('optimizer', 'sgd')}",
+            f"9: method: missing; allowed: {names('sampler')}",
             f"10: parameters.lr.vales: unknown key; did you mean `values`? allowed: {FORMS}",
             "11: parameters.weight_decay.sigma: distribution `uniform` has no `sigma`; allowed: max, min",
             "12: metric.nam: unknown key; did you mean `name`? allowed: goal, impute, name, target",
@@ -107,17 +107,17 @@ FILES: Cases = {
     "nothing chosen": (
         "base: {lr: 0.1}\n",
         [
-            f" dataset: missing; name a data set: {names('dataset')}",
-            f" model: missing; choose one: {names('model')}",
+            f"1: dataset: missing; name a data set: {names('dataset')}",
+            f"1: model: missing; choose one: {names('model')}",
         ],
     ),
     "empty parts": (
         "base:\nseeds: []\nvariants: {}\nexclude: []\nwhen:\ncompare: []\nzip: []\nreport: {}\njob:\n"
         "name: ''\nrun_cap:\n",
         [
-            f" dataset: missing; name a data set: {names('dataset')}",
-            f" model: missing; choose one: {names('model')}",
             "1: base: empty; fill it or leave the key out",
+            f"1: dataset: missing; name a data set: {names('dataset')}",
+            f"1: model: missing; choose one: {names('model')}",
             "2: seeds: empty list; fill it or leave the key out, for example [0, 1, 2]",
             "3: variants: empty; fill it or leave the key out",
             "4: exclude: empty list; fill it or leave the key out, for example [{model: lenet5, lr: 0.3}]",

@@ -177,7 +177,8 @@ FILES: Cases = {
     "a grid too large": (
         f"{GRID}parameters: {{seed: {{min: 1, max: 1000}}, epochs: {{min: 1, max: 1000}}}}\n",
         [
-            " parameters: the grid has 1,000,000 configurations; leave values out, set run_cap, or use method: random",
+            "3: parameters: 1,000,000 configurations; a sweep has at most 10,000 runs: leave values out, set run_cap, "
+            "or use method: random",
         ],
     ),
     "methods that are none": (
@@ -197,7 +198,7 @@ FILES: Cases = {
     "random without a bound": (
         f"method: random\n{BASE}parameters: {{lr: {{min: 0.1, max: 0.2}}}}\n",
         [
-            " run_cap: missing, and method: random needs it; "
+            "1: run_cap: missing, and method: random needs it; "
             "say how many configurations to draw, for example run_cap: 20"
         ],
     ),
@@ -207,7 +208,7 @@ FILES: Cases = {
     ),
     "an ablation at random": (
         f"method: random\nrun_cap: 3\nablate: true\n{BASE}parameters: {{lr: {{values: [0.1]}}}}\n",
-        [" ablate: found method: random; ablate: true needs method: grid"],
+        ["3: ablate: found method: random; ablate: true needs method: grid"],
     ),
     "set twice": (
         """\

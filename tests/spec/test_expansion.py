@@ -193,7 +193,7 @@ class TestExclude:
         assert 0 < len(sweep.runs) < 8
         assert sweep.notices == (
             "sweep.yaml:4: exclude.1: holds for none of the runs",
-            f"sweep.yaml: exclude: {8 - len(sweep.runs)} of 8 draws are excluded and not replaced",
+            f"sweep.yaml:4: exclude: {8 - len(sweep.runs)} of 8 draws are excluded and not replaced",
             "sweep.yaml:3: base.lr: no run uses it, as each sets its own",
         )
 
@@ -202,7 +202,7 @@ class TestRunCap:
     def test_it_bounds_the_configurations_of_a_grid(self, read: Read) -> None:
         sweep = read(f"method: grid\nrun_cap: 2\nseeds: 2\n{BASE}parameters: {{epochs: {{min: 1, max: 90000}}}}\n")
         assert [(run.config.epochs, run.config.seed) for run in sweep.runs] == [(1, 0), (1, 1), (2, 0), (2, 1)]
-        assert sweep.notices == ("sweep.yaml: run_cap: the first 2 configurations are run, the rest is left out",)
+        assert sweep.notices == ("sweep.yaml:2: run_cap: the first 2 configurations are run, the rest is left out",)
 
     def test_a_cap_above_the_grid_is_no_news(self, read: Read) -> None:
         sweep = read(f"method: grid\nrun_cap: 2\n{BASE}parameters: {{epochs: {{values: [1, 2]}}}}\n")

@@ -80,7 +80,7 @@ def test_a_missing_file_is_answered_with_the_nearest_one(folder: Path, name: str
 
 
 def test_a_folder_is_no_sweep(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"^sweeps: is a folder; name a YAML file$"):
+    with pytest.raises(InputError, match=r"^sweeps: is a folder; name sweeps/task3.yaml$"):
         read_sweep(Path("sweeps"))
 
 
