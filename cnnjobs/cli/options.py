@@ -116,7 +116,7 @@ def read_yaml(text: str, place: str) -> Any:
 
     try:
         return YAML(typ="safe").load(text)
-    except YAMLError:
+    except (YAMLError, ValueError, RecursionError):
         raise InputError(f"{place} cannot be read as YAML; quote it") from None
 
 

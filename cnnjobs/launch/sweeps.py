@@ -10,6 +10,7 @@ from typing import Final
 from cnnjobs.errors import UnknownNameError, suggest
 from cnnjobs.runs import RunStore, stores
 from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.spec.text_files import yaml_files
 
 QUICKSTART: Final = Path(__file__).parent.parent / "starter" / "quickstart.yaml"
 
@@ -25,16 +26,24 @@ class OpenSweep:
 
 def open_sweep(given: str, results: Path) -> OpenSweep:
     """The sweep of a file, or the started one of that name. Raises InputError."""
-    if Path(given).is_file():
-        return open_file(Path(given), results)
-    store = RunStore(results / given)
-    if store.sweep_file.is_file():
+    path, store = Path(given), RunStore(results / given)
+    try:
+        is_started = not path.is_file() and store.sweep_file.is_file()
+        is_there = path.exists()
+    except OSError as error:
+        raise UnknownNameError(f"`{given[:80]}` is no sweep file: {error.strerror}") from None
+    if is_started:
         return open_started(store)
+    # Whatever it is in place of a file, the reader says so.
+    if is_there:
+        return open_file(path, results)
     names = [store.path.name for store in stores(results)]
-    files = [str(file) for file in sorted(Path("sweeps").glob("*.yaml"))]
+    files = [str(file) for file in yaml_files(path.parent, Path("sweeps"))]
     if not names + files:
         raise UnknownNameError(f"`{given}` is no sweep file, and no sweep was started under {results}")
-    raise UnknownNameError(f"`{given}` is no sweep file and no sweep under {results}; {suggest(given, names + files)}")
+    near = next((file for file in files if Path(file).stem == path.stem), None)
+    remedy = f"did you mean `{near}`?" if near else suggest(given, names + files)
+    raise UnknownNameError(f"`{given}` is no sweep file and no sweep under {results}; {remedy}")
 
 
 def open_file(path: Path, results: Path) -> OpenSweep:

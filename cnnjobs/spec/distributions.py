@@ -16,6 +16,7 @@ from typing import Any, Final
 from cnnjobs.registry import NonNegativeFloat, PositiveFloat, PositiveInt, register
 
 _MOST_POINTS: Final = 100_000
+_LARGEST_EXPONENT: Final = 700
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Distribution:
     draw: Callable[[Random], Any]
     points: Sequence[Any] | None = None
     why_no_grid: str = "is a continuous range"
+    told: str = ""
+    """What the bounds come to, where that is easily taken for something else."""
 
 
 @register("distribution", "constant")
@@ -73,16 +76,16 @@ def uniform(*, min: float, max: float) -> Distribution:
 def q_uniform(*, min: int | float, max: int | float, q: PositiveInt | PositiveFloat = 1) -> Distribution:
     """Uniform, rounded to multiples of `q`; a grid goes from `min` in steps of `q` and stops before `max` (as W&B)."""
     _below(min, max)
-    count = math.ceil((max - min) / q)
-    points = [_tidy(min + step * q) for step in range(count)] if count <= _MOST_POINTS else None
-    return Distribution(_rounded(lambda random: random.uniform(min, max), q), points, f"has {count:,} values")
+    steps = (max - min) / q
+    points = [_tidy(min + step * q) for step in range(math.ceil(steps))] if steps <= _MOST_POINTS else None
+    return Distribution(_rounded(lambda random: random.uniform(min, max), q), points, f"has {steps:,.0f} values")
 
 
 @register("distribution", "log_uniform")
 def log_uniform(*, min: float, max: float) -> Distribution:
     """e to the power of a uniform number between the two exponents."""
-    _exponents(min, max, "log_uniform")
-    return Distribution(lambda random: math.exp(random.uniform(min, max)))
+    told = _exponents(min, max, "log_uniform")
+    return Distribution(lambda random: math.exp(random.uniform(min, max)), told=told)
 
 
 @register("distribution", "log_uniform_values")
@@ -95,8 +98,8 @@ def log_uniform_values(*, min: PositiveFloat, max: PositiveFloat) -> Distributio
 @register("distribution", "q_log_uniform")
 def q_log_uniform(*, min: float, max: float, q: PositiveInt | PositiveFloat = 1) -> Distribution:
     """`log_uniform`, rounded to multiples of `q`."""
-    _exponents(min, max, "q_log_uniform")
-    return Distribution(_rounded(lambda random: math.exp(random.uniform(min, max)), q))
+    told = _exponents(min, max, "q_log_uniform")
+    return Distribution(_rounded(lambda random: math.exp(random.uniform(min, max)), q), told=told)
 
 
 @register("distribution", "q_log_uniform_values")
@@ -109,8 +112,8 @@ def q_log_uniform_values(*, min: PositiveFloat, max: PositiveFloat, q: PositiveI
 @register("distribution", "inv_log_uniform")
 def inv_log_uniform(*, min: float, max: float) -> Distribution:
     """One divided by a `log_uniform` number."""
-    _exponents(min, max, "inv_log_uniform")
-    return Distribution(lambda random: math.exp(-random.uniform(min, max)))
+    told = _exponents(min, max, "inv_log_uniform", sign=-1)
+    return Distribution(lambda random: math.exp(-random.uniform(min, max)), told=told)
 
 
 @register("distribution", "inv_log_uniform_values")
@@ -163,15 +166,18 @@ def _below(low: float, high: float) -> None:
         raise ValueError(f"min and max are both {low:g}; for one value write value: {low:g}")
 
 
-def _exponents(low: float, high: float, name: str) -> None:
-    """Refuses bounds that look like values: exponents between 0 and 1 would give values between 1 and e."""
+def _exponents(low: float, high: float, name: str, sign: int = 1) -> str:
+    """The values that the exponents give, in words; bounds that are values themselves are refused."""
     _below(low, high)
-    if 0 < low < high < 1:
-        values = f"{math.exp(low):.4g} to {math.exp(high):.4g}"
-        raise ValueError(
-            f"min and max of `{name}` are exponents of e: {low:g} and {high:g} give values from {values}; "
-            f"did you mean `{name}_values`?"
-        )
+    if max(abs(low), abs(high)) > _LARGEST_EXPONENT:
+        largest = f"e to the power of {_LARGEST_EXPONENT}"
+        raise ValueError(f"min {low:g} and max {high:g} are exponents of e; no number is larger than {largest}")
+    ends = sorted((math.exp(sign * low), math.exp(sign * high)))
+    values = f"values from {ends[0]:.4g} to {ends[1]:.4g}"
+    told = f"min and max of `{name}` are exponents of e: {low:g} and {high:g} give {values}"
+    if 0 < low < high <= 1:
+        raise ValueError(f"{told}; did you mean `{name}_values`?")
+    return f"{told}; `{name}_values` takes the values themselves"
 
 
 def _between_values(low: float, high: float) -> Callable[[Random], float]:

@@ -23,6 +23,16 @@ _DEEPEST: Final = 40
 _LARGEST: Final = 2**63 - 1
 _TAG: Final = "tag:yaml.org,2002:"
 _BOOLS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_REMEDIES: Final = {
+    "mapping values are not allowed": "a text with `: ` in it needs quotes, and keys of one mapping the same "
+    "indentation",
+    "could not find expected ':'": "a key is followed by a colon and a space: `lr: 0.1`",
+    "undefined alias": "an anchor (&name) stands above the aliases (*name) that repeat it",
+    "<stream end>": "a bracket or a quote that is opened is closed again",
+    "but got '<document": "a bracket or a quote that is opened is closed again",
+    "expected <block end>": "keys of one mapping have the same indentation",
+    "cannot start any token": "a text that begins with this sign needs quotes",
+}
 _CURLY: Final = re.compile("^[\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb].*[\u201c\u201d\u2018\u2019\u00ab\u00bb]$")
 
 
@@ -113,19 +123,9 @@ def _hint(error: MarkedYAMLError, text: str, line: int | None) -> str:
         return "indent with spaces, not tabs"
     if glued:
         return f"write a space after the colon: `{glued} ...`"
-    if "mapping values are not allowed" in problem:
-        return "a text with `: ` in it needs quotes, and keys of one mapping the same indentation"
-    if "could not find expected ':'" in problem:
-        return "a key is followed by a colon and a space: `lr: 0.1`"
-    if "undefined alias" in problem:
-        return "an anchor (&name) stands above the aliases (*name) that repeat it"
-    if "<stream end>" in problem or "but got '<document" in problem:
-        return "a bracket or a quote that is opened is closed again"
-    if "expected <block end>" in problem:
-        return "keys of one mapping have the same indentation"
-    if "cannot start any token" in problem:
-        return "a text that begins with this sign needs quotes"
-    return "compare it with the examples in docs/sweep-file.md"
+    return next(
+        (remedy for part, remedy in _REMEDIES.items() if part in problem), "see docs/sweep-file.md for examples"
+    )
 
 
 class _Builder:
@@ -222,6 +222,7 @@ class _Builder:
         return text
 
     def _number(self, text: str, tag: str, line: int) -> Any:
+        number: int | float | str | None
         try:
             number = _number(text.replace("_", ""), tag)
         except ValueError:

@@ -194,7 +194,8 @@ def _different(
     """Draws of different configurations, until there are `cap` of them or no other comes any more."""
     drawn: set[str] = set()
     found: set[str] = set()
-    possible = None if any(axis.rows is None for axis in space.axes) else math.prod(len(a.rows or ()) for a in space.axes)
+    listed = [len(axis.rows) for axis in space.axes if axis.rows is not None]
+    possible = math.prod(listed) if len(listed) == len(space.axes) else None
     tries = last = 0
     for point in _sample(space):
         tries += 1

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from cnnjobs import registry
 from cnnjobs.errors import UnknownNameError
-from cnnjobs.spec.reading import Findings, Node, is_mapping
+from cnnjobs.spec.reading import Findings, Node, is_mapping, shown
 from cnnjobs.spec.run import COMPONENTS, RunConfig
 
 Layer = dict[str, Node]
 
 ABSENT: Final = object()
+_VARIED: Final = {"value", "values", "min", "max", "distribution"}
 
 _DEFAULTS: Final = {
     key: list(field.default) if isinstance(field.default, tuple) else field.default
@@ -45,10 +46,11 @@ def read_layer(node: Node, place: str, findings: Findings) -> Layer:
     if not is_mapping(node, place, findings):
         return layer
     for key, value in node.value.items():
-        if isinstance(value.value, dict) and {"value", "values"} & set(value.value):
-            findings.mistake(
-                value.line, f"{place}.{key}", "`value` and `values` belong into `parameters`", f"write {key}: 0.1"
-            )
+        given = set(value.value) if isinstance(value.value, dict) and "name" not in value.value else set()
+        if given & _VARIED:
+            names = ", ".join(f"`{name}`" for name in value.value)
+            remedy = f"write parameters: {{{key}: {shown(value.plain)}}}, or here {key} with one value"
+            findings.mistake(value.line, f"{place}.{key}", f"found {names}, as in `parameters`", remedy)
             continue
         for dotted, inner in flat(key, value).items():
             if dotted in layer:

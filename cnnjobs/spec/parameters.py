@@ -11,6 +11,7 @@ zip:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final
@@ -64,9 +65,21 @@ def _read_level(node: Node, prefix: str, axes: dict[str, Axis | None], findings:
                 _read_level(nested, f"{name}.", axes, findings)
         elif name in axes:
             findings.mistake(inner.line, place, f"`{name}` is given twice", "keep one of them")
+        elif _is_nested(inner):
+            findings.notice(inner.line, place, f"read as {name}: {{parameters: ...}}, with the names in it after a dot")
+            _read_level(inner, f"{name}.", axes, findings)
         else:
             distribution = _read_parameter(place, inner, findings)
             axes[name] = None if distribution is None else _axis(name, inner, distribution)
+
+
+def _is_nested(node: Node) -> bool:
+    """Whether it holds parameters with names of their own, in place of the form of one."""
+    inner = node.value.items() if isinstance(node.value, dict) else ()
+    return bool(inner) and all(
+        key not in _KEYS and isinstance(each.value, dict) and not each.value.keys().isdisjoint(_KEYS)
+        for key, each in inner
+    )
 
 
 def _axis(name: str, node: Node, distribution: Distribution) -> Axis:
@@ -74,7 +87,10 @@ def _axis(name: str, node: Node, distribution: Distribution) -> Axis:
         return (value if isinstance(value, Node) else Node(value, node.line),)
 
     def draw(random: Random) -> tuple[Node, ...]:
-        return row(distribution.draw(random))
+        try:
+            return row(distribution.draw(random))
+        except OverflowError:
+            return row(math.inf)
 
     rows = None if distribution.points is None else [row(value) for value in distribution.points]
     return Axis((name,), node.line, rows, draw, distribution.why_no_grid)
@@ -157,6 +173,8 @@ def _build(name: str, place: str, node: Node, findings: Findings) -> Distributio
         found, _, remedy = str(error).partition("; ")
         findings.mistake(node.line, place, found, remedy)
         return None
+    if built.told:
+        findings.notice(node.line, place, built.told)
     return built
 
 
@@ -166,7 +184,11 @@ def tie(node: Node, axes: Sequence[Axis], findings: Findings) -> list[Axis]:
     taken: set[str] = set()
     if not is_list(node, "zip", findings, "zip: [[lr, batch_size]]"):
         return list(axes)
-    for number, group in enumerate(node.value):
+    groups = node.value
+    if len(groups) > 1 and all(isinstance(each.value, str) for each in groups):
+        findings.notice(node.line, "zip", f"read as one group: zip: [[{', '.join(each.value for each in groups)}]]")
+        groups = [node]
+    for number, group in enumerate(groups):
         place = f"zip.{number}"
         if not is_list(group, place, findings, "[lr, batch_size]"):
             continue

@@ -13,6 +13,7 @@ from cnnjobs.spec.reading import Node
 Point = dict[str, Node]
 """One value for each parameter."""
 
+
 @dataclass(frozen=True)
 class Axis:
     """One parameter, or several that move together; `rows` are all its values, None where a grid cannot list them."""
@@ -54,7 +55,7 @@ def grid(axes: Sequence[Axis]) -> Iterator[Point]:
 
 
 @register("sampler", "random")
-def random_search(axes: Sequence[Axis], run_cap: int | None, seed: int) -> Iterator[Point]:
+def random_search(axes: Sequence[Axis], seed: int) -> Iterator[Point]:
     """Independent draws without end; those that repeat an earlier one are passed over where they are used.
 
     Every axis has a generator of its own: a larger run_cap keeps the draws so far, a new parameter those of the others.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -132,20 +132,23 @@ def text(node: Node, place: str, findings: Findings) -> str:
     return ""
 
 
-def known_metric(node: Node, name: str, place: str, findings: Findings) -> bool:
+def known_metric(node: Node, name: str, place: str, findings: Findings, allowed: Sequence[str] = METRICS) -> bool:
     """Whether it is one of our metrics; names that other tools use (`val_acc`) are recognised."""
     if name in METRICS:
         return True
     words = set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
     split = "train" if words & {"train", "training"} else "test" if words & {"test", "testing"} else "validation"
     measure = "loss" if "loss" in words else "accuracy" if words & {"acc", "accuracy", "top1"} else None
-    remedy = f"did you mean `{split}.{measure}`? allowed: {', '.join(METRICS)}" if measure else suggest(name, METRICS)
+    split = split if f"{split}.loss" in allowed else "validation"
+    remedy = f"did you mean `{split}.{measure}`? allowed: {', '.join(allowed)}" if measure else suggest(name, allowed)
     findings.mistake(node.line, place, f"no metric is called `{name}`", remedy)
     return False
 
 
 def read_metric(node: Node, findings: Findings) -> Metric:
-    """`metric: {name, goal, target}`."""
+    """`metric: {name, goal, target}`; the name alone will do."""
+    if isinstance(node.value, str) and node.value:
+        node = Node({"name": node}, node.line)
     keys = known_keys(node, "metric", ("name", "goal", "target", "impute"), findings)
     if not keys:
         return Metric()
@@ -159,7 +162,7 @@ def read_metric(node: Node, findings: Findings) -> Metric:
         findings.mistake(node.line, "metric.name", "missing", f"allowed: {', '.join(METRICS[:4])}")
         return Metric()
     name = text(keys["name"], "metric.name", findings)
-    if not name or not known_metric(keys["name"], name, "metric.name", findings):
+    if not name or not known_metric(keys["name"], name, "metric.name", findings, METRICS[:4]):
         return Metric()
     if name.startswith("test."):
         remedy = f"the test split is read once, at the end: choose by {name.replace('test.', 'validation.')}"
@@ -167,12 +170,11 @@ def read_metric(node: Node, findings: Findings) -> Metric:
     best: Literal["maximize", "minimize"] = "minimize" if name.endswith("loss") else "maximize"
     if goal.value in {"maximize", "minimize"} - {best}:
         findings.mistake(goal.line, "metric.goal", f"found {goal.value} for `{name}`", f"write {best}")
-    target = None
-    if "target" in keys:
-        high = 1 if best == "maximize" else math.inf
-        target = number(keys["target"], "metric.target", findings, low=0, high=high)
-        found = "shown in the report; every run trains to its end, also when it is reached"
-        findings.notice(keys["target"].line, "metric.target", found)
+    if "target" not in keys:
+        return Metric(name, best)
+    target = number(keys["target"], "metric.target", findings, low=0, high=1 if best == "maximize" else math.inf)
+    found = "shown in the report; every run trains to its end, also when it is reached"
+    findings.notice(keys["target"].line, "metric.target", found)
     return Metric(name, best, target)
 
 

@@ -41,12 +41,13 @@ _MISTAKEN_SPACE: Final = re.compile(
 Tell = Callable[[int | None, str], None]
 
 
-def read_text(path: Path, near: Iterable[Path] = (), tell: Tell = lambda line, text: None) -> str:
+def read_text(path: Path, near: Iterable[Path] = (), tell: Tell | None = None) -> str:
     """The file's text, lines ending with a line feed. Raises one InputError for a path that is no readable text.
 
     `near` are files to suggest; `tell` hears, with a line, of what was read otherwise than it stands there.
     """
     content = _content(path, near)
+    tell = tell or (lambda *_: None)
     text = _decoded(path, content, tell)
     if path.suffix in _NO_SWEEPS:
         raise InputError(f"{path}: is {_NO_SWEEPS[path.suffix]}; name a YAML file")
@@ -135,4 +136,6 @@ def _with_plain_spaces(text: str, tell: Tell) -> str:
         text.count("\n", 0, first.start()) + 1,
         f"found the character U+{ord(character):04X} in place of a space, as copied from a web page; read as a space",
     )
-    return _MISTAKEN_SPACE.sub(lambda match: re.sub(f"[{_NOTHING}]", "", re.sub(f"[{_ODD_SPACES}]", " ", match[0])), text)
+    return _MISTAKEN_SPACE.sub(
+        lambda found: re.sub(f"[{_ODD_SPACES}]", " ", re.sub(f"[{_NOTHING}]", "", found[0])), text
+    )

@@ -10,7 +10,7 @@ from cnnjobs import registry
 from cnnjobs.spec.expansion import Candidate, Space
 from cnnjobs.spec.labels import SweepRun, name_runs
 from cnnjobs.spec.layers import Layer, lookup, nest, node_at
-from cnnjobs.spec.reading import Findings, shown
+from cnnjobs.spec.reading import Findings, Node, shown
 from cnnjobs.spec.run import COMPONENTS, KeyMistake, RunConfig, read_config
 
 # Faulty runs that are looked at, and mistakes that are told of the values of one key: the others are like them.
@@ -27,7 +27,15 @@ def check_base(base: Layer, findings: Findings) -> None:
         undecided = mistake.found == "missing" or (option and kind in COMPONENTS and kind not in base)
         node = node_at(base, mistake.key)
         if node is not None and not undecided and mistake.found != "a mapping without `name`":
-            findings.mistake(node.line, mistake.key, mistake.found, mistake.remedy)
+            findings.mistake(node.line, mistake.key, mistake.found, _remedy(node, mistake))
+
+
+def _remedy(node: Node, mistake: KeyMistake) -> str:
+    """What to do; a list in the place of one value was meant to be varied."""
+    is_single = mistake.found.startswith("found [") and "a list" not in mistake.remedy
+    if is_single and isinstance(node.value, list) and len(node.value) > 1:
+        return f"to try each of them, write parameters: {{{mistake.key}: {{values: {shown(node.plain)}}}}}"
+    return mistake.remedy
 
 
 def check_runs(
@@ -44,7 +52,7 @@ def check_runs(
             continue
         config = candidate.config
         if isinstance(config, list):
-            _report(config, candidate, candidates, unread, told, space, findings)
+            _report(config, candidate, candidates, unread, told=told, space=space, findings=findings)
             faulty += 1
             if faulty == _MOST_FAULTY:
                 break
@@ -77,6 +85,7 @@ def _report(
     candidate: Candidate,
     candidates: Sequence[Candidate],
     unread: Collection[str],
+    *,
     told: Counter[str],
     space: Space,
     findings: Findings,
@@ -92,8 +101,9 @@ def _report(
         if told[mistake.key] > (1 if of_name else _MOST_VALUES):
             continue
         line = node.line if node else space.lines.get("base")
-        remedy = mistake.remedy
-        if option and mistake.key in candidate.changed and "has no" in mistake.found:
+        varied = mistake.key in candidate.changed
+        remedy = mistake.remedy if node is None or varied else _remedy(node, mistake)
+        if option and varied and "has no" in mistake.found:
             owners = _owners(kind, option, candidates)
             remedy += f"; or only where it exists: when: {{{mistake.key}: {{{kind}: {owners[0]}}}}}" if owners else ""
         findings.mistake(line, mistake.key, mistake.found, remedy)

@@ -226,7 +226,8 @@ FILES: Cases = {
         """,
         [
             "2: base.model.dropout: `model.dropout` is set twice, first in line 2; keep one of them",
-            "2: base.epochs: `value` and `values` belong into `parameters`; write epochs: 0.1",
+            '2: base.epochs: found `value`, as in `parameters`; write parameters: {epochs: {"value": 3}}, '
+            "or here epochs with one value",
             "2: base: `seed` is set by `seeds`, too; set it in one of the two",
             "5: variants.a: `lr` is set by `parameters`, too; set it in one of the two",
             "6: variants.b: `model.dropout` is set by `parameters`, too; set it in one of the two",

@@ -12,7 +12,7 @@ FILES: Cases = {
     "settings of the wrong type": (
         BASE
         + dedent("""\
-        name: ../up
+        name: ..
         description: 3
         seeds: [0, 0, -1, "2"]
         sampling_seed: 1.5
@@ -21,7 +21,7 @@ FILES: Cases = {
         variants: [1]
         """),
         [
-            '2: name: found "../up"; it becomes a folder\'s name: no `/`, no dot in front, at most 100 characters',
+            '2: name: found ".."; it becomes a folder\'s name: give it some letters',
             "3: description: found 3; allowed: a text (a number needs quotes)",
             "4: seeds.2: found -1; allowed: a whole number, 0 or more",
             '4: seeds.3: found the text "2"; write 2 without quotes',
@@ -40,7 +40,7 @@ FILES: Cases = {
         [
             '2: metric.goal: found "maximise"; did you mean `maximize`? allowed: maximize, minimize',
             "2: metric.name: no metric is called `val_acc`; did you mean `validation.accuracy`? allowed: train.loss, "
-            "train.accuracy, validation.loss, validation.accuracy, test.loss, test.accuracy",
+            "train.accuracy, validation.loss, validation.accuracy",
         ],
     ),
     "a metric of the test split": (

@@ -1,19 +1,24 @@
-"""Another tool's sweep file is named, and the form shown in its place is a sweep that is read here."""
+"""Another tool's sweep file is named, and the form shown in its place is the same sweep, with as many runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from textwrap import dedent, indent
+from textwrap import dedent
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from cnnjobs.spec.conventions.hydra import override, split
 from cnnjobs.spec.sweep import Sweep
 
-FILES = {
+# By what is tried: the file, what it is, what the offer says, and how many runs the other tool would start.
+FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
     "Hydra": (
         """\
-        defaults: [_self_, {override hydra/launcher: submitit_slurm}]
+        defaults: [_self_, {model: resnet}, {override hydra/launcher: submitit_slurm}]
         batch_size: 32
+        optim: {momentum: 0.9, root: "${oc.env:HOME}"}
         hydra:
           sweeper:
             params:
@@ -22,56 +27,80 @@ FILES = {
               model: choice(cnn, lenet5)
               epochs: 3
         """,
-        "this is a Hydra configuration",
-        """\
-        method: grid
-        base:
-          batch_size: 32
-        parameters:
-          lr: {values: [1e-2, 1e-3]}
-          seed: {values: [1, 2, 3]}
-          model: {values: [cnn, lenet5]}
-          epochs: {value: 3}
-        """,
-        12,
+        "a Hydra configuration",
+        [
+            "  batch_size: 32",
+            "  lr: {values: [0.01, 0.001]}",
+            "  seed: {values: [1, 2, 3]}",
+            '  model: {values: ["cnn", "lenet5"]}',
+            "  epochs: {value: 3}",
+            "# no keys of a run here, to be renamed or dropped: optim.momentum",
+            "# left out: optim.root: ${oc.env:HOME} is known to the other tool alone",
+            "# left out: defaults.model: the file of resnet is not read: write its settings into base",
+            "# left out: hydra.launcher: resources stand in jobs/NAME.yaml",
+        ],
+        [12],
     ),
     "Hydra with ranges": (
         """\
         hydra:
           sweeper:
-            params: {lr: "tag(log, interval(1e-4, 1e-1))", weight_decay: "interval(0, 0.1)"}
+            params: {lr: "tag(log, interval(1e-4, 1e-1))", batch_size: "int(interval(16, 64))", seed: 7}
         """,
-        "this is a Hydra configuration",
+        "a Hydra configuration",
+        [
+            "  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}",
+            "  batch_size: {min: 16, max: 64}",
+            "# run_cap: 20 is a guess, since the file does not say how many to draw",
+        ],
+        [20],
+    ),
+    "Hydra's search_space of Optuna": (
         """\
-        method: random
-        run_cap: 20
-        parameters:
-          lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}
-          weight_decay: {min: 0.0, max: 0.1}
+        hydra:
+          sweeper:
+            sampler: {_target_: optuna.samplers.TPESampler, seed: 3}
+            n_trials: 7
+            search_space:
+              lr: {type: float, low: 1.0e-4, high: 0.1, log: true}
+              batch_size: {type: categorical, choices: [16, 32]}
+              epochs: {type: int, low: 1, high: 3}
         """,
-        20,
+        "a Hydra configuration",
+        [
+            "run_cap: 7",
+            "sampling_seed: 3",
+            "  batch_size: {values: [16, 32]}",
+            "  epochs: {min: 1, max: 3}",
+            "# left out: hydra.sweeper.sampler: configurations are drawn at random",
+        ],
+        [7],
+    ),
+    "Hydra's Ax": (
+        "hydra: {sweeper: {ax_config: {max_trials: 4, params: {lr: {type: range, bounds: [0.1, 0.2]}}}}}\n",
+        "a Hydra configuration",
+        ["  lr: {distribution: uniform, min: 0.1, max: 0.2}"],
+        [4],
     ),
     "seml": (
         """\
         seml: {executable: train.py}
         slurm: {experiments_per_job: 1}
-        fixed: {epochs: 3}
+        fixed: {epochs: 3, optimizer: {momentum: 0.9}}
         grid:
           lr: {type: loguniform, min: 1e-3, max: 1e-1, num: 3}
           batch_size: {type: choice, options: [16, 32]}
           seed: {type: range, min: 0, max: 2, step: 1}
         """,
-        "this is a seml configuration",
-        """\
-        method: grid
-        base:
-          epochs: 3
-        parameters:
-          lr: {values: [0.001, 0.01, 0.1]}
-          batch_size: {values: [16, 32]}
-          seed: {distribution: q_uniform, min: 0, max: 2, q: 1}
-        """,
-        12,
+        "a seml configuration",
+        [
+            "  optimizer.momentum: 0.9",
+            "  lr: {values: [0.001, 0.01, 0.1]}",
+            "  seed: {values: [0, 1]}",
+            "# left out: seml: its program is not run here",
+            "# left out: slurm: resources stand in jobs/NAME.yaml",
+        ],
+        [12],
     ),
     "seml at random": (
         """\
@@ -80,89 +109,214 @@ FILES = {
           samples: 5
           seed: 7
           lr: {type: uniform, min: 0.1, max: 0.2}
-          weight_decay: {type: loguniform, min: 1e-5, max: 1e-2}
           batch_size: {type: randint, min: 1, max: 65}
           drop_last: true
         """,
-        "this is a seml configuration",
-        """\
-        method: random
-        run_cap: 5
-        sampling_seed: 7
-        base:
-          epochs: 3
-        parameters:
-          lr: {distribution: uniform, min: 0.1, max: 0.2}
-          weight_decay: {distribution: log_uniform_values, min: 1e-05, max: 0.01}
-          batch_size: {min: 1, max: 64}
-          drop_last: {value: true}
-        """,
-        5,
+        "a seml configuration",
+        ["run_cap: 5", "sampling_seed: 7", "  batch_size: {min: 1, max: 64}", "  drop_last: {value: true}"],
+        [5],
     ),
-    "HyperHerd": (
+    "seml with both, and parameters that go together": (
+        """\
+        grid:
+          batch_size: {type: choice, options: [16, 32]}
+          epochs: {type: choice, options: [1, 2], zip_id: z}
+          seed: {type: choice, options: [1, 2], zip_id: z}
+        random:
+          samples: 3
+          weight_decay: {type: loguniform, min: 1e-6, max: 1e-3}
+        """,
+        "a seml configuration",
+        ["zip: [[epochs, seed]]", "# weight_decay: drawn here, 3 times, and written out"],
+        [12],
+    ),
+    "seml with sub-configurations": (
+        """\
+        fixed: {epochs: 5}
+        grid: {learning_rate: {type: loguniform, min: 1e-5, max: 1e-1, num: 5}}
+        random: {samples: 3, model.dropout: {type: uniform, min: 0, max: 0.7}}
+        small:
+          grid:
+            dataset: {type: choice, options: [mnist, kmnist]}
+            batch_size: {type: choice, options: [16, 32]}
+          random: {samples: 3, epochs: {type: randint, min: 2, max: 90}}
+        large:
+          fixed: {epochs: 10}
+          grid:
+            learning_rate: {type: choice, options: [0.001]}
+            dataset: {type: choice, options: [svhn, stl10]}
+            batch_size: {type: choice, options: [64, 128]}
+        """,
+        "a seml configuration",
+        ["# small: a file of its own", "# large: a file of its own", "  lr: {value: 0.001}"],
+        [60, 12],
+    ),
+    "HyperHerd, all combined": (
         """\
         name: mine
         grid: all
+        launcher: ./launch.sh
+        static_overrides: ["weight_decay=0.01"]
         parameters:
           lr: {type: continuous, low: 1e-3, high: 1e-1, scale: log, steps: 3}
           model: {type: discrete, values: [cnn, lenet5]}
           epochs: 3
         """,
-        "this is a HyperHerd configuration",
-        """\
-        method: grid
-        base:
-          epochs: 3
-        parameters:
-          lr: {values: [0.001, 0.01, 0.1]}
-          model: {values: ["cnn", "lenet5"]}
-        """,
-        6,
+        "a HyperHerd configuration",
+        [
+            "  weight_decay: 0.01",
+            "  epochs: 3",
+            "  lr: {values: [0.001, 0.01, 0.1]}",
+            "# left out: launcher: runs are trained by cnnjobs itself",
+        ],
+        [6],
     ),
-    "HyperHerd with ranges": (
+    "HyperHerd, some combined": (
         """\
+        grid: [lr, weight_decay]
         parameters:
-          lr: {type: continuous, low: 1e-3, high: 1e-1, scale: log}
-          weight_decay: {type: continuous, low: 0.0, high: 0.1}
+          lr: {type: continuous, low: 1e-4, high: 1e-1, scale: log, steps: 4, default: 0.001}
+          optimizer: {type: discrete, values: [sgd, adamw, adam], default: adamw}
+          weight_decay: {type: continuous, low: 0.0, high: 0.01, steps: 3, default: 0.001}
+          batch_size: {type: discrete, values: [64, 128, 256], default: 128}
         """,
-        "this is a HyperHerd configuration",
-        """\
-        method: random
-        run_cap: 20
-        parameters:
-          lr: {distribution: log_uniform_values, min: 0.001, max: 0.1}
-          weight_decay: {distribution: uniform, min: 0.0, max: 0.1}
-        """,
-        20,
+        "a HyperHerd configuration",
+        ['  optimizer: "adamw"', "  batch_size: 128", "  weight_decay: {values: [0.0, 0.005, 0.01]}"],
+        [12],
     ),
-    "a mapping of lists": (
-        "learning_rate: [0.1, 0.2]\nbatch_size: [32, 64]\nepochs: 3\n",
-        "this is a plain mapping of lists",
+    "HyperHerd, one at a time": (
         """\
-        method: grid
-        base:
-          epochs: 3
         parameters:
-          lr: {values: [0.1, 0.2]}
-          batch_size: {values: [32, 64]}
+          lr: {type: discrete, values: [0.1, 0.2, 0.3, 0.4], default: 0.1}
+          epochs: {type: discrete, values: [1, 2, 3], default: 2}
+          seed: {type: discrete, values: [1, 2], default: 1}
+        conditions:
+          - {name: no, when: {epochs: 3}, exclude: {seed: [1]}}
+          - {name: much, when: {lr: ">0.1"}, set: {x: 1}}
         """,
-        4,
+        "a HyperHerd configuration",
+        ["ablate: true", "  - {epochs: 3, seed: [1]}", "# left out: conditions.much: write it as `when` or `exclude`"],
+        [6],
     ),
-}
+    "HyperHerd without a grid": (
+        "parameters: {lr: {type: continuous, low: 0.1, high: 0.5}, seed: {type: discrete, values: [1, 2]}}\n",
+        "a HyperHerd configuration",
+        ["  lr: {values: [0.1, 0.2, 0.3, 0.4, 0.5]}", "# the file names no grid, and not every default"],
+        [10],
+    ),
+    "Ray Tune": (
+        "trainable: {num_samples: 4, config: {lr: {grid_search: [0.1, 0.2]}, epochs: 2, seed: {randint: [0, 9]}}}\n",
+        "another tool's search space",
+        ["  epochs: 2", "  lr: {values: [0.1, 0.2]}", "# seed: drawn here, 4 times, and written out"],
+        [8],
+    ),
+    "calls of Optuna and Ray": (
+        "n_trials: 6\nlr: tune.loguniform(1e-4, 1e-1)\nepochs: trial.suggest_int('epochs', 1, 3)\n"
+        "batch_size: tune.choice([16, 32])\n",
+        "another tool's search space",
+        [
+            "  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}",
+            "  epochs: {min: 1, max: 3}",
+            "  batch_size: {values: [16, 32]}",
+        ],
+        [6],
+    ),
+    "NNI": (
+        """\
+        trialCommand: python train.py
+        maxTrialNumber: 9
+        searchSpace:
+          lr: {_type: loguniform, _value: [0.0001, 0.1]}
+          batch_size: {_type: choice, _value: [16, 32, 64]}
+          seed: {_type: randint, _value: [0, 10]}
+        """,
+        "another tool's search space",
+        ["run_cap: 9", "  seed: {min: 0, max: 9}", "# left out: trialCommand: see docs/sweep-file.md"],
+        [9],
+    ),
+    "Determined": (
+        """\
+        hyperparameters:
+          lr: {type: log, base: 10, minval: -4, maxval: -1, count: 4}
+          batch_size: {type: int, minval: 16, maxval: 64, count: 4}
+          epochs: 2
+        searcher: {name: grid}
+        """,
+        "another tool's search space",
+        ["  epochs: 2"],
+        [20],
+    ),
+    "Guild": (
+        "train: {main: train, flags: {lr: [0.1, 0.2], epochs: 'range[1:3]', seed: 1}}\n",
+        "another tool's search space",
+        ["  lr: {values: [0.1, 0.2]}", "  epochs: {values: [1, 2, 3]}", "  seed: 1"],
+        [6],
+    ),
+    "Guild's list of models": (
+        "- model: net\n  operations: {train: {flags: {lr: [0.1, 0.2], seed: [1, 2]}}}\n",
+        "another tool's search space",
+        ["  seed: {values: [1, 2]}"],
+        [4],
+    ),
+    "Lightning": (
+        "seed_everything: 3\ntrainer: {max_epochs: 2, accelerator: gpu}\n"
+        "model: {class_path: nets.Net, init_args: {learning_rate: 0.1, width: 3}}\n",
+        "a Lightning configuration",
+        [
+            "  seed: 3",
+            "  epochs: 2",
+            "  lr: 0.1",
+            "# left out: model: choose it anew: model: ... (width)",
+            "# left out: trainer: accelerator: cnnjobs trains by itself",
+        ],
+        [1],
+    ),
+    "a mapping of lists, none of them cut": (
+        f"learning_rate: {[each / 100 for each in range(1, 41)]}\nbatch_size: [32, 64]\nepochs: 3\n",
+        "a plain mapping of lists",
+        ["  epochs: 3", f"  lr: {{values: {[each / 100 for each in range(1, 41)]}}}"],
+        [80],
+    ),
+    "a list of configurations": (
+        "- {name: a, lr: 0.1}\n- {name: b, lr: 0.2, epochs: 3}\n",
+        "a list of configurations",
+        ['  "a": {lr: 0.1}', '  "b": {lr: 0.2, epochs: 3}'],
+        [2],
+    ),
+}  # fmt: skip
+
+
+def offered(lines: list[str]) -> list[str]:
+    """The sweeps that an answer offers."""
+    text = dedent("\n".join(lines[1:])) + "\n"
+    return text.split(": a file of its own\n")[1:] if ": a file of its own" in text else [text]
 
 
 @pytest.mark.parametrize("tool", FILES)
 def test_another_tools_file_is_shown_in_ours(
     tool: str, read: Callable[[str], Sweep], mistakes: Callable[[str], list[str]]
 ) -> None:
-    theirs, name, ours, num_runs = FILES[tool]
-    assert "\n".join(mistakes(theirs)) == (
-        f"1: {name}; the same sweep in the form that is read here:\n{indent(dedent(ours), '    ').rstrip()}"
-    )
-    variants = "variants: {only: {dataset: mnist}}\n"
-    if "  model:" not in ours:
-        variants = variants.replace("mnist", "mnist, model: cnn")
-    assert len(read(variants + dedent(ours)).runs) == num_runs
+    theirs, name, parts, num_runs = FILES[tool]
+    lines = mistakes(theirs)
+    assert lines[0].startswith(f"1: this is {name}; the same sweep in the form that is read here")
+    for part in parts:
+        assert any(line.startswith(f"    {part}") for line in lines), (part, lines)
+    sweeps = offered(lines)
+    for text, count in zip(sweeps, num_runs, strict=True):
+        assert f"# {count} run" in text
+        # What trains is left to the reader of the offer; the runs are those of the other tool.
+        completed = "\n".join(line for line in text.split("\n") if "momentum" not in line or "optimizer" in line)
+        needs = {"dataset": "mnist", "model": "cnn"}
+        given = ", ".join(f"{key}: {value}" for key, value in needs.items() if f"\n  {key}:" not in text)
+        if "variants:" in completed:
+            completed = completed.replace("{lr:", f"{{{given}, lr:")
+        elif "\nbase:\n" in completed:
+            completed = completed.replace(
+                "base:\n", "base:\n" + "".join(f"  {each}\n" for each in given.split(", ") if each), 1
+            )
+        else:
+            completed += f"\nbase: {{{given}}}\n"
+        assert len(read(completed).runs) == count
 
 
 @pytest.mark.parametrize(
@@ -174,9 +328,38 @@ def test_another_tools_file_is_shown_in_ours(
         "random: {lr: {type: randint}}\n",
         "parameters: {lr: {type: continuous, steps: 3}}\n",
         "parameters: {lr: {type: continuous, low: 0, high: 1, scale: log, steps: 3}}\n",
+        "search_space: {lr: {type: float, low: b, high: a}}\n",
     ],
 )
 def test_a_broken_file_of_another_tool_is_named_all_the_same(text: str, mistakes: Callable[[str], list[str]]) -> None:
     first, *shown = mistakes(text)
-    assert first.startswith("1: this is a ")
-    assert shown[0] == "    method: grid"
+    assert first.startswith("1: this is a")
+    assert "    method: grid" in shown
+
+
+def test_an_offer_of_more_runs_than_a_sweep_has_says_so(mistakes: Callable[[str], list[str]]) -> None:
+    lines = mistakes(f"lr: {[0.1] * 200}\nseed: {list(range(200))}\n")
+    assert lines[-2] == "    # 40,000 configurations"
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1,2", [1, 2]),
+        ("adam,'a,b',[1,2]", ["adam", "a,b", [1, 2]]),
+        ("choice(true, null, 1e-3)", [True, None, 0.001]),
+        ("range(3)", [0, 1, 2]),
+        ("range(0, 1, step=0.25)", [0, 0.25, 0.5, 0.75]),
+        ("int(range(1.0, 3.0))", [1, 2]),
+        ("shuffle(range(1, 3))", [1, 2]),
+        ("glob(*)", None),
+    ],
+)
+def test_hydras_grammar(text: str, values: object) -> None:
+    assert override(text) == values
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text("abc123 .-", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=5))
+def test_a_list_is_split_where_it_was_joined(parts: list[str]) -> None:
+    assert split(",".join(parts)) == parts

@@ -41,7 +41,7 @@ def test_the_metrics_target_is_one_of_the_reports(read: Read) -> None:
         ("valAcc", "validation.accuracy"),
         ("Accuracy", "validation.accuracy"),
         ("train_loss_epoch", "train.loss"),
-        ("test_acc", "test.accuracy"),
+        ("test_acc", "validation.accuracy"),
         ("top1", "validation.accuracy"),
     ],
 )

@@ -161,10 +161,12 @@ def test_a_whole_file_of_wandb_needs_only_what_is_trained(read: Callable[[str], 
         "model=lenet5 momentum=0.9",
     ]
     assert sweep.notices == (
-        "sweep.yaml:2: program: passed over: runs are trained by cnnjobs itself",
+        "sweep.yaml:2: program: passed over: it is not run: cnnjobs trains image classifiers itself, a network of "
+        "yours as model: module:Name, with the keys of docs/sweep-file.md; to sweep over any other program, go on with "
+        "the tool that this file was made for",
         "sweep.yaml:3: entity: passed over: results go to results/<name>",
         "sweep.yaml:4: project: passed over: results go to results/<name>",
-        "sweep.yaml:5: command: passed over: runs are trained by cnnjobs itself",
+        "sweep.yaml:5: command: passed over: nothing is called: runs are trained by cnnjobs itself",
         "sweep.yaml:10: controller: passed over: no server is needed",
         "sweep.yaml:13: apiVersion: passed over: no server is needed",
         "sweep.yaml:14: kind: passed over: no server is needed",
