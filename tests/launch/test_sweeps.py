@@ -56,9 +56,9 @@ def test_unknown_names(here: Path, sweep: Sweep, store: RunStore, started: bool)
     with pytest.raises(UnknownNameError) as unknown:
         open_sweep("fuor", Path("results"))
     assert str(unknown.value) == (
-        "`fuor` is no sweep file and no sweep under results; did you mean `four`? allowed: four"
+        "`fuor` is no sweep file and no sweep under results; did you mean `four`? allowed: four, four.yaml"
         if started
-        else "`fuor` is no sweep file, and no sweep was started under results"
+        else "`fuor` is no sweep file and no sweep under results; allowed: four.yaml"
     )
 
 
