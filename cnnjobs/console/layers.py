@@ -22,36 +22,45 @@ def show_layers(
     *,
     with_batch: bool = False,
 ) -> None:
-    """One row per layer and the total, then one per stage; as CSV the layers alone, as JSON everything."""
+    """How layers are set, their shapes and costs, those of stages; as CSV the layers alone, as JSON everything."""
+    from cnnjobs.report.design_grid import design_grid, design_notes
     from cnnjobs.report.layers import layers_frame, layers_grid, stages_grid
     from cnnjobs.report.tables import csv_bytes, markdown, markdown_text, tex
 
     shape = "×".join(map(str, table.input_shape if with_batch else table.input_shape[1:]))
     heading = f"{title}, input {shape}"
-    grids = [layers_grid(table, with_batch=with_batch), stages_grid(table, with_batch=with_batch)]
-    grids = [grid for grid in grids if grid.rows]
+    shapes = [layers_grid(table, with_batch=with_batch), stages_grid(table, with_batch=with_batch)]
+    grids = [grid for grid in (design_grid(table), *shapes) if grid.rows]
+    notes = design_notes(table)
     if form == "csv":
         write(csv_bytes(layers_frame(table)).decode().removesuffix("\n"))
     elif form == "json":
         write(_json(table, title))
     elif form == "md":
-        write("\n".join([f"{markdown_text(heading)}\n", *map(markdown, grids)]).removesuffix("\n"))
+        told = [f"{markdown_text(note)}\n" for note in notes]
+        write("\n".join([f"{markdown_text(heading)}\n", *map(markdown, grids), *told]).removesuffix("\n"))
     elif form == "tex":
-        write("\n".join([f"% {heading}", *map(tex, grids)]).removesuffix("\n"))
+        told = [f"% {note}" for note in notes]
+        write("\n".join([f"% {heading}", *map(tex, grids), *told]).removesuffix("\n"))
     else:
         say(heading, style="bold")
         for grid in grids:
             if grid is not grids[0]:
                 say()
             show(_rich(grid))
+            for note in notes if grid is grids[0] else ():
+                say(note)
         if table.frozen:
             say(f"{table.trainable:,} of {table.parameters:,} parameters train, {table.frozen:,} are frozen")
 
 
 def _json(table: LayerTable, title: str) -> str:
+    from cnnjobs.report.design_grid import design_notes
+    from cnnjobs.report.layers import layer_facts
+
     totals = {name: getattr(table, name) for name in ("input_shape", "parameters", "trainable", "frozen", "macs")}
-    parts = {"layers": list(map(asdict, table.layers)), "stages": list(map(asdict, table.stages))}
-    return json.dumps({"title": title, **totals, **parts}, indent=1)
+    parts = {"layers": list(map(layer_facts, table.layers)), "stages": list(map(asdict, table.stages))}
+    return json.dumps({"title": title, **totals, **parts, "notes": design_notes(table)}, indent=1)
 
 
 def _rich(grid: Grid) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs.figures.layers import undisturbed
+from cnnjobs.report.layer_design import CONVOLUTIONS, TRANSPOSED, Activations, Design, has_units, settings
 from cnnjobs.report.tables import Grid
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _Shape = tuple[int, ...] | None
 
 
@@ -37,6 +36,7 @@ class Layer:
     macs: int
     shared: bool = False
     called: bool = True
+    design: Design = field(default_factory=Design)
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,10 @@ def layer_table(model: nn.Module, input_shape: tuple[int, ...], batch: int = 1) 
     layers: list[Layer] = []
     counted: set[int] = set()
     names = {module: name for name, module in model.named_modules() if _is_layer(module)}
-    with _hooked(names, layers, counted), undisturbed(model), torch.no_grad():
+    activations = Activations()
+    with _hooked(names, layers, counted, activations), undisturbed(model), torch.no_grad(), activations:
         model(_zeros(model, shape))
+    layers = [_with_activation(layer, activations.found.get(row)) for row, layer in enumerate(layers)]
     seen = {layer.name for layer in layers}
     uncalled = [(name or _kind(module), module) for module, name in names.items()]
     none = (None, None)
@@ -129,14 +131,23 @@ def _zeros(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
 
 
 @contextmanager
-def _hooked(names: Mapping[nn.Module, str], layers: list[Layer], counted: set[int]) -> Iterator[None]:
+def _hooked(
+    names: Mapping[nn.Module, str], layers: list[Layer], counted: set[int], activations: Activations
+) -> Iterator[None]:
     """Every call of a named module adds a row while this lasts."""
 
+    def begin(name: str, _module: nn.Module, _arguments: tuple[Any, ...]) -> None:
+        activations.inside.append(name)
+
     def note(name: str, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        activations.inside.pop()
+        if has_units(module):
+            activations.left(len(layers), output)
         shapes = (_shape(arguments), _shape(output))
         layers.append(_layer(name or _kind(module), module, shapes, _macs(module, arguments, output), counted))
 
-    handles = [module.register_forward_hook(partial(note, name)) for module, name in names.items()]
+    handles = [module.register_forward_pre_hook(partial(begin, name)) for module, name in names.items()]
+    handles += [module.register_forward_hook(partial(note, name)) for module, name in names.items()]
     try:
         yield
     finally:
@@ -160,7 +171,14 @@ def _layer(
         macs=macs,
         shared=len(new) < len(own),
         called=called,
+        design=Design(**settings(module)),
     )
+
+
+def _with_activation(layer: Layer, found: tuple[str, tuple[str, ...]] | None) -> Layer:
+    if found is None:
+        return layer
+    return replace(layer, design=replace(layer.design, activation=found[0], pooled_first=found[1]))
 
 
 def _kind(module: nn.Module) -> str:
@@ -177,7 +195,7 @@ def _shape(values: Any) -> _Shape:
     elif isinstance(values, tuple | list):
         parts = list(values)
     elif is_dataclass(values):
-        parts = [getattr(values, field.name) for field in fields(values)]
+        parts = [getattr(values, each.name) for each in fields(values)]
     return next((shape for shape in map(_shape, parts) if shape is not None), None)
 
 
@@ -185,20 +203,28 @@ def _macs(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> int:
     """Multiply-accumulates of one call, biases left out; 0 for all but convolutions and linear layers."""
     if isinstance(module, nn.Linear):
         return int(output.numel()) * module.in_features
-    if isinstance(module, _CONVOLUTIONS):
+    if isinstance(module, CONVOLUTIONS):
         return int(output.numel()) * math.prod(module.kernel_size) * module.in_channels // module.groups
-    if isinstance(module, _TRANSPOSED):
+    if isinstance(module, TRANSPOSED):
         return int(arguments[0].numel()) * math.prod(module.kernel_size) * module.out_channels // module.groups
     return 0
 
 
 def layers_frame(table: LayerTable) -> pd.DataFrame:
     """A row per layer for programs: shapes with the batch, the stage that it belongs to, what no other row counts."""
-    frame = pd.DataFrame(list(map(asdict, table.layers)))
+    frame = pd.DataFrame(list(map(layer_facts, table.layers)), dtype=object)
     frame.insert(2, "stage", _stage_names([layer.name for layer in table.layers]))
-    for column in ("input_shape", "output_shape"):
-        frame[column] = ["" if shape is None else "x".join(map(str, shape)) for shape in frame[column]]
+    for column in frame.columns:
+        cells = ["x".join(map(str, each)) if isinstance(each, tuple) else each for each in frame[column]]
+        frame[column] = pd.Series(cells, dtype=object)
     return frame
+
+
+def layer_facts(layer: Layer) -> dict[str, Any]:
+    """All that is known of a layer in one mapping; None where it has no such thing."""
+    facts = asdict(layer)
+    design: dict[str, Any] = facts.pop("design")
+    return facts | design
 
 
 def layers_grid(table: LayerTable, *, with_batch: bool = False) -> Grid:

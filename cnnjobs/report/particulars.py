@@ -9,6 +9,7 @@ from cnnjobs.report import grids, summary, wording
 from cnnjobs.report.architectures import Architecture
 from cnnjobs.report.best import best_sweep
 from cnnjobs.report.cost import cost_grid, costs_grid
+from cnnjobs.report.design_grid import design_grid, design_notes
 from cnnjobs.report.document import Block, Code, Details, Items, Section, Table, paragraph
 from cnnjobs.report.layers import layers_grid, stages_grid
 from cnnjobs.report.results import Choice, ResultsTable
@@ -22,8 +23,10 @@ _COST: Final = (
     "finished runs; images/s is the median over the validations of a run, training alone."
 )
 _NETWORKS: Final = (
+    "Activation: what is applied to a layer's output next; the last one's are logits, which the loss turns into shares. "
     "Shapes are those of one image. Multiply-accumulates of one image: convolutions and linear layers, biases left out."
 )
+_NETWORK_TABLES: Final = (("Design", "design"), ("Layers", "network"), ("Stages", "stages"))
 
 
 def unfinished(table: ResultsTable) -> Iterator[Block]:
@@ -71,8 +74,9 @@ def networks(found: Sequence[Architecture], ranked: list[Choice]) -> Iterator[Bl
     for number, architecture in enumerate(in_order, 1):
         title, drawn, used_by = _network(architecture)
         blocks: list[Block] = [paragraph(used_by, faint=True)]
-        for grid, what, name in zip(drawn, ("Layers", "Stages"), ("network", "stages"), strict=False):
+        for grid, (what, name) in zip(drawn, _NETWORK_TABLES, strict=False):
             blocks.append(Table(grid, f"{what} of {architecture.title}", f"{name}-{number}"))
+        blocks += [paragraph(note) for note in (design_notes(architecture.table) if architecture.table else ())]
         yield Details(title, tuple(blocks), is_open=number == 1)
     yield paragraph(_NETWORKS, faint=True)
 
@@ -87,7 +91,7 @@ def _network(architecture: Architecture) -> tuple[str, list[Grid], str]:
         frozen = f", {table.frozen:,} of them frozen" if table.frozen else ""
         cost = f"{wording.quantity(table.macs)} multiply-accumulates"
         title = f"{architecture.title}: {table.parameters:,} parameters{frozen}, {cost}"
-        drawn = [grid for grid in (layers_grid(table), stages_grid(table)) if grid.rows]
+        drawn = [grid for grid in (design_grid(table), layers_grid(table), stages_grid(table)) if grid.rows]
     return title, drawn, f"{wording.counted(used, 'configuration')}: {'; '.join(architecture.labels)}"
 
 

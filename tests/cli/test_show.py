@@ -32,8 +32,17 @@ def test_a_model_with_options(call: Call) -> None:
 def test_a_batch_of_sixteen_digits(call: Call) -> None:
     code, out, _ = call(*MNIST)
     assert code == 0
-    first, _, *rows, total = [line.split() for line in out.splitlines()]
+    first, *design = [line.split() for line in out.splitlines()]
+    _, *rows, total = design[design.index([]) + 1 :]
     assert first[-1] == "16×1×28×28"
+    # Filters or units, kernel, stride, padding, activation.
+    assert [row[2:] for row in design if row and row[0] in ("conv1", "pool1", "conv3", "fc1", "fc2")][:5] == [
+        ["16", "5×5", "1", "0", "ReLU"],
+        ["2×2", "2", "0"],
+        ["16", "1×1", "1", "0", "ReLU"],
+        ["64", "ReLU"],
+        ["10"],
+    ]
     weighty = ["conv1", "pool1", "conv2", "pool2", "conv3", "fc1", "fc2"]
     assert [row[2:5] for row in rows if row[0] in weighty] == [
         ["16×1×28×28", "16×16×24×24", "416"],
@@ -52,11 +61,17 @@ def test_as_csv_and_json(call: Call) -> None:
     assert rows[0] == {
         "name": "conv1", "kind": "Conv2d", "stage": "conv1", "input_shape": "16x1x28x28",
         "output_shape": "16x16x24x24", "parameters": "416", "trainable": "416", "macs": "3686400", "shared": "false",
-        "called": "true",
+        "called": "true", "units": "16", "kernel": "5x5", "stride": "1x1", "padding": "0x0", "dilation": "1x1",
+        "groups": "1", "dropped": "", "activation": "ReLU", "pooled_first": "pool1",
     }  # fmt: skip
     found = json.loads(call(*MNIST, "--format", "json")[1])
     assert (found["parameters"], found["frozen"], found["macs"]) == (31_898, 0, 11_683_840)
     assert [layer["output_shape"] for layer in found["layers"]][-1] == [16, 10]
+    assert [layer["kernel"] for layer in found["layers"]][:2] == [[5, 5], [2, 2]]
+    assert found["notes"] == [
+        "Pooling comes before ReLU (pool1 and pool2): as the largest value is taken and the activation never falls, "
+        "the results are those of the usual order."
+    ]
     assert sum(int(row["parameters"]) for row in rows) == 31_898
 
 
@@ -66,6 +81,12 @@ def test_as_markdown_and_tex(call: Call) -> None:
     assert out.splitlines()[:5] == [
         "mnist\\_cnn: 10 classes, input 16×1×28×28",
         "",
+        "| layer | type | filters or units | kernel | stride | padding | activation |",
+        "| :-- | :-- | --: | --: | --: | --: | --: |",
+        "| conv1 | Conv2d | 16 | 5×5 | 1 | 0 | ReLU |",
+    ]
+    shapes = out[out.index("\n\n| layer | type | input") :].splitlines()
+    assert shapes[2:5] == [
         "| layer | type | input shape | output shape | parameters | multiply-accumulates of 16 images |",
         "| :-- | :-- | --: | --: | --: | --: |",
         "| conv1 | Conv2d | 16×1×28×28 | 16×16×24×24 | 416 | 3,686,400 |",
@@ -73,16 +94,16 @@ def test_as_markdown_and_tex(call: Call) -> None:
     code, out, _ = call("show", "mnist_cnn", "--input", "1,28,28", "--format", "tex")
     assert code == 0
     assert (
-        out.splitlines()[5]
+        out.split("\n\n")[1].splitlines()[4]
         == "conv1 & Conv2d & 1$\\times$28$\\times$28 & 16$\\times$24$\\times$24 & 416 & 230,400 \\\\"
     )
-    assert out.splitlines()[-1] == "\\end{tabular}"
+    assert out.splitlines()[-1].startswith("% Pooling comes before ReLU (pool1 and pool2)")
 
 
 def test_stages_of_a_residual_network(call: Call) -> None:
     code, out, _ = call("show", "resnet18", "--input", "3,32,32")
     assert code == 0
-    assert [line.split()[:3] for line in out.splitlines() if line.startswith("layer") and "." not in line] == [
+    assert [line.split()[:3] for line in out.splitlines() if line.startswith("layer") and "." not in line][1:] == [
         ["layer", "type", "input"],
         ["layer1", "64×8×8", "147,968"],
         ["layer2", "128×4×4", "525,568"],

@@ -98,6 +98,11 @@ def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
     show_layers(layer_table(network, (3, 8, 8)), "tiny: 10 classes")
     assert lines(capsys) == [
         "tiny: 10 classes, input 3×8×8",
+        "layer   type     filters or units  kernel  stride  padding  activation",
+        "body.0  Conv2d                  4     3×3       1        1        ReLU",
+        "body.2  Flatten",
+        "fc      Linear                 10",
+        "",
         "layer   type     input shape  output shape  parameters  trainable  multiply-accumulates",
         "body.0  Conv2d         3×8×8         4×8×8         112          4                 6,912",
         "body.1  ReLU           4×8×8         4×8×8",
