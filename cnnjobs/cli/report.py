@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from cnnjobs.launch.sweeps import OpenSweep
     from cnnjobs.report.build import Built
     from cnnjobs.report.results import ResultsTable
+    from cnnjobs.spec.sweep import Sweep
 
 _FORMATS: Final = ("html", "pdf", "md")
 
@@ -33,14 +35,33 @@ def report(
         Path | None,
         typer.Option("--template", metavar="FILE", help="How the PDF looks, in place of report.template and our own."),
     ] = None,
+    curves: Annotated[
+        str | None,
+        typer.Option(
+            "--curves",
+            metavar="N|all",
+            help="Draw the curves of so many configurations. [default: report.curves, or 3]",
+        ),
+    ] = None,
     results: Results = RESULTS,
 ) -> None:
     """Collect the results of sweeps, of the latest one without SWEEP, into tables and a report."""
     from cnnjobs.launch.sweeps import latest_sweep, open_sweep
 
     wanted = _read_formats(formats)
+    number = _read_curves(curves) if curves is not None else None
     opened = [open_sweep(word, results) for word in dict.fromkeys(sweeps or ())] or [latest_sweep(results)]
-    make_report(opened, results=results, formats=wanted, template=template, look=look)
+    make_report(opened, results=results, formats=wanted, template=template, look=look, curves=number)
+
+
+def _read_curves(text: str) -> int | Literal["all"]:
+    from cnnjobs.errors import InputError
+
+    if text == "all":
+        return "all"
+    if not text.isdecimal() or not int(text):
+        raise InputError(f"--curves {text}: allowed: all, or how many configurations, 1 or more")
+    return int(text)
 
 
 def _read_formats(text: str) -> list[str]:
@@ -62,6 +83,7 @@ def make_report(
     formats: Sequence[str] = _FORMATS,
     template: Path | None = None,
     look: bool = False,
+    curves: int | Literal["all"] | None = None,
 ) -> None:
     """Build the report, show the results of each sweep and say where the report is."""
     from cnnjobs.console.outcome import show_report
@@ -69,7 +91,7 @@ def make_report(
     from cnnjobs.console.terminal import notice
     from cnnjobs.launch.submissions import look_at, prune
 
-    tables, built = build(opened, results=results, formats=formats, template=template)
+    tables, built = build(opened, results=results, formats=formats, template=template, curves=curves)
     for table in tables:
         show_results(table)
     for text in built.notices:
@@ -88,6 +110,7 @@ def build(
     results: Path,
     formats: Sequence[str] = _FORMATS,
     template: Path | None = None,
+    curves: int | Literal["all"] | None = None,
 ) -> tuple[list[ResultsTable], Built]:
     """What is known of each sweep, once, and the report of all of them."""
     from cnnjobs.console.reporting import report_progress
@@ -95,15 +118,23 @@ def build(
     from cnnjobs.report.results import ResultsTable
 
     unique = list({each.store.path: each for each in opened}.values())
-    command = _command(unique, results, formats, template)
+    words = [f"--format {','.join(formats)}"] if tuple(formats) != _FORMATS else []
+    words += [f"--template {shlex.quote(str(template))}"] if template else []
+    words += [f"--curves {curves}"] if curves else []
+    command = _command(unique, results, words)
     with report_progress() as tell:
-        tables = [ResultsTable.load(each.sweep, each.store, tell) for each in unique]
+        tables = [ResultsTable.load(_drawn(each.sweep, curves), each.store, tell) for each in unique]
         return tables, build_report(*tables, formats=formats, template=template, command=command, tell=tell)
 
 
-def _command(opened: Sequence[OpenSweep], results: Path, formats: Sequence[str], template: Path | None) -> str:
+def _drawn(sweep: Sweep, curves: int | Literal["all"] | None) -> Sweep:
+    """The sweep with as many curves one by one as the command line wants; as the file says without."""
+    if curves is None:
+        return sweep
+    return replace(sweep, report=replace(sweep.report, curves=None if curves == "all" else curves))
+
+
+def _command(opened: Sequence[OpenSweep], results: Path, options: Sequence[str]) -> str:
     """The command that makes the same report again."""
-    words = ["cnnjobs report", *(shlex.quote(each.store.path.name) for each in opened)]
-    words += [f"--format {','.join(formats)}"] if tuple(formats) != _FORMATS else []
-    words += [f"--template {shlex.quote(str(template))}"] if template else []
+    words = ["cnnjobs report", *(shlex.quote(each.store.path.name) for each in opened), *options]
     return " ".join(words) + results_option(results)

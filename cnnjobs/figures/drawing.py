@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnnjobs.figures.style import png_bytes, svg_text
+from cnnjobs.figures.style import svg_and_png
 from cnnjobs.files import table_bytes, write_whole
 
 
@@ -43,15 +43,16 @@ def keep(folder: Path, drawing: Drawing) -> Path:
     The JSON holds the caption and the facts. Raises StorageError.
     """
     place = folder / drawing.name
+    svg, png = svg_and_png(drawing.figure)
     about = {"caption": drawing.caption, **drawing.facts}
     files = {
-        ".svg": svg_text(drawing.figure).encode(),
+        ".svg": svg.encode(),
         ".npz": _archive(drawing.data),
         ".json": json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n",
     }
     if drawing.table:
         files[".csv"] = table_bytes(drawing.table[0], (row.values() for row in drawing.table))
-    files[".png"] = png_bytes(drawing.figure)
+    files[".png"] = png
     for suffix, content in files.items():
         write_whole(place.with_name(place.name + suffix), content)
     return place.with_name(f"{place.name}.png")

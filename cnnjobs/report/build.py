@@ -91,9 +91,8 @@ def _chapter(table: ResultsTable, folder: Path, prefix: str, tell: Tell) -> Chap
     else:
         (own / "best.yaml").unlink(missing_ok=True)
     place = f"{prefix}/figures" if prefix else "figures"
-    drawings = Drawings(table, own / "figures", [], prefix=f"{prefix}-" if prefix else "", place=place, tell=tell)
+    drawings = Drawings(table, own / "figures", prefix=f"{prefix}-" if prefix else "", place=place, tell=tell)
     told = chapter(table, ranked, drawings)
-    drawings.remove_others()
     _write_tables(own / "tables", told, csv_bytes(table.aggregate()))
     return told
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cnnjobs.report import grids, particulars, summary, wording
-from cnnjobs.report.architectures import architectures
 from cnnjobs.report.class_results import class_results, classes_grid
 from cnnjobs.report.document import (
     Block,
@@ -21,13 +20,16 @@ from cnnjobs.report.document import (
     Tone,
     paragraph,
 )
-from cnnjobs.report.drawings import MOST_CONFIGURATIONS, Drawings
+from cnnjobs.report.drawings import Drawings
 from cnnjobs.report.importance import Parameters, parameters, parameters_grid
 from cnnjobs.report.learned import learned
 from cnnjobs.report.notes import task
 from cnnjobs.report.pairs import PairedResult, by_gain, multiplicity, paired_result
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.report.targets import targets, targets_grid
+
+if TYPE_CHECKING:
+    from cnnjobs.report.architectures import Architecture
 
 _RESULTS: Final = (
     "A row per configuration, the best by {} first. Mean ± standard deviation over the seeds that finished; losses and "
@@ -42,6 +44,10 @@ _CURVES: Final = (
     "over the steps of each window. Training is measured as the network is trained, with its augmentation and dropout; "
     "validation and test over whole splits. The test point stands at the epoch whose weights it is measured with. Thin "
     "lines: runs that did not finish, and what some seeds trained beyond the others."
+)
+_NOT_ALL: Final = (
+    "Of {count} configurations the best {best} drawn one by one; history.csv has all. `report: {{curves: all}}` in the "
+    "sweep file, or `cnnjobs report --curves all`, draws each."
 )
 _FITTING: Final = (
     "Means over the seeds that finished. Gap: training − validation accuracy, both over whole splits with the best "
@@ -73,29 +79,39 @@ _SCORES: Final = (
 def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Chapter:
     """All that is known of a sweep but the author's notes; its figures are drawn on the way. Raises StorageError."""
     pairs = [paired_result(pair, table) for pair in table.sweep.pairs]
-    networks = architectures(table)
-    parts: dict[str, Iterator[Block]] = {
-        "results": _results(table, ranked),
-        "parameters": _parameters(table, ranked, drawings),
-        "changes": _changes(table, pairs),
-        "compare": _compare(table, pairs, drawings),
-        "curves": _curves(table, ranked, drawings),
-        "fitting": _fitting(table, ranked),
-        "scores": _scores(table, ranked),
-        "learned": learned(table, networks, drawings),
-        "unfinished": particulars.unfinished(table),
-        "configuration": particulars.configuration(table, ranked),
-        "networks": particulars.networks(networks, ranked),
-        "cost": particulars.cost(table, ranked),
-        "environment": particulars.environment(table),
+    read = {
+        "parameters": tuple(_parameters(table, ranked, drawings)),
+        "compare": tuple(_compare(table, pairs, drawings)),
+        "curves": tuple(_curves(table, ranked, drawings)),
     }
-    read = {id_: tuple(blocks) for id_, blocks in parts.items()}
+    # While these are drawn, torch is loaded and the networks are built.
+    with drawings.drawing():
+        networks = _architectures(table)
+        parts: dict[str, Iterator[Block]] = {
+            "results": _results(table, ranked),
+            "changes": _changes(table, pairs),
+            "fitting": _fitting(table, ranked),
+            "scores": _scores(table, ranked),
+            "learned": learned(table, networks, drawings),
+            "unfinished": particulars.unfinished(table),
+            "configuration": particulars.configuration(table, ranked),
+            "networks": particulars.networks(networks, ranked),
+            "cost": particulars.cost(table, ranked),
+            "environment": particulars.environment(table),
+        }
+        read |= {id_: tuple(blocks) for id_, blocks in parts.items()}
     titles = table.sweep.report.sections
     sections = [Section(title, read[id_], id_, task(id_, title)) for id_, title in titles.items() if read.get(id_)]
     state_of = summary.state_of(table)
     progress = summary.progress(table) + (f" · state of {state_of}" if state_of else "")
     verdict = tuple(_verdict(table, ranked))
     return Chapter(table.sweep.name, table.sweep.description, progress, verdict, tuple(sections))
+
+
+def _architectures(table: ResultsTable) -> list[Architecture]:
+    from cnnjobs.report.architectures import architectures
+
+    return architectures(table)
 
 
 def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
@@ -207,10 +223,10 @@ def _curves(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> It
         yield paragraph(_CURVES)
         yield from _pictures(curves)
     yield from _pictures(drawings.rates(ranked))
-    count = len(table.configurations)
-    if (overview or curves) and count > MOST_CONFIGURATIONS and drawings.wants("curves"):
-        told = f"Of {count} configurations the best {MOST_CONFIGURATIONS} are drawn one by one; history.csv has all."
-        yield paragraph(told, faint=True)
+    count, most = len(table.configurations), table.sweep.report.curves
+    if (overview or curves) and most is not None and count > most and drawings.wants("curves"):
+        best = "one is" if most == 1 else f"{most:,} are"
+        yield paragraph(_NOT_ALL.format(count=f"{count:,}", best=best), faint=True)
 
 
 def _fitting(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:

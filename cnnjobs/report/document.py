@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from markdown_it.tree import SyntaxTreeNode
-from markupsafe import Markup
 
 from cnnjobs.report.tables import Grid
 
@@ -52,19 +51,16 @@ class Table:
 class Picture:
     """A figure: `place` is its file in the report's folder without a suffix, as PNG and SVG.
 
-    `markup` is the drawing as part of a page; without it the page holds the PNG. A `wide` one has a row of its own.
-    Of `lines`, parallel_lines() of its data, a page's script makes a drawing that answers.
+    With a `mark`, which is in front of the ids within it, its SVG is part of a page, else its PNG. A `wide` one has a
+    row of its own. Of `lines`, parallel_lines() of its data, a page's script makes a drawing that answers.
     """
 
     place: str
     caption: str
     alt: str
-    markup: Markup | None = None
+    mark: str = ""
     wide: bool = False
     lines: str = ""
-
-    def __html__(self) -> str:
-        return str(self.markup)
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from cnnjobs.figures.style import inline_svg, png_bytes, svg_text
+from cnnjobs.figures.style import svg_and_png
 from cnnjobs.files import write_whole
 from cnnjobs.report import curves, wording
 from cnnjobs.report.document import Picture
+from cnnjobs.report.drawers import Drawers
 from cnnjobs.report.histories import Quantity
 from cnnjobs.report.importance import Parameters
 from cnnjobs.report.marginals import marginal
@@ -22,38 +24,35 @@ from cnnjobs.report.pairs import PairedResult
 from cnnjobs.report.panels import Limits
 from cnnjobs.report.parallel import parallel, parallel_lines
 from cnnjobs.report.rates import changing_rates
-from cnnjobs.report.results import Choice, ResultsTable, Tell, tell_nobody
-from cnnjobs.spec.settings import FIGURES, ReportSettings
+from cnnjobs.report.results import Choice, Configuration, ResultsTable, Tell, tell_nobody
+from cnnjobs.spec.report_settings import FIGURES, ReportSettings
+from cnnjobs.spec.sweep import SweepRun
 
 QUANTITIES: Final[tuple[Quantity, ...]] = ("loss", "accuracy")
-MOST_CONFIGURATIONS: Final = 12
 _MOST_PARAMETERS: Final = 12
 
 
 @dataclass(frozen=True)
 class Drawings:
-    """The figures of one report, each as SVG and PNG in `folder`, in the order in which they are drawn."""
+    """The figures of one report, each as SVG and PNG in `folder`: told one by one, drawn together by `drawing`."""
 
     table: ResultsTable
     folder: Path
-    names: list[str]
     prefix: str = ""
     """In front of the ids within each drawing, where a page has drawings of several sweeps."""
     place: str = "figures"
     """The folder as it is called from the report's own."""
     tell: Tell = tell_nobody
+    _tasks: dict[str, Callable[[], Figure]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The files of all figures that were told, without their suffixes."""
+        return [*self._tasks]
 
     @property
     def _settings(self) -> ReportSettings:
         return self.table.sweep.report
-
-    @property
-    def _most(self) -> int:
-        """About how many figures there will be; those of parameters are told by the keys that differ."""
-        keys = min(len(self.table.label_keys), _MOST_PARAMETERS) + 1 if self.wants("parameters") else 0
-        one_by_one = min(len(self.table.configurations), MOST_CONFIGURATIONS) if self.wants("curves") else 0
-        pairs = len(self.table.sweep.pairs) if self.wants("compare") else 0
-        return keys + 2 * (one_by_one + pairs + self.wants("overview"))
 
     def wants(self, figure: str) -> bool:
         """Whether the sweep file asks for this kind of figure; all of them where it names none."""
@@ -68,7 +67,7 @@ class Drawings:
         return [
             self._keep(
                 f"overview-{quantity}",
-                curves.overview(measured, quantity, self._limits("overview", quantity)),
+                partial(curves.overview, measured, quantity, self._limits("overview", quantity)),
                 f"Validation {quantity} over epochs of {len(measured)} configurations",
             )
             for quantity in QUANTITIES
@@ -88,7 +87,7 @@ class Drawings:
                 of = "of every variant" if factor.name == "variant" else f"for each value of {factor.name}"
             spread = ", mean ± standard deviation" if any(level.n > 1 for level in found.levels(factor)) else ""
             alt = f"{wording.metric_name(found.metric)} {of}{spread}"
-            drawn.append(self._keep(name, marginal(found, factor, limits), alt))
+            drawn.append(self._keep(name, partial(marginal, found, factor, limits), alt))
         return drawn
 
     def parallel(self, found: Parameters) -> list[Picture]:
@@ -96,20 +95,19 @@ class Drawings:
         if len(found.factors) < 2 or len(found.choices) < 3 or not self.wants("parallel"):
             return []
         caption = f"{len(found.choices):,} configurations: the values of their parameters, and what they reached"
-        drawn = self._keep("parallel-all", parallel(found), caption)
+        drawn = self._keep("parallel-all", partial(parallel, found), caption)
         return [replace(drawn, wide=True, lines=parallel_lines(found))]
 
     def configurations(self, ranked: Sequence[Choice]) -> list[Picture]:
-        """Loss and accuracy of the best configurations, and of those that are not ranked yet."""
+        """Loss and accuracy of the best configurations, and of those that are not ranked yet: as many as are wanted."""
         if not self.wants("curves"):
             return []
         drawn: list[Picture] = []
-        for configuration in self.table.ordered(ranked)[:MOST_CONFIGURATIONS]:
-            histories = self.table.curves(configuration.runs)
+        for configuration in self.table.ordered(ranked)[: self._settings.curves]:
+            runs = configuration.runs
             number = self.table.configurations.index(configuration) + 1
-            for quantity in QUANTITIES if histories else ():
-                limits = self._limits("curves", quantity)
-                figure = curves.training_curves(configuration.label, histories, quantity, limits)
+            for quantity in QUANTITIES if self._measured(runs) else ():
+                figure = partial(self._curves, configuration, quantity)
                 caption = f"{quantity} of {configuration.label} over epochs: train, validation, test"
                 drawn.append(self._keep(_file_name("curves", number, configuration.label, quantity), figure, caption))
         return drawn
@@ -119,22 +117,53 @@ class Drawings:
         found = changing_rates(self.table, self.table.ordered(ranked)) if self.wants("rates") else []
         if not found:
             return []
-        return [self._keep("rates-all", curves.rates(found), "Learning rate over epochs, at each validation")]
+        return [self._keep("rates-all", partial(curves.rates, found), "Learning rate over epochs, at each validation")]
 
     def pair(self, number: int, result: PairedResult) -> list[Picture]:
         """Before and after one change: train and validation of both in one graph."""
-        before, after = self.table.curves(result.pair.before), self.table.curves(result.pair.after)
-        if not (before and after and self.wants("compare")):
+        if not (all(map(self._measured, (result.pair.before, result.pair.after))) and self.wants("compare")):
             return []
         drawn: list[Picture] = []
         for quantity in QUANTITIES:
-            title, limits = f"{result.pair.title}\n{result.differing}", self._limits("compare", quantity)
-            figure = curves.before_after(title, before, after, quantity, limits)
+            figure = partial(self._before_after, result, quantity)
             caption = f"{quantity} before and after {result.pair.title}: train and validation"
             drawn.append(self._keep(_file_name("compare", number, result.pair.title, quantity), figure, caption))
         return drawn
 
-    def remove_others(self) -> None:
+    def _measured(self, runs: Sequence[SweepRun]) -> bool:
+        """Whether one of these runs has curves."""
+        return any(self.table.lines[run.run_id] for run in runs)
+
+    def _curves(self, configuration: Configuration, quantity: Quantity) -> Figure:
+        histories = self.table.curves(configuration.runs)
+        return curves.training_curves(configuration.label, histories, quantity, self._limits("curves", quantity))
+
+    def _before_after(self, result: PairedResult, quantity: Quantity) -> Figure:
+        before, after = self.table.curves(result.pair.before), self.table.curves(result.pair.after)
+        title = f"{result.pair.title}\n{result.differing}"
+        return curves.before_after(title, before, after, quantity, self._limits("compare", quantity))
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """All figures that were told are drawn meanwhile, and are there at the end; those of earlier reports are not.
+
+        Raises StorageError.
+        """
+        tasks = [partial(self._draw, name, figure) for name, figure in self._tasks.items()]
+        drawers = Drawers(tasks)
+        try:
+            yield
+            drawers.wait(lambda done: self.tell("drawing", done, len(tasks)))
+        finally:
+            drawers.close()
+        self._remove_others()
+
+    def _draw(self, name: str, figure: Callable[[], Figure]) -> None:
+        svg, png = svg_and_png(figure())
+        write_whole(self.folder / f"{name}.svg", svg.encode())
+        write_whole(self.folder / f"{name}.png", png)
+
+    def _remove_others(self) -> None:
         """Remove figures of an earlier report that this one no longer has."""
         for kind in FIGURES:
             for file in self.folder.glob(f"{kind}-*"):
@@ -147,17 +176,10 @@ class Drawings:
         bare = ylim.get(figure) if quantity == "loss" else None
         return ylim.get(f"{figure}.{quantity}") or bare or ylim.get(quantity)
 
-    def _keep(self, name: str, figure: Figure, caption: str) -> Picture:
-        svg = svg_text(figure)
-        # The same room for everything in both files, found once.
-        figure.set_layout_engine("none")
-        write_whole(self.folder / f"{name}.svg", svg.encode())
-        write_whole(self.folder / f"{name}.png", png_bytes(figure))
-        self.names.append(name)
-        self.tell("drawing", len(self.names), max(len(self.names), self._most))
+    def _keep(self, name: str, figure: Callable[[], Figure], caption: str) -> Picture:
+        self._tasks[name] = figure
         caption = caption[:1].upper() + caption[1:]
-        markup = Markup(inline_svg(svg, self.prefix + name, caption))
-        return Picture(f"{self.place}/{name}", caption, caption, markup)
+        return Picture(f"{self.place}/{name}", caption, caption, self.prefix + name)
 
 
 def _file_name(kind: str, number: int, label: str, quantity: Quantity) -> str:

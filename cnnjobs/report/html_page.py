@@ -16,6 +16,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from cnnjobs.figures.style import inline_svg
 from cnnjobs.report.document import Picture, Report, Words
 from cnnjobs.report.notes import markdown_reader
 
@@ -60,11 +61,11 @@ class _Pictures:
 
     def shown(self, picture: Picture) -> Markup:
         """A figure of the report: its drawing, its PNG or a link to that."""
-        if picture.markup is not None and self._fits(picture.markup):
-            return picture.markup
-        if picture.markup is not None:
-            return self._link(f"{picture.place}.svg")
-        return self.image(f"{picture.place}.png", picture.alt)
+        if not picture.mark:
+            return self.image(f"{picture.place}.png", picture.alt)
+        svg = (self._folder / f"{picture.place}.svg").read_text(encoding="utf-8")
+        drawing = inline_svg(svg, picture.mark, picture.alt)
+        return Markup(drawing) if self._fits(drawing) else self._link(f"{picture.place}.svg")
 
     def image(self, place: str, alt: str) -> Markup:
         """A picture that is a file."""

@@ -19,9 +19,9 @@ _POOLINGS: Final = (
 _ACTIVATIONS: Final = {
     "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "rrelu": "RReLU", "prelu": "PReLU", "elu": "ELU",
     "selu": "SELU", "celu": "CELU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish", "softplus": "Softplus",
-    "softsign": "Softsign", "sigmoid": "Sigmoid", "logsigmoid": "LogSigmoid", "tanh": "Tanh", "tanhshrink": "Tanhshrink",
-    "hardtanh": "Hardtanh", "hardswish": "Hardswish", "hardsigmoid": "Hardsigmoid", "softmax": "Softmax",
-    "log_softmax": "LogSoftmax",
+    "softsign": "Softsign", "sigmoid": "Sigmoid", "logsigmoid": "LogSigmoid", "tanh": "Tanh",
+    "tanhshrink": "Tanhshrink", "hardtanh": "Hardtanh", "hardswish": "Hardswish", "hardsigmoid": "Hardsigmoid",
+    "softmax": "Softmax", "log_softmax": "LogSoftmax",
 }  # fmt: skip
 # A maximum of what these give is what they give of the maximum.
 _RISING: Final = {

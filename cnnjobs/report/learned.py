@@ -6,15 +6,17 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.figures.kinds import READING_ORDER
 from cnnjobs.figures.style import HALF_PAGE, PNG_DPI
 from cnnjobs.files import write_whole
-from cnnjobs.report.architectures import Architecture
 from cnnjobs.report.document import Block, Picture, Pictures, Section, paragraph
 from cnnjobs.report.drawings import Drawings
 from cnnjobs.report.results import ResultsTable
+
+if TYPE_CHECKING:
+    from cnnjobs.report.architectures import Architecture
 
 _SUFFIXES: Final = (".png", ".svg", ".json")
 # What is hardly wider than half a page still stands there.

@@ -14,7 +14,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 from cnnjobs.files import write_whole
 from cnnjobs.report.document import Chapter, Section, Words
-from cnnjobs.spec.settings import SECTIONS
+from cnnjobs.spec.report_settings import SECTIONS
 
 DISCUSSION: Final = "Discussion"
 _REST: Final = "notes"

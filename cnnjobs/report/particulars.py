@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cnnjobs.report import grids, summary, wording
-from cnnjobs.report.architectures import Architecture
 from cnnjobs.report.best import best_sweep
 from cnnjobs.report.cost import cost_grid, costs_grid
-from cnnjobs.report.design_grid import design_grid, design_notes
 from cnnjobs.report.document import Block, Code, Details, Items, Section, Table, paragraph
-from cnnjobs.report.layers import layers_grid, stages_grid
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.report.tables import Grid
+
+if TYPE_CHECKING:
+    from cnnjobs.report.architectures import Architecture
 
 _MANY: Final = 12
 _MOST_TRACEBACKS: Final = 20
@@ -23,7 +23,7 @@ _COST: Final = (
     "finished runs; images/s is the median over the validations of a run, training alone."
 )
 _NETWORKS: Final = (
-    "Activation: what is applied to a layer's output next; the last one's are logits, which the loss turns into shares. "
+    "Activation: what is applied to a layer's output next; the last ones are logits, which the loss turns into shares. "
     "Shapes are those of one image. Multiply-accumulates of one image: convolutions and linear layers, biases left out."
 )
 _NETWORK_TABLES: Final = (("Design", "design"), ("Layers", "network"), ("Stages", "stages"))
@@ -69,6 +69,8 @@ def configuration(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
 
 def networks(found: Sequence[Architecture], ranked: list[Choice]) -> Iterator[Block]:
     """The network of the best configuration first."""
+    from cnnjobs.report.design_grid import design_notes
+
     ranks = {choice.configuration.label: rank for rank, choice in enumerate(ranked)}
     in_order = sorted(found, key=lambda each: min(ranks.get(label, len(ranks)) for label in each.labels))
     for number, architecture in enumerate(in_order, 1):
@@ -83,6 +85,9 @@ def networks(found: Sequence[Architecture], ranked: list[Choice]) -> Iterator[Bl
 
 def _network(architecture: Architecture) -> tuple[str, list[Grid], str]:
     """A network's title, its layers with the sums of its stages, and who uses it."""
+    from cnnjobs.report.design_grid import design_grid
+    from cnnjobs.report.layers import layers_grid, stages_grid
+
     table, used = architecture.table, len(architecture.labels)
     drawn: list[Grid] = []
     if table is None:

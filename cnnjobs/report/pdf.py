@@ -145,7 +145,7 @@ def _pictures(items: Sequence[Picture]) -> Iterator[str]:
     """Figures two in a row; wide ones in a row of their own."""
     for alone, group in groupby(items, lambda each: each.wide):
         parts = [
-            f"path: {string(each.place + ('.png' if each.markup is None else '.svg'))}, "
+            f"path: {string(each.place + ('.svg' if each.mark else '.png'))}, "
             f"caption: {content(each.caption)}, alt: {string(each.alt)}"
             for each in group
         ]

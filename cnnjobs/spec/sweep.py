@@ -28,15 +28,14 @@ from cnnjobs.spec.documents import read_yaml
 from cnnjobs.spec.expansion import expand
 from cnnjobs.spec.labels import SweepRun
 from cnnjobs.spec.reading import Findings, Node, shown
+from cnnjobs.spec.report_settings import ReportSettings, read_report
 from cnnjobs.spec.run import RunConfig, our_name
 from cnnjobs.spec.settings import (
     JobSettings,
     Metric,
-    ReportSettings,
     read_early_terminate,
     read_job,
     read_metric,
-    read_report,
     text,
 )
 from cnnjobs.spec.spaces import read_space

@@ -110,7 +110,10 @@ def test_a_finished_sweep(small: Path) -> None:
     assert "Target test accuracy ≥ 70.00 %: reached" in page.words
     assert "Batch normalisation model.batch_norm: false → true " in page.words
     assert page.tags.count("svg") == 2 + 2 + 2 * 2 + 1
-    assert page.row("conv1") == ["conv1", "Conv2d", "1×28×28", "32×28×28", "832", "627,200"]
+    assert [row[1:] for row in page.cells if row and row[0] == "conv1"][:2] == [
+        ["Conv2d", "32", "5×5", "1", "2", "ReLU"],
+        ["Conv2d", "1×28×28", "32×28×28", "832", "627,200"],
+    ]
     assert page.row("images") == ["images", "5,400 train, 600 validation and 1,000 test"]
     assert page.row("code") == ["code", "git 0123456789ab"]
     assert "unfinished" not in page.ids
@@ -349,6 +352,29 @@ def test_several_changes_stand_in_one_table(make_results: Callable[..., Results]
     assert page.row("to 0.3")[2] == "No seed has finished on both sides yet."
 
 
+FIVE = """
+name: five
+base: {dataset: fashion_mnist_mini, model: cnn, epochs: 1}
+parameters: {lr: {values: [0.1, 0.05, 0.02, 0.01, 0.005]}}
+method: grid
+"""
+
+
+@pytest.mark.parametrize(("written", "drawn"), [("", 3), ("1", 1), ("all", 5)])
+def test_curves_beyond_the_best_are_drawn_on_request(
+    make_results: Callable[..., Results], written: str, drawn: int
+) -> None:
+    results = make_results(FIVE + (f"report: {{curves: {written}}}\n" if written else ""))
+    results.write_all()
+    page = Page(build_page(results.table()))
+    figures = results.store.report_folder / "figures"
+    assert len([*figures.glob("curves-*-loss.svg")]) == drawn
+    assert ("`report: {curves: all}` in the sweep file" in page.words) == (drawn < 5)
+    # The best ones.
+    best = [choice.configuration.label for choice in results.table().ranked()]
+    assert all(f"Loss of {label} over epochs" in page.words for label in best[:drawn])
+
+
 def test_who_waits_is_told_what_is_done(make_results: Callable[..., Results]) -> None:
     results = make_results(SMALL)
     results.write_all()
@@ -361,4 +387,4 @@ def test_who_waits_is_told_what_is_done(make_results: Callable[..., Results]) ->
     assert told[:4] == [("reading runs", number, 4) for number in (1, 2, 3, 4)]
     assert told[-1][0] == "setting pages"
     drawn = [done for what, *done in told if what == "drawing"]
-    assert drawn[-1] == [9, 10]
+    assert drawn[-1] == [9, 9]

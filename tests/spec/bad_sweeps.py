@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from cnnjobs import registry
 from cnnjobs.spec.profile import PROFILE_KEYS
+from cnnjobs.spec.report_settings import SECTIONS
 from cnnjobs.spec.run import RunConfig
-from cnnjobs.spec.settings import SECTIONS
 
 # By what is wrong: the file, and each message without the file's name.
 Cases = Mapping[str, tuple[str, list[str]]]

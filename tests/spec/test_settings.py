@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.spec.settings import SECTIONS
+from cnnjobs.spec.report_settings import SECTIONS
 from cnnjobs.spec.sweep import JobSettings, Metric, ReportSettings, Sweep
 
 Read = Callable[[str], Sweep]
@@ -65,6 +65,20 @@ def test_the_report_is_read(read: Read, tmp_path: Path) -> None:
     assert list(found.sections)[:3] == ["unfinished", "compare", "curves"]
     assert (found.sections["curves"], found.sections["compare"]) == ("Task 3b", "Before and after")
     assert found.sections.keys() == SECTIONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"), [("", 3), ("report: {curves: 7}\n", 7), ("report: {curves: all}\n", None)]
+)
+def test_how_many_curves_are_drawn(read: Read, written: str, read_as: int | None) -> None:
+    assert read(BASE + written).report.curves == read_as
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "2.5", "every", "true", "[1]"])
+def test_curves_of_no_number(wrong: str, mistakes: Callable[[str], list[str]]) -> None:
+    (line,) = mistakes(f"{BASE}report: {{curves: {wrong}}}\n")
+    assert line.startswith("2: report.curves: found ")
+    assert line.endswith("; allowed: all, or a whole number, 1 or more (without the key: 3)")
 
 
 def test_missing_notes_stop_nothing(read: Read) -> None:
