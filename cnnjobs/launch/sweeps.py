@@ -72,5 +72,5 @@ def started_stores(results: Path) -> list[RunStore]:
 
 def open_started(store: RunStore) -> OpenSweep:
     """A started sweep, from the copy of its file; its name stays, whatever the copy is called. Raises SpecError."""
-    sweep = replace(read_sweep(store.sweep_file), name=store.path.name)
+    sweep = replace(read_sweep(store.sweep_file, is_started=True), name=store.path.name)
     return OpenSweep(sweep, store, shlex.quote(store.path.name))

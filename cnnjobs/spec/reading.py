@@ -39,10 +39,10 @@ class Node:
 
 
 class Findings:
-    """Mistakes and notices of one file, each kept once."""
+    """Mistakes and notices of one file, each kept once; one of a sweep that `is_started` has results to be read."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = str(file)
+    def __init__(self, file: Path, *, is_started: bool = False) -> None:
+        self.file, self.is_started = str(file), is_started
         self._mistakes: dict[Mistake, None] = {}
         self._notices: dict[str, None] = {}
 

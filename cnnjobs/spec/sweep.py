@@ -91,9 +91,12 @@ class Sweep:
     notices: tuple[str, ...]
 
 
-def read_sweep(path: Path) -> Sweep:
-    """Read a sweep file. Raises InputError where there is no text to read, SpecError with every mistake in it."""
-    findings = Findings(path)
+def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
+    """Read a sweep file. Raises InputError where there is no text to read, SpecError with every mistake in it.
+
+    Of one that `is_started`, by an earlier version perhaps, runs that contradict themselves are no mistake.
+    """
+    findings = Findings(path, is_started=is_started)
     content = read_text(path, yaml_files(path.parent, Path("sweeps")), findings.tell)
     keys = _top_level(read_yaml(content, findings), findings)
     name = _read_name(keys, path, findings)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from cnnjobs import registry
+from cnnjobs.spec.consistency import contradictions, idle_settings
 from cnnjobs.spec.expansion import Candidate, Space
 from cnnjobs.spec.labels import SweepRun, name_runs
 from cnnjobs.spec.layers import Layer, lookup, nest, node_at
@@ -51,6 +52,8 @@ def check_runs(
         if faulty and not _is_news(candidate, looked_at):
             continue
         config = candidate.config
+        if isinstance(config, RunConfig):
+            config = _consistent(config, candidate, findings)
         if isinstance(config, list):
             _report(config, candidate, candidates, unread, told=told, space=space, findings=findings)
             faulty += 1
@@ -78,6 +81,17 @@ def _is_news(candidate: Candidate, looked_at: set[int]) -> bool:
     is_news = not values <= looked_at
     looked_at |= values
     return is_news
+
+
+def _consistent(config: RunConfig, candidate: Candidate, findings: Findings) -> RunConfig | list[KeyMistake]:
+    """The run, what changes nothing in it told at the line that sets it; or what contradicts what in it."""
+    against = contradictions(config)
+    if against and not findings.is_started:
+        return against
+    for key, text in (*((each.key, f"{each.found}; {each.remedy}") for each in against), *idle_settings(config)):
+        node = node_at(candidate.settings, key)
+        findings.notice(node.line if node else None, key, text)
+    return config
 
 
 def _report(

@@ -15,6 +15,7 @@ from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.evaluate import Watcher, autocast, evaluate
 from cnnjobs.training.freezing import train_mode
 from cnnjobs.training.gathering import OutcomeCollector
+from cnnjobs.training.idle import idle_notes
 from cnnjobs.training.networks.misfits import misfit
 from cnnjobs.training.networks.outputs import check_logits
 from cnnjobs.training.networks.preparing import prepare
@@ -76,7 +77,7 @@ class Trainer:
         self.optimizer = build_optimizer(config, [each for each in self.model.parameters() if each.requires_grad])
         self.steps_per_epoch = self.pipeline.steps_per_epoch
         self.schedule = SteppedSchedule(config, self.optimizer, self.steps_per_epoch)
-        self.notes += self.schedule.notes
+        self.notes += (*self.schedule.notes, *idle_notes(config, len(data.train), self.steps_per_epoch))
         self._window_ends = window_ends(self.steps_per_epoch)
         total = config.epochs * self.steps_per_epoch
         self._print_outs, self._lr_before = PrintOuts(config.print_every, total, say), self.lr

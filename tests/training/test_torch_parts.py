@@ -206,3 +206,12 @@ def test_validations_every_so_many_steps_and_at_the_end(toy: Toy) -> None:
     config = toy.config(validate_every={"steps": 10})
     assert isinstance(config, RunConfig)
     assert [line["step"] for line in toy.trained(config)[1]] == [10, 20, 30, 36]
+
+
+def test_what_the_data_shows_to_be_idle_is_noted(toy: Toy) -> None:
+    notes = toy.trainer(toy.config(batch_size=200, epochs=1, print_every=5, validate_every={"steps": 9})).notes
+    assert "batch_size 200: one batch of 96 an epoch, there are 96 training images (drop_last keeps it)" in notes
+    assert "print_every 5: the run has 1 steps, nothing is printed" in notes
+    assert "validate_every 9 steps: the run has 1 and is validated once, at its end" in notes
+    noted = toy.trainer(toy.config(early_stopping=50)).notes
+    assert any(note.startswith("early_stopping 50 cannot end the run sooner") for note in noted)

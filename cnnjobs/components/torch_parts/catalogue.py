@@ -67,6 +67,7 @@ _FUNCTIONS: Final = {
 }
 
 
+@cache
 def component(kind: str, name: str) -> Component | None:
     """The class of torch that an import path names; None for what is none. Raises UnknownNameError."""
     module, _, attribute = name.partition(":")

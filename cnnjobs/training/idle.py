@@ -1,0 +1,24 @@
+"""Settings that change nothing with the data that a run has: for the notes of its record."""
+
+from __future__ import annotations
+
+from cnnjobs.spec.consistency import idle_settings
+from cnnjobs.spec.intervals import Steps
+from cnnjobs.spec.run import RunConfig
+
+
+def idle_notes(config: RunConfig, num_images: int, steps_per_epoch: int) -> tuple[str, ...]:
+    """What the file alone tells, and what so many training images tell."""
+    notes = [
+        text if text.startswith(key.partition(".")[0]) else f"{key}: {text}" for key, text in idle_settings(config)
+    ]
+    total = config.epochs * steps_per_epoch
+    images = f"{num_images} training images"
+    if config.batch_size > num_images:
+        batch = f"batch_size {config.batch_size}: one batch of {num_images} an epoch, there are {images}"
+        notes.append(f"{batch}{' (drop_last keeps it)' if config.drop_last else ''}")
+    if isinstance(config.validate_every, Steps) and config.validate_every.steps > total:
+        notes.append(f"validate_every {config.validate_every}: the run has {total} and is validated once, at its end")
+    if config.print_every and config.print_every > total:
+        notes.append(f"print_every {config.print_every}: the run has {total} steps, nothing is printed")
+    return tuple(notes)
