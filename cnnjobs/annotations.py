@@ -69,3 +69,9 @@ def is_plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
     return value is None or isinstance(value, int | float | str)
+
+
+def is_built(value: object) -> bool:
+    """Whether it is a network, an optimizer, ... of torch itself, and no class or function."""
+    of_torch = any(each.__module__.startswith("torch.") for each in type(value).__mro__)
+    return of_torch and not isinstance(value, type)

@@ -24,11 +24,13 @@ from cnnjobs.annotations import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    is_built,
     is_plain,
     type_of,
     types_of,
 )
 from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.unattended import unattended
 
 __all__ = [
     "KINDS",
@@ -112,8 +114,9 @@ class Component:
 
     def build(self, *, given: dict[str, Any], options: dict[str, Any]) -> Any:
         """Import the builder and call it with what it takes of `given` and with the YAML `options`."""
-        builder = getattr(importlib.import_module(self.module), self.attribute)
-        return builder(**self.fixed, **{name: given[name] for name in self.given}, **options)
+        with unattended(f"{self.kind} `{self.name}`"):
+            builder = getattr(importlib.import_module(self.module), self.attribute)
+            return builder(**self.fixed, **{name: given[name] for name in self.given}, **options)
 
 
 def register(kind: str, name: str) -> Callable[[Builder], Builder]:
@@ -275,10 +278,18 @@ def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
 
 def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:
     try:
-        loaded = importlib.import_module(module)
+        with unattended(f"{kind} `{name}`"):
+            loaded = importlib.import_module(module)
+    except UnknownNameError:
+        raise
     except Exception as error:
         raise _unusable(kind, name, error) from error
     builder = getattr(loaded, attribute, None)
+    if is_built(builder):
+        raise UnknownNameError(
+            f"{kind} `{name}` is a built {type(builder).__name__}, not what builds one: all runs would share it; name a"
+            " class, or a function that builds a new one at each call"
+        )
     if not callable(builder):
         public = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
         raise UnknownNameError(f"{kind} `{name}`: module `{module}` has no `{attribute}`; {suggest(attribute, public)}")

@@ -23,12 +23,14 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     """Run on this machine all of the sweep that is missing; exit code 1 when runs failed, 128 + signal when stopped."""
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs, show_resources, show_stacks
+    from cnnjobs.console.terminal import notice
     from cnnjobs.launch.place import profile_file
     from cnnjobs.launch.plan import check_data, check_weights, make_plan
     from cnnjobs.launch.resources import share_out
     from cnnjobs.launch.stacking import stacks_here
     from cnnjobs.launch.state import Watch
     from cnnjobs.launch.submissions import queued_runs
+    from cnnjobs.launch.trials import try_runs
     from cnnjobs.spec.profile import read_profile
 
     sweep, store = opened.sweep, opened.store
@@ -42,6 +44,8 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     show_plan(plan)
     check_data(plan.to_run, folders)
     check_weights(plan, folders)
+    for told in try_runs(plan, folders, at_start=not options.dry_run):
+        notice(told)
     if options.dry_run:
         show_planned_runs(plan)
         show_resources(resources, reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cnnjobs.spec.run import RunConfig
@@ -13,17 +13,26 @@ from cnnjobs.spec.run import RunConfig
 
 @dataclass(frozen=True)
 class SweepRun:
-    """One run of a sweep; `overrides` are its values of the dotted keys that differ between the runs."""
+    """One run of a sweep; `overrides` are its values of the dotted keys that differ between the runs.
+
+    `lines` are those of the sweep file that set its dotted keys.
+    """
 
     config: RunConfig
     overrides: dict[str, Any]
     variant: str | None
     label: str
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:
         """The run's folder name."""
         return self.config.run_id
+
+    def line(self, key: str) -> int | None:
+        """The line that sets a key, or an option of it."""
+        own = (line for name, line in self.lines.items() if name == key or name.startswith(f"{key}."))
+        return next(own, None)
 
 
 def differing_keys(flats: Iterable[Mapping[str, Any]]) -> list[str]:

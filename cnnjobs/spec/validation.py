@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from cnnjobs import registry
@@ -72,7 +73,12 @@ def check_runs(
     _notice_unused(space.base, candidates, findings)
     configs, chosen = zip(*kept.values(), strict=True)
     changed = [candidate.changed if space.ablate else None for candidate in chosen]
-    return name_runs(configs, [candidate.variant for candidate in chosen], changed)
+    named = name_runs(configs, [candidate.variant for candidate in chosen], changed)
+    return tuple(replace(run, lines=_lines(candidate)) for run, candidate in zip(named, chosen, strict=True))
+
+
+def _lines(candidate: Candidate) -> dict[str, int]:
+    return {key: node.line for key, node in candidate.settings.items() if node.line}
 
 
 def _is_news(candidate: Candidate, looked_at: set[int]) -> bool:

@@ -74,7 +74,9 @@ def test_a_network_that_does_not_fit_its_images_names_the_layer(project: Project
     )
     project.write(SWEEP.replace("mine.networks:", "mine:"))
     done = project.call("local", "shades.yaml", "--no-report")
-    assert done.returncode == 1
+    assert done.returncode == 2
+    assert "error: shades.yaml:4: model: model `mine:Brightness` cannot" in done.stderr
+    assert not (project.store / "sweep.yaml").exists()
     assert (
         "model `mine:Brightness` cannot take images (3, 16, 16): its layer head (Linear) fails on what" in done.stderr
     )
