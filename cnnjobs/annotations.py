@@ -6,6 +6,7 @@ import ast
 import inspect
 import types
 import typing
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -75,3 +76,21 @@ def is_built(value: object) -> bool:
     """Whether it is a network, an optimizer, ... of torch itself, and no class or function."""
     of_torch = any(each.__module__.startswith("torch.") for each in type(value).__mro__)
     return of_torch and not isinstance(value, type)
+
+
+def arguments_of(node: ast.FunctionDef | ast.ClassDef) -> Iterator[tuple[str, ast.expr | None, ast.expr | None]]:
+    """(name, annotation, default) of every parameter but self; a class without __init__ has none."""
+    if isinstance(node, ast.ClassDef):
+        starts = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+        if not starts:
+            return
+        function, skipped = starts[0], 1
+    else:
+        function, skipped = node, 0
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
+    for argument, default in [*zip(positional, defaults, strict=True)][skipped:]:
+        yield argument.arg, argument.annotation, default
+    for argument, keyword_default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        yield argument.arg, argument.annotation, keyword_default

@@ -24,6 +24,7 @@ from cnnjobs.annotations import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    arguments_of,
     is_built,
     is_plain,
     type_of,
@@ -205,7 +206,7 @@ def _registered_names(node: ast.FunctionDef | ast.ClassDef, kind: str) -> Iterat
 
 
 def _component(kind: str, name: str, module: str, node: ast.FunctionDef | ast.ClassDef) -> Component:
-    parameters = {key: Parameter(type_of(hint), _default(value)) for key, hint, value in _arguments(node)}
+    parameters = {key: Parameter(type_of(hint), _default(value)) for key, hint, value in arguments_of(node)}
     options, given = _split(kind, parameters)
     summary = (ast.get_docstring(node) or "").partition("\n")[0]
     return Component(kind, name, module, node.name, options, given, summary)
@@ -215,24 +216,6 @@ def _split(kind: str, parameters: dict[str, Parameter]) -> tuple[dict[str, Param
     """(what YAML sets, what the program gives) of a builder's parameters."""
     given = tuple(key for key in parameters if key in KINDS[kind].given)
     return {key: parameter for key, parameter in parameters.items() if key not in given}, given
-
-
-def _arguments(node: ast.FunctionDef | ast.ClassDef) -> Iterator[tuple[str, ast.expr | None, ast.expr | None]]:
-    """(name, annotation, default) of every parameter but self; a class without __init__ has none."""
-    if isinstance(node, ast.ClassDef):
-        starts = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
-        if not starts:
-            return
-        function, skipped = starts[0], 1
-    else:
-        function, skipped = node, 0
-    arguments = function.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
-    for argument, default in [*zip(positional, defaults, strict=True)][skipped:]:
-        yield argument.arg, argument.annotation, default
-    for argument, keyword_default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        yield argument.arg, argument.annotation, keyword_default
 
 
 def _default(node: ast.expr | None) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cnnjobs.cli.checks import check
 from cnnjobs.cli.options import LaunchOptions
 from cnnjobs.cli.report import make_report
 
@@ -23,14 +24,12 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     """Run on this machine all of the sweep that is missing; exit code 1 when runs failed, 128 + signal when stopped."""
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs, show_resources, show_stacks
-    from cnnjobs.console.terminal import notice
     from cnnjobs.launch.place import profile_file
-    from cnnjobs.launch.plan import check_data, check_weights, make_plan
+    from cnnjobs.launch.plan import make_plan
     from cnnjobs.launch.resources import share_out
     from cnnjobs.launch.stacking import stacks_here
     from cnnjobs.launch.state import Watch
     from cnnjobs.launch.submissions import queued_runs
-    from cnnjobs.launch.trials import try_runs
     from cnnjobs.spec.profile import read_profile
 
     sweep, store = opened.sweep, opened.store
@@ -42,10 +41,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     queued, force = queued_runs(store), options.force
     plan = make_plan(sweep, store, retry_failed=options.retry_failed, force=force, only=options.only, queued=queued)
     show_plan(plan)
-    check_data(plan.to_run, folders)
-    check_weights(plan, folders)
-    for told in try_runs(plan, folders, at_start=not options.dry_run):
-        notice(told)
+    check(plan, folders, dry_run=options.dry_run)
     if options.dry_run:
         show_planned_runs(plan)
         show_resources(resources, reason)

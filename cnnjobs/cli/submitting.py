@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnnjobs.cli.checks import check
 from cnnjobs.cli.options import LaunchOptions, results_option
 
 if TYPE_CHECKING:
@@ -22,11 +23,8 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.plan import show_plan, show_planned_runs, show_stacks
     from cnnjobs.console.submission import show_cost, show_nothing_new, show_order, show_script, show_submitted
-    from cnnjobs.console.terminal import notice
-    from cnnjobs.launch.plan import check_data, check_weights
     from cnnjobs.launch.slurm import launch, prepare, resolve
     from cnnjobs.launch.submissions import look_at
-    from cnnjobs.launch.trials import try_runs
 
     store = opened.store
     given = read(opened, options)
@@ -46,10 +44,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     queue = look_at(store)
     plan = make(queue)
     show_plan(plan)
-    check_data(plan.to_run, folders)
-    check_weights(plan, folders)
-    for told in try_runs(plan, folders, at_start=not options.dry_run):
-        notice(told)
+    check(plan, folders, dry_run=options.dry_run)
     if options.dry_run:
         show_planned_runs(plan)
         if plan.to_run:

@@ -73,8 +73,8 @@ def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool) -> tuple[st
             # Files that others have imported in the same process are none of its own.
             files = found.files if has_own(new[number].run.config) else {}
             _remember(new[number].digest, found.model_copy(update={"files": files}))
-    notes = [note for each in (*remembered.values(), *(found.notes for found in answers.values())) for note in each]
-    return tuple(dict.fromkeys((*notices, *notes)))
+    told_before = [*remembered.values(), *(found.notes for found in answers.values())]
+    return tuple(dict.fromkeys([*notices, *(note for each in told_before for note in each)]))
 
 
 def has_own(config: RunConfig) -> bool:

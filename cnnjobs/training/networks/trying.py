@@ -85,8 +85,8 @@ def stand_in(images: Images) -> DeviceData:
         number = images.sizes[name]
         return DeviceSplit(pixels.expand(number, -1, -1, -1), torch.arange(number) % len(images.classes))
 
-    splits = [split(name) for name in ("train", "validation", "test")]
-    return DeviceData(*splits, images.classes, (_MIDDLE,) * channels, (_MIDDLE,) * channels)
+    middle = (_MIDDLE,) * channels
+    return DeviceData(split("train"), split("validation"), split("test"), images.classes, mean=middle, std=middle)
 
 
 def _own_files() -> dict[str, str]:

@@ -1,0 +1,22 @@
+"""All that can be known of a plan before anything is submitted or started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cnnjobs.launch.plan import Plan
+
+
+def check(plan: Plan, folders: Sequence[Path], *, dry_run: bool) -> None:
+    """Look for data and weights, try one run of each kind, and tell what is to be known. Raises InputError."""
+    from cnnjobs.console.terminal import notice
+    from cnnjobs.launch.plan import check_data, check_weights
+    from cnnjobs.launch.trials import try_runs
+
+    check_data(plan.to_run, folders)
+    check_weights(plan, folders)
+    for told in try_runs(plan, folders, at_start=not dry_run):
+        notice(told)
