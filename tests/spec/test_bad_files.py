@@ -90,7 +90,7 @@ FILES: Cases = {
             "11: parameters.weight_decay.sigma: distribution `uniform` has no `sigma`; allowed: max, min",
             "12: metric.nam: unknown key; did you mean `name`? allowed: goal, impute, name, target",
             "13: report.target: unknown key; did you mean `targets`? "
-            "allowed: figures, notes, order, targets, template, titles, ylim",
+            "allowed: curves, figures, notes, order, targets, template, titles, ylim",
             f"14: job.max_paralel: unknown key; did you mean `max_parallel`? allowed: {JOB}",
         ],
     ),
