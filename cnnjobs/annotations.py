@@ -16,6 +16,7 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Subset = PositiveInt | Annotated[dict[Literal["train", "validation", "test"], PositiveInt], Field(min_length=1)]
 
 _NAMES: Final[dict[str, Any]] = {
     **{kind.__name__: kind for kind in (int, float, bool, str, tuple, list, dict)},
@@ -24,6 +25,7 @@ _NAMES: Final[dict[str, Any]] = {
     "PositiveFloat": PositiveFloat,
     "NonNegativeFloat": NonNegativeFloat,
     "Fraction": Fraction,
+    "Subset": Subset,
     "Any": Any,
     "Literal": Literal,
 }

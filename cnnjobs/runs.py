@@ -74,6 +74,11 @@ class RunFolder:
         replaced = self.read_record().state is not RunState.FINISHED and earlier.record_file.exists()
         return earlier if replaced else self
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a whole epoch to go on from."""
+        return self.checkpoint_file.exists() or self.previous_checkpoint_file.exists()
+
     def event_files(self) -> list[Path]:
         """TensorBoard's files, oldest first."""
         return sorted(self.path.glob("events.out.tfevents.*"))

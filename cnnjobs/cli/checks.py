@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 def check(plan: Plan, folders: Sequence[Path], *, dry_run: bool) -> None:
     """Look for data and weights, try one run of each kind, and tell what is to be known. Raises InputError."""
-    from cnnjobs.console.terminal import notice
-    from cnnjobs.launch.plan import check_data, check_weights
+    from cnnjobs.console.plan import show_notes
+    from cnnjobs.launch.data_sets import check_data, check_same_data
+    from cnnjobs.launch.plan import check_weights
     from cnnjobs.launch.trials import try_runs
 
-    check_data(plan.to_run, folders)
+    show_notes(check_data(plan.to_run, folders))
+    show_notes(check_same_data(plan, folders))
     check_weights(plan, folders)
-    for told in try_runs(plan, folders, at_start=not dry_run):
-        notice(told)
+    show_notes(try_runs(plan, folders, at_start=not dry_run))

@@ -63,13 +63,14 @@ def _data_set(text: str | None) -> dict[str, Any] | None:
 
 
 def _check_data(runs: tuple[SweepRun, ...], request: EvaluationRequest, folders: tuple[Path, ...]) -> None:
-    from cnnjobs.components.datasets import find_data
-    from cnnjobs.launch.plan import check_data
+    from cnnjobs.console.plan import show_notes
+    from cnnjobs.launch.data_sets import check_choice, check_data
+    from cnnjobs.spec.run import read_choice
 
     if request.dataset is None:
-        check_data(runs, folders)
+        show_notes(check_data(runs, folders))
     else:
-        find_data(request.dataset["name"], folders)
+        show_notes(check_choice(read_choice("dataset", request.dataset), folders))
 
 
 def _evaluate_here(

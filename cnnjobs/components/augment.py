@@ -8,6 +8,7 @@ changes its input; type, range and memory layout are kept (but `normalise` alway
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from cnnjobs.components.geometry import crop, flip, like, rotate
@@ -32,6 +33,14 @@ class Augmentation(Protocol):
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """images (N, C, H, W) -> images."""
+
+
+def output_shape(augmentations: Sequence[Augmentation], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The shape (C, H, W) of what comes out for square images (C, H, W). Raises InputError when one does not fit."""
+    channels, size, _ = image_shape
+    for augmentation in augmentations:
+        channels, size = augmentation.shape(channels, size)
+    return channels, size, size
 
 
 class _SameShape:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.components.data_places import Place
-from cnnjobs.components.raw_splits import Contents, RawSplit, class_counts, joined
+from cnnjobs.components.raw_splits import Contents, RawSplit, joined
 from cnnjobs.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ def read_splits(place: Place, num_classes: int) -> Splits:
 
 def look(place: Place, num_classes: int) -> Contents:
     """What the batches hold; they have no headers, so that all are read. Raises DataError."""
+    import numpy as np
+
     train, test = _batches(place, num_classes)
-    counts = [class_counts(batch.labels, 0, num_classes) for batch in (*train, test)]
-    together = tuple(map(sum, zip(*counts[:-1], strict=True)))
-    return Contents(*_IMAGE[1:], _IMAGE[0], together, counts[-1])
+    labels = np.concatenate([batch.labels for batch in train])
+    return Contents(*_IMAGE[1:], _IMAGE[0], num_classes, labels, test.labels)
 
 
 def _batches(place: Place, num_classes: int) -> tuple[Sequence[RawSplit], RawSplit]:

@@ -15,28 +15,28 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.components.data_places import Place
-from cnnjobs.components.decoding import Decoded
+from cnnjobs.components.decoding import Decoded, Source
 from cnnjobs.components.image_store import CHUNKS
+from cnnjobs.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_FORMAT: Final = 1
 _ABOUT: Final = "about.json"
 _ARRAYS: Final = ("train_images", "train_labels", "test_images", "test_labels")
 _WRITING: Final = ".cnnjobs-writing-"
 _LOCK: Final = "lock"
 _ABANDONED_AFTER_S: Final = 86_400
 _LOOK_S: Final = 0.2
-_ENTRIES: Final[dict[Place, Path]] = {}
+_ENTRIES: Final[dict[Place, tuple[Path, tuple[str, ...]]]] = {}
 
 
 def cache_folder() -> Path:
@@ -46,13 +46,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "cnnjobs"
 
 
-def cached(name: str, files: Sequence[Path | os.DirEntry[str]], decode: Callable[[Path | None], Decoded]) -> Decoded:
-    """What `decode` returns, taken from the cache when these files were decoded before.
+def cached(folder: Path, decode: Callable[[Path | None], Decoded]) -> Decoded:
+    """What `decode` returns, taken from the cache when it is in this `entry` already.
 
     `decode` is given a folder for arrays that may be too large for memory, each in the file of its name. A cache that
     cannot be written is told in one line, and the data set stays in memory.
     """
-    folder = _entry(name, files)
     if folder.is_dir():
         try:
             return _read(folder)
@@ -71,31 +70,36 @@ def cached(name: str, files: Sequence[Path | os.DirEntry[str]], decode: Callable
         return decoded or decode(None)
 
 
-def remember(place: Place, files: Sequence[Path | os.DirEntry[str]]) -> None:
+def remember(place: Place, source: Source) -> None:
     """Have `remembered` find what these files were decoded to, in this process and in those forked from it."""
-    folder = _entry(place.name, files)
+    folder = entry(place, source)
     if folder.is_dir():
-        _ENTRIES[place] = folder
+        _ENTRIES[place] = (folder, source.notes)
 
 
-def remembered(place: Place) -> Decoded | None:
-    """The data set of a place without a look at its files, which may be many."""
-    if place in _ENTRIES:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            return _read(_ENTRIES[place])
-    return None
+def remembered(place: Place) -> tuple[Path, tuple[str, ...]] | None:
+    """The entry of a place and the notes on it, without a look at its files, which may be many."""
+    found = _ENTRIES.get(place)
+    return found if found is not None and found[0].is_dir() else None
 
 
-def _entry(name: str, files: Sequence[Path | os.DirEntry[str]]) -> Path:
-    return cache_folder() / f"{name.replace('/', '_')}-{_fingerprint(name, files)}"
-
-
-def _fingerprint(name: str, files: Sequence[Path | os.DirEntry[str]]) -> str:
-    digest = hashlib.sha256(f"{_FORMAT}\n{name}\n".encode())
-    for path in files:
-        status = path.stat()
+def entry(place: Place, source: Source) -> Path:
+    """The folder of what these files are decoded to: other paths, sizes or times have another one. Raises DataError."""
+    digest = hashlib.sha256(f"{source.form}\n{place.name}\n".encode())
+    for path in source.files:
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise DataError(f"{os.fspath(path)}: cannot be read ({error.strerror}); mend or remove it") from None
         digest.update(f"{os.fspath(path)}\t{status.st_size}\t{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:16]
+    return cache_folder() / f"{place.name.replace('/', '_')}-{digest.hexdigest()[:16]}"
+
+
+def read_entry(folder: Path) -> Decoded | None:
+    """What is in an entry of the cache; None where it is not there or damaged."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return _read(folder)
+    return None
 
 
 def _read(folder: Path) -> Decoded:

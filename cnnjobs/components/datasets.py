@@ -8,18 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from cnnjobs.components.class_names import classes_of
 from cnnjobs.components.data_places import EMNIST_SPLIT, Place, place_of
 from cnnjobs.components.splits import DataSet, Part, Split
-from cnnjobs.errors import DataError
-from cnnjobs.registry import Fraction, NonNegativeInt, PositiveInt, register
+from cnnjobs.components.surveys import draw, notes_on
+from cnnjobs.registry import Fraction, NonNegativeInt, Subset, register
 
-if TYPE_CHECKING:
-    from cnnjobs.components.raw_splits import Contents
-
-__all__ = ["DataSet", "Part", "Split", "data_folders", "find_data", "look_into", "place_of_data", "remember_data"]
+__all__ = ["DataSet", "Part", "Split", "data_folders", "find_data", "place_of_data", "remember_data"]
 
 
 def data_folders(cli: Path | None = None, profile: Path | None = None) -> tuple[Path, ...]:
@@ -46,19 +43,11 @@ def find_data(name: str, folders: Sequence[Path], options: Mapping[str, Any] | N
 def remember_data(name: str, folders: Sequence[Path], options: Mapping[str, Any]) -> None:
     """Look at the files of a data set that is decoded already once for all processes that this one forks."""
     from cnnjobs.components.data_cache import remember
-    from cnnjobs.components.decoding import source_files
+    from cnnjobs.components.decoding import source_of
 
     place = place_of_data(name, folders, options)
     if place is not None:
-        remember(place, source_files(place))
-
-
-def look_into(place: Place) -> Contents:
-    """What headers and labels tell of a data set. Raises DataError."""
-    from cnnjobs.components.decoding import look
-
-    contents, _ = look(place, classes_of(place.name, place.split))
-    return contents
+        remember(place, source_of(place))
 
 
 @register("dataset", "cifar10")
@@ -68,7 +57,7 @@ def cifar10(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """CIFAR-10: 50,000 + 10,000 colour images of 32x32 pixels, 10 classes.
 
@@ -86,7 +75,7 @@ def cifar100(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """CIFAR-100: 50,000 + 10,000 colour images of 32x32 pixels, 100 classes.
 
@@ -102,7 +91,7 @@ def svhn(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """SVHN, the digits of house numbers: 73,257 + 26,032 colour images of 32x32 pixels, 10 classes.
 
@@ -119,7 +108,7 @@ def stl10(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """STL-10: 5,000 + 8,000 colour images of 96x96 pixels, 10 classes; those without labels are not used.
 
@@ -135,7 +124,7 @@ def mnist(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """MNIST: 60,000 + 10,000 gray images of 28x28 pixels, 10 digits.
 
@@ -151,7 +140,7 @@ def fashion_mnist(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """Fashion-MNIST: 60,000 + 10,000 gray images of 28x28 pixels, 10 kinds of clothes.
 
@@ -167,7 +156,7 @@ def fashion_mnist_mini(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """The first 600 training and 100 test images of each class of Fashion-MNIST, which come with the package.
 
@@ -183,7 +172,7 @@ def kmnist(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """KMNIST: 60,000 + 10,000 gray images of 28x28 pixels, 10 cursive Japanese syllables.
 
@@ -200,7 +189,7 @@ def emnist(
     split: Literal["balanced", "byclass", "bymerge", "letters", "digits", "mnist"] = "balanced",
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """EMNIST: gray images of 28x28 pixels, letters and digits, upright; `balanced` has 112,800 + 18,800 in 47 classes.
 
@@ -216,7 +205,7 @@ def image_folder(
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
-    subset: PositiveInt | None = None,
+    subset: Subset | None = None,
 ) -> DataSet:
     """The images of `<data folder>/<name>/{train,test}/<class>/*`, all of one square size, gray if all are gray."""
     return _build(name, folders, validation, split_seed, subset)
@@ -227,29 +216,37 @@ def _build(
     folders: Sequence[Path],
     validation: float,
     split_seed: int,
-    subset: int | None,
+    subset: Subset | None,
     *,
     split: str = EMNIST_SPLIT,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
 ) -> DataSet:
-    """Read it or take it from the cache; draw the validation split, and what is trained on from the rest."""
-    from cnnjobs.components.data_cache import cached, remembered
-    from cnnjobs.components.decoding import decode, source_files
-    from cnnjobs.components.splitting import draw_subset, draw_validation
+    """Read it or take it from the cache; draw the splits from it."""
+    from cnnjobs.components.data_cache import cached, entry, read_entry, remembered
+    from cnnjobs.components.decoding import decode, source_of
+    from cnnjobs.components.fingerprints import fingerprint
 
     place = place_of(name, folders, split)
     classes = classes_of(name, split)
-    data = remembered(place) or cached(name, source_files(place), lambda work: decode(place, classes, work))
-    try:
-        rest, drawn = draw_validation(data.train_labels, validation, split_seed)
-        if subset is not None:
-            rest = draw_subset(data.train_labels, rest, data.classes, subset, split_seed)
-    except DataError as error:
-        raise DataError(f"data set `{name}`: {error}") from None
-    train, held_out = (Part(data.train_images, rows, data.train_labels[rows]) for rows in (rest, drawn))
+    known = remembered(place)
+    data = read_entry(known[0]) if known else None
+    if known is None or data is None:
+        source = source_of(place)
+        known = entry(place, source), source.notes
+        data = cached(known[0], lambda work: decode(place, classes, work))
+    folder, notes = known
+    options = {"validation": validation, "split_seed": split_seed, "subset": subset}
+    drawn = draw(name, data.train_labels, data.test_labels, data.classes, options)
+    train, held_out = (
+        Part(data.train_images, rows, data.train_labels[rows]) for rows in (drawn.train, drawn.validation)
+    )
     test = Split(data.test_images, data.test_labels)
-    return DataSet(name, train, held_out, test, data.classes, mean or data.mean, std or data.std)
+    if len(drawn.test) < len(test):
+        test = Part(data.test_images, drawn.test, data.test_labels[drawn.test])
+    mean, std = mean or data.mean, std or data.std
+    told = (*notes, *notes_on(name, data.classes))
+    return DataSet(name, train, held_out, test, data.classes, mean, std, fingerprint(place, folder), told)
 
 
 def _emnist_split(name: str, options: Mapping[str, Any]) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PIXELS_PER_COUNT: Final = 1 << 20
+# The form of images that lie as their EXIF orientation says.
+_UPRIGHT: Final = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +34,35 @@ class Decoded:
     std: tuple[float, ...]
 
 
-def source_files(place: Place) -> Sequence[Path | os.DirEntry[str]]:
-    """Every file that `decode` reads, in order."""
-    if place.layout != "image_folder":
-        return place.files
-    from cnnjobs.components.image_folders import list_images
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A data set before its images are read: contents, classes, and what a user must know of its files."""
 
-    return [*list_images(place.path / "train").entries, *list_images(place.path / "test").entries]
+    contents: Contents
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Every file that `decode` reads, in order, and what a user must know of the folder that they lie in.
+
+    `form` counts the changes to what becomes of such files: what was decoded otherwise serves no more.
+    """
+
+    files: Sequence[Path | os.DirEntry[str]]
+    notes: tuple[str, ...] = ()
+    form: int = 1
+
+
+def source_of(place: Place) -> Source:
+    """The files of a data set. Raises DataError for folders of images that cannot be trained on."""
+    if place.layout != "image_folder":
+        return Source(place.files)
+    from cnnjobs.components.image_listing import list_splits, notes_of
+
+    train, test = list_splits(place.path)
+    return Source([*train.entries, *test.entries], notes_of(place.path, train, test), form=_UPRIGHT)
 
 
 def decode(place: Place, classes: tuple[str, ...], work: Path | None = None) -> Decoded:
@@ -59,14 +83,17 @@ def decode(place: Place, classes: tuple[str, ...], work: Path | None = None) -> 
     return Decoded(train_images, train_labels, test_images, test_labels, classes, *statistics)
 
 
-def look(place: Place, classes: tuple[str, ...]) -> tuple[Contents, tuple[str, ...]]:
-    """What headers and labels tell of a data set, without reading its images, and its classes. Raises DataError."""
-    if place.layout == "image_folder":
-        from cnnjobs.components import image_folders
+def look(place: Place, classes: tuple[str, ...]) -> Survey:
+    """What names, headers and labels tell of a data set, without reading its images. Raises DataError."""
+    if place.layout != "image_folder":
+        contents: Contents = _reader(place).look(place, len(classes))
+        return Survey(contents, classes)
+    from cnnjobs.components import image_folders
+    from cnnjobs.components.image_listing import list_splits, notes_of
 
-        return image_folders.look(place.path)
-    contents: Contents = _reader(place).look(place, len(classes))
-    return contents, classes
+    train, test = list_splits(place.path)
+    contents = image_folders.look(train, test)
+    return Survey(contents, tuple(train.classes), notes_of(place.path, train, test))
 
 
 def _reader(place: Place) -> ModuleType:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cnnjobs.components.data_places import Place
-from cnnjobs.components.raw_splits import Contents, RawSplit, check_labels, class_counts, joined
+from cnnjobs.components.raw_splits import Contents, RawSplit, check_labels, joined
 from cnnjobs.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def look(place: Place, num_classes: int) -> Contents:
     header = _content(images, place.again, _header_bytes(_IMAGE_DIMENSIONS))
     _, height, width = _sizes(images, header, _IMAGE_DIMENSIONS, place.again)
     first = _first_label(place)
-    counts = []
+    read = []
     for path in (train_labels, test_labels):
         labels = read_idx(path, 1, place.again).astype("int64")
         check_labels(path, labels, first, num_classes, place.again)
-        counts.append(class_counts(labels, first, num_classes))
-    return Contents(height, width, 1, *counts)
+        read.append(labels - first)
+    return Contents(height, width, 1, num_classes, *read)
 
 
 def _read_split(place: Place, images_file: Path, labels_file: Path) -> RawSplit:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cnnjobs.components.image_listing import Listing, list_splits
 from cnnjobs.components.image_store import ImageStore, channels_begun
+from cnnjobs.components.pictures import upright
 from cnnjobs.components.raw_splits import Contents
 from cnnjobs.errors import DataError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     NamedSplits = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]
 
-SUFFIXES: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _GRAY_MODES: Final = ("1", "L", "LA")
 _COLOUR_MODES: Final = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _IMAGES_PER_TASK: Final = 256
@@ -29,88 +28,22 @@ _PROBLEMS_TOLD: Final = 5
 _REMEDY: Final = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What a split's folder holds: class -> its image files, in the order of their names, and files of other kinds."""
-
-    classes: dict[str, list[os.DirEntry[str]]]
-    others: list[os.DirEntry[str]]
-
-    @property
-    def entries(self) -> list[os.DirEntry[str]]:
-        """The image files of all classes, in order, as their folders list them."""
-        return [entry for entries in self.classes.values() for entry in entries]
-
-    @property
-    def files(self) -> list[Path]:
-        """Their paths."""
-        return [Path(entry) for entry in self.entries]
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """How many images each class has."""
-        return tuple(map(len, self.classes.values()))
-
-
-def list_images(split: Path) -> Listing:
-    """List the folder of one split; hidden files don't count. Raises DataError when it or a class in it is empty."""
-    listing = Listing({}, [])
-    for folder in _visible(split):
-        if not folder.is_dir():
-            listing.others.append(folder)
-            continue
-        images: list[os.DirEntry[str]] = []
-        for entry in _visible(folder):
-            (images if entry.name.lower().endswith(SUFFIXES) else listing.others).append(entry)
-        if not images:
-            raise DataError(
-                f"{folder.path}: holds no image; put images there ({' '.join(SUFFIXES)}) or remove the folder"
-            )
-        listing.classes[folder.name] = images
-    if not listing.classes:
-        raise DataError(f"{split}: holds no class; make one folder per class, with its images in it")
-    return listing
-
-
-def _visible(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-
-
 def read_splits(folder: Path, work: Path | None = None) -> NamedSplits:
     """Images and labels of `train`, those of `test`, and the classes in the order of their names.
 
     Images are gray (one channel) when every file is, else colour; transparency is dropped. In a folder `work` they
     become files, `train_images.npy` and `test_images.npy`, and what is there already is not read again.
     """
-    import numpy as np
-
-    train, test = _list_splits(folder)
-    if others := [*train.others, *test.others]:
-        message = "%s: %d files are not images and were passed over, the first is %s"
-        logging.getLogger("cnnjobs").warning(message, folder, len(others), others[0].path)
+    train, test = list_splits(folder)
     images = _read_images(folder, {"train": train.files, "test": test.files}, work)
-    train_labels, test_labels = (
-        np.repeat(np.arange(len(listing.classes)), listing.counts) for listing in (train, test)
-    )
-    return images["train"], train_labels, images["test"], test_labels, tuple(train.classes)
+    return images["train"], train.labels, images["test"], test.labels, tuple(train.classes)
 
 
-def look(folder: Path) -> tuple[Contents, tuple[str, ...]]:
-    """What the names of the files and the first image tell, and the classes. Raises DataError."""
-    train, test = _list_splits(folder)
+def look(train: Listing, test: Listing) -> Contents:
+    """What the names of the files and the first image tell. Raises DataError."""
     pixels = _pixels(Path(train.entries[0]))
     height, width, channels = (*pixels.shape, 1)[:3]
-    return Contents(height, width, channels, train.counts, test.counts), tuple(train.classes)
-
-
-def _list_splits(folder: Path) -> tuple[Listing, Listing]:
-    train, test = list_images(folder / "train"), list_images(folder / "test")
-    if train.classes.keys() != test.classes.keys():
-        lonely = [f"{name} (in train alone)" for name in train.classes if name not in test.classes]
-        lonely += [f"{name} (in test alone)" for name in test.classes if name not in train.classes]
-        raise DataError(f"{folder}: train and test must hold the same classes; found {', '.join(lonely)}")
-    return train, test
+    return Contents(height, width, channels, len(train.classes), train.labels, test.labels)
 
 
 def _read_images(folder: Path, splits: Mapping[str, Sequence[Path]], work: Path | None) -> dict[str, NDArray[np.uint8]]:
@@ -202,13 +135,13 @@ def _told(folder: Path, problems: Sequence[str], total: int) -> str:
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
-    """The image (H, W) when gray, else (H, W, 3)."""
+    """The image (H, W) when gray, else (H, W, 3), upright as its EXIF orientation says."""
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
     try:
         with path.open("rb") as file:
-            image = Image.open(file)
+            image = upright(Image.open(file))
             mode = image.mode
             if mode in _GRAY_MODES:
                 return np.asarray(image.convert("L"))

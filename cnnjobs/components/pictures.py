@@ -5,15 +5,18 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
-_COLOURLESS = ("1", "L", "LA", "La", "I", "F")
+# The tag of EXIF.
+_ORIENTATION: Final = 0x0112
+_COLOURLESS: Final = ("1", "L", "LA", "La", "I", "F")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,7 @@ def read_picture(path: Path, *, channels: int, size: int) -> Picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Pillow tells of odd metadata that do not matter here.
             warnings.simplefilter("ignore", UserWarning)
-            image: Any = ImageOps.exif_transpose(Image.open(file))
+            image: Any = upright(Image.open(file))
             notes = _mode_notes(image, channels)
             image = _eight_bits(image).convert("L" if channels == 1 else "RGB")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -56,6 +59,19 @@ def read_picture(path: Path, *, channels: int, size: int) -> Picture:
         notes.append(f"{middle}{width}×{height} pixels brought to {size}×{size}")
         image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     return Picture(_array(image, channels), tuple(notes))
+
+
+def upright(image: Image) -> Image:
+    """The image as its EXIF orientation says, for training and for predictions alike; as it lies where none is told."""
+    from PIL import ImageOps
+
+    try:
+        if image.getexif().get(_ORIENTATION, 1) == 1:
+            return image
+        turned: Image | None = ImageOps.exif_transpose(image)
+    except Exception:  # damaged metadata may raise anything, and the pixels be whole
+        return image
+    return turned or image
 
 
 def _mode_notes(image: Any, channels: int) -> list[str]:

@@ -15,15 +15,26 @@ if TYPE_CHECKING:
     Splits = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contents:
-    """What headers and labels tell: pixels, channels, and how many images of each class both splits hold."""
+    """What headers and labels tell: pixels, channels, and the label of each image (N,), from 0 on, of both splits."""
 
     height: int
     width: int
     channels: int
-    train: tuple[int, ...]
-    test: tuple[int, ...]
+    num_classes: int
+    train_labels: NDArray[np.int64]
+    test_labels: NDArray[np.int64]
+
+    @property
+    def train(self) -> tuple[int, ...]:
+        """How many training images each class has."""
+        return class_counts(self.train_labels, self.num_classes)
+
+    @property
+    def test(self) -> tuple[int, ...]:
+        """How many test images each class has."""
+        return class_counts(self.test_labels, self.num_classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +77,8 @@ def joined(train: RawSplit, test: RawSplit, num_classes: int, again: str) -> Spl
     return train.images, train.labels - train.first_label, test.images, test.labels - test.first_label
 
 
-def class_counts(labels: NDArray[np.int64], first: int, num_classes: int) -> tuple[int, ...]:
-    """How many labels there are of each class."""
+def class_counts(labels: NDArray[np.int64], num_classes: int) -> tuple[int, ...]:
+    """How many labels (N,) there are of each class."""
     import numpy as np
 
-    return tuple(map(int, np.bincount(labels - first, minlength=num_classes)))
+    return tuple(map(int, np.bincount(labels, minlength=num_classes)))

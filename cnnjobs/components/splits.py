@@ -48,8 +48,9 @@ class Part(Split):
 class DataSet:
     """Three splits of square images; `mean` and `std` are those of each channel, of pixel values in [0, 1].
 
-    The validation split is drawn from the training images by `split_seed`; `subset` then keeps so many of the others,
-    as many of each class. Validation and test images, mean and std (of all training images) are the same with it.
+    The validation split is drawn from the training images by `split_seed`; `subset` then keeps so many of the splits
+    that it names, as many of each class. Mean and std (of all training images) are the same with it. `sha256` stands
+    for the content of the data set, however it is split; `notes` are what a user must know of its files.
     """
 
     name: str
@@ -59,6 +60,8 @@ class DataSet:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    sha256: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def in_channels(self) -> int:

@@ -1,8 +1,10 @@
-"""Which of the training images a run is trained on, and which it is validated on."""
+"""Which of its images a run is trained on, which it is validated on, and which it is tested on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
 from cnnjobs.errors import DataError
 
@@ -14,43 +16,102 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
+SplitName = Literal["train", "validation", "test"]
+Subset = int | Mapping[SplitName, int] | None
+# Streams of their own: validation images are the same with every subset and without one.
+_STREAMS: Final[Mapping[SplitName, int]] = {"train": 1, "validation": 2, "test": 3}
+_BESIDE: Final[Mapping[SplitName, str]] = {
+    "train": "training images beside the validation split", "validation": "validation images", "test": "test images",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The rows (N,) of each split, `train` and `validation` of the training images, `test` of the test images."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def draw_splits(
+    train_labels: NDArray[np.int64],
+    test_labels: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    validation: float,
+    split_seed: int,
+    subset: Subset,
+) -> Drawn:
+    """The images that a run has, by the options of its data set. Raises DataError when they cannot be had."""
+    import numpy as np
+
+    train, held_out = draw_validation(train_labels, validation, split_seed)
+    rows: dict[SplitName, Rows] = {"train": train, "validation": held_out, "test": np.arange(len(test_labels))}
+    for name, size in sizes_of(subset).items():
+        labels = test_labels if name == "test" else train_labels
+        told = f"subset {size}" if isinstance(subset, int) else f"subset.{name} {size}"
+        if not len(rows[name]):
+            raise DataError(f"{told}: there are no {_BESIDE[name]}; leave it out")
+        rows[name] = draw_subset(labels, rows[name], classes, size, split_seed, split=name, told=told)
+    return Drawn(**rows)
+
+
+def sizes_of(subset: Subset) -> dict[SplitName, int]:
+    """How many images of which splits: a plain number is that of the training images."""
+    if isinstance(subset, Mapping):
+        return dict(subset)
+    return {} if subset is None else {"train": subset}
+
 
 def draw_validation(labels: NDArray[np.int64], validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Draw a share of the images for validation: the rows that are left for training, and those drawn.
+    """Draw a share of the images for validation, none for 0: the rows that are left for training, and those drawn.
 
-    Raises DataError when one of the two would be empty.
+    Raises DataError when one of the two would be empty all the same.
     """
     import numpy as np
 
     total = len(labels)
+    if validation == 0:
+        return np.arange(total), np.arange(0)
     size = round(total * validation)
     if not 0 < size < total:
         found = f"validation {validation:g} takes {size} of {total} training images"
-        raise DataError(f"{found}; training and validation need at least one each")
+        none = ", or write validation: 0 to train on all images and have none" if size == 0 else ""
+        raise DataError(f"{found}; training and validation need at least one each{none}")
     # RandomState is frozen: the same split with every version of NumPy.
     order = np.random.RandomState(np.random.MT19937(seed)).permutation(total)
     return np.sort(order[size:]), np.sort(order[:size])
 
 
-def draw_subset(labels: NDArray[np.int64], rows: Rows, classes: Sequence[str], subset: int, seed: int) -> Rows:
+def draw_subset(
+    labels: NDArray[np.int64],
+    rows: Rows,
+    classes: Sequence[str],
+    subset: int,
+    seed: int,
+    *,
+    split: SplitName = "train",
+    told: str = "",
+) -> Rows:
     """Draw `subset` of the rows, as many of each class to within one; a smaller subset lies within a larger one.
 
-    Raises DataError when the classes cannot be had so evenly.
+    Raises DataError, with `told` for what was asked, when the classes cannot be had so evenly.
     """
     import numpy as np
 
+    told = told or f"subset {subset}"
     if subset < len(classes):
-        found = f"subset {subset} is less than one image for each of {len(classes)} classes"
+        found = f"{told} is less than one image for each of {len(classes)} classes"
         raise DataError(f"{found}; give at least {len(classes)}")
     counts = np.bincount(labels[rows], minlength=len(classes))
     rarest = int(counts.argmin())
     most = int(np.minimum(counts, counts[rarest] + 1).sum())
     if subset > most:
-        left = f"of {len(rows)} training images beside the validation split, {counts[rarest]} are of class"
+        left = f"of {len(rows)} {_BESIDE[split]}, {counts[rarest]} are of class"
         remedy = f"give at most {most}, or leave subset out for all" if counts[rarest] else "leave subset out"
-        raise DataError(f"subset {subset} has as many images of each class, but {left} `{classes[rarest]}`; {remedy}")
-    # A stream of its own: validation images are the same with every subset and without one.
-    draws = np.random.RandomState(np.random.MT19937([seed, 1]))
+        raise DataError(f"{told} has as many images of each class, but {left} `{classes[rarest]}`; {remedy}")
+    draws = np.random.RandomState(np.random.MT19937([seed, _STREAMS[split]]))
     order, turns = draws.permutation(rows), draws.permutation(len(classes))
     rounds = np.empty(len(order), np.int64)
     for label in range(len(classes)):

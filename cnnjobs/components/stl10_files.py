@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cnnjobs.components.data_places import Place
-from cnnjobs.components.raw_splits import Contents, RawSplit, check_labels, class_counts, joined
+from cnnjobs.components.raw_splits import Contents, RawSplit, check_labels, joined
 from cnnjobs.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def look(place: Place, num_classes: int) -> Contents:
     """What both files of labels tell; images have one size. Raises DataError."""
     import numpy as np
 
-    counts = []
+    read = []
     for images_file, labels_file in (place.files[:2], place.files[2:]):
         labels = np.fromfile(labels_file, np.uint8).astype(np.int64)
         check_labels(labels_file, labels, _FIRST_LABEL, num_classes, place.again)
         _check_size(images_file, place.again)
-        counts.append(class_counts(labels, _FIRST_LABEL, num_classes))
-    return Contents(*_IMAGE[1:], _IMAGE[0], *counts)
+        read.append(labels - _FIRST_LABEL)
+    return Contents(*_IMAGE[1:], _IMAGE[0], num_classes, *read)
 
 
 def _read_split(place: Place, images_file: Path, labels_file: Path) -> RawSplit:

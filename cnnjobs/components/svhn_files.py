@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cnnjobs.components.data_places import Place
-from cnnjobs.components.raw_splits import Contents, RawSplit, check_labels, class_counts, joined
+from cnnjobs.components.raw_splits import Contents, RawSplit, check_labels, joined
 from cnnjobs.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ def read_splits(place: Place, num_classes: int) -> Splits:
 
 def look(place: Place, num_classes: int) -> Contents:
     """What the sizes of the images and the labels tell. Raises DataError."""
-    counts = []
+    read = []
     for path in place.files:
         arrays = _arrays(path, place.again, whole=("y",))
         labels = _labels(path, arrays["y"], place.again)
         check_labels(path, labels, _FIRST_LABEL, num_classes, place.again)
-        counts.append(class_counts(labels % num_classes, 0, num_classes))
+        read.append(labels % num_classes)
     height, width, channels, _ = arrays["X"].sizes
-    return Contents(height, width, channels, *counts)
+    return Contents(height, width, channels, num_classes, *read)
 
 
 def _read_split(path: Path, again: str) -> RawSplit:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cnnjobs.components.data_sources import SOURCES, in_megabytes
 from cnnjobs.components.raw_splits import class_counts
-from cnnjobs.console.terminal import error, say, show
+from cnnjobs.console.terminal import error, notice, say, show
 
 if TYPE_CHECKING:
     from cnnjobs.components.datasets import DataSet
@@ -39,6 +39,8 @@ def show_list(here: Sequence[Listed], missing: Sequence[str], folders: Sequence[
         )
     show(table)
     for listed in here:
+        for text in listed.notes:
+            notice(text)
         if listed.problem:
             error(f"{listed.name}: {listed.problem}")
     if missing:
@@ -77,11 +79,13 @@ def show_data(data: DataSet, place: Path | None, megabytes: float | None) -> Non
     table.add_column("class")
     for heading in ("train", "validation", "test"):
         table.add_column(heading, justify="right")
-    splits = [class_counts(split.labels, 0, data.num_classes) for split in (data.train, data.validation, data.test)]
+    splits = [class_counts(split.labels, data.num_classes) for split in (data.train, data.validation, data.test)]
     for name, *counts in zip(data.classes, *splits, strict=True):
         table.add_row(name, *(f"{count:,}" for count in counts))
     table.add_row("all", *(f"{sum(counts):,}" for counts in splits), style="bold")
     show(table)
+    for text in data.notes:
+        notice(text)
 
 
 def show_picture(path: Path, *, is_new: bool) -> None:

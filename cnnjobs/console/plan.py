@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from cnnjobs.console.terminal import notice, say
@@ -37,6 +38,12 @@ def show_plan(plan: Plan) -> None:
             else (f"{len(plan.left)} runs on disk are", "stay as they are")
         )
         say(f"{which} not in the file any more and {stay}, under {plan.store.path}")
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """What a user must know before anything starts, a line each."""
+    for text in notes:
+        notice(text)
 
 
 def show_idle(plan: Plan) -> None:

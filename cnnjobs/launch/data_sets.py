@@ -1,18 +1,31 @@
-"""Which data sets are here, told by headers and names of files alone."""
+"""Data sets, told by headers and names of files alone: which are here, and whether runs can be trained on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cnnjobs.components.augment import output_shape
 from cnnjobs.components.data_places import Place, image_folders, place_of
-from cnnjobs.components.datasets import look_into
-from cnnjobs.components.decoding import source_files
+from cnnjobs.components.datasets import place_of_data
+from cnnjobs.components.decoding import source_of
+from cnnjobs.components.fingerprints import OTHER_DATA_REMEDY, changed
 from cnnjobs.components.raw_splits import Contents
-from cnnjobs.errors import DataError
-from cnnjobs.registry import components
+from cnnjobs.components.surveys import fingerprint_of, large_batch, look_into, survey
+from cnnjobs.errors import DataError, InputError, UnknownNameError
+from cnnjobs.launch.plan import Fate, Plan
+from cnnjobs.registry import components, is_foreign
+from cnnjobs.spec.run import Choice, RunConfig
+from cnnjobs.spec.sweep import SweepRun
+
+if TYPE_CHECKING:
+    from cnnjobs.components.decoding import Survey
+    from cnnjobs.components.splitting import Drawn
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,7 @@ class Listed:
     name: str
     place: Place | None = None
     contents: Contents | None = None
+    notes: tuple[str, ...] = ()
     megabytes: float = 0.0
     problem: str = ""
 
@@ -47,7 +61,8 @@ def list_data(folders: Sequence[Path]) -> tuple[list[Listed], list[str]]:
             missing.append(name)
             continue
         try:
-            here.append(Listed(name, place, look_into(place), megabytes_of(place)))
+            found = look_into(place)
+            here.append(Listed(name, place, found.contents, found.notes, megabytes_of(place)))
         except DataError as error:
             here.append(Listed(name, problem=str(error)))
     return here, missing
@@ -55,4 +70,114 @@ def list_data(folders: Sequence[Path]) -> tuple[list[Listed], list[str]]:
 
 def megabytes_of(place: Place) -> float:
     """What the files of a data set take up."""
-    return sum(path.stat().st_size for path in source_files(place)) / 1e6
+    return sum(path.stat().st_size for path in source_of(place).files) / 1e6
+
+
+def check_data(runs: Iterable[SweepRun], folders: Sequence[Path]) -> tuple[str, ...]:
+    """Look for every data set that the runs need, and list its files; what users must know of them, a line each.
+
+    Raises DataError that tells all that is missing or that no run could be trained on.
+    """
+    users: dict[str, list[RunConfig]] = {}
+    for run in runs:
+        users.setdefault(run.config.dataset.model_dump_json(), []).append(run.config)
+    problems: dict[str, None] = {}
+    notices: dict[str, None] = {}
+    for configs in users.values():
+        try:
+            notices |= dict.fromkeys(_check(configs[0].dataset, configs, folders))
+        except InputError as error:
+            problems[str(error)] = None
+    if problems:
+        raise DataError("\n".join(problems))
+    return tuple(notices)
+
+
+def check_choice(data: Choice, folders: Sequence[Path]) -> tuple[str, ...]:
+    """`check_data` of one data set, whatever is done with it."""
+    return tuple(_check(data, (), folders))
+
+
+def _check(data: Choice, configs: Sequence[RunConfig], folders: Sequence[Path]) -> Iterator[str]:
+    place = place_of_data(data.name, folders, data.options)
+    if place is None:
+        return
+    found, drawn = survey(place, data.options)
+    for config in {str(config.augment): config for config in configs}.values():
+        _check_shapes(config, found.contents)
+    yield from found.notes
+    yield from _notes_on_splits(data, found, drawn)
+    most = max((config.batch_size for config in configs), default=0)
+    yield from large_batch(most, len(drawn.train))
+
+
+def _check_shapes(config: RunConfig, contents: Contents) -> None:
+    """Raises InputError when an augmentation does not fit the images; of those of others the run itself tells."""
+    known = takewhile(lambda step: not is_foreign(step.kind, step.name), config.augment)
+    # What a normalisation leaves out is filled in by the run.
+    steps = [step for step in known if step.name != "normalise" or any(step.options.values())]
+    output_shape([step.build() for step in steps], (contents.channels, contents.height, contents.width))
+
+
+def _notes_on_splits(data: Choice, found: Survey, drawn: Drawn) -> Iterator[str]:
+    """What the options of a data set bring with them that users may not expect."""
+    validation, test = len(drawn.validation), len(drawn.test)
+    if not validation:
+        yield (
+            f"data set `{data.name}` has validation 0: runs are trained on all its training images, and their results"
+            " are those of the last epoch's weights"
+        )
+    subset = data.options["subset"]
+    if isinstance(subset, int) and validation + test > subset:
+        share = subset / (len(found.contents.train_labels) - validation)
+        others = {"validation": validation, "test": test} if validation else {"test": test}
+        smaller = {name: max(len(found.classes), round(share * size)) for name, size in others.items()}
+        listed = ", ".join(f"{name}: {size}" for name, size in {"train": subset, **smaller}.items())
+        measured = " and ".join(f"{size:,} {name}" for name, size in others.items())
+        yield (
+            f"data set `{data.name}`: subset {subset:,} is of the training images alone, and each run is measured on"
+            f" all {measured} images; for fewer of these, write subset: {{{listed}}}"
+        )
+
+
+def check_same_data(plan: Plan, folders: Sequence[Path]) -> tuple[str, ...]:
+    """Tell which finished runs were trained on other images than are here now, a line for each data set.
+
+    Raises DataError when runs would go on with other images than they began with. Data sets that are not here any more,
+    and those of import paths, which look for themselves, are passed over.
+    """
+    now: dict[str, str | None] = {}
+    kept: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    for planned in plan.runs:
+        folder, data = plan.store.run(planned.run.run_id), planned.run.config.dataset
+        goes_on = planned.starts and not plan.from_nothing and folder.has_checkpoint
+        before = folder.read_record().data_sha256 if goes_on or planned.fate is Fate.FINISHED else None
+        if before is None:
+            continue
+        key = data.model_dump_json()
+        if key not in now:
+            now[key] = _fingerprint(data, folders)
+        if now[key] not in (None, before):
+            (refused if goes_on else kept)[changed(data.name, before, str(now[key]))] += 1
+    if refused:
+        raise DataError(
+            "\n".join(
+                f"{told} since {_runs(number)} began with it; {OTHER_DATA_REMEDY}" for told, number in refused.items()
+            )
+        )
+    return tuple(
+        f"{told} since {_runs(number)} finished with it, kept as they are; --force trains them again"
+        for told, number in kept.items()
+    )
+
+
+def _fingerprint(data: Choice, folders: Sequence[Path]) -> str | None:
+    with suppress(DataError, UnknownNameError):
+        place = place_of_data(data.name, folders, data.options)
+        return fingerprint_of(place) if place else None
+    return None
+
+
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number} runs"

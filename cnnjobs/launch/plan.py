@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import enum
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from cnnjobs.components.datasets import find_data
 from cnnjobs.errors import DataError, InputError, StorageError, UnknownNameError
 from cnnjobs.files import map_at_once
 from cnnjobs.launch.submissions import queued_runs
@@ -133,7 +132,7 @@ def _fate(folder: RunFolder, retry_failed: bool, force: bool, job: str | None) -
 
 
 def _unfinished(folder: RunFolder, record: RunRecord) -> tuple[Fate, str]:
-    if folder.checkpoint_file.exists() or folder.previous_checkpoint_file.exists():
+    if folder.has_checkpoint:
         return Fate.RESUMED, f"{record.state}; goes on from its last whole epoch"
     if record.attempts:
         return Fate.NEW, f"{record.state} before its first whole epoch"
@@ -143,18 +142,6 @@ def _unfinished(folder: RunFolder, record: RunRecord) -> tuple[Fate, str]:
 def _holder(record: RunRecord) -> str:
     last = record.attempts[-1] if record.attempts else None
     return f"process {last.pid} on {last.host}" if last else "a process that has just started it"
-
-
-def check_data(runs: Iterable[SweepRun], folders: Sequence[Path]) -> None:
-    """Look for every data set that the runs need. Raises DataError that tells of all that are missing."""
-    problems: list[str] = []
-    for data in {run.config.dataset.model_dump_json(): run.config.dataset for run in runs}.values():
-        try:
-            find_data(data.name, folders, data.options)
-        except (DataError, UnknownNameError) as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError("\n".join(dict.fromkeys(problems)))
 
 
 def check_weights(plan: Plan, folders: Sequence[Path]) -> None:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnnjobs.components.data_cache import cache_folder
-from cnnjobs.components.datasets import look_into, place_of_data
+from cnnjobs.components.datasets import place_of_data
+from cnnjobs.components.surveys import survey
 from cnnjobs.errors import InputError, Mistake, SpecError
 from cnnjobs.files import write_whole
 from cnnjobs.launch.plan import Plan
@@ -112,15 +113,10 @@ def _images(data: Choice, folders: Sequence[Path]) -> Images | None:
     place = place_of_data(data.name, folders, data.options)
     if place is None:
         return None
-    found = look_into(place)
-    total = sum(found.train)
-    validation = round(total * data.options["validation"])
-    sizes = {"train": total - validation, "validation": validation, "test": sum(found.test)}
-    return Images(
-        shape=(found.channels, found.height, found.width),
-        classes=tuple(map(str, range(len(found.train)))),
-        sizes=sizes,
-    )
+    found, drawn = survey(place, data.options)
+    contents = found.contents
+    sizes = {"train": len(drawn.train), "validation": len(drawn.validation), "test": len(drawn.test)}
+    return Images(shape=(contents.channels, contents.height, contents.width), classes=found.classes, sizes=sizes)
 
 
 def _digest(asked: Asked, config: RunConfig, folders: Sequence[Path], results: Path) -> str:

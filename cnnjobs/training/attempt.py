@@ -36,6 +36,8 @@ from cnnjobs.training.windows import progress
 NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
 # Of the attempts in this process, and in those that it was forked from.
 NUMBERS: Final = itertools.count()
+# What an attempt takes over from the record of the one before it.
+_KEPT: Final = {"notes", "forgiven", "weights_sha256", "data_sha256"}
 AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
 
@@ -80,12 +82,7 @@ class RunAttempt:
             process_s=provenance.process_age() if next(NUMBERS) == 0 else None,
             stacked=len(self._beside),
         )
-        self._record = RunRecord(
-            run_id=folder.run_id,
-            notes=self._before.notes,
-            forgiven=self._before.forgiven,
-            weights_sha256=self._before.weights_sha256,
-        )
+        self._record = RunRecord(run_id=folder.run_id, **self._before.model_dump(include=_KEPT))
         self._trainer: Trainer | None = None
         self._events: EventFile | None = None
         self._has_saved = self.has_ended = False
@@ -140,6 +137,8 @@ class RunAttempt:
         self._ranks.give(state)
         weights = self._initial_weights(config)
         data = self._data_sets.get(config)
+        if state is not None:
+            provenance.refuse_other_data(self._before, config.dataset.name, data)
         given: dict[str, Any] = {"weights": weights, "stopped": self._stopped, "ranks": self._ranks, "say": self._say}
         trainer = self._trainer = kind(config, data, **given)
         if state is not None:

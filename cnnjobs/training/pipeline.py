@@ -14,12 +14,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from cnnjobs.components.augment import Augmentation
+from cnnjobs.components.augment import Augmentation, output_shape
 from cnnjobs.components.datasets import DataSet, Part, Split
+from cnnjobs.components.fingerprints import fingerprint_of_arrays
+from cnnjobs.components.surveys import large_batch
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.parts import build_augmentations, try_augmentations
-from cnnjobs.training.preprocessing import Preprocessing, output_shape
+from cnnjobs.training.preprocessing import Preprocessing
 from cnnjobs.training.ranks import ALONE, Ranks
 from cnnjobs.training.streaming import ImageReader, ahead, why_streamed
 from cnnjobs.training.weights_source import Normalisation
@@ -77,7 +79,10 @@ class DeviceSplit:
 
 @dataclass(frozen=True, eq=False)
 class DeviceData:
-    """A data set whose splits lie on one device, or are streamed to it: `why_streamed` tells so in one line."""
+    """A data set whose splits lie on one device, or are streamed to it: `why_streamed` tells so in one line.
+
+    `sha256` and `notes` are those of the data set; one of an import path has the fingerprint of its images.
+    """
 
     train: DeviceSplit
     validation: DeviceSplit
@@ -86,6 +91,8 @@ class DeviceData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     why_streamed: str | None = None
+    sha256: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> dict[str, DeviceSplit]:
@@ -106,7 +113,8 @@ def to_device(data: DataSet, device: torch.device) -> DeviceData:
     train, validation, test = (
         _split_to_device(split, device, stays=why is not None) for split in (data.train, data.validation, data.test)
     )
-    return DeviceData(train, validation, test, data.classes, data.mean, data.std, why)
+    sha256 = data.sha256 or fingerprint_of_arrays(data)
+    return DeviceData(train, validation, test, data.classes, data.mean, data.std, why, sha256, data.notes)
 
 
 def _split_to_device(split: Split, device: torch.device, *, stays: bool) -> DeviceSplit:
@@ -200,6 +208,8 @@ class Pipeline:
         self._drawn_bytes = (4 if floats else 1) * math.prod(self.input_shape)  # of one image
         self.preprocessing = Preprocessing(choices, self._image_shape)
         whole, rest = divmod(len(data.train), config.batch_size)
+        streamed = (data.why_streamed,) if data.why_streamed else ()
+        self.notes = (*data.notes, *large_batch(config.batch_size, len(data.train)), *streamed)
         self.steps_per_epoch = whole + (rest > 0 and not (config.drop_last and whole))
 
     def training_batches(self, epoch: int) -> Batches:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torch import Tensor
 
-from cnnjobs.components.augment import Augmentation
+from cnnjobs.components.augment import Augmentation, output_shape
 from cnnjobs.spec.run import Choice, read_choice
 from cnnjobs.training.parts import build_augmentations
 
@@ -55,11 +55,3 @@ class Preprocessing:
         """How many images of a split are evaluated at a time."""
         side_pixels = max(height * width for _, height, width in (self.image_shape, self.input_shape))
         return max(batch_size, min(_EVALUATION_BATCH, _EVALUATION_PIXELS // side_pixels))
-
-
-def output_shape(augmentations: Sequence[Augmentation], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The shape (C, H, W) of what comes out for square images (C, H, W). Raises InputError when one does not fit."""
-    channels, size, _ = image_shape
-    for augmentation in augmentations:
-        channels, size = augmentation.shape(channels, size)
-    return channels, size, size

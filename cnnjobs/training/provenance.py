@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from cnnjobs.components.fingerprints import OTHER_DATA_REMEDY, changed
+from cnnjobs.errors import RunError
+from cnnjobs.records import RunRecord
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.networks.trial import FASTER
 from cnnjobs.training.precision import LEAST_PRODUCTS, has_fast_bfloat16
 
 if TYPE_CHECKING:
+    from cnnjobs.training.pipeline import DeviceData
     from cnnjobs.training.trainer import Trainer
 
 _GIT_TIMEOUT_S: Final = 5
@@ -117,8 +121,29 @@ def images(trainer: Trainer) -> dict[str, Any]:
         "preprocessing": preprocessing.steps,
         "input_shape": trainer.pipeline.input_shape,
         "classes": data.classes,
-        "num_images": {name: len(split) for name, split in data.splits.items()},
+        "num_images": _sizes(data),
+        "data_sha256": data.sha256,
     }
+
+
+def refuse_other_data(before: RunRecord, name: str, data: DeviceData) -> None:
+    """Raises RunError when a run would go on with other images than it began with: its splits would be drawn anew."""
+    if before.data_sha256 not in (None, data.sha256):
+        raise RunError(
+            f"{changed(name, before.data_sha256, data.sha256)} since the run began with it; {OTHER_DATA_REMEDY}"
+        )
+    # A version that kept no fingerprint has told how many images there were.
+    if before.data_sha256 is None and before.num_images not in ({}, _sizes(data)):
+        counts = f"{_counted(before.num_images)} then, {_counted(_sizes(data))} now"
+        raise RunError(f"data set `{name}` has changed ({counts}) since the run began with it; {OTHER_DATA_REMEDY}")
+
+
+def _sizes(data: DeviceData) -> dict[str, int]:
+    return {name: len(split) for name, split in data.splits.items()}
+
+
+def _counted(sizes: dict[str, int]) -> str:
+    return " + ".join(f"{size:,} {name}" for name, size in sizes.items())
 
 
 def processor() -> str:

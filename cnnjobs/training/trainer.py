@@ -66,7 +66,7 @@ class Trainer:
         self._stopped, self._ranks = stopped, ranks
         with concerning("augment"):
             self.pipeline = Pipeline(config, data, weights.normalisation if weights else None, ranks)
-        self.notes: tuple[str, ...] = (data.why_streamed,) if data.why_streamed else ()
+        self.notes: tuple[str, ...] = self.pipeline.notes
         seed_everything(config.seed)
         prepared = prepare(config, data, self.pipeline, weights, ranks)
         self.model, self._still, self.loss = prepared.model, prepared.still, prepared.loss

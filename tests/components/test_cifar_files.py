@@ -10,7 +10,6 @@ import pytest
 from cnnjobs.components.class_names import CIFAR100
 from cnnjobs.components.data_places import CIFAR_BATCHES, Place
 from cnnjobs.components.decoding import decode, look
-from cnnjobs.components.raw_splits import Contents
 from cnnjobs.errors import DataError
 
 AGAIN = "fetch it again: cnnjobs fetch cifar10 --force"
@@ -74,7 +73,9 @@ def test_label_out_of_range_in_a_batch_is_told(tmp_path: Path) -> None:
 def test_contents_are_told(tmp_path: Path) -> None:
     place = Place("cifar10", write_batches(tmp_path / "batches"), "cifar10")
     train = (5, 5, 0, 5, 0, 0, 0, 0, 0, 5)
-    assert look(place, DIGITS)[0] == Contents(32, 32, 3, train, tuple(count // 5 for count in train))
+    found = look(place, DIGITS).contents
+    assert (found.height, found.width, found.channels) == (32, 32, 3)
+    assert (found.train, found.test) == (train, tuple(count // 5 for count in train))
 
 
 def test_fine_labels_of_cifar100_are_read(tmp_path: Path) -> None:
@@ -86,4 +87,4 @@ def test_fine_labels_of_cifar100_are_read(tmp_path: Path) -> None:
     data = decode(place, CIFAR100)
     assert (data.train_labels.tolist(), data.test_labels.tolist()) == ([99, 0, 42], [7, 7, 8])
     assert [CIFAR100[label] for label in data.train_labels] == ["worm", "apple", "leopard"]
-    assert look(place, CIFAR100)[0].test[7:9] == (2, 1)
+    assert look(place, CIFAR100).contents.test[7:9] == (2, 1)

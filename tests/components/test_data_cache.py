@@ -7,14 +7,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cnnjobs.components import data_cache
-from cnnjobs.components.data_cache import cache_folder, cached
-from cnnjobs.components.decoding import Decoded
+from cnnjobs.components.data_cache import cache_folder, entry
+from cnnjobs.components.data_places import Place
+from cnnjobs.components.decoding import Decoded, Source
 
 
 @pytest.fixture
@@ -33,6 +35,10 @@ def source(tmp_path: Path) -> list[Path]:
 def decoded(value: int = 7, count: int = 5) -> Decoded:
     images = np.full((count, 4, 4, 1), value, np.uint8)
     return Decoded(images, np.arange(count), images[:2], np.arange(2), ("a", "b"), (0.25,), (0.5,))
+
+
+def cached(name: str, files: Sequence[Path], decode: Callable[[Path | None], Decoded], form: int = 1) -> Decoded:
+    return data_cache.cached(entry(Place(name, Path("anywhere"), "idx"), Source(files, form=form)), decode)
 
 
 def never(_: Path | None) -> Decoded:
@@ -66,6 +72,7 @@ def test_changed_files_are_decoded_again(cache: Path, source: list[Path]) -> Non
     assert cached("toy", [other], lambda _: decoded(10)).train_images[0, 0, 0, 0] == 10
     assert cached("twin", [other], lambda _: decoded(11)).train_images[0, 0, 0, 0] == 11
     assert len(entries(cache)) == 5
+    assert cached("twin", [other], lambda _: decoded(12), form=2).train_images[0, 0, 0, 0] == 12
 
 
 def test_readers_cannot_change_what_others_read(cache: Path, source: list[Path]) -> None:
@@ -93,8 +100,9 @@ READER = """
 import sys
 from pathlib import Path
 import numpy as np
-from cnnjobs.components.data_cache import cached
-from cnnjobs.components.decoding import Decoded
+from cnnjobs.components.data_cache import cached, entry
+from cnnjobs.components.data_places import Place
+from cnnjobs.components.decoding import Decoded, Source
 images = np.full((2000, 16, 16, 1), 7, np.uint8)
 labels = np.arange(2000)
 for path in sys.argv[1:]:
@@ -102,7 +110,7 @@ for path in sys.argv[1:]:
         print("decoded")
         return Decoded(images, labels, images, labels, ("a",), (0.0,), (1.0,))
 
-    data = cached("toy", [Path(path)], decode)
+    data = cached(entry(Place("toy", Path("anywhere"), "idx"), Source([Path(path)])), decode)
     assert isinstance(data.train_images, np.memmap), path
     assert np.array_equal(data.train_images, images), path
     assert np.array_equal(data.test_labels, labels), path
@@ -126,11 +134,11 @@ def test_of_processes_that_start_at_once_one_decodes_and_all_read_whole_arrays(c
 
 def test_damaged_cache_is_replaced_and_told(cache: Path, source: list[Path], caplog: pytest.LogCaptureFixture) -> None:
     cached("toy", source, lambda _: decoded())
-    (entry,) = cache.iterdir()
-    os.truncate(entry / "train_images.npy", 140)
+    (folder,) = cache.iterdir()
+    os.truncate(folder / "train_images.npy", 140)
     with caplog.at_level(logging.WARNING, "cnnjobs"):
         assert cached("toy", source, lambda _: decoded(8)).train_images[0, 0, 0, 0] == 8
-    assert [message.partition(" (")[0] for message in caplog.messages] == [f"{entry}: damaged"]
+    assert [message.partition(" (")[0] for message in caplog.messages] == [f"{folder}: damaged"]
     assert caplog.messages[0].endswith("; decoded again")
     assert cached("toy", source, never).train_images[0, 0, 0, 0] == 8
 
@@ -139,8 +147,8 @@ def test_damaged_cache_is_replaced_and_told(cache: Path, source: list[Path], cap
 @pytest.mark.usefixtures("caplog")
 def test_cache_with_a_file_missing_is_replaced(cache: Path, source: list[Path], missing: str) -> None:
     cached("toy", source, lambda _: decoded())
-    (entry,) = cache.iterdir()
-    (entry / missing).unlink()
+    (folder,) = cache.iterdir()
+    (folder / missing).unlink()
     assert cached("toy", source, lambda _: decoded(8)).train_images[0, 0, 0, 0] == 8
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -12,10 +13,11 @@ import pytest
 import torch
 
 from cnnjobs import registry
-from cnnjobs.components import class_names, data_cache, datasets, decoding
+from cnnjobs.components import class_names, data_cache, datasets, decoding, fingerprints
 from cnnjobs.components.data_places import BUNDLED, place_of
 from cnnjobs.components.datasets import DataSet, image_folder, remember_data
-from cnnjobs.components.decoding import channel_statistics, decode
+from cnnjobs.components.decoding import channel_statistics, decode, source_of
+from cnnjobs.components.surveys import fingerprint_of
 from cnnjobs.errors import DataError
 
 Writer = Callable[..., Path]
@@ -103,14 +105,104 @@ def test_size_of_the_validation_split_is_chosen() -> None:
     assert len(build("fashion_mnist_mini", validation=0.25).validation) == 1500
 
 
-@pytest.mark.parametrize(("validation", "taken"), [(0.0, 0), (1.0, 6000), (0.00001, 0)])
+@pytest.mark.parametrize(("validation", "taken"), [(1.0, 6000), (0.00001, 0)])
 def test_both_splits_need_images(validation: float, taken: int) -> None:
     with pytest.raises(DataError) as raised:
         build("fashion_mnist_mini", validation=validation)
     found = f"validation {validation:g} takes {taken} of 6000 training images"
+    none = "" if taken else ", or write validation: 0 to train on all images and have none"
     assert str(raised.value) == (
-        f"data set `fashion_mnist_mini`: {found}; training and validation need at least one each"
+        f"data set `fashion_mnist_mini`: {found}; training and validation need at least one each{none}"
     )
+
+
+def test_validation_0_leaves_all_images_for_training(mini: DataSet) -> None:
+    data = build("fashion_mnist_mini", validation=0.0)
+    assert (len(data.train), len(data.validation), len(data.test)) == (6000, 0, 1000)
+    assert np.array_equal(
+        data.train.images, decode(place_of("fashion_mnist_mini", []), class_names.FASHION_MNIST).train_images
+    )
+
+
+def test_subset_of_each_split_is_even_and_drawn_by_the_seed_alone(mini: DataSet) -> None:
+    sizes = {"train": 205, "validation": 53, "test": 100}
+    small, again = (build("fashion_mnist_mini", subset=dict(reversed(sizes.items()))) for _ in range(2))
+    plain, other = build("fashion_mnist_mini", subset=205), build("fashion_mnist_mini", subset=sizes, split_seed=1)
+    for name, size in sizes.items():
+        split, whole = getattr(small, name), getattr(mini, name)
+        assert len(split) == len(getattr(again, name)) == size
+        counts = np.bincount(split.labels, minlength=10)
+        assert counts.max() - counts.min() <= 1
+        held = {image.tobytes(): label for image, label in zip(whole.images, whole.labels, strict=True)}
+        assert all(held[image.tobytes()] == label for image, label in zip(split.images, split.labels, strict=True))
+        assert np.array_equal(split.images, getattr(again, name).images)
+        assert not np.array_equal(split.images, getattr(other, name).images)
+    # The training images are those of a plain number.
+    assert np.array_equal(small.train.images, plain.train.images)
+    assert (len(plain.validation), len(plain.test)) == (600, 1000)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"subset": {"test": 2000}}, "subset.test 2000 has as many images of each class, but of 1000 test images, "),
+        ({"subset": {"validation": 9}}, "subset.validation 9 is less than one image for each of 10 classes; give at"),
+        ({"subset": {"validation": 20}, "validation": 0.0}, "subset.validation 20: there are no validation images; "),
+    ],
+)
+def test_subsets_of_splits_that_cannot_be_had_are_told(options: dict[str, object], told: str) -> None:
+    with pytest.raises(DataError) as raised:
+        build("fashion_mnist_mini", **options)
+    assert str(raised.value).startswith(f"data set `fashion_mnist_mini`: {told}")
+
+
+def test_copies_have_one_fingerprint_and_other_images_another(tmp_path: Path, write_images: Writer) -> None:
+    first = write_images(tmp_path / "a" / "pets")
+    copy = shutil.copytree(first, tmp_path / "b" / "pets")
+    for number, path in enumerate(sorted(copy.rglob("*.png"))):
+        os.utime(path, ns=(number, number))
+        path.rename(path.with_name(f"photo-{path.name}"))
+    one, two = (image_folder("pets", [tmp_path / folder]) for folder in ("a", "b"))
+    assert one.sha256 == two.sha256 == image_folder("pets", [tmp_path / "b"], split_seed=3).sha256
+    (copy / "test" / "dog" / "photo-1.png").write_bytes((copy / "test" / "dog" / "photo-0.png").read_bytes())
+    assert image_folder("pets", [tmp_path / "b"]).sha256 != one.sha256
+    # The same files with classes changed over.
+    swapped = shutil.copytree(first, tmp_path / "c" / "pets")
+    for split in ("train", "test"):
+        (swapped / split / "cat").rename(swapped / split / "ant")
+    assert image_folder("pets", [tmp_path / "c"]).sha256 != one.sha256
+
+
+def test_packed_idx_files_have_the_fingerprint_of_plain_ones(tmp_path: Path, write_idx: Writer) -> None:
+    for name, packed in (("plain", False), ("packed", True)):
+        write_idx(tmp_path / name / "MNIST" / "raw", packed=packed)
+    assert build("mnist", tmp_path / "plain").sha256 == build("mnist", tmp_path / "packed").sha256
+
+
+def test_content_is_hashed_once_for_each_state_of_the_files(
+    tmp_path: Path, write_images: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_images(tmp_path / "pets")
+    place, hashed = place_of("pets", [tmp_path]), []
+    whole = fingerprints._hash
+    monkeypatch.setattr(fingerprints, "_hash", lambda path: (hashed.append(path), whole(path))[1])
+    first = fingerprint_of(place)
+    assert len(hashed) == 12
+    assert fingerprint_of(place) == image_folder("pets", [tmp_path]).sha256 == first
+    assert len(hashed) == 12
+    os.utime(folder / "train" / "cat" / "0.png", ns=(1, 1))
+    assert fingerprint_of(place) == first
+    assert len(hashed) == 24
+    # A file that was torn off is written again.
+    for memo in data_cache.cache_folder().glob("pets-*.sha256"):
+        memo.write_text(first[:20])
+    assert fingerprint_of(place) == first
+
+
+def test_one_class_is_told(tmp_path: Path, write_images: Writer) -> None:
+    write_images(tmp_path / "pets", classes=("cat",))
+    told = "data set `pets` has one class, `cat`: any network is right on every image, which tells nothing"
+    assert image_folder("pets", [tmp_path], validation=0.25).notes == (told,)
 
 
 def test_subset_leaves_validation_and_test_images_as_they_are(mini: DataSet) -> None:
@@ -293,7 +385,7 @@ def test_files_of_a_remembered_data_set_are_not_looked_at_again(
     first = image_folder("pets", [tmp_path])
     remember_data("pets", [tmp_path], {})
     looked: list[object] = []
-    monkeypatch.setattr(decoding, "source_files", lambda place: looked.append(place) or ())
+    monkeypatch.setattr(decoding, "source_of", lambda place: (looked.append(place), source_of(place))[1])
     again = image_folder("pets", [tmp_path], split_seed=3)
     assert np.array_equal(again.test.images, first.test.images)
     assert not looked

@@ -10,9 +10,8 @@ import pytest
 
 from cnnjobs.components.class_names import EMNIST
 from cnnjobs.components.data_places import Place
-from cnnjobs.components.decoding import decode, look, source_files
+from cnnjobs.components.decoding import decode, look, source_of
 from cnnjobs.components.idx_files import read_idx
-from cnnjobs.components.raw_splits import Contents
 from cnnjobs.errors import DataError
 
 AGAIN = "fetch it again: cnnjobs fetch mnist --force"
@@ -46,7 +45,7 @@ def test_idx_files_are_read(tmp_path: Path, write_idx: Writer, packed: bool) -> 
     first = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)
     assert np.array_equal(data.train_images[..., 0], first)
     assert data.classes == DIGITS
-    assert [path.name.removesuffix(".gz") for path in source_files(place(folder))] == [
+    assert [path.name.removesuffix(".gz") for path in source_of(place(folder)).files] == [
         "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
     ]  # fmt: skip
 
@@ -132,7 +131,10 @@ def test_web_page_in_place_of_a_gzip_file_is_named(tmp_path: Path, write_idx: Wr
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
 def test_headers_and_labels_tell_the_contents(tmp_path: Path, write_idx: Writer, packed: bool) -> None:
     folder = write_idx(tmp_path / "raw", packed=packed)
-    assert look(place(folder), DIGITS) == (Contents(8, 8, 1, (2,) * 10, (1,) * 10), DIGITS)
+    found = look(place(folder), DIGITS)
+    contents = found.contents
+    assert (contents.height, contents.width, contents.channels, found.classes) == (8, 8, 1, DIGITS)
+    assert (contents.train, contents.test) == ((2,) * 10, (1,) * 10)
 
 
 def test_looking_tells_a_wrong_label_too(tmp_path: Path, write_idx: Writer) -> None:
@@ -151,5 +153,5 @@ def test_emnist_stands_upright_and_its_labels_start_from_zero(
     drawn = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)
     assert np.array_equal(data.train_images[..., 0], drawn.transpose(0, 2, 1))
     assert data.train_labels.tolist() == [*range(10), *range(10)]
-    assert look(emnist, EMNIST[split])[0].train[:11] == (2,) * 10 + (0,)
-    assert [path.name for path in source_files(emnist)][2] == f"emnist-{split}-test-images-idx3-ubyte"
+    assert look(emnist, EMNIST[split]).contents.train[:11] == (2,) * 10 + (0,)
+    assert [path.name for path in source_of(emnist).files][2] == f"emnist-{split}-test-images-idx3-ubyte"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import logging
+import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +11,18 @@ from PIL import Image
 
 from cnnjobs.components import image_folders
 from cnnjobs.components.data_places import Place
-from cnnjobs.components.decoding import source_files
-from cnnjobs.components.image_folders import look, read_splits
-from cnnjobs.components.raw_splits import Contents
+from cnnjobs.components.decoding import look, source_of
+from cnnjobs.components.image_folders import read_splits
+from cnnjobs.components.pictures import read_picture
 from cnnjobs.errors import DataError
 
 Writer = Callable[..., Path]
-SUFFIXES = ".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp"
+SUFFIXES = ".bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp"
 REMEDY = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
+
+
+def place(folder: Path) -> Place:
+    return Place("pets", folder, "image_folder")
 
 
 def failure(folder: Path) -> str:
@@ -35,7 +40,7 @@ def test_images_are_read_in_the_order_of_classes_and_names(tmp_path: Path, write
     assert (train_images.shape, test_images.shape) == ((8, 6, 6, 3), (4, 6, 6, 3))
     assert np.array_equal(train_images[5], np.asarray(Image.open(folder / "train" / "dog" / "1.png")))
     assert np.array_equal(test_images[0], np.asarray(Image.open(folder / "test" / "cat" / "0.png")))
-    assert Path(source_files(Place("pets", folder, "image_folder"))[5]) == folder / "train" / "dog" / "1.png"
+    assert Path(source_of(place(folder)).files[5]) == folder / "train" / "dog" / "1.png"
 
 
 def test_many_images_are_shared_out_among_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,8 +102,12 @@ def test_all_bad_images_are_named_at_once(tmp_path: Path, write_images: Writer) 
 
 def test_names_and_the_first_image_tell_the_contents(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets")
-    assert look(folder) == (Contents(6, 6, 3, (4, 4), (2, 2)), ("cat", "dog"))
-    assert look(write_images(tmp_path / "gray", mode="L"))[0].channels == 1
+    found = look(place(folder), ())
+    contents = found.contents
+    assert (contents.height, contents.width, contents.channels) == (6, 6, 3)
+    assert (contents.train, contents.test, found.classes) == ((4, 4), (2, 2), ("cat", "dog"))
+    assert contents.train_labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert look(place(write_images(tmp_path / "gray", mode="L")), ()).contents.channels == 1
 
 
 def test_images_of_different_sizes_are_named(tmp_path: Path, write_images: Writer) -> None:
@@ -145,17 +154,76 @@ def test_split_without_classes_is_named(tmp_path: Path, write_images: Writer) ->
     assert failure(folder) == f"{folder / 'train'}: {told}"
 
 
-def test_other_files_are_passed_over_and_told_once(
-    tmp_path: Path, write_images: Writer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_files_are_passed_over_and_told(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets")
+    assert source_of(place(folder)).notes == ()
     (folder / "test" / "labels.csv").touch()
     (folder / "train" / "cat" / "README.txt").touch()
+    (folder / "train" / "cat" / "more").mkdir()
     (folder / "train" / "cat" / ".DS_Store").touch()
-    with caplog.at_level(logging.WARNING, "cnnjobs"):
-        assert len(read_splits(folder)[0]) == 8
     first = folder / "train" / "cat" / "README.txt"
-    assert caplog.messages == [f"{folder}: 2 files are not images and were passed over, the first is {first}"]
+    told = f"{folder}: 3 files are not images and were passed over (1 .txt, 1 folders, 1 .csv), the first is {first}"
+    assert source_of(place(folder)).notes == look(place(folder), ()).notes == (told,)
+    assert len(read_splits(folder)[0]) == 8
+
+
+def test_jfif_is_jpeg_and_kinds_that_mix_are_told(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    for path in sorted((folder / "train" / "cat").iterdir())[:3]:
+        Image.open(path).save(path.with_suffix(".jpg"), format="JPEG")
+        path.with_suffix(".jpg").rename(path.with_suffix(".jfif"))
+        path.unlink()
+    assert read_splits(folder)[0].shape == (8, 6, 6, 3)
+    kinds = "9 .png, 3 .jfif"
+    assert source_of(place(folder)).notes == (
+        f"{folder}: its images are of several kinds, {kinds}: what tells classes apart may be that",
+    )
+
+
+def test_images_lie_as_their_orientation_says(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    pixels = np.zeros((6, 6, 3), np.uint8)
+    pixels[:2] = 255
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(folder / "train" / "cat" / "0.png", exif=exif)
+    train_images = read_splits(folder)[0]
+    # A quarter turn to the right: what was above is at the right.
+    assert train_images[0, 0, :, 0].tolist() == [0, 0, 0, 0, 255, 255]
+    predicted = read_picture(folder / "train" / "cat" / "0.png", channels=3, size=6).pixels
+    assert np.array_equal(train_images[0], predicted)
+    # What an earlier version has decoded as it lay serves no more.
+    assert (source_of(place(folder)).form, source_of(Place("mnist", folder, "idx")).form) == (2, 1)
+
+
+def test_class_names_in_two_unicode_forms_are_one_class(tmp_path: Path, write_images: Writer) -> None:
+    composed, parted = unicodedata.normalize("NFC", "Käse"), unicodedata.normalize("NFD", "Käse")
+    folder = write_images(tmp_path / "food", classes=("Kuchen", parted))
+    (folder / "test" / parted).rename(folder / "test" / composed)
+    _, train_labels, _, test_labels, classes = read_splits(folder)
+    assert classes == ("Kuchen", composed)
+    assert (train_labels.tolist(), test_labels.tolist()) == ([0] * 4 + [1] * 4, [0, 0, 1, 1])
+    told = f"{folder}: folders called {composed} in two Unicode forms (NFC and NFD) are one class"
+    assert source_of(place(folder)).notes == (told,)
+    # Both forms in one split, too, and the same order for a copy in the other form.
+    (folder / "train" / composed).mkdir()
+    (folder / "train" / parted / "0.png").rename(folder / "train" / composed / "0.png")
+    assert read_splits(folder)[1].tolist() == train_labels.tolist()
+
+
+@pytest.mark.parametrize("below", ["train/bird", "test/cat/9.png"])
+def test_links_to_nothing_are_named(tmp_path: Path, write_images: Writer, below: str) -> None:
+    folder = write_images(tmp_path / "pets")
+    (folder / below).symlink_to("/nowhere/at/all")
+    told = "is a link to /nowhere/at/all, which is not there; mend the link or remove it"
+    assert failure(folder) == f"{folder / below}: {told}"
+
+
+def test_pipe_called_like_an_image_is_passed_over(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    os.mkfifo(folder / "train" / "cat" / "9.png")
+    assert len(read_splits(folder)[0]) == 8
 
 
 @pytest.mark.parametrize("colourful", [False, True])

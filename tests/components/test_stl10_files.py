@@ -9,7 +9,6 @@ import pytest
 from cnnjobs.components.class_names import STL10
 from cnnjobs.components.data_places import Place
 from cnnjobs.components.decoding import decode, look
-from cnnjobs.components.raw_splits import Contents
 from cnnjobs.errors import DataError
 
 AGAIN = "fetch it again: cnnjobs fetch stl10 --force"
@@ -42,7 +41,9 @@ def test_columns_and_planes_become_images(place: Place) -> None:
 
 
 def test_contents_are_told(place: Place) -> None:
-    assert look(place, STL10)[0] == Contents(96, 96, 3, (2, *[1] * 9), (1,) * 10)
+    found = look(place, STL10).contents
+    assert (found.height, found.width, found.channels) == (96, 96, 3)
+    assert (found.train, found.test) == ((2, *[1] * 9), (1,) * 10)
 
 
 def test_file_cut_short_is_named(place: Place) -> None:

@@ -11,7 +11,6 @@ import pytest
 from cnnjobs.components.class_names import DIGITS
 from cnnjobs.components.data_places import Place
 from cnnjobs.components.decoding import decode, look
-from cnnjobs.components.raw_splits import Contents
 from cnnjobs.errors import DataError
 
 AGAIN = "fetch it again: cnnjobs fetch svhn --force"
@@ -72,14 +71,16 @@ def test_arrays_become_images_and_the_class_of_a_digit_is_the_digit(place: Place
 @pytest.mark.parametrize("packed", [True, False])
 def test_contents_are_told(place: Place, packed: bool) -> None:
     write(place.files[0], 21, packed)
-    assert look(place, DIGITS)[0] == Contents(32, 32, 3, (2, 3, *[2] * 8), (1,) * 10)
+    found = look(place, DIGITS).contents
+    assert (found.height, found.width, found.channels) == (32, 32, 3)
+    assert (found.train, found.test) == ((2, 3, *[2] * 8), (1,) * 10)
 
 
 def test_looking_reads_no_image(place: Place) -> None:
     content = bytearray(place.files[0].read_bytes())
     content[30_000:31_000] = bytes(1000)
     place.files[0].write_bytes(content)
-    assert look(place, DIGITS)[0].train[:2] == (2, 3)
+    assert look(place, DIGITS).contents.train[:2] == (2, 3)
     assert failure(place).startswith(f"{place.files[0]}: not a MATLAB file of version 5 (Error -3")
 
 
@@ -92,7 +93,7 @@ def test_files_of_scipy_are_read(place: Place, packed: bool) -> None:
     data = decode(place, DIGITS)
     assert np.array_equal(data.train_images, images.transpose(3, 0, 1, 2))
     assert data.train_labels.tolist() == [0, 1] * 6
-    assert look(place, DIGITS)[0].train == (6, 6, *[0] * 8)
+    assert look(place, DIGITS).contents.train == (6, 6, *[0] * 8)
 
 
 def test_file_cut_short_is_named(place: Place) -> None:

@@ -81,11 +81,14 @@ def store(tmp_path: Path) -> RunStore:
 
 @pytest.fixture
 def put(sweep: Sweep, store: RunStore) -> Callable[..., None]:
-    """Put a run of the sweep on disk as it would be in that state: put(index, state, ...)."""
+    """Put a run of the sweep, or `of` another one, on disk as it would be in that state: put(index, state, ...)."""
 
-    def write(index: int, state: RunState, *, checkpoint: bool = False, **changes: Any) -> None:
-        folder = store.run(sweep.runs[index].run_id)
-        folder.create(sweep.runs[index].config)
+    def write(
+        index: int, state: RunState, *, checkpoint: bool = False, of: Sweep | None = None, **changes: Any
+    ) -> None:
+        run = (of or sweep).runs[index]
+        folder = store.run(run.run_id)
+        folder.create(run.config)
         attempt = Attempt(number=1, host="elsewhere", pid=1, started="2026-01-01T00:00:00+00:00")
         folder.write_record(
             RunRecord(run_id=folder.run_id, state=state, attempts=(attempt,)).model_copy(update=changes)

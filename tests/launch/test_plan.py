@@ -12,7 +12,7 @@ import pytest
 from cnnjobs.components.weights_places import file_hash
 from cnnjobs.errors import DataError, InputError, StorageError
 from cnnjobs.files import MetricsLog
-from cnnjobs.launch.plan import Fate, carried_out, check_data, check_weights, make_plan
+from cnnjobs.launch.plan import Fate, carried_out, check_weights, make_plan
 from cnnjobs.launch.state import read_status
 from cnnjobs.records import RunRecord
 from cnnjobs.runs import RunState, RunStore
@@ -203,17 +203,6 @@ def test_a_disk_that_fills_up_leaves_nothing_new(
     after = {path for path in (tmp_path / "results").rglob("*") if path.name not in (".launcher", "sweep.yaml")}
     assert after == before
     assert (tmp_path / "results").exists() is existing
-
-
-def test_every_missing_data_set_is_named_at_once(sweep: Sweep, tmp_path: Path) -> None:
-    check_data(sweep.runs, [tmp_path])
-    text = sweep.text.replace("fashion_mnist_mini", "shades")
-    other = sweep.path.with_name("other.yaml")
-    other.write_text(text.replace("lr: {values: [0.1, 0.2]}", "dataset: {values: [shades, lights]}"))
-    with pytest.raises(DataError) as missing:
-        check_data(read_sweep(other).runs, [tmp_path])
-    assert "`shades`" in str(missing.value)
-    assert "`lights`" in str(missing.value)
 
 
 def test_missing_and_changed_weights_are_found_before_anything_starts(

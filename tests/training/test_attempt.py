@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -304,3 +305,56 @@ def test_the_record_is_json_that_anyone_can_read(runs: Runs, toy: Any) -> None:
     run = toy.config()
     record = runs.start(run)
     assert json.loads(runs.folder(run).record_file.read_text())["metrics"] == record.metrics
+
+
+def test_a_run_never_goes_on_with_other_images(runs: Runs, toy: Any, shades: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(shades, tmp_path / "data")
+    runs.data_sets = DataSets([data], torch.device("cpu"))
+    run = toy.config(dataset="shades", model="toys:Plain")
+    began = runs.start_and_stop(run, after_epochs=1)
+    assert began.data_sha256 is not None
+    removed = data / "shades" / "train" / "dark" / "0.png"
+    content = removed.read_bytes()
+    removed.unlink()
+    runs.data_sets = DataSets([data], torch.device("cpu"))
+    refused = runs.start(run)
+    assert refused.state is RunState.FAILED
+    assert str(refused.cause).startswith(f"data set `shades` has changed (SHA-256 {began.data_sha256[:16]}... then, ")
+    assert str(refused.cause).endswith(
+        "since the run began with it; put the old images back, or start anew with --force"
+    )
+    # Of a run that an earlier version began, only the number of images is known.
+    folder = runs.folder(run)
+    folder.write_record(refused.model_copy(update={"data_sha256": None, "num_images": began.num_images}))
+    counts = "(72 train + 8 validation + 16 test then, 71 train + 8 validation + 16 test now)"
+    assert f"has changed {counts} since the run began with it" in str(runs.start(run).cause)
+    removed.write_bytes(content)
+    runs.data_sets = DataSets([data], torch.device("cpu"))
+    record = runs.start(run)
+    assert (record.state, record.data_sha256) == (RunState.FINISHED, began.data_sha256)
+
+
+def test_a_run_without_a_whole_epoch_starts_with_the_images_that_are_there(
+    runs: Runs, toy: Any, shades: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(shades, tmp_path / "data")
+    runs.data_sets = DataSets([data], torch.device("cpu"))
+    run = toy.config(dataset="shades", model="toys:Plain", epochs=1)
+    before = runs.start(run, lambda: True).data_sha256
+    (data / "shades" / "train" / "dark" / "0.png").unlink()
+    runs.data_sets = DataSets([data], torch.device("cpu"))
+    record = runs.start(run)
+    assert record.state is RunState.FINISHED
+    assert None not in (before, record.data_sha256)
+    assert record.data_sha256 != before
+
+
+def test_images_of_an_import_path_have_a_fingerprint(toy: Any) -> None:
+    one, again, other = (toy.data(toy.config(dataset={"name": "toys:stripes", "train": n})).sha256 for n in (9, 9, 12))
+    assert one == again != other
+
+
+def test_what_a_user_must_know_of_the_data_is_in_the_record(runs: Runs, toy: Any) -> None:
+    record = runs.start(toy.config(batch_size=128, epochs=1))
+    note = "batch_size 128 is more than the 96 images trained on: an epoch is one step on all of them"
+    assert record.notes == (note,)
