@@ -136,6 +136,7 @@ def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
 
 
 def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
+    yield from (paragraph(Span(text, "bad")) for text in summary.other_data(table))
     yield paragraph(_RESULTS.format(wording.metric_name(table.sweep.metric.name)))
     yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
     held = targets_grid(table, ranked)

@@ -222,6 +222,7 @@ def environment_grid(table: ResultsTable) -> Grid:
     rows.append(("host", [attempt.host for attempt in attempts]))
     rows.append(("threads of a run", [str(attempt.threads) for attempt in attempts]))
     rows.append(("images", [_images(record.num_images) for record in records]))
+    rows.append(("data (SHA-256)", [(record.data_sha256 or "")[:16] for record in records]))
     rows.append(("classes", [", ".join(record.classes) for record in records]))
     told = [(name, "; ".join(dict.fromkeys(filter(None, values)))) for name, values in rows]
     return Grid(("what", "value"), tuple(row for row in told if row[1]), labels=2)

@@ -10,6 +10,7 @@ from cnnjobs.report import wording
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.runs import RunState
 
+_SHOWN: Final = 16
 # In the order in which they are told.
 _STATE_WORDS: Final = {
     RunState.FINISHED: "finished",
@@ -77,6 +78,23 @@ def best(table: ResultsTable, ranked: list[Choice]) -> Best | None:
 def seeds_text(finished: int, planned: int) -> str:
     """`3 seeds`, or `2 of 3 seeds`."""
     return wording.counted(planned, "seed") if finished == planned else f"{finished} of {planned} seeds"
+
+
+def other_data(table: ResultsTable) -> list[str]:
+    """A line for each data set whose images have changed between runs; one of an import path counts with its options."""
+    seen: dict[tuple[str, str], Counter[str]] = {}
+    for run in table.sweep.runs:
+        data, sha256 = run.config.dataset, table.records[run.run_id].data_sha256
+        if sha256 is not None:
+            options = data.model_dump_json() if ":" in data.name else ""
+            seen.setdefault((data.name, options), Counter())[sha256[:_SHOWN]] += 1
+    told = []
+    for (name, _), counts in seen.items():
+        if len(counts) > 1:
+            states = [f"{wording.counted(number, 'run')} on {state}..." for state, number in counts.items()]
+            changed = f"The images of data set {name} changed between these runs: {wording.listed(states)} (SHA-256)."
+            told.append(f"{changed} Do not compare them.")
+    return told
 
 
 def remarks(table: ResultsTable) -> list[str]:

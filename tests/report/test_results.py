@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cnnjobs.report.chapter import chapter
+from cnnjobs.report.document import Span, paragraph
+from cnnjobs.report.drawings import Drawings
 from cnnjobs.report.results import ResultsTable
+from cnnjobs.report.summary import other_data
 from cnnjobs.runs import KILLED_CAUSE, RunState
 from cnnjobs.spec.settings import METRICS
 
@@ -210,3 +214,22 @@ def test_pandas_is_loaded_by_the_report_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_runs_of_different_data_are_told_apart(results: Results) -> None:
+    first, second, *rest = results.sweep.runs
+    results.write(first, data_sha256="a" * 64)
+    # One of an earlier version, which kept no fingerprint.
+    results.write(second)
+    assert other_data(load(results)) == []
+    for run in rest:
+        results.write(run, data_sha256="b" * 64)
+    told = (
+        "The images of data set fashion_mnist_mini changed between these runs: 1 run on aaaaaaaaaaaaaaaa... and 10 runs"
+        " on bbbbbbbbbbbbbbbb... (SHA-256). Do not compare them."
+    )
+    table = load(results)
+    assert other_data(table) == [told]
+    drawings = Drawings(table, results.store.report_folder / "figures", [])
+    (section,) = [each for each in chapter(table, table.ranked(), drawings).sections if each.id == "results"]
+    assert section.blocks[0] == paragraph(Span(told, "bad"))
