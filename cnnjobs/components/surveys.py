@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cnnjobs.components.class_names import classes_of
@@ -31,9 +30,7 @@ def survey(place: Place, options: Mapping[str, Any]) -> tuple[Survey, Drawn]:
     Raises DataError for what no run could be trained on.
     """
     found = look_into(place)
-    contents = found.contents
-    drawn = draw(place.name, contents.train_labels, contents.test_labels, found.classes, options)
-    return replace(found, notes=(*found.notes, *notes_on(place.name, found.classes))), drawn
+    return found, draw(place.name, found.contents.train_labels, found.contents.test_labels, found.classes, options)
 
 
 def fingerprint_of(place: Place) -> str:

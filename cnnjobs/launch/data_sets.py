@@ -16,7 +16,7 @@ from cnnjobs.components.datasets import place_of_data
 from cnnjobs.components.decoding import source_of
 from cnnjobs.components.fingerprints import OTHER_DATA_REMEDY, changed
 from cnnjobs.components.raw_splits import Contents
-from cnnjobs.components.surveys import fingerprint_of, large_batch, look_into, survey
+from cnnjobs.components.surveys import fingerprint_of, large_batch, look_into, notes_on, survey
 from cnnjobs.errors import DataError, InputError, UnknownNameError
 from cnnjobs.launch.plan import Fate, Plan
 from cnnjobs.registry import components, is_foreign
@@ -94,8 +94,9 @@ def check_data(runs: Iterable[SweepRun], folders: Sequence[Path]) -> tuple[str, 
 
 
 def check_choice(data: Choice, folders: Sequence[Path]) -> tuple[str, ...]:
-    """`check_data` of one data set, whatever is done with it."""
-    return tuple(_check(data, (), folders))
+    """`check_data` of a data set that nothing is trained on."""
+    place = place_of_data(data.name, folders, data.options)
+    return survey(place, data.options)[0].notes if place else ()
 
 
 def _check(data: Choice, configs: Sequence[RunConfig], folders: Sequence[Path]) -> Iterator[str]:
@@ -106,9 +107,9 @@ def _check(data: Choice, configs: Sequence[RunConfig], folders: Sequence[Path]) 
     for config in {str(config.augment): config for config in configs}.values():
         _check_shapes(config, found.contents)
     yield from found.notes
+    yield from notes_on(data.name, found.classes)
     yield from _notes_on_splits(data, found, drawn)
-    most = max((config.batch_size for config in configs), default=0)
-    yield from large_batch(most, len(drawn.train))
+    yield from large_batch(max(config.batch_size for config in configs), len(drawn.train))
 
 
 def _check_shapes(config: RunConfig, contents: Contents) -> None:
@@ -151,7 +152,7 @@ def check_same_data(plan: Plan, folders: Sequence[Path]) -> tuple[str, ...]:
     refused: Counter[str] = Counter()
     for planned in plan.runs:
         folder, data = plan.store.run(planned.run.run_id), planned.run.config.dataset
-        goes_on = planned.starts and not plan.from_nothing and folder.has_checkpoint
+        goes_on = planned.starts and not planned.from_nothing and folder.has_checkpoint
         before = folder.read_record().data_sha256 if goes_on or planned.fate is Fate.FINISHED else None
         if before is None:
             continue

@@ -81,7 +81,7 @@ def seeds_text(finished: int, planned: int) -> str:
 
 
 def other_data(table: ResultsTable) -> list[str]:
-    """A line for each data set whose images have changed between runs; one of an import path counts with its options."""
+    """A line for each data set whose images changed between runs; one of an import path counts with its options."""
     seen: dict[tuple[str, str], Counter[str]] = {}
     for run in table.sweep.runs:
         data, sha256 = run.config.dataset, table.records[run.run_id].data_sha256

@@ -37,7 +37,7 @@ NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run fo
 # Of the attempts in this process, and in those that it was forked from.
 NUMBERS: Final = itertools.count()
 # What an attempt takes over from the record of the one before it.
-_KEPT: Final = {"notes", "forgiven", "weights_sha256", "data_sha256"}
+_KEPT: Final = {"notes", "forgiven", "num_images", "weights_sha256", "data_sha256"}
 AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
 
