@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torch import Tensor
 
-from cnnjobs.components.augment import Augmentation, output_shape
+from cnnjobs.components.augment import output_shape
 from cnnjobs.spec.run import Choice, read_choice
 from cnnjobs.training.parts import build_augmentations
 
