@@ -62,12 +62,3 @@ def notes_on(name: str, classes: Sequence[str]) -> tuple[str, ...]:
     return (
         f"data set `{name}` has one class, `{classes[0]}`: any network is right on every image, which tells nothing",
     )
-
-
-def large_batch(batch_size: int, images: int) -> tuple[str, ...]:
-    """A note where all images that a run is trained on are fewer than a batch."""
-    if batch_size <= images:
-        return ()
-    return (
-        f"batch_size {batch_size} is more than the {images} images trained on: an epoch is one step on all of them",
-    )

@@ -16,12 +16,13 @@ from cnnjobs.components.datasets import place_of_data
 from cnnjobs.components.decoding import source_of
 from cnnjobs.components.fingerprints import OTHER_DATA_REMEDY, changed
 from cnnjobs.components.raw_splits import Contents
-from cnnjobs.components.surveys import fingerprint_of, large_batch, look_into, notes_on, survey
+from cnnjobs.components.surveys import fingerprint_of, look_into, notes_on, survey
 from cnnjobs.errors import DataError, InputError, UnknownNameError
 from cnnjobs.launch.plan import Fate, Plan
 from cnnjobs.registry import components, is_foreign
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.spec.sweep import SweepRun
+from cnnjobs.training.idle import large_batch
 
 if TYPE_CHECKING:
     from cnnjobs.components.decoding import Survey
@@ -109,7 +110,8 @@ def _check(data: Choice, configs: Sequence[RunConfig], folders: Sequence[Path]) 
     yield from found.notes
     yield from notes_on(data.name, found.classes)
     yield from _notes_on_splits(data, found, drawn)
-    yield from large_batch(max(config.batch_size for config in configs), len(drawn.train))
+    largest = max(configs, key=lambda config: int(config.batch_size))
+    yield from large_batch(largest, len(drawn.train))
 
 
 def _check_shapes(config: RunConfig, contents: Contents) -> None:

@@ -17,7 +17,6 @@ from torch import Tensor
 from cnnjobs.components.augment import Augmentation, output_shape
 from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.components.fingerprints import fingerprint_of_arrays
-from cnnjobs.components.surveys import large_batch
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.parts import build_augmentations, try_augmentations
@@ -209,7 +208,7 @@ class Pipeline:
         self.preprocessing = Preprocessing(choices, self._image_shape)
         whole, rest = divmod(len(data.train), config.batch_size)
         streamed = (data.why_streamed,) if data.why_streamed else ()
-        self.notes = (*data.notes, *large_batch(config.batch_size, len(data.train)), *streamed)
+        self.notes = (*data.notes, *streamed)
         self.steps_per_epoch = whole + (rest > 0 and not (config.drop_last and whole))
 
     def training_batches(self, epoch: int) -> Batches:

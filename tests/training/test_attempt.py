@@ -355,7 +355,9 @@ def test_images_of_an_import_path_have_a_fingerprint(toy: Any) -> None:
     assert one == again != other
 
 
-def test_what_a_user_must_know_of_the_data_is_in_the_record(runs: Runs, toy: Any) -> None:
-    record = runs.start(toy.config(batch_size=128, epochs=1))
-    note = "batch_size 128 is more than the 96 images trained on: an epoch is one step on all of them"
-    assert record.notes == (note,)
+def test_what_a_user_must_know_of_the_data_is_in_the_record(runs: Runs, toy: Any, shades: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(shades, tmp_path / "data")
+    (data / "shades" / "train" / "dark" / "notes.txt").touch()
+    runs.data_sets = DataSets([data], torch.device("cpu"))
+    (note,) = runs.start(toy.config(dataset="shades", model="toys:Plain", epochs=1)).notes
+    assert note.startswith(f"{data / 'shades'}: 1 file is not an image and was passed over (1 .txt), the first is ")
