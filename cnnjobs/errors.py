@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnnjobs.opening import NotAFileError
+
 
 class CnnjobsError(Exception):
     """What a user is told in place of a traceback; `exit_code` is what the shell sees."""
@@ -111,6 +113,8 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         return StorageError(f"{path}: the disk is full; free some space or choose another folder with --results")
     if error.errno == errno.EDQUOT:
         return StorageError(f"{path}: the quota is used up; free some space or choose another folder with --results")
+    if isinstance(error, NotAFileError | IsADirectoryError):
+        return StorageError(f"{path}: cannot be written ({error.strerror}); remove or rename what is there")
     return StorageError(f"{path}: cannot be written ({error.strerror}); choose another folder with --results")
 
 

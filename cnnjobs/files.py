@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +16,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
+from pydantic import ValidationError
+
 from cnnjobs import locks
 from cnnjobs.errors import InputError, StorageError, storage_error
+from cnnjobs.metric_lines import whole_lines
+from cnnjobs.opening import NotAFileError, open_to_read, to_write
 
+# What tells that a file's place is taken by something else, or the file by someone else.
+NO_FILE: Final = (NotAFileError, IsADirectoryError, PermissionError)
+_EMPTY: Final = "EOF while parsing a value at line 1 column 0"
+_WORDS: Final = 160
 _WRITERS: Final = 32
 _LOGS: Final = (".jsonl",)
-# As MetricsLog writes it: one mapping of lists of numbers.
-_WINDOWS: Final = re.compile(rb'"windows": \{("[a-z]+": \[[-+.0-9e, ]*\](, )?)*\}, ')
 # A spreadsheet takes a text that starts so for a formula.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
@@ -48,7 +54,7 @@ def write_whole(
     try:
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=to_write) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -83,10 +89,48 @@ def _copy(file: Path, copy: Path) -> None:
         with suppress(OSError):
             copy.hardlink_to(file)
             return
-    with file.open("rb") as source, copy.open("xb") as target:
+    with open_to_read(file) as source, copy.open("xb") as target:
         shutil.copyfileobj(source, target)
         target.flush()
         os.fsync(target.fileno())
+
+
+def why_damaged(error: Exception) -> str:
+    """What is wrong with a file that could not be read so, in a few words."""
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is no UTF-8"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False)[0]
+        words = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        return "it is empty" if words.endswith(_EMPTY) else words
+    return " ".join(str(error).split())[:_WORDS]
+
+
+def set_aside_damaged(path: Path) -> str:
+    """Rename a file that cannot be read, or what stands in its place; its new name. Raises StorageError."""
+    kept = damaged_name(path)
+    try:
+        path.rename(kept)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    return kept.name
+
+
+def remove_mark(path: Path) -> None:
+    """Remove a file that says something by being there; a folder in its place is set aside. Raises OSError."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        set_aside_damaged(path)
+
+
+def damaged_name(path: Path) -> Path:
+    """A name beside a damaged file, under which it is set aside: `record.json.damaged`, or with a number behind."""
+    names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    found = (path.with_name(f"{path.name}.damaged{number}") for number in names)
+    return next(name for name in found if not os.path.lexists(name))
 
 
 def remove_folder(folder: Path) -> None:
@@ -186,12 +230,16 @@ class MetricsLog:
     def keep_up_to(self, step: int) -> list[dict[str, Any]]:
         """Keep and return the lines up to a checkpoint's `step`; later ones and a torn last one go.
 
-        It is one cut, so that no crash costs a line; lines before it that do not count stay and go on not counting.
-        Raises StorageError; then it may be done again.
+        It is one cut, so that no crash costs a line; lines before it that do not count stay and go on not counting. A
+        damaged file is copied before. Raises StorageError; then it may be done again.
         """
         with self._mended():
             self._file.seek(0)
-            kept = [(end, line) for end, line in whole_lines(self._file.read()) if line["step"] <= step]
+            content = self._file.read()
+            lines, damage = whole_lines(content)
+            if damage is not None:
+                write_whole(damaged_name(Path(self._file.name)), content, make_folder=False)
+            kept = [(end, line) for end, line in lines if line["step"] <= step]
             self._file.truncate(kept[-1][0] if kept else 0)
         return [line for _, line in kept]
 
@@ -208,37 +256,6 @@ class MetricsLog:
         except OSError as error:
             self._refused = True
             raise storage_error(Path(self._file.name), error) from error
-
-
-def without_windows(content: bytes) -> bytes:
-    """Lines of metrics without the windows of their training, nine tenths of them; a damaged one stays, to be told."""
-    return _WINDOWS.sub(b"", content)
-
-
-def whole_lines(content: bytes, *, strict: bool = False) -> list[tuple[int, dict[str, Any]]]:
-    """The lines of metrics that count, where each ends and what it says, up to the first torn one.
-
-    Two copies of a run may have written for an instant: nothing that an older attempt adds beside a newer one counts.
-    With `strict`, a damaged line raises ValueError; the last one may still be in the writing.
-    """
-    kept: list[tuple[int, dict[str, Any]]] = []
-    end = 0
-    for raw in content.splitlines(keepends=True):
-        end += len(raw)
-        try:
-            line = json.loads(raw) if raw.endswith(b"\n") else None
-        except ValueError:
-            if strict:
-                raise
-            line = None
-        if line is None:
-            break
-        if kept and line.get("attempt", 0) < kept[-1][1].get("attempt", 0):
-            continue
-        while kept and line["step"] <= kept[-1][1]["step"]:
-            kept.pop()
-        kept.append((end, line))
-    return kept
 
 
 def map_at_once(write: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -22,7 +22,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cnnjobs.errors import storage_error
-from cnnjobs.files import write_whole
+from cnnjobs.files import NO_FILE, write_whole
+from cnnjobs.opening import read_bytes, to_write
 from cnnjobs.registry import NonNegativeInt, PositiveInt
 
 BREAKER_FAILURES: Final = 5
@@ -120,18 +121,20 @@ class SubmissionFolder:
 
     def read_intent(self) -> JobIntent:
         """What was submitted. Raises OSError, and ValueError when another version wrote it."""
-        return JobIntent.model_validate_json(self.intent_file.read_bytes())
+        return JobIntent.model_validate_json(read_bytes(self.intent_file))
 
     def write_id(self, job_id: int) -> None:
         """Keep the number that Slurm gave. Raises StorageError."""
         write_whole(self.id_file, json.dumps({"job_id": job_id}).encode() + b"\n")
 
     def read_id(self) -> int | None:
-        """The number that Slurm gave, if it is known."""
+        """The number that Slurm gave, if it is known: one that is damaged is found again by the job's name."""
         try:
-            return int(json.loads(self.id_file.read_bytes())["job_id"])
-        except FileNotFoundError:
+            found = json.loads(read_bytes(self.id_file))
+        except (FileNotFoundError, *NO_FILE, ValueError, RecursionError):
             return None
+        number = found.get("job_id") if isinstance(found, dict) else None
+        return number if isinstance(number, int) and number > 0 else None
 
     def mark_started(self) -> None:
         """Keep that the job waits for its launcher no longer. Raises StorageError."""
@@ -142,7 +145,7 @@ class SubmissionFolder:
         line = json.dumps({"run_id": run_id, "state": state, "cause": cause}).encode() + b"\n"
         try:
             # One write, so that workers that end at the same moment do not mix their lines.
-            descriptor = os.open(self.outcomes_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            descriptor = to_write(str(self.outcomes_file), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 os.write(descriptor, line)
             finally:
@@ -156,7 +159,10 @@ class SubmissionFolder:
         return {outcome["run_id"]: (outcome["state"], outcome["cause"]) for outcome in outcomes}
 
     def _outcome_lines(self) -> list[bytes]:
-        return self.outcomes_file.read_bytes().splitlines() if self.outcomes_file.exists() else []
+        try:
+            return read_bytes(self.outcomes_file).splitlines()
+        except (FileNotFoundError, *NO_FILE):
+            return []
 
     def common_failure(self) -> str | None:
         """The cause of the last BREAKER_FAILURES ends when all of them are failures from the same one."""
@@ -167,9 +173,10 @@ class SubmissionFolder:
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
-    """A line of outcomes; nothing when it is torn."""
+    """A line of outcomes; nothing when it is torn or damaged."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    is_outcome = isinstance(found, dict) and all(isinstance(found.get(key), str) for key in ("run_id", "state"))
+    return {"cause": None, **found} if is_outcome else {}

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from cnnjobs.opening import NotAFileError, open_to_read, read_words, to_write
+
 _NO_LOCKS: Final = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 _LOOKS: Final = 5
 _PAUSE_S: Final = 0.01
@@ -57,7 +59,7 @@ def hold(path: Path, *, anyway: bool = False) -> Iterator[Hold | None]:
 
     With `anyway` the other process does not count: it is known to be given up, but its lock or mark may last.
     """
-    made = Hold(path.open("a+b", buffering=0))
+    made = Hold(open(path, "a+b", buffering=0, opener=to_write))  # noqa: SIM115
     try:
         locked = _lock(made.file)
         if locked is not None:
@@ -84,9 +86,9 @@ def hold(path: Path, *, anyway: bool = False) -> Iterator[Hold | None]:
 def is_held(path: Path) -> bool:
     """Whether a living process holds the file."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotAFileError):
         return False
     except BlockingIOError:
         return True
@@ -98,7 +100,7 @@ def is_held(path: Path) -> bool:
 
 
 def _open_existing(path: str, flags: int) -> int:
-    return os.open(path, flags & ~os.O_CREAT)
+    return to_write(path, flags & ~os.O_CREAT)
 
 
 def _lock(file: BinaryIO) -> bool | None:
@@ -143,7 +145,7 @@ def _own_name() -> str:
 
 def _is_own(mark: Path) -> bool:
     with suppress(FileNotFoundError):
-        return mark.read_text() == _own_name()
+        return read_words(mark) == _own_name()
     return False
 
 
@@ -155,10 +157,10 @@ def _remove_own(mark: Path) -> None:
 
 def _holder_lives(mark: Path) -> bool:
     try:
-        host, pid = mark.read_text().split()
+        host, pid = read_words(mark).split()
         if host == socket.gethostname():
             os.kill(int(pid), 0)
-    except (FileNotFoundError, ProcessLookupError, ValueError):
+    except (FileNotFoundError, ProcessLookupError, ValueError, OverflowError, NotAFileError):
         return False
     except PermissionError:
         return True

@@ -12,6 +12,7 @@ from typing import Final
 
 from cnnjobs.components import torchvision_catalogue
 from cnnjobs.errors import DataError, UnknownNameError, suggest
+from cnnjobs.opening import open_to_read
 
 DEFAULT: Final = "DEFAULT"
 RUN: Final = "run:"
@@ -147,5 +148,5 @@ def file_hash(path: Path) -> str:
 @cache
 def _file_hash(path: Path, size: int, changed_ns: int) -> str:
     del size, changed_ns
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

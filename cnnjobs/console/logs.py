@@ -8,8 +8,10 @@ from typing import Final
 
 from cnnjobs.console.progress import metrics_in_words
 from cnnjobs.console.terminal import notice, say
+from cnnjobs.files import NO_FILE
 from cnnjobs.launch.job_logs import Failure, RunLog
 from cnnjobs.launch.state import RunStatus
+from cnnjobs.opening import open_to_read
 
 _NAMED: Final = 5
 
@@ -40,10 +42,10 @@ def show_news(log: RunLog, shown: dict[Path, int]) -> None:
 
 def _from(file: Path, start: int) -> bytes:
     try:
-        with file.open("rb") as opened:
+        with open_to_read(file) as opened:
             opened.seek(start)
             return opened.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, *NO_FILE):
         return b""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.launch.queue_states import Element
+from cnnjobs.opening import open_to_read
 from cnnjobs.runs import RunState
 
 _TAIL_BYTES: Final = 1 << 15
@@ -135,7 +136,7 @@ def _cancelled(element: Element) -> str:
 def log_tail(path: Path) -> str:
     """The last lines of a job's log; empty where there is none."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             return file.read().decode(errors="replace")
     except OSError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickletools
 import struct
 import zipfile
-from pathlib import Path
 from typing import BinaryIO, Final
 
+from cnnjobs.opening import open_to_read
 from cnnjobs.runs import RunFolder
 
 # A file in a zip archive begins with this many bytes; the lengths of its name and of what follows end them.
@@ -18,25 +18,26 @@ def kept_epoch(folder: RunFolder) -> int:
     """The last whole epoch on disk, 0 without one. A line of metrics is written before its checkpoint is."""
     for file in (folder.checkpoint_file, folder.previous_checkpoint_file):
         try:
-            # One that is cut short has no end.
-            if zipfile.is_zipfile(file):
-                return _epoch(file)
+            with open_to_read(file) as content:
+                # One that is cut short has no end.
+                if zipfile.is_zipfile(content):
+                    return _epoch(content)
         except (OSError, ValueError, struct.error):
             continue
     return 0
 
 
-def _epoch(file: Path) -> int:
+def _epoch(content: BinaryIO) -> int:
     """The epoch of a checkpoint. Raises ValueError when it is none of ours."""
-    with file.open("rb") as content:
-        _skip_header(content)
-        key: object = None
-        for opcode, argument, _ in pickletools.genops(content):
-            if key == "epoch" and isinstance(argument, int) and "PUT" not in opcode.name:
-                return argument
-            if isinstance(argument, str):
-                key = argument
-    raise ValueError(f"{file}: holds no epoch")
+    content.seek(0)
+    _skip_header(content)
+    key: object = None
+    for opcode, argument, _ in pickletools.genops(content):
+        if key == "epoch" and isinstance(argument, int) and "PUT" not in opcode.name:
+            return argument
+        if isinstance(argument, str):
+            key = argument
+    raise ValueError("it holds no epoch")
 
 
 def _skip_header(content: BinaryIO) -> None:

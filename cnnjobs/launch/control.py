@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from cnnjobs.files import map_at_once
+from cnnjobs.files import map_at_once, remove_mark
 from cnnjobs.launch.causes import matches
 from cnnjobs.launch.evaluations import OpenEvaluation, open_evaluations
 from cnnjobs.launch.jobs import is_worker
@@ -153,7 +153,7 @@ def _overrule(folder: RunFolder) -> None:
     cause = folder.cancellation()
     if cause is not None and record.state not in (RunState.FINISHED, RunState.FAILED):
         folder.write_record(record.model_copy(update={"state": RunState.CANCELLED, "cause": cause}))
-    folder.cancel_file.unlink(missing_ok=True)
+    remove_mark(folder.cancel_file)
 
 
 def scancel(elements: Iterable[Key]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cnnjobs.launch.starts import measured_starts, only_attempt
 from cnnjobs.launch.state import last_line
+from cnnjobs.opening import read_bytes
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, stores
 from cnnjobs.spec.run import RunConfig
 
@@ -120,12 +121,12 @@ def _begun(results: Path) -> Iterator[RunFolder]:
 
 def _settings(folder: RunFolder) -> dict[str, Any]:
     """The configuration as RunFolder.create writes it: a key and JSON in each line."""
-    lines = folder.config_file.read_text(encoding="utf-8").splitlines()
+    lines = read_bytes(folder.config_file).decode().splitlines()
     return {key: json.loads(value) for key, _, value in (line.partition(": ") for line in lines)}
 
 
 def _measured(folder: RunFolder, on_gpu: bool, ranks: int) -> Measured | None:
-    record = RunRecord.model_validate_json(folder.record_file.read_bytes())
+    record = RunRecord.model_validate_json(read_bytes(folder.record_file))
     line = last_line(folder.metrics_file)
     seconds, epochs = float(line.get("seconds", 0.0)), float(line.get("epoch", 0.0))
     if not record.attempts or min(seconds, epochs) <= 0:

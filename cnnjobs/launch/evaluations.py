@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cnnjobs.errors import InputError
 from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.causes import waiting
 from cnnjobs.launch.queue_states import WAITING, Key, QueueView
@@ -132,5 +133,10 @@ def is_settled(submission: Submission, folder: RunFolder) -> bool:
     if request is None or record.state is not RunState.FINISHED:
         return True
     state, _ = submission.folder.read_outcomes().get(folder.run_id, ("", None))
-    name = request.name(folder.read_config().dataset.name)
-    return state in ("finished", "refused", "cancelled") or is_newer(record.evaluations.get(name), submission)
+    if state in ("finished", "refused", "cancelled"):
+        return True
+    try:
+        name = request.name(folder.read_config().dataset.name)
+    except InputError:
+        return False
+    return is_newer(record.evaluations.get(name), submission)

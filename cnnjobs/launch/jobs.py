@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.errors import storage_error
 from cnnjobs.files import write_whole
+from cnnjobs.opening import read_bytes, read_words
 from cnnjobs.runs import RunState, RunStore
 from cnnjobs.training.stop_request import blocking
 from cnnjobs.training.worker import run_job
@@ -44,7 +45,9 @@ class Worker:
 
     def last_words(self) -> str:
         """The last line of its log."""
-        lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
+        lines: list[str] = []
+        with suppress(OSError):
+            lines = read_words(self.log).split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
 
     def is_alive(self) -> bool:
@@ -131,21 +134,29 @@ def living_workers(store: RunStore) -> list[Worker]:
     """Workers of earlier launches that go on without their launcher."""
     found: list[Worker] = []
     for folder in _folders(store):
-        with suppress(FileNotFoundError):
-            slots = json.loads((folder / "workers.json").read_bytes())
-            found.extend(Worker(job_id, slot, folder) for job_id, slot in slots.items())
+        slots = _mapping(folder / "workers.json")
+        found.extend(Worker(job_id, slot, folder) for job_id, slot in slots.items() if job_id.isdecimal())
     return [worker for worker in found if worker.is_alive()]
 
 
 def prune(store: RunStore) -> None:
     """Remove the job folders whose runs have all finished; what failed keeps its logs."""
     for folder in _folders(store):
-        asked = {run_id for file in folder.glob("job-*.json") for run_id in json.loads(file.read_bytes())["run_ids"]}
+        asked = {run_id for file in folder.glob("job-*.json") for run_id in _mapping(file).get("run_ids", ())}
         runs = (folder for folder in map(store.run, asked) if folder.config_file.exists())
         if all(run.read_record().state is RunState.FINISHED for run in runs):
             shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
         store.jobs_folder.rmdir()
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    """What a JSON file of a launch holds; nothing where it is damaged or gone: it tells of processes, not of runs."""
+    try:
+        found = json.loads(read_bytes(file))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _folders(store: RunStore) -> Sequence[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cnnjobs import locks
@@ -52,9 +52,9 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
     sweep, store = opened.sweep, opened.store
     truth = Lookout(store, sweep.runs).look()
     snapshot = truth.snapshot
-    best = {
-        status.run_id: value for status in snapshot.runs if (value := _best(status, store, sweep.metric)) is not None
-    }
+    damaged: list[str] = []
+    reached = {status.run_id: _best(status, store, sweep.metric, damaged.append) for status in snapshot.runs}
+    best = {run_id: value for run_id, value in reached.items() if value is not None}
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
     launcher = store.launcher() if locks.is_held(store.launcher_file) else None
@@ -70,7 +70,7 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
         launcher,
         " ".join(command.split()),
         truth.held,
-        truth.view.notices,
+        (*truth.view.notices, *truth.damaged, *damaged),
         snapshot.seconds_left(snapshot.at_work) if snapshot.at_work else None,
         opened.word,
         options,
@@ -79,11 +79,11 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
     )
 
 
-def _best(status: RunStatus, store: RunStore, metric: Metric) -> float | None:
+def _best(status: RunStatus, store: RunStore, metric: Metric, tell: Callable[[str], None]) -> float | None:
     """Of a finished run what its best weights reach, of any other the best validation so far."""
     if metric.name in status.final:
         return status.final[metric.name]
-    return best_so_far(store.run(status.run_id), metric.name, metric.goal) if status.attempts else None
+    return best_so_far(store.run(status.run_id), metric.name, metric.goal, tell) if status.attempts else None
 
 
 def _next(truth: Truth, launcher: str | None, verb: str) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cnnjobs.errors import DataError, InputError, StorageError, UnknownNameError
-from cnnjobs.files import map_at_once
+from cnnjobs.files import NO_FILE, map_at_once, remove_mark
 from cnnjobs.launch.submissions import queued_runs
+from cnnjobs.opening import read_bytes
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, SweepRun
 from cnnjobs.training.weights_source import changed, find_weights
@@ -237,7 +238,7 @@ def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
                 folder.keep_earlier()
             folder.drop_checkpoints()
             record = RunRecord(run_id=record.run_id, attempts=record.attempts)
-        folder.cancel_file.unlink(missing_ok=True)
+        remove_mark(folder.cancel_file)
         changes = {"state": RunState.PENDING, "cause": None, "traceback": None, "forgiven": len(record.attempts)}
         folder.write_record(record.model_copy(update=changes))
         if from_nothing:
@@ -249,7 +250,9 @@ def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
 @contextmanager
 def _undone_on_error(sweep: Sweep, store: RunStore, above: Sequence[Path]) -> Iterator[None]:
     """Remove what was made inside. Only for who holds the sweep: another's folders would go with it."""
-    before = store.sweep_file.read_text(encoding="utf-8") if store.sweep_file.exists() else None
+    before: str | None = None
+    with suppress(FileNotFoundError, *NO_FILE, UnicodeDecodeError):
+        before = read_bytes(store.sweep_file).decode()
     new = [path for run in sweep.runs if not (path := store.run(run.run_id).path).exists()]
     try:
         yield

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from cnnjobs.files import NO_FILE
 from cnnjobs.launch.starts import Starts, measured_starts, only_attempt
+from cnnjobs.metric_lines import read_line
+from cnnjobs.opening import open_to_read
 from cnnjobs.runs import Attempt, Evaluation, RunFolder, RunState, RunStore
 from cnnjobs.spec.sweep import SweepRun
 
@@ -180,9 +182,9 @@ def _silence(folder: RunFolder) -> float | None:
     return None
 
 
-def best_so_far(folder: RunFolder, metric: str, goal: str) -> float | None:
-    """The best value of a metric that the run has reached."""
-    values = [line[metric] for line in folder.read_metrics() if line.get(metric) is not None]
+def best_so_far(folder: RunFolder, metric: str, goal: str, tell: Callable[[str], None]) -> float | None:
+    """The best value of a metric that the run has reached; `tell` hears of a damaged file."""
+    values = [line[metric] for line in folder.read_metrics(windows=False, tell=tell) if line.get(metric) is not None]
     if not values:
         return None
     best: float = max(values) if goal == "maximize" else min(values)
@@ -195,9 +197,12 @@ def _metrics(line: Mapping[str, Any]) -> dict[str, float]:
 
 
 def last_line(path: Path) -> dict[str, Any]:
-    """The last whole line of a log, from its end; a line that is still being written is not one."""
+    """The last whole line of metrics, from the file's end; {} where that holds none.
+
+    A line that is still being written is not one.
+    """
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             size = file.seek(0, os.SEEK_END)
             length = min(size, _TAIL_BYTES)
             while True:
@@ -206,7 +211,6 @@ def last_line(path: Path) -> dict[str, Any]:
                 if len(lines) > 2 or length == size:
                     break
                 length = min(size, 2 * length)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, *NO_FILE):
         return {}
-    last: dict[str, Any] = json.loads(lines[-2]) if len(lines) > 1 else {}
-    return last
+    return (read_line(lines[-2]) if len(lines) > 1 else None) or {}

@@ -11,6 +11,8 @@ from typing import Final
 
 from cnnjobs import locks
 from cnnjobs.errors import InputError
+from cnnjobs.files import set_aside_damaged
+from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.evaluations import is_settled
 from cnnjobs.launch.queue_states import PATIENCE_S, WAITING, Element, QueueView, look_at_queue
 from cnnjobs.launch.slurm_commands import SlurmError, ask
@@ -79,7 +81,8 @@ def put_in_order(store: RunStore) -> Queue:
 
     Raises SlurmError when the queue cannot be asked, InputError while an sbatch of a killed launcher is still at work.
     """
-    found = submissions(store)
+    damaged: list[SubmissionFolder] = []
+    found = submissions(store, damaged)
     # What an sbatch is about to submit must not be taken for lost.
     for submission in found:
         if submission.job_id is None and locks.is_held(submission.folder.intent_file):
@@ -89,7 +92,10 @@ def put_in_order(store: RunStore) -> Queue:
     view = look_at_queue({submission.job_name for submission in found})
     if found and not view.knows_queue:
         raise SlurmError("; ".join(view.notices))
-    notices = [line for submission in found if (line := _adopt(submission, view))]
+    notices = [
+        f"{each.intent_file} was damaged: set aside as {set_aside_damaged(each.intent_file)}" for each in damaged
+    ]
+    notices += [line for submission in found if (line := _adopt(submission, view))]
     queue = Queue(tuple(submissions(store)), view)
     notices += [line for submission in queue.submissions if (line := _go_on(submission, queue))]
     prune(store, queue)

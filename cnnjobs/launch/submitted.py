@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnnjobs.files import NO_FILE
 from cnnjobs.intents import EvaluationRequest, SubmissionFolder
+from cnnjobs.opening import read_words
 from cnnjobs.runs import RunStore
 
 
@@ -38,8 +40,8 @@ class Submission:
 
     def breaker(self) -> str | None:
         """The cause for which the rest is held, if it is."""
-        with suppress(FileNotFoundError):
-            return self.folder.breaker_file.read_text(encoding="utf-8").strip()
+        with suppress(FileNotFoundError, *NO_FILE):
+            return read_words(self.folder.breaker_file)
         return None
 
 
@@ -61,11 +63,12 @@ class Seat:
         return 1 / len(self.run_ids)
 
 
-def submissions(store: RunStore) -> list[Submission]:
-    """Every submission that was meant to be, the oldest first."""
+def submissions(store: RunStore, damaged: list[SubmissionFolder] | None = None) -> list[Submission]:
+    """Every submission that was meant to be, the oldest first; `damaged` gets those whose intent cannot be read."""
     if not store.jobs_folder.is_dir():
         return []
-    found = [made for path in store.jobs_folder.glob("*/intent.json") if (made := _read(SubmissionFolder(path.parent)))]
+    folders = [SubmissionFolder(path.parent) for path in sorted(store.jobs_folder.glob("*/intent.json"))]
+    found = [made for folder in folders if (made := _read(folder, [] if damaged is None else damaged))]
     return sorted(found, key=lambda submission: submission.created)
 
 
@@ -91,10 +94,22 @@ def evaluation_seats(found: Sequence[Submission], run_id: str) -> tuple[Seat, ..
     )
 
 
-def _read(folder: SubmissionFolder) -> Submission | None:
+def damages(folders: Sequence[SubmissionFolder]) -> tuple[str, ...]:
+    """What is to be known of submissions whose intent cannot be read."""
+    return tuple(
+        f"{folder.intent_file} is damaged: its jobs are not told of; it is set aside at the next start of the sweep"
+        for folder in folders
+    )
+
+
+def _read(folder: SubmissionFolder, damaged: list[SubmissionFolder]) -> Submission | None:
     # A folder may be pruned between two looks.
     with suppress(OSError):
-        intent = folder.read_intent()
+        try:
+            intent = folder.read_intent()
+        except (*NO_FILE, ValueError):
+            damaged.append(folder)
+            return None
         job_id = folder.read_id()
         return Submission(
             folder,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from cnnjobs import locks
+from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.evaluations import EvaluationStatus, evaluations
 from cnnjobs.launch.queue_states import QueueView, look_at_ends, look_at_queue
 from cnnjobs.launch.state import RunStatus, Snapshot, Watch
-from cnnjobs.launch.submitted import Seat, Submission, seats, submissions
+from cnnjobs.launch.submitted import Seat, Submission, damages, seats, submissions
 from cnnjobs.launch.verdicts import Case, held_by, judge
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.sweep import SweepRun
@@ -25,6 +26,7 @@ class Truth:
     view: QueueView
     held: tuple[str, ...]
     evaluations: tuple[EvaluationStatus, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     @property
     def is_queued(self) -> bool:
@@ -47,7 +49,8 @@ class Lookout:
 
     def look(self) -> Truth:
         """Every run now."""
-        found = submissions(self._store)
+        damaged: list[SubmissionFolder] = []
+        found = submissions(self._store, damaged)
         # The queue before the marks: what ends in between has left its mark.
         view = look_at_queue({submission.job_name for submission in found})
         marks = self._watch.look()
@@ -64,7 +67,7 @@ class Lookout:
         processes = fmean(seat.processes for seat in places.values()) if places else 0.0
         snapshot = Snapshot(tuple(judged.values()), processes, _slots(places.values(), view))
         asked = evaluations(snapshot.runs, found, view)
-        return Truth(snapshot, places, view, tuple(_held(found, judged, view)), asked)
+        return Truth(snapshot, places, view, tuple(_held(found, judged, view)), asked, damages(damaged))
 
 
 def _slots(places: Iterable[Seat], view: QueueView) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from cnnjobs.errors import InputError, storage_error
+from cnnjobs.opening import open_to_read
 from cnnjobs.report.build import Built
 from cnnjobs.report.results import ResultsTable
 from cnnjobs.report.sources import imported_modules, module_files
@@ -66,7 +67,7 @@ def write_archive(path: Path, found: Mapping[str, Path]) -> None:
                 about = zipfile.ZipInfo(name, _TIME)
                 about.compress_type, about.external_attr, about.create_system = zipfile.ZIP_DEFLATED, _MODE, 3
                 about.file_size = file.stat().st_size
-                with file.open("rb") as source, archive.open(about, "w") as target:
+                with open_to_read(file) as source, archive.open(about, "w") as target:
                     while block := source.read(1 << 20):
                         target.write(block)
         temporary.replace(path)

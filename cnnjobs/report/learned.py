@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cnnjobs.figures.kinds import READING_ORDER
 from cnnjobs.figures.style import HALF_PAGE, PNG_DPI
 from cnnjobs.files import write_whole
+from cnnjobs.opening import open_to_read, read_bytes
 from cnnjobs.report.document import Block, Picture, Pictures, Section, paragraph
 from cnnjobs.report.drawings import Drawings
 from cnnjobs.report.results import ResultsTable
@@ -49,8 +50,8 @@ def _layers(label: str, networks: Sequence[Architecture]) -> list[str]:
 def _facts(file: Path) -> dict[str, str]:
     """Caption, kind and layer of the figure, "" for what it has not; a file that is none of ours has no caption."""
     try:
-        about: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        about: Any = json.loads(read_bytes(file))
+    except (OSError, ValueError, RecursionError):
         about = None
     facts = about if isinstance(about, dict) else {}
     given = {name: facts.get(name) for name in ("caption", "kind", "layer")}
@@ -73,7 +74,7 @@ def _picture(file: Path, facts: Mapping[str, str], drawings: Drawings, run_id: s
     if own != file.parent:
         for suffix in _SUFFIXES:
             if file.with_suffix(suffix).is_file():
-                write_whole(own / f"{file.stem}{suffix}", file.with_suffix(suffix).read_bytes())
+                write_whole(own / f"{file.stem}{suffix}", read_bytes(file.with_suffix(suffix)))
     # The section says of which run they all are.
     caption = facts["caption"].replace(f", of {run_id}", "").replace(run_id, "the network")
     place = f"{drawings.place}/{run_id}/{file.stem}"
@@ -82,5 +83,5 @@ def _picture(file: Path, facts: Mapping[str, str], drawings: Drawings, run_id: s
 
 def _width(png: Path) -> int:
     """The width of a PNG in pixels, as its first bytes say."""
-    with png.open("rb") as stream:
+    with open_to_read(png) as stream:
         return int.from_bytes(stream.read(24)[16:20], "big")

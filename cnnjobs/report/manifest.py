@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnnjobs.files import write_whole
+from cnnjobs.opening import read_bytes
 from cnnjobs.report.document import Pictures, Report
 from cnnjobs.report.results import ResultsTable
 
@@ -52,8 +53,8 @@ def write(folder: Path, found: Sequence[Path], tables: Sequence[ResultsTable], c
 def read(folder: Path) -> Mapping[str, str]:
     """The files of an earlier report with their hashes; none where there is no manifest that can be read."""
     try:
-        content: Any = json.loads((folder / NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content: Any = json.loads(read_bytes(folder / NAME))
+    except (OSError, ValueError, RecursionError):
         return {}
     found = content.get("files") if isinstance(content, dict) else None
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
@@ -73,7 +74,7 @@ def remove_others(folder: Path, earlier: Mapping[str, str], kept: Sequence[Path]
 
 
 def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashlib.sha256(read_bytes(file)).hexdigest()
 
 
 def _versions() -> dict[str, str]:

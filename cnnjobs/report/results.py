@@ -189,17 +189,12 @@ def cell(value: Any) -> Any:
 
 
 def _read(folder: RunFolder, *, windows: bool = True) -> tuple[RunRecord, list[dict[str, Any]]]:
-    """Record and metrics of a run; unreadable files are the cause of a lost run, never the end of the report."""
-    try:
-        kept = folder.results
-        record = kept.read_record()
-        if kept is not folder:
-            record = record.model_copy(update={"notes": (*record.notes, _REPLACED)})
-        lines = kept.read_metrics(windows=windows)
-    except ValueError as error:
-        why = " ".join(str(error).split())
-        return RunRecord(run_id=folder.run_id, state=RunState.LOST, cause=f"{folder.path}: unreadable: {why}"), []
-    return record, lines
+    """Record and metrics of a run; damaged files are told in its notes and causes, and never the end of the report."""
+    kept, notes = folder.results, list[str]()
+    record, lines = kept.read_record(), kept.read_metrics(windows=windows, tell=notes.append)
+    if kept is not folder:
+        notes.append(_REPLACED)
+    return record.model_copy(update={"notes": (*record.notes, *notes)}), lines
 
 
 def _configurations(runs: Sequence[SweepRun]) -> tuple[Configuration, ...]:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from cnnjobs.errors import RunError
+from cnnjobs.files import NO_FILE, set_aside_damaged
+from cnnjobs.opening import open_to_read
 from cnnjobs.runs import RunFolder
 from cnnjobs.training.storage import may_be_away
 
@@ -32,7 +34,7 @@ def save(folder: RunFolder, state: dict[str, Any], *, check: bool, guard: Callab
 
 
 def load(folder: RunFolder) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """The newest checkpoint that is whole, on the CPU, or None, and a note for each one that is damaged and removed.
+    """The newest checkpoint that is whole, on the CPU, or None, and a note for each one that is damaged and goes.
 
     Raises OSError while the folder is away: what cannot be read then is neither missing nor damaged.
     """
@@ -45,19 +47,24 @@ def load(folder: RunFolder) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
         if isinstance(state, dict):
             return state, tuple(notes)
         notes.append(f"{file.name} could not be used ({state})")
-        # Removed, so that it never takes the place of a whole one when the next is written.
-        file.unlink()
+        # Away, so that it never takes the place of a whole one when the next is written.
+        if file.is_file() and not file.is_symlink():
+            file.unlink()
+        else:
+            set_aside_damaged(file)
     return None, tuple(notes)
 
 
 def _read(file: Path, run_id: str) -> dict[str, Any] | str:
     """The state, or why there is none."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            damaged = archive.testzip()
-        if damaged:
-            return f"its part {damaged} is damaged"
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        with open_to_read(file) as content:
+            with zipfile.ZipFile(content) as archive:
+                damaged = archive.testzip()
+            if damaged:
+                return f"its part {damaged} is damaged"
+            content.seek(0)
+            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
         if state["run_id"] != run_id:
             return f"it belongs to run {state['run_id']}"
     except zipfile.BadZipFile:
@@ -65,6 +72,8 @@ def _read(file: Path, run_id: str) -> dict[str, Any] | str:
     except Exception as error:
         if isinstance(error, OSError) and may_be_away(error):
             raise
+        if isinstance(error, NO_FILE):
+            return str(error.strerror)
         # A damaged file can break its reader in any way.
         return f"it is damaged: {type(error).__name__}"
     return state

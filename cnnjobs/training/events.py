@@ -16,6 +16,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from cnnjobs import registry
 from cnnjobs.errors import storage_error
+from cnnjobs.opening import to_write
 from cnnjobs.runs import RunFolder
 from cnnjobs.spec.run import RunConfig
 
@@ -73,7 +74,7 @@ class EventFile:
         self._events.clear()
         try:
             # Opened each time, so that it can be away in between; what a refused write has left goes.
-            with self._path.open("r+b") as file:
+            with open(self._path, "r+b", opener=to_write) as file:
                 file.seek(self._size)
                 file.truncate()
                 file.write(buffer.getvalue())

@@ -14,7 +14,8 @@ import os
 import socket
 from contextlib import suppress
 
-from cnnjobs.files import write_whole
+from cnnjobs.files import NO_FILE, remove_mark, write_whole
+from cnnjobs.opening import read_bytes
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.training.stop_request import Stopped
 
@@ -43,13 +44,13 @@ def is_announced(folder: RunFolder) -> bool:
 def withdraw(folder: RunFolder) -> None:
     """Take the announcement of this process back."""
     if is_announced(folder):
-        folder.successor_file.unlink(missing_ok=True)
+        remove_mark(folder.successor_file)
 
 
 def _announced(folder: RunFolder) -> object:
     try:
-        return json.loads(folder.successor_file.read_bytes())
-    except FileNotFoundError:
+        return json.loads(read_bytes(folder.successor_file))
+    except (FileNotFoundError, *NO_FILE, ValueError, RecursionError):
         return None
 
 
@@ -89,7 +90,7 @@ class Fence:
         if mine is None:
             # A lock may not reach the host where the run was cancelled: there it was nobody's.
             return self._folder.read_record().state is RunState.CANCELLED and not self.is_cancelled()
-        record = RunRecord.model_validate_json(self._folder.record_file.read_bytes())
+        record = RunRecord.model_validate_json(read_bytes(self._folder.record_file))
         last = record.attempts[-1] if record.attempts else None
         same = last is not None and (last.number, last.host, last.pid) == (mine.number, mine.host, mine.pid)
         return record.state is not RunState.RUNNING or not same

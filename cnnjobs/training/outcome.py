@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnjobs.files import NO_FILE
+from cnnjobs.opening import read_bytes
 from cnnjobs.runs import RunFolder
 
 
@@ -46,9 +48,11 @@ def read_outcome(folder: RunFolder) -> Outcome | None:
     """What a run said of its test images; None for a run without it. Raises ValueError for a damaged file."""
     folder = folder.results
     try:
-        content = folder.predictions_file.read_bytes()
+        content = read_bytes(folder.predictions_file)
     except FileNotFoundError:
         return None
+    except NO_FILE as error:
+        raise ValueError(f"{folder.predictions_file}: damaged ({error.strerror})") from error
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             labels, predicted = (kept[name].astype(np.int64) for name in ("labels", "predicted"))

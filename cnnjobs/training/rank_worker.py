@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnnjobs.opening import read_bytes
 from cnnjobs.training.stop_request import StopRequest
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _read(path: Path, run_id: str, stop: StopRequest) -> tuple[Job, Scheduler]:
         if _index() == 0:
             scheduler = ArrayTask(SubmissionFolder(path), intent, stop)
     else:
-        job = Job.model_validate_json(path.read_bytes()).model_copy(update={"run_ids": (run_id,)})
+        job = Job.model_validate_json(read_bytes(path)).model_copy(update={"run_ids": (run_id,)})
     gpus = str(job.gpu).split(",")
     return job if job.gpu is None else job.model_copy(update={"gpu": gpus[_local_index() % len(gpus)]}), scheduler
 

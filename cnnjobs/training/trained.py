@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs.errors import InputError
+from cnnjobs.opening import open_to_read
 from cnnjobs.runs import RunFolder, RunRecord
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.evaluate import autocast
@@ -89,7 +90,8 @@ def trained_network(
 def read_weights(file: Path) -> Any:
     """What the file of weights holds, on the CPU. Raises InputError."""
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with open_to_read(file) as content:
+            return torch.load(content, map_location="cpu", weights_only=True)
     except Exception as error:
         # A damaged file can break its reader in any way.
         raise InputError(f"{file}: it is damaged or holds no weights ({type(error).__name__})") from error

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cnnjobs.files import MetricsLog
 from cnnjobs.intents import EvaluationRequest, Stacks, SubmissionFolder
+from cnnjobs.opening import read_bytes
 from cnnjobs.registry import NonNegativeInt, PositiveInt
 from cnnjobs.runs import RunFolder, RunState, RunStore
 from cnnjobs.training.fence import Superseded
@@ -61,7 +62,7 @@ class Job(BaseModel):
 
 def run_job(job_file: Path) -> None:
     """Train every run of the job's list that no one else has. Raises what kept a run's end from being written."""
-    job = Job.model_validate_json(job_file.read_bytes())
+    job = Job.model_validate_json(read_bytes(job_file))
     stop = StopRequest()
     with stop.listening():
         if job.evaluation is None and job.ranks > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -39,3 +40,10 @@ def test_unreadable_sweeps_are_told_beside_the_others(call: Call, tmp_path: Path
     assert code == 2
     assert out.startswith("good: 1 run: 1 pending\n")
     assert err.startswith("error: results/bad/sweep.yaml:2: ")
+    for make in (Path.mkdir, os.mkfifo):
+        (tmp_path / "results" / "bad" / "sweep.yaml").rename(tmp_path / make.__name__)
+        make(tmp_path / "results" / "bad" / "sweep.yaml")
+        code, out, err = call("status")
+        assert code == 2
+        assert out.startswith("good: 1 run: 1 pending\n")
+        assert err.startswith("error: results/bad/sweep.yaml: ")

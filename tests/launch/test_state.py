@@ -110,6 +110,7 @@ def test_the_best_validation_so_far(sweep: Sweep, store: RunStore, put: Put) -> 
     values = (0.3, 0.7, None, 0.5)
     lines = [line(epoch, **{"validation.accuracy": value}) + "\n" for epoch, value in enumerate(values, 1)]
     folder.metrics_file.write_text("".join(lines))
-    assert best_so_far(folder, "validation.accuracy", "maximize") == 0.7
-    assert best_so_far(folder, "validation.accuracy", "minimize") == 0.3
-    assert best_so_far(folder, "validation.loss", "minimize") is None
+    told: list[str] = []
+    assert best_so_far(folder, "validation.accuracy", "maximize", told.append) == 0.7
+    assert best_so_far(folder, "validation.accuracy", "minimize", told.append) == 0.3
+    assert best_so_far(folder, "validation.loss", "minimize", told.append) is None

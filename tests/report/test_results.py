@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from cnnjobs.report.chapter import chapter
 from cnnjobs.report.document import Span, paragraph
 from cnnjobs.report.drawings import Drawings
@@ -138,14 +136,18 @@ def test_runs_that_left_the_file_are_kept_apart(results: Results, make_results: 
     assert sorted(record.run_id for record in table.strays) == sorted(run.run_id for run in results.sweep.runs[6:])
 
 
-@pytest.mark.parametrize("name", ["record_file", "metrics_file"])
-def test_an_unreadable_file_is_the_cause_of_a_lost_run(results: Results, name: str) -> None:
+def test_a_damaged_file_concerns_its_run_alone_and_is_named(results: Results) -> None:
     results.write_all()
-    getattr(results.store.run(results.sweep.runs[0].run_id), name).write_text('{"step": \n')
-    rows = load(results).runs
-    assert list(rows["state"])[:2] == ["lost", "finished"]
-    assert "unreadable" in str(rows["cause"][0])
-    assert rows["test.loss"].isna().tolist() == [True] + [False] * 11
+    first, second = (results.store.run(run.run_id) for run in results.sweep.runs[:2])
+    first.record_file.write_text('{"step": \n')
+    lines = second.metrics_file.read_text().splitlines(keepends=True)
+    second.metrics_file.write_text("".join([lines[0], "[1]\n", *lines[1:]]))
+    table = load(results)
+    assert list(table.runs["state"])[:3] == ["interrupted", "finished", "finished"]
+    assert str(table.runs["cause"][0]).startswith("record.json is damaged (Invalid JSON: ")
+    assert table.runs["test.loss"].isna().tolist() == [True] + [False] * 11
+    assert len(table.lines[second.run_id]) == 1
+    assert f"{second.metrics_file} is damaged (line 2 holds no metrics)" in table.records[second.run_id].notes[-1]
 
 
 def test_results_csv_comes_back_as_it_was(results: Results, tmp_path: Path) -> None:
