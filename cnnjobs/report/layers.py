@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import partial
@@ -14,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs.figures.layers import undisturbed
-from cnnjobs.report.layer_design import CONVOLUTIONS, TRANSPOSED, Activations, Design, has_units, settings
+from cnnjobs.report.layer_design import Activations, Design, has_units, settings
+from cnnjobs.report.products import Products
 from cnnjobs.report.tables import Grid
 
 _Shape = tuple[int, ...] | None
@@ -24,7 +24,8 @@ _Shape = tuple[int, ...] | None
 class Layer:
     """One call of a module. Parameters that an earlier row counted are not counted again (`shared`).
 
-    The shapes (N, ...) are None where nothing tensor-like goes in or comes out, and for a module that is never called.
+    The shapes (N, ...) are None where nothing tensor-like goes in or comes out, and for a module that is never called;
+    that may be `used` all the same, its weights by the `forward` of another one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Layer:
     macs: int
     shared: bool = False
     called: bool = True
+    used: bool = True
     design: Design = field(default_factory=Design)
 
 
@@ -54,7 +56,7 @@ class Stage:
 class LayerTable:
     """The layers in the order of their calls, and the totals of the whole network.
 
-    `macs` counts the multiply-accumulates of convolutions and linear layers, and of nothing else.
+    `macs` counts the multiply-accumulates of convolutions and matrix products, as torch's own counter does.
     """
 
     layers: tuple[Layer, ...]
@@ -86,21 +88,22 @@ class LayerTable:
 def layer_table(model: nn.Module, input_shape: tuple[int, ...], batch: int = 1) -> LayerTable:
     """The layers of `model` for images (batch, *input_shape), found by one forward pass over zeros.
 
-    A layer is a module without children, or one with parameters of its own; what a `forward` computes without a module
-    has no row. Weights, buffers, modes, hooks and random generators stay as they are.
+    A layer is a module without children, or one that has parameters or multiplies by itself; what else a `forward`
+    computes without a module has no row. Weights, buffers, modes, hooks and random generators stay as they are.
     """
     shape = (batch, *input_shape)
     layers: list[Layer] = []
     counted: set[int] = set()
     names = {module: name for name, module in model.named_modules() if _is_layer(module)}
-    activations = Activations()
-    with _hooked(names, layers, counted, activations), undisturbed(model), torch.no_grad(), activations:
+    activations, products = Activations(), Products()
+    hooked = _hooked(model, layers, counted, activations, products)
+    with hooked, undisturbed(model), torch.no_grad(), activations, products:
         model(_zeros(model, shape))
     layers = [_with_activation(layer, activations.found.get(row)) for row, layer in enumerate(layers)]
     seen = {layer.name for layer in layers}
-    uncalled = [(name or _kind(module), module) for module, name in names.items()]
-    none = (None, None)
-    layers += [_layer(name, module, none, 0, counted, called=False) for name, module in uncalled if name not in seen]
+    uncalled = {module: name or _kind(module) for module, name in names.items() if (name or _kind(module)) not in seen}
+    used = _used(model, uncalled, shape) if uncalled else set()
+    layers += [_uncalled(name, module, counted, used=module in used) for module, name in uncalled.items()]
     every = list(model.parameters())
     trainable = sum(parameter.numel() for parameter in every if parameter.requires_grad)
     return LayerTable(tuple(layers), shape, sum(parameter.numel() for parameter in every), trainable)
@@ -132,20 +135,27 @@ def _zeros(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
 
 @contextmanager
 def _hooked(
-    names: Mapping[nn.Module, str], layers: list[Layer], counted: set[int], activations: Activations
+    model: nn.Module, layers: list[Layer], counted: set[int], activations: Activations, products: Products
 ) -> Iterator[None]:
-    """Every call of a named module adds a row while this lasts."""
+    """Every call of a layer adds a row while this lasts, and that of another module where it multiplies by itself."""
 
-    def begin(name: str, _module: nn.Module, _arguments: tuple[Any, ...]) -> None:
-        activations.inside.append(name)
+    def begin(name: str, module: nn.Module, _arguments: tuple[Any, ...]) -> None:
+        products.begin()
+        if _is_layer(module):
+            activations.inside.append(name)
 
     def note(name: str, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        activations.inside.pop()
+        macs = products.end()
+        if _is_layer(module):
+            activations.inside.pop()
+        elif not macs:
+            return
         if has_units(module):
             activations.left(len(layers), output)
         shapes = (_shape(arguments), _shape(output))
-        layers.append(_layer(name or _kind(module), module, shapes, _macs(module, arguments, output), counted))
+        layers.append(_layer(name or _kind(module), module, shapes, macs, counted))
 
+    names = {module: name for name, module in model.named_modules()}
     handles = [module.register_forward_pre_hook(partial(begin, name)) for module, name in names.items()]
     handles += [module.register_forward_hook(partial(note, name)) for module, name in names.items()]
     try:
@@ -155,9 +165,7 @@ def _hooked(
             handle.remove()
 
 
-def _layer(
-    name: str, module: nn.Module, shapes: tuple[_Shape, _Shape], macs: int, counted: set[int], *, called: bool = True
-) -> Layer:
+def _layer(name: str, module: nn.Module, shapes: tuple[_Shape, _Shape], macs: int, counted: set[int]) -> Layer:
     own = list(module.parameters(recurse=False))
     new = [parameter for parameter in own if id(parameter) not in counted]
     counted.update(id(parameter) for parameter in new)
@@ -170,9 +178,26 @@ def _layer(
         trainable=sum(parameter.numel() for parameter in new if parameter.requires_grad),
         macs=macs,
         shared=len(new) < len(own),
-        called=called,
         design=Design(**settings(module)),
     )
+
+
+def _uncalled(name: str, module: nn.Module, counted: set[int], *, used: bool) -> Layer:
+    return replace(_layer(name, module, (None, None), 0, counted), called=False, used=used)
+
+
+def _used(model: nn.Module, modules: Collection[nn.Module], shape: tuple[int, ...]) -> set[nn.Module]:
+    """Those of the modules whose parameters the output depends on."""
+    owned = {each: module for module in modules for each in module.parameters(recurse=False) if each.requires_grad}
+    if not owned:
+        return set()
+    with undisturbed(model), torch.enable_grad():
+        outputs = [each for each in _tensors(model(_zeros(model, shape))) if each.requires_grad]
+        total = sum(each.abs().sum() for each in outputs)
+        if not isinstance(total, Tensor):
+            return set()
+        gradients = torch.autograd.grad(total, list(owned), allow_unused=True)
+    return {module for module, gradient in zip(owned.values(), gradients, strict=True) if gradient is not None}
 
 
 def _with_activation(layer: Layer, found: tuple[str, tuple[str, ...]] | None) -> Layer:
@@ -187,27 +212,19 @@ def _kind(module: nn.Module) -> str:
 
 def _shape(values: Any) -> _Shape:
     """The shape of the first tensor in what a module takes or returns: itself, or in a tuple, mapping or dataclass."""
+    return next((tuple(tensor.shape) for tensor in _tensors(values)), None)
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    """The tensors in what a module takes or returns, in order."""
     if isinstance(values, Tensor):
-        return tuple(values.shape)
-    parts: list[Any] = []
-    if isinstance(values, Mapping):
-        parts = list(values.values())
+        yield values
+    elif isinstance(values, Mapping):
+        yield from (tensor for each in values.values() for tensor in _tensors(each))
     elif isinstance(values, tuple | list):
-        parts = list(values)
+        yield from (tensor for each in values for tensor in _tensors(each))
     elif is_dataclass(values):
-        parts = [getattr(values, each.name) for each in fields(values)]
-    return next((shape for shape in map(_shape, parts) if shape is not None), None)
-
-
-def _macs(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> int:
-    """Multiply-accumulates of one call, biases left out; 0 for all but convolutions and linear layers."""
-    if isinstance(module, nn.Linear):
-        return int(output.numel()) * module.in_features
-    if isinstance(module, CONVOLUTIONS):
-        return int(output.numel()) * math.prod(module.kernel_size) * module.in_channels // module.groups
-    if isinstance(module, TRANSPOSED):
-        return int(arguments[0].numel()) * math.prod(module.kernel_size) * module.out_channels // module.groups
-    return 0
+        yield from (tensor for each in fields(values) for tensor in _tensors(getattr(values, each.name)))
 
 
 def layers_frame(table: LayerTable) -> pd.DataFrame:
@@ -268,7 +285,9 @@ def _count(number: int) -> str:
 
 def _output(layer: Layer, with_batch: bool) -> str:
     if layer.output_shape is None:
-        return "no tensor" if layer.called else "never called"
+        if layer.called:
+            return "no tensor"
+        return "used without a call" if layer.used else "never called"
     return _shape_text(layer.output_shape, with_batch)
 
 

@@ -61,8 +61,8 @@ def test_as_csv_and_json(call: Call) -> None:
     assert rows[0] == {
         "name": "conv1", "kind": "Conv2d", "stage": "conv1", "input_shape": "16x1x28x28",
         "output_shape": "16x16x24x24", "parameters": "416", "trainable": "416", "macs": "3686400", "shared": "false",
-        "called": "true", "units": "16", "kernel": "5x5", "stride": "1x1", "padding": "0x0", "dilation": "1x1",
-        "groups": "1", "dropped": "", "activation": "ReLU", "pooled_first": "pool1",
+        "called": "true", "used": "true", "units": "16", "kernel": "5x5", "stride": "1x1", "padding": "0x0",
+        "dilation": "1x1", "groups": "1", "dropped": "", "activation": "ReLU", "pooled_first": "pool1",
     }  # fmt: skip
     found = json.loads(call(*MNIST, "--format", "json")[1])
     assert (found["parameters"], found["frozen"], found["macs"]) == (31_898, 0, 11_683_840)

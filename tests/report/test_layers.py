@@ -228,3 +228,47 @@ def test_what_has_no_shape_says_why() -> None:
         ("fc", "Linear", "2", "2"),
         ("unused", "Linear", "", "never called"),
     ]
+
+
+@pytest.mark.parametrize(("name", "macs"), [("swin_t", 4_490_566_656), ("vit_b_16", 16_848_500_736)])
+def test_attention_is_counted_as_torch_counts_it(name: str, macs: int) -> None:
+    import torchvision
+
+    with torch.device("meta"):
+        model = getattr(torchvision.models, name)().eval()
+    # Zeros are as good to count as drawn weights, and sooner there.
+    model.to_empty(device="cpu")
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.detach().zero_()
+    table = layer_table(model, (3, 224, 224))
+    assert table.macs == macs
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+class Attention(nn.Module):
+    """Attention in a `forward` whose linear layers are modules, and one whose weights are used without a call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.project = nn.Linear(4, 12, bias=False), nn.Linear(4, 4, bias=False)
+        self.weights = nn.ParameterList([nn.Parameter(torch.ones(4, 3)) for _ in range(2)])
+        self.spare = nn.Linear(4, 4)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        query, key, value = self.qkv(tokens).chunk(3, dim=-1)
+        mixed = (query @ key.transpose(1, 2)).softmax(-1) @ value
+        return sum((F.linear(mixed, self.project.weight) @ each for each in self.weights), torch.zeros(()))
+
+
+def test_products_of_a_forward_have_a_row_and_used_weights_are_told_from_spare_ones() -> None:
+    table = layer_table(nn.Sequential(Attention()), (5, 4))
+    found = [(layer.name, layer.macs, layer.called, layer.used) for layer in table.layers]
+    assert found == [
+        ("0.qkv", 5 * 48, True, True),
+        ("0", 2 * 5 * 5 * 4 + 2 * 5 * 16 + 2 * 5 * 12, True, True),
+        ("0.project", 0, False, True),
+        ("0.weights", 0, False, True),
+        ("0.spare", 0, False, False),
+    ]
+    words = {row[0]: row[3] for row in layers_grid(table).rows}
+    assert (words["0.weights"], words["0.spare"]) == ("used without a call", "never called")
