@@ -51,6 +51,7 @@ def logs(
 
 def _show(target: Target, *, follow: bool) -> None:
     from cnnjobs.console.logs import show_end, show_news, show_run
+    from cnnjobs.console.terminal import shown_as_long_as_read
     from cnnjobs.launch.job_logs import find_log
     from cnnjobs.launch.state import read_status
     from cnnjobs.launch.truth import Lookout
@@ -69,7 +70,8 @@ def _show(target: Target, *, follow: bool) -> None:
             # The run's own marks: Slurm is not asked once a second.
             status = read_status(store.run(run.run_id), run)
             log = find_log(store, status, seat)
-            show_news(log, shown)
+            with shown_as_long_as_read():
+                show_news(log, shown)
     except KeyboardInterrupt:
         return
     show_end(status)

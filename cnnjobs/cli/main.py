@@ -28,13 +28,14 @@ from cnnjobs.cli import (
     tensorboard,
     theory,
 )
+from cnnjobs.console.streams import UNREAD, prepare
 from cnnjobs.errors import CnnjobsError, SpecError
 
 app = typer.Typer(
     name="cnnjobs",
     help="From one YAML file to a finished report: hyperparameter sweeps of image classifiers.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 for command in (
@@ -68,12 +69,26 @@ def main(
 
 
 def run() -> None:
-    """What the shell calls: exit code 0, 1 for failed runs, 2 for bad input; a traceback only with --debug."""
+    """What the shell calls: exit code 0, 1 for failed runs, 2 for bad input; a traceback only with --debug.
+
+    Where the output found no reader to its end (`| head`), it is that of a broken pipe in place of 0.
+    """
+    prepare()
     debug = "--debug" in sys.argv[1:]
     try:
         app(args=[word for word in sys.argv[1:] if word != "--debug"], prog_name="cnnjobs")
+    except SystemExit as ended:
+        if ended.code in (None, 0) and _is_unread():
+            sys.exit(UNREAD)
+        raise
     except Exception as problem:
         sys.exit(_tell(problem, debug))
+
+
+def _is_unread() -> bool:
+    # Commands that print nothing by themselves (--help) need no console.
+    console = sys.modules.get("cnnjobs.console.terminal")
+    return console is not None and not console.was_read()
 
 
 def _tell(problem: Exception, debug: bool) -> int:

@@ -60,8 +60,9 @@ def status(
 def follow(opened: OpenSweep) -> None:
     """Show what happens until nothing goes on; Ctrl-C ends the watching alone."""
     from cnnjobs.console.progress import progress
+    from cnnjobs.console.terminal import shown_as_long_as_read
 
-    with progress(workers=None) as view:
+    with shown_as_long_as_read(), progress(workers=None) as view:
         try:
             for snapshot in _snapshots(opened):
                 view.update(snapshot)

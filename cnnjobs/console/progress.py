@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnjobs.console.durations import duration
-from cnnjobs.console.terminal import out, say
+from cnnjobs.console.terminal import fit, out, say
 from cnnjobs.launch.state import RunStatus, Snapshot
 from cnnjobs.runs import RunState
 
@@ -32,7 +32,7 @@ class View(Protocol):
 @contextmanager
 def progress(workers: int | None) -> Iterator[View]:
     """The view that suits stdout, for a sweep of which `workers` runs go on at once; None for those that do now."""
-    if not out().is_terminal:
+    if not out().is_terminal or out().is_dumb_terminal:
         yield PlainView(workers)
         return
     with Live(console=out(), refresh_per_second=_REFRESHES_PER_S) as live:
@@ -107,6 +107,8 @@ class LiveView:
                     style = None if now.state is RunState.FINISHED else "red"
                     self._live.console.print(f"{now.label}: {now.state}: {text}", style=style, soft_wrap=True)
         running = [running_table(snapshot, self._live.console.height - 4)] if snapshot.count(RunState.RUNNING) else []
+        for table in running:
+            fit(table, self._live.console)
         self._live.update(Group(self._heading(snapshot), *running))
         self._before = snapshot
 

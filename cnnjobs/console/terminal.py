@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
-from typing import Final
+from typing import Final, NoReturn
 
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.table import Column, Table
+
+from cnnjobs.console.streams import UNREAD, silence
 
 _UNWRAPPED: Final = 100_000
+_NARROWEST: Final = 20
+# What moves the cursor or changes a terminal's settings when a name or a log holds it.
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class _Terminal(Console):
+    """A console whose reader may go: the command goes on without it."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave it to `_written`."""
+        raise BrokenPipeError
+
+
+class _Reading:
+    """Whether what is printed is read, and whether a command has anything else to do."""
+
+    unread = False
+    only_shows = False
 
 
 @cache
@@ -25,40 +52,112 @@ def _err() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _UNWRAPPED
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
+    console = _Terminal(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not stream.isatty():
+        console.width = _UNWRAPPED
+    elif console.width < _NARROWEST:
+        console.width = _NARROWEST
+    return console
 
 
 def say(text: str = "", style: str | None = None) -> None:
     """One line or more on stdout, never wrapped, so that a path or command in it can be copied."""
-    out().print(text, style=style, soft_wrap=True)
-    sys.stdout.flush()
+    with written(out()):
+        out().print(plain(text), style=style, soft_wrap=True)
 
 
 def write(text: str) -> None:
     """Text for programs on stdout, as it is."""
-    out().file.write(f"{text}\n")
-    sys.stdout.flush()
+    with written(out()):
+        out().file.write(f"{text}\n")
 
 
 def show(renderable: RenderableType) -> None:
-    """A table or the like on stdout."""
-    out().print(renderable)
+    """A table or the like on stdout; a table as wide as the terminal, with the columns that fit."""
+    console, left_out = out(), []
+    if isinstance(renderable, Table):
+        left_out = fit(renderable, console)
+    with written(console):
+        console.print(renderable)
+    if left_out:
+        say(f"not shown, as the terminal has {console.width} columns: {', '.join(left_out)}")
 
 
 def notice(text: str) -> None:
     """Something to know that is no error, on stderr."""
-    _err().print(f"note: {text}", soft_wrap=True)
+    with written(_err()):
+        _err().print(f"note: {plain(text)}", soft_wrap=True)
 
 
 def error(text: str) -> None:
     """What went wrong and what to do, on stderr; each line of a list of mistakes stands alone."""
-    first, *rest = text.split("\n")
-    _err().print(f"error: {first}", style="red", soft_wrap=True)
-    for line in rest:
-        _err().print(line, soft_wrap=True)
+    first, *rest = plain(text).split("\n")
+    with written(_err()):
+        _err().print(f"error: {first}", style="red", soft_wrap=True)
+        for line in rest:
+            _err().print(line, soft_wrap=True)
 
 
 def failure() -> None:
     """The traceback of the exception being handled, on stderr."""
-    _err().print(traceback.format_exc().rstrip(), soft_wrap=True)
+    with written(_err()):
+        _err().print(traceback.format_exc().rstrip(), soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """The text with control characters spelled out: a name must not move the cursor."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", _COLOUR.sub("", text))
+
+
+def fit(table: Table, console: Console) -> list[str]:
+    """Fold what tells the rows apart, and take out columns from the right that a narrow terminal has no room for.
+
+    Returns the headings of those that were taken out. Columns of numbers go, those of words stay.
+    """
+    words = [column for column in table.columns if column.justify == "left"]
+    for column in words:
+        column.overflow = "fold"
+        column._cells[:] = [plain(cell) if isinstance(cell, str) else cell for cell in column.cells]
+    left_out: list[str] = []
+    while _widest(table, console) > console.width:
+        number = next((column for column in reversed(table.columns) if column.justify != "left"), None)
+        if number is None or len(table.columns) <= len(words) + (console.width >= 40):
+            break
+        left_out.insert(0, str(number.header))
+        kept: list[Column] = [column for column in table.columns if column is not number]
+        table.columns = [replace(column, _index=index) for index, column in enumerate(kept)]
+    return left_out
+
+
+def _widest(table: Table, console: Console) -> int:
+    # As wide as it would be with all the room that it wants.
+    return Measurement.get(console, console.options.update(width=_UNWRAPPED), table).maximum
+
+
+@contextmanager
+def written(console: Console) -> Iterator[None]:
+    """What is printed inside is flushed; a reader that has gone (`| head`, a full disk) ends only what merely shows."""
+    try:
+        yield
+        console.file.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            silence(console.file)
+        if _Reading.only_shows:
+            sys.exit(UNREAD)
+        _Reading.unread = True
+
+
+@contextmanager
+def shown_as_long_as_read() -> Iterator[None]:
+    """Inside, a command ends when nobody reads its output any more: it has nothing else to do."""
+    _Reading.only_shows = True
+    try:
+        yield
+    finally:
+        _Reading.only_shows = False
+
+
+def was_read() -> bool:
+    """Whether all that was printed found a reader."""
+    return not _Reading.unread

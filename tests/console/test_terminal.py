@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from io import StringIO
 
-from cnnjobs.console.terminal import error, notice, say
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from cnnjobs.console.terminal import error, fit, notice, say
 
 
 def test_nothing_is_wrapped_and_no_text_is_taken_for_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,3 +21,26 @@ def test_errors_and_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> 
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == "error: first [x]\nsecond\nnote: by the way\n"
+
+
+def test_control_characters_are_spelled_out(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[31mred\x1b[0m \x1b[2J\rb\x07")
+    assert capsys.readouterr().out == "ared \\x1b[2J\\x0db\\x07\n"
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(100, []), (40, ["test accuracy", "time"]), (20, ["epoch"])])
+def test_what_tells_rows_apart_stays_on_a_narrow_terminal(width: int, left_out: list[str]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("state", "run", "epoch", "test accuracy", "time"):
+        table.add_column(heading, justify="left" if heading in ("state", "run") else "right")
+    label = "lr=0.1 weight_decay=0.0005"
+    table.add_row("finished", label, "1/1", "12.3 %", "3 s")
+    stream = StringIO()
+    console = Console(file=stream, width=width)
+    assert fit(table, console)[: len(left_out)] == left_out
+    console.print(table)
+    shown = stream.getvalue()
+    assert "…" not in shown
+    assert "".join(label.split()) in "".join(line[9:].split("1/1")[0] for line in shown.split("\n")[1:]).replace(
+        " ", ""
+    )
