@@ -1,7 +1,7 @@
 """This process's streams and locale, made such that every command can write whatever the terminal, pipe or shell is.
 
-A stream gets the nearest sign that its encoding can show; what is closed is opened on nothing; files are UTF-8 under any
-locale, in the workers, too, since Python is started again in its UTF-8 mode where the locale is another.
+A stream gets the nearest sign that its encoding can show; what is closed is opened on nothing; files are UTF-8 under
+any locale, in the workers, too, since Python is started again in its UTF-8 mode where the locale is another.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import codecs
 import os
 import sys
 import unicodedata
-from typing import Final, TextIO
+from typing import IO, Final
 
 READABLE: Final = "cnnjobs.readable"
 
@@ -48,7 +48,7 @@ def _open_what_is_closed() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115, PTH123
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _leave_the_locale() -> None:
@@ -59,7 +59,7 @@ def _leave_the_locale() -> None:
     os.execv(sys.executable, [sys.orig_argv[0], "-X", "utf8", *sys.orig_argv[1:]])
 
 
-def silence(stream: TextIO) -> None:
+def silence(stream: IO[str]) -> None:
     """From now on what is written to this stream, whose reader has gone, goes nowhere."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, stream.fileno())
