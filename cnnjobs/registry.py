@@ -81,7 +81,7 @@ KINDS: Final[dict[str, Kind]] = {
     "augmentation": Kind("cnnjobs.components.augment"),
     "model": Kind("cnnjobs.components.models", ("in_channels", "num_classes", "image_size"), _NETWORKS),
     "loss": Kind("cnnjobs.components.losses"),
-    "optimizer": Kind("cnnjobs.components.optim", ("parameters", "lr", "weight_decay")),
+    "optimizer": Kind("cnnjobs.components.optim", ("parameters", "params", "lr", "weight_decay")),
     "schedule": Kind("cnnjobs.components.schedules", ("optimizer", "epochs", "steps_per_epoch")),
     "sampler": Kind("cnnjobs.spec.samplers", ("axes", "run_cap", "seed")),
     "distribution": Kind("cnnjobs.spec.distributions"),

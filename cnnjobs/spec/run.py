@@ -44,7 +44,6 @@ __all__ = [
     "suggest_key",
 ]
 
-
 # The fields that hold a component by name, each with options of its own.
 COMPONENTS: Final = ("dataset", "model", "loss", "optimizer", "schedule")
 
@@ -266,7 +265,10 @@ def _unknown_option(component: registry.Component, path: Sequence[str]) -> KeyMi
 
 
 def _missing_option(component: registry.Component, path: Sequence[str]) -> KeyMistake:
-    return KeyMistake(".".join(path), "missing", f"{component.kind} `{component.name}` needs it: give it a value")
+    remedy = f"{component.kind} `{component.name}` needs it: give it a value"
+    if ":" in component.name and not component.is_librarys:
+        remedy += f", or name what makes the {component.kind} (docs/own-parts.md)"
+    return KeyMistake(".".join(path), "missing", remedy)
 
 
 def _chosen_component(nested: Mapping[str, Any], path: Sequence[str]) -> registry.Component:

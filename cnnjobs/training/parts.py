@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cnnjobs import registry
 from cnnjobs.components.augment import Augmentation
+from cnnjobs.components.splits import DataSet, Part, Split
 from cnnjobs.errors import CnnjobsError, InputError, concerning
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.evaluate import Loss
@@ -43,9 +45,9 @@ def build_optimizer(config: RunConfig, parameters: Sequence[nn.Parameter]) -> to
     if _is_foreign(config.optimizer):
         with _trying(config.optimizer):
             weights = [nn.Parameter(torch.ones(2, 3, 3, 3)), nn.Parameter(torch.ones(2))]
-            _try_optimizer(config.optimizer.build(parameters=weights, **given), weights)
+            _try_optimizer(config.optimizer.build(parameters=weights, params=weights, **given), weights)
     with concerning("optimizer"):
-        built: torch.optim.Optimizer = config.optimizer.build(parameters=parameters, **given)
+        built: torch.optim.Optimizer = config.optimizer.build(parameters=parameters, params=parameters, **given)
     return built
 
 
@@ -93,6 +95,43 @@ def try_augmentations(
                     torch.equal(made, again), "draws from elsewhere than the `generator` that it is given: runs differ"
                 )
         images = made
+
+
+def check_data(choice: Choice, data: Any) -> None:
+    """Look at what a data set of the user's own has given. Raises InputError."""
+    if not _is_foreign(choice):
+        return
+    with _trying(choice):
+        _require(isinstance(data, DataSet), f"gives {_kind(data)}, not a cnnjobs.components.datasets.DataSet")
+        names = [*data.classes]
+        distinct = len(set(names)) == len(names) > 0 and all(isinstance(name, str) for name in names)
+        _require(distinct, f"has the classes {names[:5]}; give each a name of its own, a text")
+        shapes = {name: _check_split(name, getattr(data, name), len(names)) for name in ("train", "validation", "test")}
+        _require(len({*shapes.values()}) == 1, f"has images of different shapes (height, width, channels): {shapes}")
+        channels = shapes["train"][-1]
+        for name in ("mean", "std"):
+            numbers = getattr(data, name)
+            told = f"`{name}` has {len(numbers)} numbers, its images {channels} channels"
+            _require(len(numbers) == channels, told)
+        _require(all(number > 0 for number in data.std), "has a `std` that is not above 0")
+
+
+def _check_split(name: str, split: Any, num_classes: int) -> tuple[int, ...]:
+    """The shape (height, width, channels) of a split's images."""
+    _require(isinstance(split, Split), f"`{name}` is {_kind(split)}, not a cnnjobs.components.datasets.Split")
+    images, labels = split.whole if isinstance(split, Part) else split.images, split.labels
+    found = f"{getattr(images, 'dtype', type(images).__name__)} {tuple(getattr(images, 'shape', ()))}"
+    fits = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 4
+    _require(fits, f"`{name}` has images {found}; they are a NumPy array (N, H, W, C) of uint8, 0 to 255")
+    _require(images.shape[1] == images.shape[2], f"`{name}` has images {found}; they have to be square")
+    fits = isinstance(labels, np.ndarray) and labels.dtype == np.int64 and labels.ndim == 1
+    found = f"{getattr(labels, 'dtype', type(labels).__name__)} {tuple(getattr(labels, 'shape', ()))}"
+    _require(fits, f"`{name}` has labels {found}; they are a NumPy array (N,) of int64")
+    if not isinstance(split, Part):
+        _require(len(labels) == len(images), f"`{name}` has {len(images)} images and {len(labels)} labels")
+    inside = not len(labels) or (labels.min() >= 0 and labels.max() < num_classes)
+    _require(inside, f"`{name}` has labels outside of 0 to {num_classes - 1}, the places of its classes")
+    return tuple(images.shape[1:])
 
 
 def _augmented(augmentation: Augmentation, images: Tensor) -> Tensor:

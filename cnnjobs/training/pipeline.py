@@ -19,7 +19,7 @@ from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.components.fingerprints import fingerprint_of_arrays
 from cnnjobs.errors import DataError
 from cnnjobs.spec.run import Choice, RunConfig
-from cnnjobs.training.parts import build_augmentations, try_augmentations
+from cnnjobs.training.parts import build_augmentations, check_data, try_augmentations
 from cnnjobs.training.preprocessing import Preprocessing
 from cnnjobs.training.ranks import ALONE, Ranks
 from cnnjobs.training.streaming import ImageReader, ahead, why_streamed
@@ -162,6 +162,7 @@ class DataSets:
             self._last = None  # one at a time: the next one may need its memory
             with self._interruptible():
                 built = config.dataset.build(name=config.dataset.name, folders=self.folders)
+                check_data(config.dataset, built)
                 self._last = (key, to_device(built, self.device))
         return self._last[1]
 

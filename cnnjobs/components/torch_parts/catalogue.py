@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +17,9 @@ from typing import Any, Final, Literal
 
 from cnnjobs.annotations import type_of
 from cnnjobs.components.torch_parts.refusals import FIXED, NEVER_OPTIONS, why_refused
-from cnnjobs.errors import UnknownNameError, suggest
-from cnnjobs.registry import REQUIRED, Component, Parameter
+from cnnjobs.components import torchvision_catalogue
+from cnnjobs.errors import UnknownNameError, suggest, suggest_nearest
+from cnnjobs.registry import REQUIRED, Component, Parameter, components
 
 _BUILDERS: Final = "cnnjobs.components.torch_parts.builders"
 # Steps after each batch are what these two are made for.
@@ -71,6 +73,7 @@ _FUNCTIONS: Final = {
 def component(kind: str, name: str) -> Component | None:
     """The class of torch that an import path names; None for what is none. Raises UnknownNameError."""
     module, _, attribute = name.partition(":")
+    _refuse_wholes(kind, module, attribute)
     if module.partition(".")[0] not in ("torch", "torchvision") or kind not in {home.kind for home in HOMES}:
         return None
     home = next((home for home in HOMES if home.owns(module)), None)
@@ -83,6 +86,23 @@ def component(kind: str, name: str) -> Component | None:
     if found is None or attribute.startswith("_"):
         raise UnknownNameError(f"{kind} `{name}`: no such class; {suggest(attribute, class_names(kind, home.module))}")
     return _component(home, attribute, found)
+
+
+def _refuse_wholes(kind: str, module: str, attribute: str) -> None:
+    """Networks and data sets of torchvision go by names of their own here."""
+    place = {"dataset": "torchvision.datasets", "model": "torchvision.models"}.get(kind)
+    if place is None or not f"{module}.".startswith(f"{place}."):
+        return
+    known = components("dataset") if kind == "dataset" else torchvision_catalogue.names()
+    plain = re.sub(r"\W|_", "", attribute.lower())
+    near = next((each for each in known if each.replace("_", "") == plain), None)
+    write = f"torchvision/{near}" if kind == "model" else near
+    remedy = (
+        f"write {kind}: {write}" if near else f"allowed: {', '.join(sorted(known))}; docs/own-parts.md shows your own"
+    )
+    if kind == "model" and near is None:
+        remedy = suggest_nearest(attribute, known, "all of them: docs/transfer.md")
+    raise UnknownNameError(f"{kind} `{module}:{attribute}` goes by another name here; {remedy}")
 
 
 def class_names(kind: str, module: str | None = None) -> list[str]:
