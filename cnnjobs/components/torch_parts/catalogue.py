@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from cnnjobs.annotations import type_of
-from cnnjobs.components.torch_parts.refusals import FIXED, NEVER_OPTIONS, why_refused
 from cnnjobs.components import torchvision_catalogue
+from cnnjobs.components.torch_parts.refusals import FIXED, NEVER_OPTIONS, why_refused
 from cnnjobs.errors import UnknownNameError, suggest, suggest_nearest
 from cnnjobs.registry import REQUIRED, Component, Parameter, components
 
