@@ -7,6 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -17,6 +18,21 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Subset = PositiveInt | Annotated[dict[Literal["train", "validation", "test"], PositiveInt], Field(min_length=1)]
+
+REQUIRED: Final = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One YAML key of a component; `default` is REQUIRED where the sweep must give it.
+
+    Where it gives None, a parameter that `fills` in for something that the program gives has that.
+    """
+
+    annotation: Any
+    default: Any
+    fills: str = ""
+
 
 _NAMES: Final[dict[str, Any]] = {
     **{kind.__name__: kind for kind in (int, float, bool, str, tuple, list, dict)},

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from cnnjobs.annotations import (
+    REQUIRED,
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
+    Parameter,
     PositiveFloat,
     PositiveInt,
     Subset,
@@ -32,6 +34,7 @@ from cnnjobs.annotations import (
     types_of,
 )
 from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.other_names import filled_in
 from cnnjobs.unattended import unattended
 
 __all__ = [
@@ -52,8 +55,6 @@ __all__ = [
     "is_foreign",
     "register",
 ]  # fmt: skip
-
-REQUIRED: Final = inspect.Parameter.empty
 
 Builder = TypeVar("Builder", bound=Callable[..., object])
 
@@ -90,14 +91,6 @@ KINDS: Final[dict[str, Kind]] = {
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One YAML key of a component; `default` is REQUIRED where the sweep must give it."""
-
-    annotation: Any
-    default: Any
-
-
-@dataclass(frozen=True)
 class Component:
     """A registered builder, or one that an import path names, known by its signature alone.
 
@@ -119,6 +112,8 @@ class Component:
         """Import the builder and call it with what it takes of `given` and with the YAML `options`."""
         with unattended(f"{self.kind} `{self.name}`"):
             builder = getattr(importlib.import_module(self.module), self.attribute)
+            filled = {key: each.fills for key, each in self.parameters.items() if each.fills and options[key] is None}
+            options = options | {key: given[name] for key, name in filled.items()}
             return builder(**self.fixed, **{name: given[name] for name in self.given}, **options)
 
 
@@ -217,7 +212,8 @@ def _component(kind: str, name: str, module: str, node: ast.FunctionDef | ast.Cl
 def _split(kind: str, parameters: dict[str, Parameter]) -> tuple[dict[str, Parameter], tuple[str, ...]]:
     """(what YAML sets, what the program gives) of a builder's parameters."""
     given = tuple(key for key in parameters if key in KINDS[kind].given)
-    return {key: parameter for key, parameter in parameters.items() if key not in given}, given
+    options = {key: parameter for key, parameter in parameters.items() if key not in given}
+    return {key: filled_in(key, parameter, KINDS[kind].given) for key, parameter in options.items()}, given
 
 
 def _default(node: ast.expr | None) -> Any:

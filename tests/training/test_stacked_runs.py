@@ -121,7 +121,8 @@ def test_what_ends_one_run_leaves_the_others_alone(toy: Any, tmp_path: Path, mon
     assert not any(folder.is_claimed() for folder in folders)
     for folder, run in ((folders[1], good[0]), (folders[4], good[1]), (folders[3], early)):
         _, expected = toy.trained(run)
-        assert losses(folder.read_metrics()) == pytest.approx(losses(expected), abs=1e-3)
+        # What is rounded otherwise grows at a learning rate of 2.
+        assert losses(folder.read_metrics()) == pytest.approx(losses(expected), abs=1e-3, rel=1e-3)
 
 
 def test_what_goes_wrong_with_the_batches_of_a_stack_is_told_of_each_run(

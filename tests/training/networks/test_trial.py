@@ -27,7 +27,7 @@ def refused(toy: Any, config: Any) -> tuple[str, str | None]:
 @pytest.mark.parametrize(
     ("name", "options", "contiguous"),
     [
-        ("ExampleModel", {"image_channels": 1}, True),
+        ("ExampleModel", {}, True),
         ("LeNet5", {}, True),
         ("OnView", {}, False),
         ("Lazy", {}, False),
@@ -46,6 +46,17 @@ def test_what_plain_torch_takes_is_trained(toy: Any, name: str, options: Any, co
     assert set(trainer.final_metrics()) == {
         f"{split}.{metric}" for split in ("train", "validation", "test") for metric in ("loss", "accuracy")
     }
+
+
+def test_what_a_network_gets_may_have_another_name(toy: Any) -> None:
+    """It is filled in where the sweep leaves it out; where the sweep gives it, the run is the one that it was."""
+    filled, told = run(toy, "ExampleModel"), run(toy, "ExampleModel", options={"image_channels": 1})
+    assert filled.model.options == {"image_channels": None}
+    assert filled.run_id != told.run_id
+    built = [toy.trainer(config).model.state_dict() for config in (filled, told)]
+    assert all(torch.equal(tensor, built[1][name]) for name, tensor in built[0].items())
+    wrong, _ = refused(toy, run(toy, "ExampleModel", options={"image_channels": 2}))
+    assert "its layer feature_extractor.0 (Conv2d) fails" in wrong
 
 
 def test_images_of_several_channels_are_viewed_as_they_are(toy: Any) -> None:
