@@ -27,6 +27,8 @@ from cnnjobs.opening import read_bytes, to_write
 from cnnjobs.registry import NonNegativeInt, PositiveInt
 
 BREAKER_FAILURES: Final = 5
+# A worker's, as sysexits.h has it: its log is likely to lie on that disk.
+FULL_DISK_CODE: Final = 74
 
 
 class EvaluationRequest(BaseModel):

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from cnnjobs.intents import FULL_DISK_CODE
 from cnnjobs.launch.queue_states import Element
 from cnnjobs.opening import open_to_read
+from cnnjobs.launch.sbatch import NO_RESULTS_CODE, PATIENCE_S
 from cnnjobs.runs import RunState
 
 _TAIL_BYTES: Final = 1 << 15
@@ -39,6 +41,11 @@ _WAITS: Final[Mapping[str, str]] = {
     "BadConstraints": "no node has what it asks for (constraint): cancel it, and retry with another",
     "ReqNodeNotAvail": "nodes that it needs are down or reserved",
     "launch_failed_requeued_held": "Slurm could not start it on its node and holds it: scontrol release it",
+}
+# Exit codes of a job that stand for what its log, on the same disk, may not say.
+_TOLD: Final[Mapping[int, str]] = {
+    FULL_DISK_CODE: "the disk is full or the quota used up: free some space, then retry",
+    NO_RESULTS_CODE: f"the results folder was away for {PATIENCE_S // 60} minutes",
 }
 # What `--cause` understands beside any words of the cause itself.
 _KINDS: Final[Mapping[str, str]] = {
@@ -80,6 +87,10 @@ def waiting(element: Element) -> str:
     """Why an element of the queue has not started."""
     reason = element.reason.strip("()").split(",")[0]
     words = _WAITS.get(reason.replace(" ", "_"))
+    if reason == "BeginTime" and element.begins:
+        words = f"begins at {element.begins.replace('T', ' ')}"
+        now = f"scontrol update JobId={element.name} StartTime=now"
+        return f"{words}: after a requeue Slurm waits a moment" if element.restarts else f"{words}; at once with: {now}"
     if words is None and reason.startswith(("QOS", "Assoc", "MaxJobs", "MaxMem", "MaxCpu")):
         words = f"a limit of the account or QOS holds it back ({reason})"
     if words is None:
@@ -105,6 +116,8 @@ def ending(element: Element, *, began: bool, last_line: str) -> tuple[RunState, 
         return known[element.state]
     if element.signal == signal.SIGUSR2:
         return RunState.INTERRUPTED, f"time limit: job {element.name} was still starting when it came near{before}"
+    if element.exit_code in _TOLD and not element.signal:
+        return RunState.FAILED, f"{_TOLD[element.exit_code]}, {job}{where}{before}"
     said = f": {last_line}" if last_line else ""
     if not began and (element.exit_code or element.signal):
         return RunState.FAILED, f"never started: {job}{where} {_exit(element)}{said}"
@@ -114,6 +127,11 @@ def ending(element: Element, *, began: bool, last_line: str) -> tuple[RunState, 
     if element.exit_code:
         return RunState.FAILED, f"{_exit(element)} and no word in its record, {job}{where}{said}"
     return RunState.INTERRUPTED, f"{job} ended {'and left no end in its record' if began else 'before its turn came'}"
+
+
+def how_it_died(element: Element) -> str:
+    """What became of a job, for runs that had no part in it: `ended`, or by which signal."""
+    return f"was {_exit(element)}" if element.signal and element.signal != _NO_LOG_SIGNAL else "ended"
 
 
 def _exit(element: Element) -> str:

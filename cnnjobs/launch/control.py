@@ -24,7 +24,7 @@ from cnnjobs.launch.state import RunStatus
 from cnnjobs.launch.submitted import submissions
 from cnnjobs.launch.sweeps import OpenSweep
 from cnnjobs.launch.targets import Target
-from cnnjobs.launch.truth import Lookout, Truth, job_number
+from cnnjobs.launch.truth import Lookout, Truth
 from cnnjobs.runs import RunFolder, RunState, RunStore
 
 _PATIENCE_S: Final = 10.0
@@ -73,18 +73,16 @@ def _elements(
     found: dict[Key, None] = {}
     also: dict[str, RunStatus] = {}
     for status in chosen:
-        if not truth.is_live(status.run_id):
+        element = truth.element(status.run_id)
+        if element is None:
             continue
         seat = truth.seats[status.run_id]
-        number = job_number(seat, truth.view)
-        assert number is not None
-        element = truth.view.queued[number, seat.index]
         shared = [statuses[each] for each in seat.run_ids if each in statuses and each not in wanted]
         others = [each for each in shared if not each.is_over]
         # A run that has not begun is passed over by its job; only one at work takes its job along.
         if others and (element.state in WAITING or status.state is not RunState.RUNNING):
             continue
-        found[number, seat.index] = None
+        found[element.job_id, seat.index] = None
         also.update({each.run_id: each for each in others})
     return tuple(found), tuple(also.values())
 

@@ -66,14 +66,11 @@ def open_evaluations(
         for index, own in enumerate(submission.tasks):
             left = [run_id for run_id in own if run_id not in outcomes]
             asked = tuple(run_id for run_id in left if run_id in run_ids)
-            number = _number(submission, view)
-            if asked and number is not None and (number, index) in view.queued:
-                opened.append(OpenEvaluation(submission.folder, (number, index), asked, len(asked) == len(left)))
+            element = submission.queued(view, index)
+            if asked and element is not None:
+                key = (element.job_id, index)
+                opened.append(OpenEvaluation(submission.folder, key, asked, len(asked) == len(left)))
     return tuple(opened)
-
-
-def _number(submission: Submission, view: QueueView) -> int | None:
-    return submission.job_id if submission.job_id is not None else view.job_ids.get(submission.job_name)
 
 
 def _done(status: RunStatus, evaluation: Evaluation) -> EvaluationStatus:
@@ -110,8 +107,7 @@ def _state(seat: Seat, outcome: tuple[str, str | None] | None, view: QueueView) 
     submission = seat.submission
     if outcome is not None:
         return RunState.CANCELLED if outcome[0] == "cancelled" else RunState.FAILED, outcome[1]
-    number = _number(submission, view)
-    element = view.queued.get((number, seat.index)) if number is not None else None
+    element = submission.queued(view, seat.index)
     if element is not None:
         is_waiting = element.state in WAITING
         return (RunState.PENDING, waiting(element)) if is_waiting else (RunState.RUNNING, f"job {element.name}")
@@ -119,7 +115,7 @@ def _state(seat: Seat, outcome: tuple[str, str | None] | None, view: QueueView) 
         return RunState.PENDING, "the queue could not be asked"
     log = submission.log(seat.index)
     told = f"see {log}" if log.exists() else "it left the queue before it started"
-    return RunState.LOST, f"job {number} ended without a word; {told}"
+    return RunState.LOST, f"job {submission.number(view)} ended without a word; {told}"
 
 
 def is_newer(evaluation: Evaluation | None, submission: Submission) -> bool:

@@ -59,7 +59,8 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
     launcher = store.launcher() if locks.is_held(store.launcher_file) else None
     verb = "sweep" if truth.seats else "local"
-    command = f"cnnjobs {_next(truth, launcher, verb).format(sweep=opened.word)}{options}"
+    command = _next(truth, launcher, verb).format(sweep=opened.word)
+    command += options if command.startswith("cnnjobs ") else ""
     return Overview(
         sweep.name,
         store,
@@ -89,9 +90,11 @@ def _best(status: RunStatus, store: RunStore, metric: Metric, tell: Callable[[st
 def _next(truth: Truth, launcher: str | None, verb: str) -> str:
     snapshot = truth.snapshot
     if snapshot.open and (launcher is not None or truth.is_queued):
-        return "status {sweep} --watch"
+        return "cnnjobs status {sweep} --watch"
+    if snapshot.open and truth.release is not None:
+        return truth.release
     if snapshot.count(RunState.PENDING, RunState.INTERRUPTED, RunState.RUNNING):
-        return f"{verb} {{sweep}}"
+        return f"cnnjobs {verb} {{sweep}}"
     if snapshot.count(RunState.FAILED, RunState.CANCELLED, RunState.LOST):
-        return "retry {sweep}"
-    return "report {sweep}"
+        return "cnnjobs retry {sweep}"
+    return "cnnjobs report {sweep}"

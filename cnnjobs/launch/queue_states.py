@@ -15,18 +15,25 @@ from cnnjobs.launch.slurm_commands import SlurmError, ask
 PATIENCE_S: Final = 10
 WAITING: Final = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD"})
 ACTIVE: Final = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"})
+SUSPENDED: Final = frozenset({"SUSPENDED", "STOPPED"})
 _QUEUE_FIELDS: Final = (
     "ArrayJobID", "ArrayTaskID", "State", "Reason", "exit_code", "NodeList", "PriorityLong", "Partition", "Name",
 )  # fmt: skip
 _ACCOUNT_FIELDS: Final = ("JobID", "State", "ExitCode", "NodeList", "End", "JobName")
-_NOT_IN_LINE: Final = ("BeginTime", "Dependency", "JobHeld")
+_BEGIN_TIME: Final = "BeginTime"
+_BEGIN_FIELDS: Final = ("ArrayJobID", "ArrayTaskID", "EligibleTime", "RestartCnt")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_NOT_IN_LINE: Final = (_BEGIN_TIME, "Dependency", "JobHeld")
 
 Key = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Element:
-    """One element of a job array; `ahead` counts those that come before it in its partition."""
+    """One element of a job array; `ahead` counts those that come before it in its partition.
+
+    One that waits for a time `begins` then (local time), after so many `restarts`.
+    """
 
     job_id: int
     index: int
@@ -39,6 +46,9 @@ class Element:
     ahead: int | None = None
     cancelled_by: str = ""
     ended: str = ""
+    job_name: str = ""
+    begins: str = ""
+    restarts: int = 0
 
     @property
     def name(self) -> str:
@@ -48,7 +58,11 @@ class Element:
 
 @dataclass(frozen=True)
 class QueueView:
-    """The elements of some jobs: in the queue, or ended; `notices` tell what could not be asked, and why."""
+    """The elements of some jobs: in the queue, or ended; `notices` tell what could not be asked, and why.
+
+    A number alone names no job: a controller that was killed gives the last ones out again. An element without a name
+    is that of any job.
+    """
 
     queued: Mapping[Key, Element] = field(default_factory=dict)
     ended: Mapping[Key, Element] = field(default_factory=dict)
@@ -56,6 +70,18 @@ class QueueView:
     knows_queue: bool = False
     knows_ends: bool = False
     notices: tuple[str, ...] = ()
+
+    def at_work(self, job_name: str, key: Key) -> Element | None:
+        """The element of a job in the queue: it waits or runs."""
+        return _of_job(self.queued.get(key), job_name)
+
+    def end(self, job_name: str, key: Key) -> Element | None:
+        """The element of a job that has left the queue."""
+        return _of_job(self.ended.get(key), job_name)
+
+
+def _of_job(element: Element | None, job_name: str) -> Element | None:
+    return element if element is not None and element.job_name in ("", job_name) else None
 
 
 def look_at_queue(names: Collection[str]) -> QueueView:
@@ -81,7 +107,28 @@ def look_at_queue(names: Collection[str]) -> QueueView:
         if name in names:
             job_ids[name] = element.job_id
             (queued if element.state in WAITING | ACTIVE else ended)[element.job_id, element.index] = element
+    if any(element.reason.startswith(_BEGIN_TIME) for element in queued.values()):
+        queued = {**queued, **_with_begins(queued)}
     return QueueView(queued, ended, job_ids, knows_queue=True)
+
+
+def _with_begins(queued: Mapping[Key, Element]) -> dict[Key, Element]:
+    """The elements that wait for a time, with that time; as they are where Slurm does not tell."""
+    found = {}
+    with suppress(SlurmError):
+        said = ask(
+            "squeue", "--noheader", "--states=PENDING", f"--Format={','.join(f'{name}:|' for name in _BEGIN_FIELDS)}",
+            seconds=PATIENCE_S, environment={"SLURM_BITSTR_LEN": "0", "SLURM_TIME_FORMAT": "standard"},
+        )  # fmt: skip
+        for line in said.splitlines():
+            cells = [cell.strip() for cell in line.split("|")]
+            if len(cells) == len(_BEGIN_FIELDS) + 1 and cells[0].isdigit() and _TIME.fullmatch(cells[2]):
+                for index in expand(cells[1]):
+                    element = queued.get((int(cells[0]), index))
+                    if element is not None and element.reason.startswith(_BEGIN_TIME):
+                        restarts = int(cells[3]) if cells[3].isdigit() else 0
+                        found[element.job_id, index] = replace(element, begins=cells[2], restarts=restarts)
+    return found
 
 
 def read_queue(said: str) -> list[tuple[str, Element]]:
@@ -92,7 +139,8 @@ def read_queue(said: str) -> list[tuple[str, Element]]:
     for name, priority, first, indices in entries:
         for index in indices:
             waits = first.state == "PENDING" and priority > 0 and not first.reason.startswith(_NOT_IN_LINE)
-            found.append((name, replace(first, index=index, ahead=before[first.partition] if waits else None)))
+            place = before[first.partition] if waits else None
+            found.append((name, replace(first, index=index, ahead=place, job_name=name)))
             before[first.partition] += waits
     return found
 
@@ -154,7 +202,7 @@ def read_accounts(said: str) -> list[tuple[str, Element]]:
         code, _, signal = exit_code.partition(":")
         element = Element(
             int(match[1]), int(match[2] or 0), word, "", int(code or 0), int(signal or 0), node,
-            cancelled_by=_user(by), ended="" if ended == "Unknown" else ended,
+            cancelled_by=_user(by), ended="" if ended == "Unknown" else ended, job_name=name,
         )  # fmt: skip
         found.append((name, element))
     return found

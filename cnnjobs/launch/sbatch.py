@@ -15,6 +15,9 @@ from cnnjobs.spec.profile import JobProfile
 
 WORKER: Final = "cnnjobs.training.slurm_worker"
 NO_FOLDER_CODE, NO_PYTHON_CODE = 3, 4
+# As sysexits.h has them: no code that a line of setup would end with.
+NO_RESULTS_CODE, SETUP_CODE = 75, 78
+PATIENCE_S: Final = 300
 _LEAD_S: Final = 120
 _SHORTEST_LEAD_S: Final = 5
 
@@ -27,19 +30,23 @@ def script(
     max_parallel: int | None,
     after: tuple[int, ...] = (),
     environment: Mapping[str, str] = os.environ,
+    accounted: bool = True,
 ) -> str:
     """The text of sbatch.sh: one array element per task, `max_parallel` at once, after the jobs `after`.
 
-    Raises InputError.
+    Where no accounting tells how jobs end, Slurm itself writes to their logs, too. Raises InputError.
     """
     from submitit.slurm.slurm import _make_sbatch_string
 
+    log = str(folder.log_file("%a"))
+    if not accounted and not log.isprintable():
+        raise InputError(f"{log!r}: Slurm takes no path with a line break; choose another folder with --results")
     text: str = _make_sbatch_string(
         f"exec {shlex.quote(sys.executable)} -u -m {WORKER} {shlex.quote(str(folder.path))}",
         folder.path,
         job_name=intent.job_name,
         ntasks_per_node=intent.ranks // intent.nodes,
-        setup=_setup(profile, intent, environment),
+        setup=_setup(folder, profile, intent, environment),
         # Slurm refuses a job of a user who has no such key, and submitit writes one.
         wckey=None,  # type: ignore[arg-type]
         use_srun=False,
@@ -47,8 +54,9 @@ def script(
         additional_parameters={
             **_array(len(intent.tasks), max_parallel),
             **({"dependency": "afterany:" + ":".join(map(str, after))} if after else {}),
-            # A percent sign of the path is not one of Slurm's own.
-            "output": str(folder.path).replace("%", "%%") + "/" + folder.log_file("%a").name,
+            # A job whose output Slurm cannot open is ended by it (0:53); the script waits for the folder. Slurm's last
+            # words go there as well, which only accounting makes up for. A percent sign of the path is not its own.
+            "output": "/dev/null" if accounted else log.replace("%", "%%").removesuffix("%%a.log") + "%a.log",
             "signal": f"B:USR2@{lead_s(profile)}",
             # It waits for its number to be written down, but not for ever: a launcher may die before that.
             "begin": "now+5minutes",
@@ -96,13 +104,16 @@ def lead_s(profile: JobProfile) -> int:
     return max(lead, _SHORTEST_LEAD_S)
 
 
-def _setup(profile: JobProfile, intent: JobIntent, environment: Mapping[str, str]) -> list[str]:
+def _setup(
+    folder: SubmissionFolder, profile: JobProfile, intent: JobIntent, environment: Mapping[str, str]
+) -> list[str]:
     here, python = Path.cwd(), sys.executable
     lines = [
         # Until Python listens: a signal that the shell does not know would end it.
         "trap '' USR2",
+        *_waiting(folder, intent.store),
         f"cd {shlex.quote(str(here))} || {_end(f'the working directory {here} is missing', NO_FOLDER_CODE)}",
-        *profile.setup,
+        *([_CATCH, *profile.setup, "trap - ERR"] if profile.setup else ()),
     ]
     if environment.get("PYTHONPATH"):
         lines.append(f"export PYTHONPATH={shlex.quote(environment['PYTHONPATH'])}")
@@ -110,6 +121,36 @@ def _setup(profile: JobProfile, intent: JobIntent, environment: Mapping[str, str
     lines.append(f"export SRUN_CPUS_PER_TASK={intent.cpus // intent.ranks}")
     lines.append(f"[ -x {shlex.quote(python)} ] || {_end(f'the Python {python} is missing', NO_PYTHON_CODE)}")
     return lines
+
+
+# What a file that is sourced does inside is its own affair: only what it comes to counts.
+_CATCH: Final = (
+    """trap 'cnnjobs_code=$?; [ "${#BASH_SOURCE[@]}" -gt 1 ] || {"""
+    """ echo "cnnjobs: setup: $(sed -n "${LINENO}p" "$0"): exit code $cnnjobs_code"""
+    f""" on node ${{SLURMD_NODENAME:-$(hostname)}}"; exit {SETUP_CODE}; }}' ERR"""
+)
+
+
+def _waiting(folder: SubmissionFolder, store: Path) -> list[str]:
+    """Lines that wait for a results folder that is away, as a run does; a submission that was removed is not waited for.
+
+    A script that is run by hand speaks to its terminal.
+    """
+    back = shlex.quote(f"cnnjobs: {store} was away: waited for it")
+    return [
+        f"cnnjobs_store={shlex.quote(str(store))}",
+        f"cnnjobs_jobs={shlex.quote(str(folder.path))}",
+        'if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then',
+        f'  cnnjobs_log="$cnnjobs_jobs/{folder.log_file("$SLURM_ARRAY_TASK_ID").name}" SECONDS=0',
+        '  until { : >>"$cnnjobs_log"; } 2>/dev/null; do',
+        f'    [ "$SECONDS" -lt {PATIENCE_S} ] || exit {NO_RESULTS_CODE}',
+        f'    [ ! -d "$cnnjobs_store" ] || [ -d "$cnnjobs_jobs" ] || exit {NO_RESULTS_CODE}',
+        "    sleep 1",
+        "  done",
+        '  exec >>"$cnnjobs_log" 2>&1',
+        f'  [ "$SECONDS" -lt 2 ] || echo {back} "$SECONDS s"',
+        "fi",
+    ]
 
 
 def _end(what: str, code: int) -> str:

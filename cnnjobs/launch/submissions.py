@@ -32,8 +32,7 @@ class Queue:
 
     def elements(self, submission: Submission) -> list[Element]:
         """Its elements that wait or run."""
-        number = _number(submission, self.view)
-        return [element for (job_id, _), element in self.view.queued.items() if job_id == number]
+        return submission.elements(self.view)
 
     def held(self, submission: Submission) -> list[Element]:
         """Its elements that are held, by us or by hand."""
@@ -53,16 +52,11 @@ class Queue:
         """By run id, the job that is to train it or trains it."""
         found = {}
         for submission in (each for each in self.submissions if each.evaluation is None):
-            number = _number(submission, self.view)
             for index, run_ids in enumerate(submission.tasks):
-                element = self.view.queued.get((number, index)) if number is not None else None
+                element = submission.queued(self.view, index)
                 if element is not None:
                     found.update(dict.fromkeys(run_ids, f"job {element.name}, {element.state.lower()}"))
         return found
-
-
-def _number(submission: Submission, view: QueueView) -> int | None:
-    return submission.job_id if submission.job_id is not None else view.job_ids.get(submission.job_name)
 
 
 def look_at(store: RunStore) -> Queue:

@@ -10,6 +10,7 @@ from pathlib import Path
 from cnnjobs.files import NO_FILE
 from cnnjobs.intents import EvaluationRequest, SubmissionFolder
 from cnnjobs.opening import read_words
+from cnnjobs.launch.queue_states import Element, QueueView
 from cnnjobs.runs import RunStore
 
 
@@ -33,6 +34,21 @@ class Submission:
     def has_passed(self) -> bool:
         """Whether nothing keeps the rest waiting for the first run."""
         return not self.canary or self.folder.canary_file.exists()
+
+    def number(self, view: QueueView) -> int | None:
+        """The number of its array, also where only the queue tells it."""
+        return self.job_id if self.job_id is not None else view.job_ids.get(self.job_name)
+
+    def queued(self, view: QueueView, index: int) -> Element | None:
+        """Its element `index` while that waits or runs."""
+        number = self.number(view)
+        return None if number is None else view.at_work(self.job_name, (number, index))
+
+    def elements(self, view: QueueView) -> list[Element]:
+        """Its elements that wait or run."""
+        number = self.number(view)
+        found = (view.at_work(self.job_name, key) for key in view.queued if key[0] == number)
+        return [element for element in found if element is not None]
 
     def log(self, index: int) -> Path:
         """What element `index` has said, over all its starts."""

@@ -9,17 +9,22 @@ from statistics import fmean
 from cnnjobs import locks
 from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.evaluations import EvaluationStatus, evaluations
-from cnnjobs.launch.queue_states import QueueView, look_at_ends, look_at_queue
+from cnnjobs.launch.queue_states import WAITING, Element, QueueView, look_at_ends, look_at_queue
 from cnnjobs.launch.state import RunStatus, Snapshot, Watch
 from cnnjobs.launch.submitted import Seat, Submission, damages, seats, submissions
-from cnnjobs.launch.verdicts import Case, held_by, judge
+from cnnjobs.launch.verdicts import Case, held_by, judge, needs_user
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.sweep import SweepRun
+
+_HELD = ("JobHeld", "launch_failed_requeued_held")
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The runs, their places in Slurm, what holds them back, and what could not be asked."""
+    """The runs, their places in Slurm, what holds them back, and what could not be asked.
+
+    Where all that waits is held for the user, `release` is what to type, with `{sweep}` for the sweep.
+    """
 
     snapshot: Snapshot
     seats: Mapping[str, Seat]
@@ -27,17 +32,21 @@ class Truth:
     held: tuple[str, ...]
     evaluations: tuple[EvaluationStatus, ...] = ()
     damaged: tuple[str, ...] = ()
+    release: str | None = None
 
     @property
     def is_queued(self) -> bool:
-        """Whether Slurm has anything of the sweep."""
-        return bool(self.view.queued)
+        """Whether Slurm has anything of the sweep that goes on by itself."""
+        return bool(self.view.queued) and self.release is None
 
     def is_live(self, run_id: str) -> bool:
         """Whether the run's element is in the queue."""
+        return self.element(run_id) is not None
+
+    def element(self, run_id: str) -> Element | None:
+        """The run's element in the queue."""
         seat = self.seats.get(run_id)
-        number = job_number(seat, self.view) if seat else None
-        return seat is not None and number is not None and (number, seat.index) in self.view.queued
+        return seat.submission.queued(self.view, seat.index) if seat else None
 
 
 class Lookout:
@@ -67,28 +76,29 @@ class Lookout:
         processes = fmean(seat.processes for seat in places.values()) if places else 0.0
         snapshot = Snapshot(tuple(judged.values()), processes, _slots(places.values(), view))
         asked = evaluations(snapshot.runs, found, view)
-        return Truth(snapshot, places, view, tuple(_held(found, judged, view)), asked, damages(damaged))
+        held, release = tuple(_held(found, judged, view)), _release(found, judged, view)
+        return Truth(snapshot, places, view, held, asked, damages(damaged), release)
 
 
 def _slots(places: Iterable[Seat], view: QueueView) -> int:
     """How many runs have a place in a job that runs."""
-    at_once = {job_number(seat, view): seat.submission.runs_at_once for seat in places}
-    return sum(at_once.get(element.job_id, 0) for element in view.queued.values() if element.state == "RUNNING")
-
-
-def job_number(seat: Seat, view: QueueView) -> int | None:
-    """The number of a seat's array, also where only the queue tells it."""
-    submission = seat.submission
-    return submission.job_id if submission.job_id is not None else view.job_ids.get(submission.job_name)
+    submissions = {seat.submission.folder.path: seat.submission for seat in places}.values()
+    return sum(
+        submission.runs_at_once
+        for submission in submissions
+        for element in submission.elements(view)
+        if element.state == "RUNNING"
+    )
 
 
 def _to_account(marks: Snapshot, places: Mapping[str, Seat], view: QueueView) -> dict[int, str]:
     """Number and name of the jobs that hold an open run and have left the queue."""
     asked: dict[int, str] = {}
-    for status in marks.open:
-        seat = places.get(status.run_id)
-        number = job_number(seat, view) if seat else None
-        if seat is not None and number is not None and (number, seat.index) not in view.queued:
+    seats = [seat for status in marks.open if (seat := places.get(status.run_id))]
+    # Of two jobs with one number accounting tells of the newer one.
+    for seat in sorted(seats, key=lambda seat: seat.submission.created):
+        number = seat.submission.number(view)
+        if number is not None and seat.submission.queued(view, seat.index) is None:
             asked[number] = seat.submission.job_name
     return asked
 
@@ -96,13 +106,27 @@ def _to_account(marks: Snapshot, places: Mapping[str, Seat], view: QueueView) ->
 def _held(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: QueueView) -> Iterable[str]:
     """One line for each submission that is held back by us, with its number of elements."""
     for submission in found:
-        seat = Seat(submission, 0)
-        number = job_number(seat, view)
-        waiting = [
-            element
-            for (job_id, _), element in view.queued.items()
-            if job_id == number and element.reason.startswith("JobHeld")
-        ]
-        why = held_by(seat, judged) if waiting else None
+        waiting = [each for each in submission.elements(view) if each.reason.startswith("JobHeld")]
+        why = held_by(Seat(submission, 1), judged) if waiting else None
         if why:
-            yield f"job {number}: {len(waiting)} {'job' if len(waiting) == 1 else 'jobs'} {why}"
+            jobs = f"{len(waiting)} {'job' if len(waiting) == 1 else 'jobs'}"
+            yield f"job {submission.number(view)}: {jobs} {why}"
+
+
+def _release(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: QueueView) -> str | None:
+    """What to type where nothing in the queue starts before; with `{sweep}` for the sweep, None where something does."""
+    if not view.queued or not all(map(_is_held, view.queued.values())):
+        return None
+    by_hand: dict[str, None] = {}
+    for submission in found:
+        for element in submission.elements(view):
+            why = held_by(Seat(submission, element.index), judged)
+            if why is not None and needs_user(why):
+                return "cnnjobs retry {sweep}"
+            if why is None:
+                by_hand[f"{element.job_id}_{element.index}" if submission.canary else str(element.job_id)] = None
+    return f"scontrol release {' '.join(by_hand)}" if by_hand else None
+
+
+def _is_held(element: Element) -> bool:
+    return element.state in WAITING and element.reason.replace(" ", "_").strip("()").startswith(_HELD)

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cnnjobs.launch.causes import end_in_log, ending, last_line, log_tail, waiting
+from cnnjobs.launch.causes import end_in_log, ending, last_line, log_tail, waiting, how_it_died
 from cnnjobs.launch.checkpoints import kept_epoch
-from cnnjobs.launch.queue_states import WAITING, Element, Key, QueueView
+from cnnjobs.launch.queue_states import SUSPENDED, WAITING, Element, QueueView
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.launch.submitted import Seat
-from cnnjobs.runs import KILLED_CAUSE, RunFolder, RunState
+from cnnjobs.runs import KILLED_CAUSE, Attempt, RunFolder, RunState
 
 SILENCE_S: Final = 180
+_DIES: Final = ("COMPLETED", "FAILED", "OUT_OF_MEMORY")
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,7 @@ class Case:
     @property
     def job_id(self) -> int | None:
         """The number of its array, also where only the queue tells it."""
-        submission = self.seat.submission
-        return submission.job_id if submission.job_id is not None else self.view.job_ids.get(submission.job_name)
+        return self.seat.submission.number(self.view)
 
     @property
     def job(self) -> str:
@@ -46,13 +46,17 @@ class Case:
     def began(self) -> bool:
         """Whether this element has begun this run, or an earlier one has and left no end."""
         attempts = self.status.attempts
-        return bool(attempts) and (attempts[-1].job_id in (None, self.job) or self.is_dead)
+        return bool(attempts) and (attempts[-1].job_id is None or self.made(attempts[-1]) or self.is_dead)
+
+    def made(self, attempt: Attempt) -> bool:
+        """Whether an attempt is one of this element: not of another job that had its number before."""
+        return attempt.job_id == self.job and attempt.job_name in (None, self.seat.submission.job_name)
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether it was taken up in another place since, or is about to be."""
         last = self.status.attempts[-1] if self.status.attempts else None
-        if last and last.job_id != self.job and last.started > self.seat.submission.created:
+        if last and not self.made(last) and last.started > self.seat.submission.created:
             return True
         return self.at_launch and self.status.state is RunState.PENDING
 
@@ -90,18 +94,18 @@ def judge(case: Case) -> RunStatus:
         return case.so(case.status.state, case.status.cause)
     if case.job_id is None:
         return _without_number(case)
-    key = (case.job_id, case.seat.index)
-    if key in case.view.queued:
-        element = case.view.queued[key]
+    element = case.seat.submission.queued(case.view, case.seat.index)
+    if element is not None:
         return _waiting(case, element) if element.state in WAITING else _active(case, element)
-    return case.status if case.is_elsewhere else _not_queued(case, key)
+    return case.status if case.is_elsewhere else _not_queued(case, case.job_id)
 
 
-def _not_queued(case: Case, key: Key) -> RunStatus:
+def _not_queued(case: Case, job_id: int) -> RunStatus:
+    end = case.view.end(case.seat.submission.job_name, (job_id, case.seat.index))
     if case.lives:
-        return case.so(RunState.RUNNING, _alone(case, case.view.ended.get(key)))
-    if key in case.view.ended:
-        return _ended(case, case.view.ended[key])
+        return case.so(RunState.RUNNING, _alone(case, end))
+    if end is not None:
+        return _ended(case, end)
     return _gone(case) if case.view.knows_queue else _unasked(case)
 
 
@@ -116,7 +120,7 @@ def _without_number(case: Case) -> RunStatus:
 def _waiting(case: Case, element: Element) -> RunStatus:
     if case.lives:
         return case.so(RunState.RUNNING, _alone(case, element) if not case.is_here else None)
-    words = waiting(element)
+    words = waiting(element).replace("scontrol release it", f"scontrol release {case.job}")
     if element.reason.startswith("JobHeld"):
         words = held_by(case.seat, case.others) or f"{words}: scontrol release {case.job_id}"
     return replace(case.so(RunState.PENDING, _onwards(case, words)), ahead=element.ahead)
@@ -125,16 +129,25 @@ def _waiting(case: Case, element: Element) -> RunStatus:
 def held_by(seat: Seat, others: Mapping[str, RunStatus]) -> str | None:
     """What of ours holds the elements of a submission back: the first run, or five equal failures."""
     submission = seat.submission
-    if not submission.has_passed and submission.tasks:
+    # The first run waits for no other: it is held by hand.
+    if not submission.has_passed and submission.tasks and seat.index:
         first = others.get(submission.tasks[0][0])
-        if first is None or first.state in (RunState.PENDING, RunState.RUNNING):
+        if first is None or first.state in (RunState.PENDING, RunState.RUNNING, RunState.FINISHED):
             return "held until the first run has passed its first validation"
         return f"held: the first run did not pass its first validation ({first.state}: {first.cause})"
     cause = submission.breaker()
     return f"held: 5 runs in a row failed alike ({cause})" if cause else None
 
 
+def needs_user(why: str) -> bool:
+    """Whether what holds an element back stays until the user has looked at it."""
+    return why.startswith("held:")
+
+
 def _active(case: Case, element: Element) -> RunStatus:
+    if element.state in SUSPENDED:
+        words = f"suspended in job {case.job} on {element.node}: goes on when Slurm lets it, or scontrol resume {case.job}"
+        return case.so(RunState.PENDING, words)
     where = f" on {element.node}" if element.node else ""
     # A lock may not reach here from another host: there a job that goes on counts for its run.
     if case.status.state is RunState.RUNNING or (case.is_dead and not case.is_here):
@@ -170,9 +183,9 @@ def _ended(case: Case, element: Element) -> RunStatus:
     by_itself = element.state in ("COMPLETED", "FAILED") and not element.signal
     if said_itself and by_itself:
         return case.so(RunState.INTERRUPTED, case.status.cause)
-    if by_itself and not case.began and _others_began(case):
-        # The exit code is about them.
-        return case.so(RunState.INTERRUPTED, f"job {case.job} ended before its turn came")
+    if element.state in _DIES and not case.began and _others_began(case):
+        # How it ended is about them.
+        return case.so(RunState.INTERRUPTED, f"job {case.job} {how_it_died(element)} before its turn came")
     line = last_line(log_tail(case.seat.submission.log(case.seat.index))) if element.state == "FAILED" else ""
     state, cause = ending(element, began=case.began, last_line=line)
     epoch = kept_epoch(case.folder) if state is RunState.INTERRUPTED else 0
@@ -199,7 +212,7 @@ def _gone(case: Case) -> RunStatus:
 
 def _others_began(case: Case) -> bool:
     others = (case.others[run_id] for run_id in case.seat.run_ids if run_id in case.others)
-    return any(past.job_id == case.job for other in others for past in other.attempts)
+    return any(case.made(past) for other in others for past in other.attempts)
 
 
 def _unasked(case: Case) -> RunStatus:

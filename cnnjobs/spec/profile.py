@@ -18,19 +18,31 @@ from cnnjobs.spec.mistakes import KeyMistake, key_mistakes
 from cnnjobs.spec.reading import Findings, Node, is_mapping, shown
 from cnnjobs.spec.text_files import read_text, yaml_files
 
-# What cnnjobs writes into every script itself, and the key that a resource has here.
-_OURS: Final = dict.fromkeys(
-    ("array", "begin", "chdir", "error", "export", "hold", "job-name", "open-mode", "output", "parsable", "wrap"),
-    "cnnjobs sets it itself: leave it out",
-) | {
-    "nodes": "write nodes:", "ntasks": "a run is one task for each of its GPUs or nodes: leave it out",
-    "ntasks-per-node": "a run is one task for each of its GPUs or nodes: leave it out",
+# What cnnjobs writes into every script itself, or reads from sbatch's answer, and the key that a resource has here.
+_ITSELF: Final = "cnnjobs sets it itself: leave it out"
+_ANSWER: Final = "cnnjobs reads what sbatch answers at once: leave it out"
+_ONE_TASK: Final = "a run is one task for each of its GPUs or nodes: leave it out"
+_OURS: Final = {
+    **dict.fromkeys(
+        (
+            "array", "begin", "chdir", "dependency", "error", "export", "export-file", "hold", "ignore-pbs", "input",
+            "job-name", "open-mode", "output", "wrap",
+        ),
+        _ITSELF,
+    ),
+    **dict.fromkeys(("help", "parsable", "quiet", "usage", "verbose", "version", "wait"), _ANSWER),
+    "test-only": "nothing would be submitted; look at it with: cnnjobs sweep FILE --dry-run",
+    "clusters": "cnnjobs looks at the queue of this cluster alone: leave it out", "uid": _ITSELF, "gid": _ITSELF,
+    "nodes": "write nodes:", **dict.fromkeys(
+        ("ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node", "ntasks-per-socket"), _ONE_TASK
+    ),
     "account": "write account:", "constraint": "write constraint:", "cpus-per-task": "write cpus_per_run:",
     "exclude": "write exclude:", "gpus": "write gpus_per_run:", "gpus-per-node": "write gpus_per_run:",
     "mem": "write mem_gb:", "no-requeue": "write max_requeues: 0", "partition": "write partition:",
     "qos": "write qos:", "requeue": "write max_requeues:", "signal": "write signal_lead_s:",
-    "time": "write timeout_min:", "dependency": "cnnjobs sets it itself: leave it out",
+    "time": "write timeout_min:",
 }  # fmt: skip
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TIME: Final = re.compile(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?")
 _SECONDS_OF: Final = (86400, 3600, 60, 1)
 
@@ -51,18 +63,35 @@ def _minutes(value: Any) -> Any:
 
 def _options(value: dict[str, Any]) -> dict[str, Any]:
     for name in value:
-        remedy = _OURS.get(name.replace("_", "-"))
+        full, remedy = _refused(name.replace("_", "-"))
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-            remedy = "write the long name of an sbatch option without dashes before it"
+            full, remedy = name, "write the long name of an sbatch option without dashes before it"
         if remedy:
-            context = {"found": f"found the option {shown(name)}", "remedy": remedy}
+            short = "" if full.replace("-", "_") == name.replace("-", "_") else f", which sbatch takes for {full}"
+            context = {"found": f"found the option {shown(name)}{short}", "remedy": remedy}
             raise PydanticCustomError("option", "{found}", context)
     return value
 
 
+def _refused(option: str) -> tuple[str, str | None]:
+    """The whole name of an option that is ours, and what to do instead; None for one of the user's."""
+    near = [name for name in _OURS if name.startswith(option)] if option else []
+    full = option if option in _OURS or not near else near[0]
+    return full, _OURS.get(full)
+
+
+def _one_line(value: Any) -> Any:
+    """A text that stands in a line of the batch script: sbatch would not see what comes after its end."""
+    if isinstance(value, str) and _CONTROL.search(value):
+        found = f"found {shown(value)}, with a line break or another control character"
+        raise PydanticCustomError("line", "{found}", {"found": found, "remedy": "write it on one line, without | or >"})
+    return value
+
+
 Minutes = Annotated[PositiveInt, BeforeValidator(_minutes)]
-Options = Annotated[dict[str, bool | int | float | str], AfterValidator(_options)]
-Name = Annotated[str, Field(min_length=1)]
+OptionValue = Annotated[bool | int | float | str, BeforeValidator(_one_line)]
+Options = Annotated[dict[str, OptionValue], AfterValidator(_options)]
+Name = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 StackSetting = Literal["auto", "off"] | PositiveInt
 AtOnce = Literal["auto"] | PositiveInt
 

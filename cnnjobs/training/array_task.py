@@ -16,7 +16,7 @@ from typing import Final
 from cnnjobs.errors import InputError, StorageError
 from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.intents import BREAKER_FAILURES, EvaluationRequest, JobIntent, SubmissionFolder
-from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.training.scheduler import Scheduler
 from cnnjobs.training.scontrol import scontrol
 from cnnjobs.training.stop_request import StopRequest
@@ -134,8 +134,11 @@ class ArrayTask(Scheduler):
         """The ends that runs have found in this start of the element."""
         records = [self._record(run_id) for run_id in self.run_ids]
         lasts = [(record.state, record.attempts[-1]) for record in records if record.attempts]
-        this_start = (self.job_id, self.restart)
-        return {state for state, last in lasts if last.ended and (last.job_id, last.restart) == this_start}
+        return {state for state, last in lasts if last.ended and self._is_own(last) and last.restart == self.restart}
+
+    def _is_own(self, attempt: Attempt) -> bool:
+        """Whether this element has made an attempt: Slurm may give a number out again."""
+        return attempt.job_id == self.job_id and attempt.job_name in (None, self.intent.job_name)
 
     def _record(self, run_id: str) -> RunRecord:
         """What is known of a run: nothing while the results folder is away."""
@@ -197,7 +200,7 @@ class ArrayTask(Scheduler):
 
     def _requeues(self, before: RunRecord) -> int:
         """In how many earlier starts of this element the run has begun."""
-        return len({past.restart for past in before.attempts if past.job_id == self.job_id} - {self.restart})
+        return len({past.restart for past in before.attempts if self._is_own(past)} - {self.restart})
 
     def _too_often(self, epoch: int) -> str:
         return (

@@ -73,6 +73,7 @@ class RunAttempt:
             host=provenance.host(),
             pid=os.getpid(),
             job_id=provenance.job_id(),
+            job_name=provenance.job_name(),
             restart=self._scheduler.restart,
             submitted=self._scheduler.submitted,
             device=provenance.device_name(data_sets.device),

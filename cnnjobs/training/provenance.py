@@ -174,6 +174,11 @@ def job_id() -> str | None:
     return environment.get("SLURM_JOB_ID")
 
 
+def job_name() -> str | None:
+    """The scheduler's name of this job, which no other has; None on this machine."""
+    return None if os.environ.get("SUBMITIT_EXECUTOR") == "local" else os.environ.get("SLURM_JOB_NAME")
+
+
 def now() -> str:
     """The time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,7 +7,15 @@ import pytest
 
 from cnnjobs.errors import InputError
 from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch.sbatch import NO_FOLDER_CODE, NO_PYTHON_CODE, lead_s, script, scrubbed
+from cnnjobs.launch.sbatch import (
+    NO_FOLDER_CODE,
+    NO_PYTHON_CODE,
+    NO_RESULTS_CODE,
+    SETUP_CODE,
+    lead_s,
+    script,
+    scrubbed,
+)
 from cnnjobs.spec.profile import JobProfile
 
 
@@ -80,3 +88,75 @@ def test_the_script_itself_tells_what_the_node_lacks(
     }[missing]
     assert done.stdout == f"{said}\n"
     assert done.returncode == code
+
+
+def element(folder: Path, lines: str, **environment: str) -> subprocess.Popen[bytes]:
+    """The script as Slurm runs it, from a file, as element 2."""
+    script_file = folder / "slurm_script"
+    script_file.write_text(lines)
+    given = {"PATH": "/usr/bin:/bin", "SLURMD_NODENAME": "n7", "SLURM_ARRAY_TASK_ID": "2", **environment}
+    return subprocess.Popen(["bash", str(script_file)], cwd=folder, env=given)
+
+
+def test_a_results_folder_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    log = tmp_path / "results" / "jobs" / "1" / "task-2.log"
+    log.parent.mkdir(parents=True)
+    (tmp_path / "results").rename(tmp_path / "away")
+    started = element(tmp_path, text(tmp_path / "results"))
+    with pytest.raises(subprocess.TimeoutExpired):
+        started.wait(timeout=0.3)
+    (tmp_path / "away").rename(tmp_path / "results")
+    assert started.wait(timeout=20) == NO_PYTHON_CODE
+    assert "the Python /no/such/python is missing on node n7" in log.read_text()
+
+
+def test_a_submission_that_was_removed_is_not_waited_for(tmp_path: Path) -> None:
+    assert element(tmp_path, text(tmp_path)).wait(timeout=20) == NO_RESULTS_CODE
+
+
+@pytest.mark.parametrize("line", ["load cuda/99", "source ./broken", "if true; then\n  load cuda/99\nfi"])
+def test_a_line_of_setup_that_fails_ends_the_job_with_that_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken").write_text("true\nload cuda/99\n")
+    (tmp_path / "jobs" / "1").mkdir(parents=True)
+    load = "load() { [ -n \"$1\" ]; ls '/no/such' 2>/dev/null; return 3; }"
+    setup = (load, line, "touch went-on")
+    assert element(tmp_path, text(tmp_path, JobProfile(name="x", setup=setup))).wait(timeout=20) == SETUP_CODE
+    said = (tmp_path / "jobs" / "1" / "task-2.log").read_text()
+    failed = line if line.startswith("source") else "load cuda/99"
+    assert "".join(said.split("  ")) == f"cnnjobs: setup: {failed}: exit code 3 on node n7\n"
+    assert not (tmp_path / "went-on").exists()
+
+
+def test_what_setup_does_inside_or_allows_for_itself_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    (tmp_path / "activate").write_text("grep x /dev/null\nfalse\ntrue\n")
+    (tmp_path / "jobs" / "1").mkdir(parents=True)
+    setup = (
+        "load() { false; true; }", "load", "source ./activate", "[ -f /no/such ] && source /no/such", "false || true",
+        "if false; then", "  exit 9", "fi", "# a word",
+    )  # fmt: skip
+    assert element(tmp_path, text(tmp_path, JobProfile(name="x", setup=setup))).wait(timeout=20) == NO_PYTHON_CODE
+
+
+def test_slurms_own_words_go_to_the_log_where_no_accounting_tells_an_end(tmp_path: Path) -> None:
+    folder, intent = SubmissionFolder(tmp_path / "5%" / "jobs" / "1"), JobIntent(
+        job_name="x", tasks=[["a"]], store=tmp_path, created="now", host="h", user="u"
+    )  # fmt: skip
+
+    def output(*, accounted: bool) -> str:
+        return script(folder, intent, JobProfile(name="x"), max_parallel=None, environment={}, accounted=accounted)
+
+    assert "#SBATCH --output=/dev/null\n" in output(accounted=True)
+    assert f"#SBATCH --output={str(tmp_path).replace('%', '%%')}/5%%/jobs/1/task-%a.log" in output(
+        accounted=False
+    ).replace("'", "")
+    folder = SubmissionFolder(tmp_path / "two\nlines")
+    with pytest.raises(InputError, match="no path with a line break"):
+        output(accounted=False)
