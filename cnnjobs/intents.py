@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -27,6 +28,8 @@ from cnnjobs.opening import read_bytes, to_write
 from cnnjobs.registry import NonNegativeInt, PositiveInt
 
 BREAKER_FAILURES: Final = 5
+# What a controller that is killed forgets is of the last five seconds.
+FORGETFUL_S: Final = 60
 # A worker's, as sysexits.h has it: its log is likely to lie on that disk.
 FULL_DISK_CODE: Final = 74
 
@@ -137,6 +140,20 @@ class SubmissionFolder:
             return None
         number = found.get("job_id") if isinstance(found, dict) else None
         return number if isinstance(number, int) and number > 0 else None
+
+    def release_is_due(self, waiting: Mapping[int, str], at_work: Collection[int], *, first_done: bool = False) -> bool:
+        """Whether elements are still held for a first run that has passed; `waiting` elements, with Slurm's reasons.
+
+        Once others are at work the hold is the user's own, unless Slurm may just have forgotten the release.
+        """
+        held = any(index and reason.startswith("JobHeldUser") for index, reason in waiting.items())
+        if not held or self.breaker_file.exists():
+            return False
+        try:
+            passed_s = time.time() - self.canary_file.stat().st_mtime
+        except FileNotFoundError:
+            return first_done
+        return passed_s < FORGETFUL_S or not any(index for index in at_work)
 
     def mark_started(self) -> None:
         """Keep that the job waits for its launcher no longer. Raises StorageError."""

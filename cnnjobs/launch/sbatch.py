@@ -18,6 +18,8 @@ NO_FOLDER_CODE, NO_PYTHON_CODE = 3, 4
 # As sysexits.h has them: no code that a line of setup would end with.
 NO_RESULTS_CODE, SETUP_CODE = 75, 78
 PATIENCE_S: Final = 300
+# A job waits for its number to be written down, but not for ever: a launcher may die before that.
+OWN_BEGIN_S: Final = 300
 _LEAD_S: Final = 120
 _SHORTEST_LEAD_S: Final = 5
 
@@ -58,8 +60,7 @@ def script(
             # words go there as well, which only accounting makes up for. A percent sign of the path is not its own.
             "output": "/dev/null" if accounted else log.replace("%", "%%").removesuffix("%%a.log") + "%a.log",
             "signal": f"B:USR2@{lead_s(profile)}",
-            # It waits for its number to be written down, but not for ever: a launcher may die before that.
-            "begin": "now+5minutes",
+            "begin": f"now+{OWN_BEGIN_S // 60}minutes",
             "requeue" if profile.max_requeues else "no-requeue": True,
             **{name.replace("_", "-"): value for name, value in profile.extra.items() if value is not False},
         },

@@ -28,15 +28,13 @@ from cnnjobs.launch.ranks import check_batches, dealt_to_ranks, num_ranks
 from cnnjobs.launch.sbatch import script, scrubbed
 from cnnjobs.launch.slurm_commands import SlurmError, ask
 from cnnjobs.launch.stacking import gather
-from cnnjobs.launch.submissions import Queue, put_in_order, start
+from cnnjobs.launch.submissions import SBATCH_S, Queue, put_in_order, start
 from cnnjobs.launch.submitted import Submission
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.profile import JobProfile
 from cnnjobs.spec.sweep import Sweep
 
 CANARY_ABOVE: Final = 8
-# sbatch itself tries for two minutes to get into a queue that is full.
-_SBATCH_S: Final = 180
 _UNSURE: Final = ("Socket timed out", "Zero Bytes", "Unable to contact slurm controller", "Communication")
 
 
@@ -262,13 +260,13 @@ def _sbatch(order: Order) -> int:
             # sbatch inherits the hold: where it outlives this process, the next launcher sees that it is at work.
             done = subprocess.run(
                 ["sbatch", "--parsable", str(folder.script_file)],
-                capture_output=True, text=True, errors="replace", timeout=_SBATCH_S, check=False,
+                capture_output=True, text=True, errors="replace", timeout=SBATCH_S, check=False,
                 env=scrubbed(os.environ), stdin=subprocess.DEVNULL, pass_fds=(hold.file.fileno(),),
             )  # fmt: skip
         except FileNotFoundError:
             raise SlurmError("sbatch is not on the PATH") from None
         except subprocess.TimeoutExpired:
-            return _look_up(order, f"sbatch did not answer within {_SBATCH_S} s")
+            return _look_up(order, f"sbatch did not answer within {SBATCH_S} s")
     if done.returncode == 0:
         return int(done.stdout.split()[-1].partition(";")[0])
     said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from cnnjobs import locks
@@ -15,11 +16,14 @@ from cnnjobs.files import set_aside_damaged
 from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.evaluations import is_settled
 from cnnjobs.launch.queue_states import PATIENCE_S, WAITING, Element, QueueView, look_at_queue
+from cnnjobs.launch.sbatch import OWN_BEGIN_S
 from cnnjobs.launch.slurm_commands import SlurmError, ask
 from cnnjobs.launch.submitted import Submission, submissions
 from cnnjobs.runs import RunState, RunStore
 
 _HELD: Final = "JobHeld"
+# sbatch itself tries for two minutes to get into a queue that is full.
+SBATCH_S: Final = 180
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def put_in_order(store: RunStore) -> Queue:
     ]
     notices += [line for submission in found if (line := _adopt(submission, view))]
     queue = Queue(tuple(submissions(store)), view)
-    notices += [line for submission in queue.submissions if (line := _go_on(submission, queue))]
+    notices += [line for submission in queue.submissions if (line := _go_on(store, submission, view))]
     prune(store, queue)
     return Queue(tuple(submissions(store)), view, tuple(notices))
 
@@ -121,22 +125,58 @@ def _accounted(submission: Submission) -> int | None:
     return None
 
 
-def _go_on(submission: Submission, queue: Queue) -> str | None:
+def _go_on(store: RunStore, submission: Submission, view: QueueView) -> str | None:
     """What a launcher or worker was kept from: the start of a submission, the release after its first run."""
     if submission.job_id is None:
         return None
-    elements = queue.elements(submission)
     if not submission.folder.started_file.exists():
-        waiting = {element.index for element in elements if element.state in WAITING}
+        waiting = {element.index for element in submission.elements(view) if element.state in WAITING}
         if waiting:
             start(submission, first_waits=0 in waiting)
             return f"job {submission.job_id} of an earlier start was not let go: done now"
         submission.folder.mark_started()
         return None
-    if queue.held(submission) and submission.canary and submission.has_passed and submission.breaker() is None:
-        ask("scontrol", "release", str(submission.job_id))
-        return f"job {submission.job_id}: its first run has passed, the rest was still held and is released"
+    return _repeat(store, submission, view)
+
+
+def repeat(store: RunStore, found: Iterable[Submission], view: QueueView) -> tuple[str, ...]:
+    """Tell Slurm again what it has forgotten, as one does whose controller was killed; a line for each. Never raises."""
+    said = []
+    for submission in found:
+        # One that is not marked is being started now.
+        if submission.job_id is not None and submission.folder.started_file.exists():
+            try:
+                said.append(_repeat(store, submission, view))
+            except (InputError, OSError) as error:
+                said.append(f"job {submission.job_id} waits, and Slurm did not let it go ({error})")
+    return tuple(filter(None, said))
+
+
+def _repeat(store: RunStore, submission: Submission, view: QueueView) -> str | None:
+    """Slurm forgets the last seconds when its controller is killed: a release, or the start of the whole array."""
+    elements, job = submission.elements(view), str(submission.job_id)
+    reasons = {each.index: each.reason for each in elements if each.state in WAITING}
+    at_work = {each.index for each in elements} - reasons.keys()
+    first_done = bool(submission.tasks) and store.run(submission.tasks[0][0]).read_record().state is RunState.FINISHED
+    if submission.folder.release_is_due(reasons, at_work, first_done=submission.canary and first_done):
+        ask("scontrol", "release", job)
+        return f"job {job}: its first run has passed, the rest was still held and is released"
+    if reasons and any(_start_is_due(submission, each) for each in elements):
+        start(submission, first_waits=0 in reasons)
+        return f"job {job} was let go, which Slurm has forgotten: done again"
     return None
+
+
+def _start_is_due(submission: Submission, element: Element) -> bool:
+    """Whether an element still waits for the time that is in its script, which is for the launcher's own end."""
+    if not element.begins or element.restarts or submission.log(element.index).exists():
+        return False
+    with suppress(ValueError):
+        made = datetime.fromisoformat(submission.created).timestamp()
+        after_s = datetime.fromisoformat(element.begins).timestamp() - made
+        # sbatch may take minutes. A time that is over holds back only what has forgotten its release.
+        return OWN_BEGIN_S - 5 <= after_s <= OWN_BEGIN_S + SBATCH_S
+    return False
 
 
 def start(submission: Submission, *, first_waits: bool = True) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from cnnjobs import locks
@@ -12,6 +12,7 @@ from cnnjobs.launch.evaluations import EvaluationStatus, evaluations
 from cnnjobs.launch.queue_states import WAITING, Element, QueueView, look_at_ends, look_at_queue
 from cnnjobs.launch.state import RunStatus, Snapshot, Watch
 from cnnjobs.launch.submitted import Seat, Submission, damages, seats, submissions
+from cnnjobs.launch.submissions import repeat
 from cnnjobs.launch.verdicts import Case, held_by, judge, needs_user
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.sweep import SweepRun
@@ -76,6 +77,8 @@ class Lookout:
         processes = fmean(seat.processes for seat in places.values()) if places else 0.0
         snapshot = Snapshot(tuple(judged.values()), processes, _slots(places.values(), view))
         asked = evaluations(snapshot.runs, found, view)
+        said = () if at_launch else repeat(self._store, found, view)
+        view = replace(view, notices=(*view.notices, *said))
         held, release = tuple(_held(found, judged, view)), _release(found, judged, view)
         return Truth(snapshot, places, view, held, asked, damages(damaged), release)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cnnjobs.launch.causes import end_in_log, ending, last_line, log_tail, waiting, how_it_died
+from cnnjobs.launch.causes import end_in_log, ending, how_it_died, last_line, log_tail, waiting
 from cnnjobs.launch.checkpoints import kept_epoch
 from cnnjobs.launch.queue_states import SUSPENDED, WAITING, Element, QueueView
 from cnnjobs.launch.state import RunStatus

@@ -7,6 +7,7 @@ a whole epoch, fails. The first run of a sweep lets the rest go; failures that a
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,12 +19,15 @@ from cnnjobs.files import MetricsLog, write_whole
 from cnnjobs.intents import BREAKER_FAILURES, EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.training.scheduler import Scheduler
-from cnnjobs.training.scontrol import scontrol
+from cnnjobs.training.scontrol import scontrol, squeue
 from cnnjobs.training.stop_request import StopRequest
 from cnnjobs.training.succession import Succession
+from cnnjobs.training.upkeep import keep_up
 from cnnjobs.training.worker import SETTLED, Job, say
 
 DEFAULT_MAX_REQUEUES: Final = 20
+# Longer than the controller takes to save its state.
+FORGETS_S: Final = 15
 _REQUEUE_PAUSES_S: Final = (1, 10, 0)
 
 
@@ -52,6 +56,7 @@ class ArrayTask(Scheduler):
         self.intent, self.store = intent, RunStore(intent.store)
         self.folder, self._stop = folder, stop
         self._when_validated = when_validated
+        self._looks_at: float | None = None
 
     @property
     def job_id(self) -> str:
@@ -95,6 +100,7 @@ class ArrayTask(Scheduler):
         """The first validation of a sweep's first run lets the rest start."""
         if self.index == 0 and self.intent.canary and folder.run_id == self.run_ids[0]:
             self.release_the_rest()
+            self._see_to_release()
         self._when_validated()
 
     def ended(self, record: RunRecord) -> None:
@@ -114,6 +120,14 @@ class ArrayTask(Scheduler):
         _say(f"the first run has passed its first validation: the rest of job {self.array_job} may start")
         if len(self.intent.tasks) > 1:
             scontrol("release", self.array_job)
+
+    def _see_to_release(self) -> None:
+        """Look once more, when Slurm has had the time to forget the release."""
+        if self._looks_at is None:
+            self._looks_at = time.monotonic() + FORGETS_S
+        elif time.monotonic() > self._looks_at:
+            self._looks_at = math.inf
+            self.keep_up()
 
     def waits_for_first(self) -> bool:
         """Whether the sweep's first run, which is of this element, has still to pass its first validation."""
@@ -147,13 +161,28 @@ class ArrayTask(Scheduler):
         return RunRecord(run_id=run_id)
 
     def hand_back(self) -> bool:
-        """Requeue this element when the time limit has left runs of it undone; False when that cannot be."""
-        if not self._stop.time_limit_ahead or not self.open_runs():
+        """Requeue this element when the time limit has left runs of it undone; False when that cannot be.
+
+        The same where preemption cancels it: Slurm itself requeues no such job.
+        """
+        if not self._stop() or not self.open_runs():
+            return True
+        if not self._stop.time_limit_ahead:
+            if self._is_preempted() and self._restarts < self.max_requeues:
+                return self.requeue()
             return True
         if not self.own_ends() and self._restarts >= self.max_requeues:
             self._give_up()
             return False
         return self.requeue()
+
+    def _is_preempted(self) -> bool:
+        own = (each for each in squeue([self.intent.job_name]) if each.name == self.job_id)
+        return any(each.is_preempted for each in own)
+
+    def keep_up(self) -> None:
+        """Look after the other jobs of the sweep."""
+        keep_up(self.store, max_requeues=self.max_requeues)
 
     def _give_up(self) -> None:
         """Keep on record that the time limit left its runs no time to begin."""

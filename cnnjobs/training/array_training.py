@@ -26,6 +26,7 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
     except (OSError, ValueError, InputError) as error:
         _say(f"{type(error).__name__}: {error}")
         return 2
+    task.keep_up()
     try:
         if task.intent.evaluation is not None:
             return task.evaluate(_job(task, task.run_ids), task.intent.evaluation)
@@ -34,6 +35,8 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
         _say(f"{type(error).__name__}: {error}")
         went_well = False
     task.look_at_first()
+    if not stop() and task.index == 0:
+        task.keep_up()
     handed_back = task.hand_back()
     return 0 if went_well and handed_back and RunState.FAILED not in task.own_ends() else 1
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from typing import Any
 
+import pytest
 from pretended_slurm import Cluster
 
-from cnnjobs.runs import RunState
+from cnnjobs.runs import RunRecord, RunState
 
 
 def test_the_first_validation_of_the_first_run_lets_the_others_start(cluster: Cluster, toy: Any) -> None:
@@ -53,3 +56,62 @@ def test_five_equal_failures_hold_the_rest_once(cluster: Cluster, toy: Any) -> N
     assert cluster.run(2) == 1
     assert cluster.calls() == ["hold 12"]
     assert cluster.submission.breaker_file.read_text() == f"{folders[0].read_record().cause}\n"
+
+
+def queue(cluster: Cluster, *rows: tuple[int, str, str, int, str], job: str = "12") -> None:
+    """Let squeue show (index, state, reason, restarts, time of preemption) of the submission's job."""
+    lines = [
+        f"{job}|{index}|{state}|{reason}|{restarts}|{preempted}|cnnjobs-toys-1|"
+        for index, state, reason, restarts, preempted in rows
+    ]
+    cluster.calls_file.with_name("calls.squeue").write_text("\n".join(lines))
+
+
+def test_a_release_that_slurm_has_forgotten_is_repeated_by_the_next_start(cluster: Cluster, toy: Any) -> None:
+    cluster.submit([toy.config()], [toy.config(seed=1)], canary=True)
+    cluster.submission.mark_started()
+    cluster.submission.canary_file.touch()
+    queue(cluster, (0, "RUNNING", "None", 1, "N/A"), (1, "PENDING", "JobHeldUser", 0, "N/A"))
+    assert cluster.run(restart=1) == 0
+    assert set(cluster.calls()) == {"release 12"}
+    assert "the rest is still held: released again" in cluster.log()
+
+
+def test_a_hold_of_the_users_own_and_one_for_five_failures_stay(cluster: Cluster, toy: Any) -> None:
+    cluster.submit([toy.config()], [toy.config(seed=1)], [toy.config(seed=2)], canary=True)
+    cluster.submission.mark_started()
+    cluster.submission.canary_file.touch()
+    queue(cluster, (1, "RUNNING", "None", 0, "N/A"), (2, "PENDING", "JobHeldUser", 0, "N/A"))
+    hour = 3600
+    os.utime(cluster.submission.canary_file, (time.time() - hour,) * 2)
+    assert cluster.run(index=1) == 0
+    cluster.submission.breaker_file.write_text("diverged at step 3\n")
+    queue(cluster, (2, "PENDING", "JobHeldUser", 0, "N/A"))
+    assert cluster.run() == 0
+    assert cluster.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("preempted", "calls"), [("2026-01-01T00:00:00", ["requeue 12_0"]), ("N/A", [])], ids=["preempted", "cancelled"]
+)
+def test_a_job_that_preemption_cancels_requeues_itself(
+    cluster: Cluster, toy: Any, preempted: str, calls: list[str]
+) -> None:
+    (folder,) = cluster.submit([toy.config(model__name="toys:Slow", epochs=50)], max_requeues=3)
+    queue(cluster, (0, "COMPLETING", "None", 0, preempted), (1, "COMPLETING", "None", 0, "2026-01-01T00:00:00"))
+    assert cluster.interrupt(folder, signal.SIGTERM, lines=2) == 0
+    assert folder.read_record().state is RunState.INTERRUPTED
+    assert cluster.calls() == calls
+    assert cluster.interrupt(folder, signal.SIGTERM, lines=2, restart=3) == 0
+    assert cluster.calls() == calls
+
+
+def test_the_next_start_requeues_what_was_preempted_before_it_could(cluster: Cluster, toy: Any) -> None:
+    first, second, third, fourth = (toy.config(seed=seed) for seed in range(4))
+    _, done, _, _ = cluster.submit([first], [second], [third], [fourth], max_requeues=3)
+    cluster.submission.mark_started()
+    done.write_record(RunRecord(run_id=done.run_id, state=RunState.FINISHED))
+    rows = [(index, "PREEMPTED", "None", 3 if index == 3 else 0, "2026-01-01T00:00:00") for index in (1, 2, 3)]
+    queue(cluster, (0, "RUNNING", "None", 0, "N/A"), *rows)
+    assert cluster.run() == 0
+    assert set(cluster.calls()) == {"requeue 12_2"}
