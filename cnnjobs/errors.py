@@ -107,12 +107,20 @@ def suggest_nearest(name: str, allowed: Iterable[str], everything: str) -> str:
     return f"did you mean {', '.join(f'`{each}`' for each in near)}? {everything}" if near else everything
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether a full disk or a used-up quota is behind an error."""
+    return any(
+        isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT)
+        for each in (error, error.__cause__, error.__context__)
+    )
+
+
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The one sentence for a file system that refuses, with what to do about it."""
     if error.errno == errno.ENOSPC:
-        return StorageError(f"{path}: the disk is full; free some space or choose another folder with --results")
+        return StorageError(f"the disk is full; free some space or choose another folder with --results: {path}")
     if error.errno == errno.EDQUOT:
-        return StorageError(f"{path}: the quota is used up; free some space or choose another folder with --results")
+        return StorageError(f"the quota is used up; free some space or choose another folder with --results: {path}")
     if isinstance(error, NotAFileError | IsADirectoryError):
         return StorageError(f"{path}: cannot be written ({error.strerror}); remove or rename what is there")
     return StorageError(f"{path}: cannot be written ({error.strerror}); choose another folder with --results")

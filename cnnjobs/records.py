@@ -22,9 +22,9 @@ class RunState(enum.StrEnum):
 
 class Attempt(BaseModel):
     """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`, which
-    was handed to Slurm at `submitted`; None after a restart.
+    was handed to Slurm at `submitted`; None after a restart. Its number may be given out again, its `job_name` never.
 
-    `job_name` is that job's, as its number may be given out again. `process_s` is how old its process was then, if it was the first in it and nothing was loaded for it; `stacked` is
+    `process_s` is how old its process was then, if it was the first in it and nothing was loaded for it; `stacked` is
     with how many others the run trained as one network, and it `waited` where some of them were behind; `ranks` is how
     many processes trained it, each with `threads`.
     """

@@ -20,7 +20,7 @@ def retry(
         typer.Option(
             "--cause",
             metavar="WORD",
-            help="Only runs that ended so: oom, cuda, time, node, killed, diverged, exception, or a word of the cause.",
+            help="Only runs that ended so: oom, cuda, time, disk, node, killed, diverged, exception, or any word.",
         ),
     ] = None,
 ) -> None:

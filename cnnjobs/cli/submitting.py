@@ -22,9 +22,17 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     """Submit all of the sweep that is missing as one job array, its cost told before sbatch is called."""
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.plan import show_plan, show_planned_runs, show_stacks
-    from cnnjobs.console.submission import show_cost, show_nothing_new, show_order, show_script, show_submitted
+    from cnnjobs.console.submission import (
+        show_cost,
+        show_held,
+        show_nothing_new,
+        show_order,
+        show_script,
+        show_submitted,
+    )
     from cnnjobs.launch.slurm import launch, prepare, resolve
     from cnnjobs.launch.submissions import look_at
+    from cnnjobs.launch.truth import Lookout
 
     store = opened.store
     given = read(opened, options)
@@ -46,14 +54,18 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     show_plan(plan)
     check(plan, folders, dry_run=options.dry_run)
     if options.dry_run:
+        show_held(Lookout(store, opened.sweep.runs).look().held_for_user)
         show_planned_runs(plan)
         if plan.to_run:
             show_script(prepared(plan, queue))
         return
     submitted = launch(opened.sweep, store, make=make, prepared=prepared)
     words = f"{opened.word}{results_option(options.results)}"
+    # What is held stays so whatever was submitted beside it.
+    truth = Lookout(store, opened.sweep.runs).look()
+    show_held(truth.held_for_user)
     if submitted.order is None:
-        show_nothing_new(submitted, words)
+        show_nothing_new(submitted, words, release=truth.release)
     else:
         show_submitted(submitted, words)
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from cnnjobs.console.durations import duration
 from cnnjobs.console.evaluations import evaluations_table
 from cnnjobs.console.terminal import notice, say, show, write
+from cnnjobs.launch.control import ranges
 from cnnjobs.launch.evaluations import EvaluationStatus
 from cnnjobs.launch.overview import Overview
 from cnnjobs.launch.state import RunStatus
@@ -26,6 +27,7 @@ _STYLES: Final[Mapping[RunState, str]] = {
     RunState.CANCELLED: "yellow",
 }
 _ROWS: Final = 40
+_ELEMENT: Final = re.compile(r"\b(\d+)_(\d+)\b")
 _SHARE: Final = 12
 _NAMED: Final = 3
 # What a short table shows first.
@@ -102,8 +104,8 @@ def _causes(overview: Overview, every_run: bool) -> Iterator[str]:
     noted: dict[str, list[RunStatus]] = {}
     for status in overview.snapshot.runs:
         if status.cause and status.state is not RunState.FINISHED:
-            # The number of a job alone makes no other cause.
-            alike.setdefault((status.state, re.sub(r"\b\d+_\d+\b", "", status.cause)), []).append(status)
+            # Elements of one array wait alike; another job is another cause.
+            alike.setdefault((status.state, _ELEMENT.sub(r"\1", status.cause)), []).append(status)
         for note in status.notes if every_run or len(overview.snapshot.runs) <= _ROWS else ():
             noted.setdefault(note, []).append(status)
     for note, group in noted.items():
@@ -113,7 +115,16 @@ def _causes(overview: Overview, every_run: bool) -> Iterator[str]:
         ahead = min((status.ahead for status in group if status.ahead is not None), default=None)
         place = f", {ahead} ahead of {'it' if len(group) == 1 else 'the first'}" if ahead else ""
         command = overview.next_for(*group)
-        yield f"{who}: {group[0].cause}{place}" + (f"; next: {command}" if command else "")
+        yield f"{who}: {_cause(group)}{place}" + (f"; next: {command}" if command else "")
+
+
+def _cause(group: Sequence[RunStatus]) -> str:
+    """What they have in common, with the elements of their job as Slurm writes them: `12_[0-2,5]`."""
+    causes = [str(status.cause) for status in group]
+    indices = sorted({int(found[2]) for cause in causes for found in _ELEMENT.finditer(cause)})
+    if len(indices) < 2:
+        return causes[0]
+    return _ELEMENT.sub(lambda found: f"{found[1]}_[{','.join(ranges(indices))}]", causes[0])
 
 
 def _named(group: Sequence[RunStatus]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cnnjobs.console.durations import duration
 from cnnjobs.console.terminal import notice, say
 from cnnjobs.launch.cost import Cost
@@ -71,8 +73,14 @@ def show_submitted(submitted: Submitted, words: str) -> None:
     say(f"stop it with: cnnjobs cancel {words}")
 
 
-def show_nothing_new(submitted: Submitted, words: str) -> None:
-    """That there is nothing to submit, and why."""
+def show_held(lines: Sequence[str]) -> None:
+    """What is in the queue and does not start before the user has looked at it."""
+    for text in lines:
+        say(text, style="yellow")
+
+
+def show_nothing_new(submitted: Submitted, words: str, *, release: str | None = None) -> None:
+    """That there is nothing to submit, and why; `release` is what lets go what is held, if all that waits is."""
     for text in submitted.notices:
         notice(text)
     plan = submitted.plan
@@ -82,7 +90,9 @@ def show_nothing_new(submitted: Submitted, words: str) -> None:
         if plan.count(fate)
     ]
     say(f"nothing to submit: {', '.join(counts)}")
-    if plan.count(Fate.QUEUED, Fate.RUNNING):
+    if release is not None:
+        say(f"let it go on with: {release.format(sweep=words)}")
+    elif plan.count(Fate.QUEUED, Fate.RUNNING):
         say(f"follow it with: cnnjobs status {words} --watch")
     elif plan.count(Fate.FAILED):
         say(f"run the failed ones again with: cnnjobs retry {words}")

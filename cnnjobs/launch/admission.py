@@ -40,6 +40,13 @@ def room(profile: JobProfile, wanted: int) -> Room:
     return min(rooms, key=lambda each: each.tasks)
 
 
+def is_accounted() -> bool:
+    """Whether accounting will tell how jobs have ended; taken for granted where Slurm does not say."""
+    with suppress(SlurmError):
+        return parse_limits(ask("scontrol", "show", "config", seconds=_PATIENCE_S)).accounting
+    return True
+
+
 def _num_jobs(which: str) -> int:
     return len(ask("squeue", "--noheader", "--array", "--format=%t", which, seconds=_PATIENCE_S).split())
 

@@ -44,14 +44,15 @@ _WAITS: Final[Mapping[str, str]] = {
 }
 # Exit codes of a job that stand for what its log, on the same disk, may not say.
 _TOLD: Final[Mapping[int, str]] = {
-    FULL_DISK_CODE: "the disk is full or the quota used up: free some space, then retry",
-    NO_RESULTS_CODE: f"the results folder was away for {PATIENCE_S // 60} minutes",
+    FULL_DISK_CODE: "the disk is full or the quota used up: free some space",
+    NO_RESULTS_CODE: f"never started: the results folder was away for {PATIENCE_S // 60} minutes",
 }
 # What `--cause` understands beside any words of the cause itself.
 _KINDS: Final[Mapping[str, str]] = {
     "oom": r"out of memory|memory is full",
     "cuda": r"GPU's memory|CUDA",
     "time": r"time limit",
+    "disk": r"disk is full|quota (is )?used up|results folder was away",
     "node": r"node .*(failed|lost)",
     "killed": r"killed by signal|ended without a word",
     "diverged": r"^diverged",
@@ -75,6 +76,8 @@ def next_command(state: RunState, cause: str | None, *, sweep: str, run: str, ve
         for kind, setting in (("oom", "mem_gb"), ("time", "timeout_min")):
             if re.search(_KINDS[kind], cause or "") and "GPU's" not in (cause or ""):
                 return f"cnnjobs retry {sweep} --cause {kind} --set job.{setting}=..."
+        if re.search(_KINDS["disk"], cause or ""):
+            return f"cnnjobs retry {sweep} --cause disk"
         return f"cnnjobs logs {run}"
     if state is RunState.INTERRUPTED:
         return verb and f"cnnjobs {verb} {sweep}"
@@ -118,6 +121,12 @@ def ending(element: Element, *, began: bool, last_line: str) -> tuple[RunState, 
         return RunState.INTERRUPTED, f"time limit: job {element.name} was still starting when it came near{before}"
     if element.exit_code in _TOLD and not element.signal:
         return RunState.FAILED, f"{_TOLD[element.exit_code]}, {job}{where}{before}"
+    return _ending_by_code(element, began=began, last_line=last_line, where=where)
+
+
+def _ending_by_code(element: Element, *, began: bool, last_line: str, where: str) -> tuple[RunState, str]:
+    """The same of a job that ended by a signal or an exit code of its own."""
+    job = f"job {element.name}"
     said = f": {last_line}" if last_line else ""
     if not began and (element.exit_code or element.signal):
         return RunState.FAILED, f"never started: {job}{where} {_exit(element)}{said}"

@@ -157,12 +157,12 @@ def _overrule(folder: RunFolder) -> None:
 def scancel(elements: Iterable[Key]) -> None:
     """Take these elements of job arrays out of the queue. Raises SlurmError."""
     by_job = groupby(sorted(elements), key=lambda key: key[0])
-    words = [f"{job}_[{part}]" for job, keys in by_job for part in _ranges([index for _, index in keys])]
+    words = [f"{job}_[{part}]" for job, keys in by_job for part in ranges([index for _, index in keys])]
     for start in range(0, len(words), _AT_ONCE):
         ask("scancel", *words[start : start + _AT_ONCE])
 
 
-def _ranges(indices: list[int]) -> list[str]:
+def ranges(indices: list[int]) -> list[str]:
     """`[0, 1, 2, 5]` -> `0-2`, `5`."""
     runs = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
     found = []

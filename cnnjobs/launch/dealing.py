@@ -55,6 +55,5 @@ def dealing(
         return (f"runs_at_once: auto is 1 run at a time in each job here: {why}",)
     if profile.runs_per_job or len(tasks) * profile.at_once >= len(runs):
         return ()
-    return (
-        f"{len(runs)} runs in {len(tasks)} jobs, up to {len(tasks[0])} in each: the cluster takes no more jobs now",
-    )
+    limit = room(profile, -(-len(runs) // profile.at_once)).limit
+    return (f"{len(runs)} runs in {len(tasks)} jobs, up to {len(tasks[0])} in each: no more jobs fit ({limit})",)

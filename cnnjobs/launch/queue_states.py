@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pwd
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from cnnjobs.launch.slurm_commands import SlurmError, ask
@@ -129,6 +131,19 @@ def _with_begins(queued: Mapping[Key, Element]) -> dict[Key, Element]:
                         restarts = int(cells[3]) if cells[3].isdigit() else 0
                         found[element.job_id, index] = replace(element, begins=cells[2], restarts=restarts)
     return found
+
+
+def jobs_of(folder: Path) -> list[int]:
+    """The jobs of the queue whose batch script was handed over from below a folder, and is not there; none unasked."""
+    if shutil.which("squeue") is None:
+        return []
+    with suppress(SlurmError):
+        said = ask("squeue", "--noheader", "--Format=ArrayJobID:|,Command:|", seconds=PATIENCE_S)
+        rows = [line.split("|") for line in said.splitlines() if line.count("|") == 2]
+        scripts = {int(number): Path(script) for number, script, _ in rows if number.strip().isdigit()}
+        here = folder.absolute()
+        return sorted(number for number, script in scripts.items() if here in script.parents and not script.exists())
+    return []
 
 
 def read_queue(said: str) -> list[tuple[str, Element]]:

@@ -133,7 +133,7 @@ _CATCH: Final = (
 
 
 def _waiting(folder: SubmissionFolder, store: Path) -> list[str]:
-    """Lines that wait for a results folder that is away, as a run does; a submission that was removed is not waited for.
+    """Lines that wait for a results folder that is away, as a run does; not for a submission that was removed.
 
     A script that is run by hand speaks to its terminal.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -18,7 +19,7 @@ from cnnjobs import locks
 from cnnjobs.errors import InputError, RunError, StorageError, storage_error
 from cnnjobs.files import write_whole
 from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
-from cnnjobs.launch.admission import with_offers
+from cnnjobs.launch.admission import is_accounted, with_offers
 from cnnjobs.launch.cluster_offer import Partition, read_partitions
 from cnnjobs.launch.control import scancel
 from cnnjobs.launch.dealing import cores_for, deal, dealing
@@ -144,7 +145,7 @@ def make_order(
     )
     folder = SubmissionFolder(place / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
     share, after = share_of(profile.max_parallel, queue, intent.runs_at_once)
-    text = script(folder, intent, profile, max_parallel=share, after=after)
+    text = script(folder, intent, profile, max_parallel=share, after=after, accounted=is_accounted())
     return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after)
 
 
@@ -268,7 +269,9 @@ def _sbatch(order: Order) -> int:
         except subprocess.TimeoutExpired:
             return _look_up(order, f"sbatch did not answer within {SBATCH_S} s")
     if done.returncode == 0:
-        return int(done.stdout.split()[-1].partition(";")[0])
+        # A site's own words may stand before it.
+        number = re.search(r"(?:^|\s)(\d+)(?:;\S*)?\s*$", done.stdout)
+        return int(number[1]) if number else _look_up(order, f"sbatch answered without a number: {done.stdout.strip()}")
     said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]
     words = "; ".join(said) or f"exit code {done.returncode}"
     if any(word in words for word in _UNSURE):

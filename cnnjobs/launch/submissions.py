@@ -140,7 +140,7 @@ def _go_on(store: RunStore, submission: Submission, view: QueueView) -> str | No
 
 
 def repeat(store: RunStore, found: Iterable[Submission], view: QueueView) -> tuple[str, ...]:
-    """Tell Slurm again what it has forgotten, as one does whose controller was killed; a line for each. Never raises."""
+    """Tell Slurm again what it has forgotten, as when its controller was killed; a line for each. Never raises."""
     said = []
     for submission in found:
         # One that is not marked is being started now.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.errors import StorageError, UnknownNameError, suggest
+from cnnjobs.launch.queue_states import jobs_of
 from cnnjobs.runs import RunStore, stores
 from cnnjobs.spec.sweep import Sweep, read_sweep
 from cnnjobs.spec.text_files import yaml_files
@@ -36,7 +37,11 @@ def open_sweep(given: str, results: Path) -> OpenSweep:
         return open_started(store)
     # Whatever it is in place of a file, the reader says so.
     if is_there:
-        return open_file(path, results)
+        opened = open_file(path, results)
+        if not opened.store.sweep_file.exists():
+            _check_there(opened.store.path)
+        return opened
+    _check_there(store.path)
     names = [store.path.name for store in stores(results)]
     files = [str(file) for file in yaml_files(path.parent, Path("sweeps"))]
     if not names + files:
@@ -44,6 +49,17 @@ def open_sweep(given: str, results: Path) -> OpenSweep:
     near = next((file for file in files if Path(file).stem == path.stem), None)
     remedy = f"did you mean `{near}`?" if near else suggest(given, names + files)
     raise UnknownNameError(f"`{given}` is no sweep file and no sweep under {results}; {remedy}")
+
+
+def _check_there(folder: Path) -> None:
+    """Raises StorageError where jobs of the queue have their scripts in a folder that is not there: it is away."""
+    lost = jobs_of(folder)
+    if lost:
+        jobs = f"job {lost[0]}" if len(lost) == 1 else f"jobs {', '.join(map(str, lost))}"
+        raise StorageError(
+            f"{folder} is away: Slurm has {jobs} of it, and nothing of that is there. Is its disk mounted here? Jobs"
+            f" wait 5 minutes for it. If it was removed, end them with: scancel {' '.join(map(str, lost))}"
+        )
 
 
 def open_file(path: Path, results: Path) -> OpenSweep:
@@ -66,6 +82,7 @@ def started_stores(results: Path) -> list[RunStore]:
     """The runs of every sweep that was started, the latest first. Raises UnknownNameError when there is none."""
     found = stores(results)
     if not found:
+        _check_there(results)
         raise UnknownNameError(f"no sweep was started under {results}; start the first one with: cnnjobs local")
     return found
 

@@ -36,6 +36,11 @@ class Truth:
     release: str | None = None
 
     @property
+    def held_for_user(self) -> tuple[str, ...]:
+        """The lines of `held` that nothing but the user changes."""
+        return tuple(line for line in self.held if needs_user(line))
+
+    @property
     def is_queued(self) -> bool:
         """Whether Slurm has anything of the sweep that goes on by itself."""
         return bool(self.view.queued) and self.release is None
@@ -117,7 +122,7 @@ def _held(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: Qu
 
 
 def _release(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: QueueView) -> str | None:
-    """What to type where nothing in the queue starts before; with `{sweep}` for the sweep, None where something does."""
+    """What to type where nothing in the queue starts before; `{sweep}` is the sweep. None where something does."""
     if not view.queued or not all(map(_is_held, view.queued.values())):
         return None
     by_hand: dict[str, None] = {}

@@ -141,13 +141,13 @@ def held_by(seat: Seat, others: Mapping[str, RunStatus]) -> str | None:
 
 def needs_user(why: str) -> bool:
     """Whether what holds an element back stays until the user has looked at it."""
-    return why.startswith("held:")
+    return "held: " in why
 
 
 def _active(case: Case, element: Element) -> RunStatus:
     if element.state in SUSPENDED:
-        words = f"suspended in job {case.job} on {element.node}: goes on when Slurm lets it, or scontrol resume {case.job}"
-        return case.so(RunState.PENDING, words)
+        words = f"suspended in job {case.job} on {element.node}: goes on when Slurm resumes it"
+        return case.so(RunState.PENDING, f"{words}, or you: scontrol resume {case.job}")
     where = f" on {element.node}" if element.node else ""
     # A lock may not reach here from another host: there a job that goes on counts for its run.
     if case.status.state is RunState.RUNNING or (case.is_dead and not case.is_here):

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
-from cnnjobs.errors import InputError
-from cnnjobs.intents import Stacks, SubmissionFolder
-from cnnjobs.runs import RunState
+from cnnjobs.errors import InputError, is_full
+from cnnjobs.intents import FULL_DISK_CODE, Stacks, SubmissionFolder
+from cnnjobs.runs import RunFolder, RunState
 from cnnjobs.training.array_task import ArrayTask
 from cnnjobs.training.at_once import Allotment, AtOnce
 from cnnjobs.training.rank_starts import RankStarts, by_srun
 from cnnjobs.training.side_by_side import SUPERSEDED_CODE, SideBySide, preload
-from cnnjobs.training.stop_request import StopRequest
+from cnnjobs.training.stop_request import Stopped, StopRequest
+from cnnjobs.training.storage import Storage
 from cnnjobs.training.worker import Job, say, train_runs
 
 
 def train_array_task(path: Path, stop: StopRequest) -> int:
     """Train the runs of this element of the submission in folder `path`; what the process exits with."""
-    folder = SubmissionFolder(path)
+    folder, full = SubmissionFolder(path), False
     try:
-        task = ArrayTask(folder, folder.read_intent(), stop)
+        # The folder may go away at any moment, also between the script and this.
+        intent = Storage(RunFolder(path), stop, partial(say, "worker")).insist(folder.read_intent)
+        task = ArrayTask(folder, intent, stop)
+    except Stopped:
+        return 0
     except (OSError, ValueError, InputError) as error:
         _say(f"{type(error).__name__}: {error}")
         return 2
@@ -33,11 +39,13 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
         went_well = _train(task, stop)
     except Exception as error:
         _say(f"{type(error).__name__}: {error}")
-        went_well = False
+        went_well, full = False, is_full(error)
     task.look_at_first()
     if not stop() and task.index == 0:
         task.keep_up()
     handed_back = task.hand_back()
+    if full:
+        return FULL_DISK_CODE
     return 0 if went_well and handed_back and RunState.FAILED not in task.own_ends() else 1
 
 

@@ -214,7 +214,7 @@ def test_an_order_writes_nothing_and_holds_absolute_paths(
     assert order.intent.data_folders == (tmp_path / "data",)
     assert order.folder.path.is_relative_to(tmp_path)
     assert order.intent.tasks[0][0] == sweep.runs[0].run_id
-    assert order.notices == ("4 runs in 3 jobs, up to 2 in each: the cluster takes no more jobs now",)
+    assert order.notices == ("4 runs in 3 jobs, up to 2 in each: no more jobs fit (MaxArraySize 3)",)
     assert not here.path.exists()
 
 

@@ -32,15 +32,15 @@ cnnjobs_jobs='/home/me/my sweeps/results/100% sure/jobs/20260102T030405-0a1b2c3d
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
   cnnjobs_log="$cnnjobs_jobs/task-$SLURM_ARRAY_TASK_ID.log" SECONDS=0
   until { : >>"$cnnjobs_log"; } 2>/dev/null; do
-    [ "$SECONDS" -lt 300 ] || exit 5
-    [ ! -d "$cnnjobs_store" ] || [ -d "$cnnjobs_jobs" ] || exit 5
+    [ "$SECONDS" -lt 300 ] || exit 75
+    [ ! -d "$cnnjobs_store" ] || [ -d "$cnnjobs_jobs" ] || exit 75
     sleep 1
   done
   exec >>"$cnnjobs_log" 2>&1
   [ "$SECONDS" -lt 2 ] || echo 'cnnjobs: /home/me/my sweeps/results/100% sure was away: waited for it' "$SECONDS s"
 fi
 cd '/home/me/my sweeps' || { echo 'cnnjobs: the working directory /home/me/my sweeps is missing on node' "${SLURMD_NODENAME:-$(hostname)}"; exit 3; }
-trap 'cnnjobs_code=$?; [ "${#BASH_SOURCE[@]}" -gt 1 ] || { echo "cnnjobs: setup: $(sed -n "${LINENO}p" "$0"): exit code $cnnjobs_code on node ${SLURMD_NODENAME:-$(hostname)}"; exit 6; }' ERR
+trap 'cnnjobs_code=$?; [ "${#BASH_SOURCE[@]}" -gt 1 ] || { echo "cnnjobs: setup: $(sed -n "${LINENO}p" "$0"): exit code $cnnjobs_code on node ${SLURMD_NODENAME:-$(hostname)}"; exit 78; }' ERR
 module load cuda/12.4
 source "$HOME/it's mine/bin/activate"
 trap - ERR

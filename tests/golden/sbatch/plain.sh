@@ -19,8 +19,8 @@ cnnjobs_jobs='/home/me/my sweeps/results/first/jobs/20260102T030405-0a1b2c3d'
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
   cnnjobs_log="$cnnjobs_jobs/task-$SLURM_ARRAY_TASK_ID.log" SECONDS=0
   until { : >>"$cnnjobs_log"; } 2>/dev/null; do
-    [ "$SECONDS" -lt 300 ] || exit 5
-    [ ! -d "$cnnjobs_store" ] || [ -d "$cnnjobs_jobs" ] || exit 5
+    [ "$SECONDS" -lt 300 ] || exit 75
+    [ ! -d "$cnnjobs_store" ] || [ -d "$cnnjobs_jobs" ] || exit 75
     sleep 1
   done
   exec >>"$cnnjobs_log" 2>&1
