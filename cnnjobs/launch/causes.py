@@ -140,6 +140,8 @@ def _ending_by_code(element: Element, *, began: bool, last_line: str, where: str
 
 def how_it_died(element: Element) -> str:
     """What became of a job, for runs that had no part in it: `ended`, or by which signal."""
+    if element.state == "OUT_OF_MEMORY":
+        return "ran out of memory"
     return f"was {_exit(element)}" if element.signal and element.signal != _NO_LOG_SIGNAL else "ended"
 
 

@@ -270,7 +270,7 @@ def _sbatch(order: Order) -> int:
             return _look_up(order, f"sbatch did not answer within {SBATCH_S} s")
     if done.returncode == 0:
         # A site's own words may stand before it.
-        number = re.search(r"(?:^|\s)(\d+)(?:;\S*)?\s*$", done.stdout)
+        number = re.search(r"^(\d+)(?:;\S*)?\s*\Z", done.stdout, flags=re.MULTILINE)
         return int(number[1]) if number else _look_up(order, f"sbatch answered without a number: {done.stdout.strip()}")
     said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]
     words = "; ".join(said) or f"exit code {done.returncode}"

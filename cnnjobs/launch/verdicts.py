@@ -146,7 +146,7 @@ def needs_user(why: str) -> bool:
 
 def _active(case: Case, element: Element) -> RunStatus:
     if element.state in SUSPENDED:
-        words = f"suspended in job {case.job} on {element.node}: goes on when Slurm resumes it"
+        words = f"suspended in job {case.job}: goes on when Slurm resumes it"
         return case.so(RunState.PENDING, f"{words}, or you: scontrol resume {case.job}")
     where = f" on {element.node}" if element.node else ""
     # A lock may not reach here from another host: there a job that goes on counts for its run.

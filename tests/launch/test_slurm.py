@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -235,3 +236,23 @@ def test_submissions_go_when_their_runs_have_finished_and_they_left_the_queue(
     prune(store, queue(store, {}))
     assert not first.path.exists()
     assert second.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [("12", 12), ("12;test", 12), ("Welcome to the cluster\n12\n", 12), ("Job 7 to start at 9", None)],
+)
+def test_what_sbatch_answers(
+    sweep: Sweep, store: RunStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: str, number: int | None
+) -> None:
+    (tmp_path / "sbatch").write_text(f"#!/bin/sh\necho '{answer}'\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(slurm, "look_at_queue", lambda _: QueueView(knows_queue=True))
+    order = prepare(make_plan(sweep, store), resolve(JobProfile(name="x")), [], EMPTY)
+    if number is None:
+        with pytest.raises(SlurmError, match="nothing was submitted: sbatch answered without a number: Job 7 to start"):
+            slurm.submit(order)
+        assert not order.folder.path.exists()
+    else:
+        assert slurm.submit(order) == number == order.folder.read_id()

@@ -6,7 +6,7 @@ import os
 import pickle
 import time
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from cnnjobs.intents import JobIntent, SubmissionFolder
 from cnnjobs.launch.slurm_commands import SlurmError
 from cnnjobs.launch.state import RunStatus
+from cnnjobs.launch.submitted import submissions
 from cnnjobs.launch.truth import Lookout
 from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep
@@ -31,14 +32,18 @@ class Place:
         self.ids = [run.run_id for run in sweep.runs]
         self.said: dict[str, str | SlurmError] = {"squeue": "", "sacct": OFF}
         self.asked: list[str] = []
+        self.commands: list[str] = []
         for run in sweep.runs:
             store.run(run.run_id).create(run.config)
         monkeypatch.setattr("cnnjobs.launch.queue_states.ask", self._ask)
+        monkeypatch.setattr("cnnjobs.launch.submissions.ask", self._ask)
         self.submit([[run_id] for run_id in self.ids])
 
     def _ask(self, *command: str, **_: object) -> str:
         self.asked.append(command[0])
-        said = self.said[command[0]]
+        if command[0] == "scontrol":
+            self.commands.append(" ".join(command))
+        said = self.said["begins" if "begins" in self.said and "EligibleTime" in command[-1] else command[0]]
         if isinstance(said, SlurmError):
             raise said
         return said
@@ -284,3 +289,112 @@ def test_a_submission_that_is_collected_while_looking(place: Place, tmp_path: Pa
     place.folder.intent_file.rename(tmp_path / "gone")
     assert place.told() == ("pending", None)
     assert place.asked == []
+
+
+@pytest.mark.parametrize("end", [
+    ("FAILED", "0:9", "was killed by signal 9 (SIGKILL)"), ("FAILED", "74:0", "ended"),
+    ("OUT_OF_MEMORY", "0:125", "ran out of memory"),
+])  # fmt: skip
+def test_a_run_whose_turn_had_not_come_has_no_part_in_the_end_of_its_job(
+    place: Place, end: tuple[str, str, str]
+) -> None:
+    place.submit([place.ids[:2], place.ids[2:]])
+    place.record(0, RunState.RUNNING, silent_s=600)
+    place.log(0, f"{place.ids[0]}: epoch 3/10, loss 0.4\n")
+    place.account((0, *end[:2]))
+    state, cause = place.told(1)
+    assert state == "interrupted"
+    assert cause == f"job 12_0 {end[2]} before its turn came"
+
+
+def test_a_number_that_slurm_gives_out_again_joins_nothing(place: Place) -> None:
+    old = SubmissionFolder(place.store.jobs_folder / "0-old")
+    intent = place.folder.read_intent()
+    before = "2025-12-31T00:00:00+00:00"
+    old.write_intent(intent.model_copy(update={"job_name": "cnnjobs-four-old", "created": before, "canary": True}))
+    old.write_id(12)
+    old.canary_file.touch()
+    old.mark_started()
+    place.submit([[run_id] for run_id in place.ids], canary=True)
+    place.folder.mark_started()
+    place.queue((0, "RUNNING", "None"), ("1-3", "PENDING", "JobHeldUser"))
+    words = "held until the first run has passed its first validation"
+    truth = Lookout(place.store, place.sweep.runs).look()
+    assert [status.cause for status in truth.snapshot.runs][1:] == [words] * 3
+    assert truth.held == (f"job 12: 3 jobs {words}",)
+    assert place.asked == ["squeue"]
+    (first,) = [each for each in submissions(place.store) if each.canary and each.job_name.endswith("-old")]
+    assert first.elements(truth.view) == []
+    # What the older job has begun is no start of the new one.
+    attempt = Attempt(number=1, host="far", pid=1, job_id="12_1", job_name="cnnjobs-four-old", started=before)
+    place.record(1, RunState.INTERRUPTED, cause="stopped", attempts=(attempt,))
+    place.account((1, "FAILED", "3:0"))
+    place.said["squeue"] = ""
+    assert place.told(1) == ("failed", "never started: job 12_1 on n1 ended with exit code 3")
+
+
+def test_what_slurm_has_forgotten_is_told_to_it_again(place: Place) -> None:
+    place.submit([[run_id] for run_id in place.ids], canary=True)
+    place.folder.mark_started()
+    place.queue(("1-3", "PENDING", "JobHeldUser"))
+    place.record(0, RunState.FINISHED)
+    place.said["scontrol"] = ""
+    released = "job 12: its first run has passed, the rest was still held and is released"
+    assert Lookout(place.store, place.sweep.runs).look().view.notices == (released,)
+    assert place.commands == ["scontrol release 12"]
+    place.said["scontrol"] = SlurmError("scontrol: Access/permission denied")
+    (notice,) = Lookout(place.store, place.sweep.runs).look().view.notices
+    assert notice == "job 12 waits, and Slurm did not let it go (scontrol: Access/permission denied)"
+    place.folder.breaker_file.write_text("diverged at step 3\n")
+    assert Lookout(place.store, place.sweep.runs).look().view.notices == ()
+
+
+@pytest.mark.parametrize(("minutes", "restarts", "again"), [(5, 0, True), (600, 0, False), (5, 1, False)])
+def test_a_time_to_begin_is_told_and_our_own_is_taken_back(
+    place: Place, minutes: int, restarts: int, *, again: bool
+) -> None:
+    place.folder.mark_started()
+    made = datetime.fromisoformat("2026-01-01T00:00:00+00:00").astimezone()
+    begins = f"{made + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S}"
+    place.queue(("0-3", "PENDING", "BeginTime"))
+    place.said["begins"] = f"12|0-3|{begins}|{restarts}|\n"
+    place.said["scontrol"] = ""
+    truth = Lookout(place.store, place.sweep.runs).look()
+    told = begins.replace("T", " ")
+    onwards = "after a requeue Slurm waits a moment" if restarts else None
+    assert truth.snapshot.runs[2].cause == (
+        f"begins at {told}: {onwards}" if onwards else
+        f"begins at {told}; at once with: scontrol update JobId=12_2 StartTime=now"
+    )  # fmt: skip
+    assert (place.commands == ["scontrol update JobId=12 StartTime=now"]) is again
+    assert (truth.view.notices != ()) is again
+
+
+def test_all_that_waits_is_held_and_what_lets_it_go(place: Place) -> None:
+    def release() -> str | None:
+        return Lookout(place.store, place.sweep.runs).look().release
+
+    place.submit([[run_id] for run_id in place.ids], canary=True)
+    place.queue(("1-3", "PENDING", "JobHeldUser"))
+    place.record(0, RunState.FAILED, cause="diverged at step 3")
+    assert release() == "cnnjobs retry {sweep}"
+    place.record(0, RunState.RUNNING)
+    with place.store.run(place.ids[0]).claim():
+        place.queue((0, "RUNNING", "None"), ("1-3", "PENDING", "JobHeldUser"))
+        assert release() is None
+    place.queue((0, "PENDING", "launch failed requeued held"), ("1-3", "PENDING", "JobHeldUser"))
+    place.record(0, RunState.PENDING, attempts=())
+    assert release() == "scontrol release 12_0"
+    assert place.told(0)[1] == "Slurm could not start it on its node and holds it: scontrol release 12_0"
+    place.submit([[run_id] for run_id in place.ids])
+    place.queue(("0-3", "PENDING", "JobHeldUser"))
+    assert release() == "scontrol release 12"
+
+
+def test_a_suspended_run_waits_and_has_no_time_left(place: Place) -> None:
+    place.record(0, RunState.RUNNING)
+    place.queue((0, "SUSPENDED", "None"))
+    with place.store.run(place.ids[0]).claim():
+        state, cause = place.told(0)
+        assert (state, str(cause)[:24]) == ("pending", "suspended in job 12_0: g")
+        assert Lookout(place.store, place.sweep.runs).look().snapshot.at_work == 0

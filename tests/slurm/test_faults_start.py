@@ -144,12 +144,12 @@ def test_the_results_folder_is_read_only(
     faulty.sweep("partition=low")
     with read_only(results):
         let_start()
-        wait_until("every job has ended", lambda: not quick_slurm.queue(), timeout_s=PATIENCE_S)
+        wait_until("they have started", lambda: set(quick_slurm.queue().values()) == {"RUNNING"}, timeout_s=PATIENCE_S)
         for state, cause in faulty.told():
-            assert state == "failed"
-            assert "could not be set up by Slurm (0:53)" in str(cause)
-    faulty.call("retry", "faults")
+            assert state == "pending"
+            assert "is starting it on n" in str(cause)
     faulty.finish(quick_slurm, quiet)
+    assert faulty.attempts() == [1, 1, 1]
 
 
 def test_the_first_run_fails(quick_slurm: Cluster, faulty: FaultyProject, quiet: bytes) -> None:
@@ -166,10 +166,43 @@ def test_the_first_run_fails(quick_slurm: Cluster, faulty: FaultyProject, quiet:
     for state, cause in rest:
         assert state == "pending"
         assert "held: the first run did not pass its first validation (failed: ValueError" in str(cause)
+    assert status["next"] == "cnnjobs retry faults"
+    again = faulty.sweep("canary=true")
+    assert "nothing to submit: 2 queued, 1 failed" in again
+    assert f"job {job}: 2 jobs held: the first run did not pass its first validation (failed: ValueError" in again
+    assert "let it go on with: cnnjobs retry faults.yaml" in again
+    assert "pending" in faulty.call("status", "faults", "--watch")
     faulty.set("broken", on=False)
     faulty.call("retry", "faults")
     faulty.finish(quick_slurm, quiet)
     assert faulty.attempts() == [2, 1, 1]
+
+
+def test_a_release_that_the_controller_forgets(quick_slurm: Cluster, faulty: FaultyProject, quiet: bytes) -> None:
+    faulty.set("crawl")
+    faulty.sweep("canary=true")
+    job = faulty.job()
+    rest = [f"{job}_1", f"{job}_2"]
+    faulty.await_epoch(0)
+    wait_until("the rest may start", lambda: "JobHeldUser" not in quick_slurm.client("squeue", "-h", "-o", "%r"))
+    # As a controller does that is killed before it has saved its state.
+    quick_slurm.client("scontrol", "requeue", *rest, check=False)
+    quick_slurm.client("scontrol", "uhold", *rest)
+    assert any("was still held and is released" in notice for notice in faulty.status()["notices"])
+    assert "JobHeldUser" not in quick_slurm.client("squeue", "-h", "-o", "%r")
+    faulty.finish(quick_slurm, quiet)
+
+
+def test_a_line_of_setup_fails(quick_slurm: Cluster, faulty: FaultyProject) -> None:
+    (faulty.path / "faults.yaml").write_text(
+        SWEEP.replace("mem_gb: 0.5", "setup: [module load cuda/99, touch went-on]")
+    )
+    faulty.sweep()
+    wait_until("every job has ended", lambda: not quick_slurm.queue(), timeout_s=PATIENCE_S)
+    for state, cause in faulty.told():
+        assert state == "failed"
+        assert "setup: module load cuda/99: exit code 127 on node n" in str(cause)
+    assert not (faulty.path / "went-on").exists()
 
 
 def test_five_equal_failures(quick_slurm: Cluster, faulty: FaultyProject) -> None:

@@ -125,8 +125,34 @@ def test_a_run_may_have_several_nodes(tmp_path: Path) -> None:
         ("--mail-user", "the long name"),
         ("nodes", "write nodes:"),
         ("time", "timeout"),
+        ("test-only", "--dry-run"),
+        ("wait", "reads what sbatch answers"),
+        ("vers", 'found the option "vers", which sbatch takes for version; cnnjobs reads'),
+        ("outp", "which sbatch takes for output; cnnjobs sets it itself"),
+        *((name, "leave it out") for name in ("help", "parsable", "begin", "output", "quiet", "usage", "clusters")),
     ],
 )
 def test_options_that_are_not_the_users(option: str, remedy: str) -> None:
     with pytest.raises(SpecError, match=remedy):
         read_profile(None, {"extra": {option: 1}})
+
+
+def test_options_that_begin_like_one_of_ours_and_are_none() -> None:
+    allowed = {"wait-all-nodes": 1, "no-kill": True, "time-min": 5, "nodelist": "n1", "cluster-constraint": "x"}
+    assert read_profile(None, {"extra": allowed}).extra == allowed
+
+
+def test_a_line_break_is_refused_with_key_and_line(tmp_path: Path) -> None:
+    text = (
+        "partition: |\n  gpu\nextra:\n  nice: 4\n  comment: >\n    two\n    words\n"
+        'account: "a\\u2028b"\nqos: "a\\tb"\nexclude: "n1\\n#SBATCH --wait"\nconstraint: >-\n  a\n  b\n'
+        "setup:\n- |\n  one\n  two\n"
+    )
+    path = profile(tmp_path, text)
+    with pytest.raises(SpecError) as error:
+        read_profile(path, {})
+    told = [line.split("; ") for line in str(error.value).split("\n")]
+    assert {remedy for _, remedy in told} == {"write it on one line, without | or >"}
+    assert [found.removeprefix(f"{path}:").split(": ")[:2] for found, _ in told] == [
+        ["1", "partition"], ["5", "extra.comment"], ["8", "account"], ["9", "qos"], ["10", "exclude"],
+    ]  # fmt: skip
