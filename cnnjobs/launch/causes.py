@@ -11,8 +11,8 @@ from typing import Final
 
 from cnnjobs.intents import FULL_DISK_CODE
 from cnnjobs.launch.queue_states import Element
-from cnnjobs.opening import open_to_read
 from cnnjobs.launch.sbatch import NO_RESULTS_CODE, PATIENCE_S
+from cnnjobs.opening import open_to_read
 from cnnjobs.runs import RunState
 
 _TAIL_BYTES: Final = 1 << 15

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cnnjobs.files import NO_FILE
 from cnnjobs.intents import EvaluationRequest, SubmissionFolder
-from cnnjobs.opening import read_words
 from cnnjobs.launch.queue_states import Element, QueueView
+from cnnjobs.opening import read_words
 from cnnjobs.runs import RunStore
 
 

@@ -11,8 +11,8 @@ from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.evaluations import EvaluationStatus, evaluations
 from cnnjobs.launch.queue_states import WAITING, Element, QueueView, look_at_ends, look_at_queue
 from cnnjobs.launch.state import RunStatus, Snapshot, Watch
-from cnnjobs.launch.submitted import Seat, Submission, damages, seats, submissions
 from cnnjobs.launch.submissions import repeat
+from cnnjobs.launch.submitted import Seat, Submission, damages, seats, submissions
 from cnnjobs.launch.verdicts import Case, held_by, judge, needs_user
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.sweep import SweepRun
