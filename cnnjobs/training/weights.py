@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from cnnjobs.components.models.first_convolution import RGB, first_convolution, summed_over_rgb
+from cnnjobs.components.weights_files import check_weights_file, is_safetensors, safetensors_entries
 from cnnjobs.errors import DataError
 from cnnjobs.training.weights_source import Normalisation, WeightsSource, normalisation_of
 
 # Where other programs put the tensors in a file that holds more.
-_WRAPPERS: Final = ("state_dict", "model_state_dict", "model")
-# What `torch.nn.DataParallel` puts before every name.
-_PARALLEL: Final = "module."
+_WRAPPERS: Final = (
+    "state_dict", "model_state_dict", "model_state", "model_ema", "model", "network", "net", "params", "weights",
+)  # fmt: skip
 # Classifiers of GoogLeNet and Inception that only training from nothing has a use for.
 _AUXILIARY: Final = re.compile(r"(aux1|aux2|AuxLogits)\.")
 # DenseNets were saved before these names lost their dots.
@@ -26,6 +28,12 @@ _OPTIONAL: Final = "num_batches_tracked"
 # What a transformer knows of the places in an image, as many as its size has.
 _POSITIONS: Final = "pos_embed"
 _NAMED: Final = 3
+_MOST_WORDS: Final = 200
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_DTYPES: Final = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +51,10 @@ class InitialWeights:
         the weights for RGB summed.
         """
         own = model.state_dict()
-        tensors = {
-            name: tensor for name, tensor in _renamed(self.tensors).items() if name in own or not _is_spare(name)
-        }
         notes = [f"starts from the weights {self.source.name} (SHA-256 {self.source.sha256[:16]})"]
+        named, told = without_prefix(_renamed(self.tensors), own)
+        notes += told
+        tensors = {name: tensor for name, tensor in named.items() if name in own or not _is_spare(name)}
         notes += _adapted(model, tensors, own)
         notes += _new_head(model, tensors, own, num_classes)
         tensors |= {name: own[name] for name in own if name.endswith(_OPTIONAL) and name not in tensors}
@@ -65,28 +73,82 @@ class InitialWeights:
 
 def read_initial_weights(source: WeightsSource) -> InitialWeights:
     """The tensors of the file; nothing in it is run. Raises DataError when it holds none."""
+    check_weights_file(source.path)
+    if is_safetensors(source.path):
+        return InitialWeights(source, read_safetensors(source.path), source.normalisation)
     try:
         found: Any = torch.load(source.path, map_location="cpu", weights_only=True)
     except Exception as error:
         # A damaged file can break its reader in any way.
-        why = str(error).partition("\n")[0]
-        raise DataError(f"weights file {source.path}: cannot be read ({type(error).__name__}: {why})") from error
+        raise DataError(f"weights file {source.path}: cannot be read ({_plainly(error)})") from error
     normalisation = source.normalisation
     if isinstance(found, Mapping) and isinstance(found.get("preprocessing"), list | tuple):
         normalisation = normalisation or normalisation_of(found["preprocessing"], source.path.name)
-    for key in _WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
+    while isinstance(found, Mapping) and not all(isinstance(each, Tensor) for each in found.values()):
+        inner = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)
+        if inner is None:
+            break
+        found = inner
     if not isinstance(found, Mapping) or not found or not all(isinstance(each, Tensor) for each in found.values()):
         raise DataError(
-            f"weights file {source.path}: holds no state_dict; save one with torch.save(model.state_dict())"
+            f"weights file {source.path}: holds no state_dict{_instead(found)};"
+            " save one with torch.save(model.state_dict())"
         )
     return InitialWeights(source, dict(found), normalisation)
 
 
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file (https://github.com/huggingface/safetensors). Raises DataError."""
+    start, entries = safetensors_entries(path)
+    content, found = path.read_bytes(), {}
+    for name, entry in entries.items():
+        dtype = _DTYPES.get(entry["dtype"])
+        if dtype is None:
+            raise DataError(f"weights file {path}: `{name}` is of type {entry['dtype']}, which is not known here")
+        first, end = entry["data_offsets"]
+        flat = bytearray(content[start + first : start + end])
+        tensor = torch.frombuffer(flat, dtype=dtype) if flat else torch.empty(0, dtype=dtype)
+        found[name] = tensor.reshape(entry["shape"])
+    return found
+
+
+def _plainly(error: Exception) -> str:
+    """The first sentence of what torch says, without its colours and its advice on how to run what is in the file."""
+    said = " ".join(_COLOURS.sub("", str(error)).split())
+    return f"{type(error).__name__}: {said.partition('. ')[0][:_MOST_WORDS]}"
+
+
+def _instead(found: Any) -> str:
+    """What a file holds in place of tensors by their names."""
+    if not isinstance(found, Mapping):
+        return f" but a `{type(found).__name__}`"
+    return f" but {', '.join(f'`{key}`' for key in list(found)[:_NAMED])}" if found else ""
+
+
+def without_prefix(
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The tensors by the names that the network has for them, and what was taken off or left out, in words.
+
+    `module.` of DataParallel, `_orig_mod.` of torch.compile, `model.` of Lightning, or any other in front of all of the
+    network's names.
+    """
+    known = sum(name in own for name in tensors)
+    ends = (f".{name}" for name in list(own)[:_NAMED])
+    prefixes = dict.fromkeys(name[: -len(end) + 1] for end in ends for name in tensors if name.endswith(end))
+    counts = {prefix: sum(f"{prefix}{name}" in tensors for name in own) for prefix in prefixes}
+    best = max(counts, key=lambda prefix: counts[prefix], default="")
+    if not best or counts[best] <= max(known, len(own) // 2):
+        return dict(tensors), ()
+    kept = {name.removeprefix(best): tensor for name, tensor in tensors.items() if name.startswith(best)}
+    rest = [name for name in tensors if not name.startswith(best)]
+    more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""
+    left_out = (f"of its file {', '.join(rest[:_NAMED])}{more} are left out",) if rest else ()
+    return kept, (f"its file has `{best}` in front of every name: taken off", *left_out)
+
+
 def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    names = {name: name.removeprefix(_PARALLEL) for name in tensors}
-    return {_DENSE_LAYER.sub(r"\1\2", names[name]): tensor for name, tensor in tensors.items()}
+    return {_DENSE_LAYER.sub(r"\1\2", name): tensor for name, tensor in tensors.items()}
 
 
 def _is_spare(name: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnjobs.components import torchvision_catalogue, weights_places
+from cnnjobs.components.weights_files import check_weights_file
 from cnnjobs.errors import DataError, RunError, UnknownNameError, suggest
 from cnnjobs.runs import RunFolder, RunState, stores
 from cnnjobs.spec.run import RunConfig
@@ -55,6 +56,7 @@ def find_weights(config: RunConfig, folders: Sequence[Path], results: Path) -> W
         return _of_run(name, find_finished(name.removeprefix(weights_places.RUN), results))
     if weights_places.is_file(name):
         path = weights_places.weights_file(name, folders)
+        check_weights_file(path)
         return WeightsSource(name, path, weights_places.file_hash(path))
     return _published(config.model.name, name, folders)
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import struct
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs import registry
+from cnnjobs.components.weights_files import check_weights_file
 from cnnjobs.components.weights_places import file_hash
 from cnnjobs.errors import DataError
 from cnnjobs.training.weights import InitialWeights, read_initial_weights
@@ -134,10 +138,10 @@ def test_weights_for_images_of_another_size_say_so(tmp_path: Path) -> None:
 
 def test_what_is_no_file_of_weights_is_refused(read: Any, tmp_path: Path) -> None:
     for content in ([1, 2], {}, {"lr": 0.1}):
-        with pytest.raises(DataError, match=r"w.pth: holds no state_dict; save one with torch\.save"):
+        with pytest.raises(DataError, match=r"w.pth: holds no state_dict.*; save one with torch\.save"):
             read(content)
     (tmp_path / "torn.pth").write_bytes(b"torn")
-    with pytest.raises(DataError, match=r"weights file .*torn\.pth: cannot be read \(\w+Error: "):
+    with pytest.raises(DataError, match=r"weights file .*torn\.pth: is no file that torch\.save writes; save one"):
         read_initial_weights(WeightsSource("torn.pth", tmp_path / "torn.pth", "0" * 64))
 
 
@@ -146,8 +150,96 @@ def test_nothing_in_the_file_is_run(read: Any) -> None:
         def __reduce__(self) -> Any:
             return (print, ("the trap has closed",))
 
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"w\.pth: holds a Python object, `__builtin__\.print`, which would run code"):
         read({"weight": Trap()})
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "model._orig_mod.", "net.backbone."])
+def test_what_stands_in_front_of_every_name_is_taken_off_and_said(read: Any, prefix: str) -> None:
+    weights = network("lenet5").state_dict()
+    content: dict[str, Any] = {f"{prefix}{key}": each for key, each in weights.items()}
+    content["criterion.weight"] = torch.ones(10)
+    model = network("lenet5")
+    notes = read({"epoch": 3, "state_dict": content, "hyper_parameters": {"lr": 0.1}}).fill(model, "lenet5", 10)
+    assert notes[1:] == (
+        f"its file has `{prefix}` in front of every name: taken off",
+        "of its file criterion.weight are left out",
+    )
+    assert all(torch.equal(each, model.state_dict()[key]) for key, each in weights.items())
+
+
+def test_a_whole_network_and_a_program_are_told_from_weights(tmp_path: Path) -> None:
+    whole, program = tmp_path / "whole.pth", tmp_path / "program.pth"
+    torch.save(network("lenet5"), whole)
+    archive = zipfile.ZipFile(program, "w")
+    archive.writestr("program/constants.pkl", b"")
+    archive.close()
+    for path, told in ((whole, "holds a Python object, `torch.nn.modules.container.Sequential`"), (program, "TorchScript")):
+        with pytest.raises(DataError) as refused:
+            check_weights_file(path)
+        assert told in str(refused.value)
+        assert "torch.save(model.state_dict(), ...)" in str(refused.value)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_file_that_was_cut_anywhere_is_told_plainly_before_the_start(tmp_path: Path, old: bool) -> None:
+    path = tmp_path / "w.pth"
+    torch.save(network("lenet5").state_dict(), path, _use_new_zipfile_serialization=not old)
+    check_weights_file(path)
+    assert (
+        read_initial_weights(WeightsSource("w.pth", path, "0" * 64)).tensors.keys()
+        == network("lenet5").state_dict().keys()
+    )
+    content = path.read_bytes()
+    for part in (0.001, 0.5, 0.9, 0.999):
+        path.write_bytes(content[: int(len(content) * part)])
+        with pytest.raises(DataError) as refused:
+            read_initial_weights(WeightsSource("w.pth", path, "0" * 64))
+        assert "\x1b" not in str(refused.value)
+        assert "cut short" in str(refused.value) or "cannot be read" in str(refused.value) or part < 0.01
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "is a web page"),
+        (b"\x89HDF\r\n", "Keras"),
+        (b"weights", "is no file that torch.save writes"),
+    ],
+)
+def test_what_is_no_weights_at_all_is_named(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "w.pth"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=told):
+        check_weights_file(path)
+
+
+def safetensors(path: Path, tensors: dict[str, Tensor], kind: str = "F32") -> None:
+    header, start = {}, 0
+    for name, tensor in tensors.items():
+        size = tensor.numel() * 4
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [start, start + size]}
+        start += size
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
+    path.write_bytes(
+        struct.pack("<Q", len(text)) + text + b"".join(each.numpy().tobytes() for each in tensors.values())
+    )
+
+
+def test_safetensors_are_read_and_one_that_is_cut_is_told(tmp_path: Path) -> None:
+    weights, path = network("lenet5").state_dict(), tmp_path / "w.safetensors"
+    safetensors(path, weights)
+    model = network("lenet5")
+    read_initial_weights(WeightsSource("w.safetensors", path, "0" * 64)).fill(model, "lenet5", 10)
+    assert all(torch.equal(each, model.state_dict()[key]) for key, each in weights.items())
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(DataError, match=r"is cut short: \d+ of \d+ bytes; copy it again"):
+        check_weights_file(path)
+    safetensors(path, {"a": torch.ones(2)}, "F8_E4M3")
+    with pytest.raises(DataError, match="`a` is of type F8_E4M3, which is not known here"):
+        read_initial_weights(WeightsSource("w.safetensors", path, "0" * 64))
 
 
 def test_an_exported_file_brings_its_normalisation(tmp_path: Path) -> None:
