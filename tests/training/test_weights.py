@@ -174,7 +174,10 @@ def test_a_whole_network_and_a_program_are_told_from_weights(tmp_path: Path) -> 
     archive = zipfile.ZipFile(program, "w")
     archive.writestr("program/constants.pkl", b"")
     archive.close()
-    for path, told in ((whole, "holds a Python object, `torch.nn.modules.container.Sequential`"), (program, "TorchScript")):
+    for path, told in (
+        (whole, "Python object, `torch.nn.modules.container.Sequential`"),
+        (program, "TorchScript"),
+    ):
         with pytest.raises(DataError) as refused:
             check_weights_file(path)
         assert told in str(refused.value)
