@@ -12,7 +12,8 @@ from cnnjobs.cli.options import RESULTS, Results
 
 def cancel(
     targets: Annotated[
-        list[str], typer.Argument(metavar="SWEEP|RUN...", help="Sweeps, run ids or their beginnings, labels.")
+        list[str],
+        typer.Argument(metavar="SWEEP|RUN...", help="Sweeps, run ids or their beginnings, labels, SWEEP/RUN."),
     ],
     *,
     results: Results = RESULTS,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @o.with_launch_options(without=("retry_failed", "force", "dry_run", "no_report"))
 def evaluate(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN|SWEEP...", help="Run ids or their beginnings, labels, whole sweeps.")
+        list[str],
+        typer.Argument(metavar="RUN|SWEEP...", help="Run ids or their beginnings, labels, SWEEP/RUN, whole sweeps."),
     ],
     *,
     options: o.LaunchOptions,

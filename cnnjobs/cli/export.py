@@ -11,7 +11,9 @@ from cnnjobs.cli.options import RESULTS, DataDir, Results
 
 
 def export(
-    run: Annotated[str, typer.Argument(help="A finished run: its id or the beginning, its label, or its folder.")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run: its id or the beginning, its label, SWEEP/RUN, or its folder.")
+    ],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The new file, such as model.pth.")],
     form: Annotated[

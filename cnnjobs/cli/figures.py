@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from cnnjobs.cli.figure_options import Plan, plan_figures, with_kind_options
-from cnnjobs.cli.networks import names_model, read_model, read_shape
+from cnnjobs.cli.networks import find_run_or_model, read_model, read_shape
 from cnnjobs.cli.options import RESULTS, DataDir, Results
 from cnnjobs.errors import InputError
 
 if TYPE_CHECKING:
     from cnnjobs.figures.subject import Subject
+    from cnnjobs.runs import RunFolder
 
 _OF_MODELS: Final = "Options of models"
 _RANDOM: Final = "random"
@@ -79,11 +79,12 @@ def figures(  # noqa: PLR0913
     """Draw what a trained network has learned: PNG and SVG, each with its numbers and its caption."""
     plan = plan_figures(kind, {name: value for name, value in given.items() if value not in (None, False)})
     of_model = {"--weights": weights, "--dataset": dataset, "--input": shape, "--classes": classes}
-    if (Path(network) / "config.yaml").is_file() or not names_model(network):
-        given_too = [option for option, value in of_model.items() if value is not None]
+    given_too = [option for option, value in of_model.items() if value is not None]
+    run = find_run_or_model(network, results, is_model=bool(given_too))
+    if run is not None:
         if given_too:
-            raise InputError(f"{given_too[0]}: `{network}` would be a run, which knows its own; leave it out")
-        subject, folder = _open_run(network, results, data_dir)
+            raise InputError(f"{given_too[0]}: `{network}` is a run, which knows its own; leave it out")
+        subject, folder = _open_run(run, data_dir)
     else:
         subject, folder = _open_model(
             network, results, data_dir, weights=weights, dataset=dataset, shape=shape, classes=classes
@@ -97,18 +98,11 @@ def figures(  # noqa: PLR0913
         _draw(subject, plan, out or folder, keep_going=kind is None)
 
 
-def _open_run(word: str, results: Path, data_dir: Path | None) -> tuple[Subject, Path]:
+def _open_run(run: RunFolder, data_dir: Path | None) -> tuple[Subject, Path]:
     """A run's network, and the folder that its figures belong into."""
-    from cnnjobs import registry
     from cnnjobs.launch.place import local_data_folders
-    from cnnjobs.launch.targets import find_folder
     from cnnjobs.runs import RunStore
 
-    try:
-        run = find_folder(word, results)
-    except InputError as error:
-        near = get_close_matches(word, registry.components("model"), n=1)
-        raise InputError(f"{error}; or is it the model `{near[0]}`?" if near else str(error)) from None
     folders = local_data_folders(data_dir)
 
     from cnnjobs.figures.subject import Subject
@@ -137,7 +131,7 @@ def _open_model(
     if weights is None and word.startswith(PREFIX):
         weights = DEFAULT
     settings = {"weights": None if weights == _RANDOM else weights, "dataset": dataset or "cifar10"}
-    config = read_model(word, results, **settings)
+    config = read_model(word, **settings)
     size, folders = read_shape(shape), local_data_folders(data_dir)
 
     from cnnjobs.figures.drawing import file_name

@@ -18,7 +18,7 @@ _LOOK_EVERY_S: Final = 1.0
 def logs(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run id or its beginning, or a label; with --failed a sweep."),
+        typer.Argument(metavar="[RUN]", help="A run id or its beginning, a label, SWEEP/RUN; with --failed a sweep."),
     ] = None,
     *,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run is over.")] = False,
@@ -58,7 +58,7 @@ def _show(target: Target, *, follow: bool) -> None:
     from cnnjobs.runs import RunState
 
     store, (run,) = target.opened.store, target.runs
-    truth = Lookout(store, target.opened.sweep.runs).look()
+    truth = Lookout(store, target.beside).look()
     (status,) = (each for each in truth.snapshot.runs if each.run_id == run.run_id)
     going_on = {RunState.PENDING, RunState.RUNNING, *((RunState.INTERRUPTED,) if truth.is_live(run.run_id) else ())}
     seat = truth.seats.get(run.run_id)

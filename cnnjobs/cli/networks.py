@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cnnjobs.errors import InputError, UnknownNameError, suggest
 
 if TYPE_CHECKING:
+    from cnnjobs.runs import RunFolder
     from cnnjobs.spec.run import RunConfig
 
 
@@ -18,13 +19,43 @@ def names_model(what: str) -> bool:
     return what.startswith("{") or bool({":", "/"} & {*what}) or what in registry.components("model")
 
 
-def read_model(what: str, results: Path, **settings: Any) -> RunConfig:
+def find_run_or_model(what: str, results: Path, *, is_model: bool = False) -> RunFolder | None:
+    """The run that is meant; None for a model. A run goes first where both are called so, and a notice tells of both.
+
+    With `is_model` the model goes first. Raises InputError where nothing fits, or several runs do.
+    """
+    from cnnjobs.console.terminal import notice
+    from cnnjobs.launch.targets import find_folder, find_folder_before_model, names_place
+
+    if what.startswith("{"):
+        return None
+    if names_place(what, results) or not names_model(what):
+        try:
+            return find_folder(what, results)
+        except UnknownNameError:
+            return _refuse(what, results)
+    if is_model:
+        return None
+    folder, told = find_folder_before_model(what, results)
+    if told:
+        notice(told)
+    return folder
+
+
+def _refuse(what: str, results: Path) -> NoReturn:
+    from cnnjobs import registry
+    from cnnjobs.runs import stores
+
+    runs = [run.run_id for store in stores(results) for run in store.runs()]
+    allowed = suggest(what, [*registry.components("model"), *runs])
+    raise UnknownNameError(f"`{what}` is neither a model nor a run under {results}; {allowed}") from None
+
+
+def read_model(what: str, **settings: Any) -> RunConfig:
     """These settings and the model of that name, import path or YAML mapping. Raises InputError."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    from cnnjobs import registry
-    from cnnjobs.runs import stores
     from cnnjobs.spec.run import read_config
 
     value: Any = what
@@ -35,10 +66,6 @@ def read_model(what: str, results: Path, **settings: Any) -> RunConfig:
             raise InputError(
                 f"{what}: cannot be read as YAML; write for example '{{name: cnn, dropout: 0.5}}'"
             ) from None
-    elif not names_model(what):
-        runs = [run.run_id for store in stores(results) for run in store.runs()]
-        allowed = suggest(what, [*registry.components("model"), *runs])
-        raise UnknownNameError(f"`{what}` is neither a model nor a run under {results}; {allowed}")
     config = read_config({"dataset": "cifar10", "model": value, **settings})
     if isinstance(config, list):
         raise InputError("\n".join(f"{mistake.key}: {mistake.found}; {mistake.remedy}" for mistake in config))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def predict(  # noqa: PLR0913
-    run: Annotated[str, typer.Argument(help="A finished run: its id or the beginning, its label, or its folder.")],
+    run: Annotated[
+        str, typer.Argument(help="A finished run: its id or the beginning, its label, SWEEP/RUN, or its folder.")
+    ],
     images: Annotated[
         list[Path] | None, typer.Argument(metavar="IMAGE", help="Image files of any size and kind.")
     ] = None,

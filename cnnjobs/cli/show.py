@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
-from cnnjobs.cli.networks import read_model, read_shape
+from cnnjobs.cli.networks import find_run_or_model, read_model, read_shape
 from cnnjobs.cli.options import RESULTS, Results
-
-if TYPE_CHECKING:
-    from cnnjobs.runs import RunFolder
 
 _INPUT: Final = (3, 32, 32)
 _CLASSES: Final = 10
@@ -22,7 +18,8 @@ def show(
         str,
         typer.Argument(
             metavar="MODEL|RUN",
-            help="A model's name, import path or YAML ('{name: cnn, dropout: 0.5}'), or a run's id.",
+            help="A model's name, import path or YAML ('{name: cnn, dropout: 0.5}'), or a run: its id or the beginning,"
+            " its label, SWEEP/RUN, or its folder.",
         ),
     ],
     *,
@@ -43,9 +40,9 @@ def show(
     results: Results = RESULTS,
 ) -> None:
     """Show the layers of a model or of a run's network: shapes, parameters, multiply-accumulates."""
-    run = _find_run(what, results)
+    run = find_run_or_model(what, results)
     record = run.results.read_record() if run else None
-    config = run.read_config() if run else read_model(what, results)
+    config = run.read_config() if run else read_model(what)
     shape = read_shape(image) or (record.input_shape if record else None) or _INPUT
     number = classes or (len(record.classes) if record else 0) or _CLASSES
 
@@ -62,14 +59,3 @@ def show(
     show_layers(table, f"{run.run_id if run else config.model.name}: {number} classes", form, with_batch=bool(batch))
     if record is not None and form == "table":
         show_measured(record)
-
-
-def _find_run(what: str, results: Path) -> RunFolder | None:
-    """The run of that id, or of that folder."""
-    from cnnjobs.runs import RunFolder, stores
-
-    if (Path(what) / "config.yaml").is_file():
-        return RunFolder(Path(what).resolve())
-    if "/" in what:
-        return None
-    return next((store.run(what) for store in stores(results) if store.run(what).config_file.is_file()), None)

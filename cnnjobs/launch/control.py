@@ -51,7 +51,7 @@ class Cancelling:
 
 def plan_cancelling(target: Target) -> Cancelling:
     """Look, and change nothing."""
-    truth = Lookout(target.opened.store, target.opened.sweep.runs).look()
+    truth = Lookout(target.opened.store, target.beside).look()
     statuses = {status.run_id: status for status in truth.snapshot.runs}
     named = [statuses[run.run_id] for run in target.runs]
     chosen = tuple(status for status in named if not status.is_over)

@@ -26,7 +26,7 @@ class OpenSweep:
 
 
 def open_sweep(given: str, results: Path) -> OpenSweep:
-    """The sweep of a file, or the started one of that name. Raises InputError."""
+    """The sweep of a file, or the started one of that name or folder. Raises InputError."""
     path, store = Path(given), RunStore(results / given)
     try:
         is_started = not path.is_file() and store.sweep_file.is_file()
@@ -35,6 +35,8 @@ def open_sweep(given: str, results: Path) -> OpenSweep:
         raise UnknownNameError(f"`{given[:80]}` is no sweep file: {error.strerror}") from None
     if is_started:
         return open_started(store)
+    if (path / store.sweep_file.name).is_file():
+        return replace(open_started(RunStore(path)), word=shlex.quote(str(path)))
     # Whatever it is in place of a file, the reader says so.
     if is_there:
         opened = open_file(path, results)

@@ -168,7 +168,7 @@ def test_mistakes_are_told_in_one_line(call: Call, words: tuple[str, ...], messa
 
 def test_a_run_without_weights_and_one_that_knows_its_own(call: Call, run: RunFolder) -> None:
     assert call("figures", run.run_id, "--weights", "random") == (
-        2, "", f"error: --weights: `{run.run_id}` would be a run, which knows its own; leave it out\n",
+        2, "", f"error: --weights: `{run.run_id}` is a run, which knows its own; leave it out\n",
     )  # fmt: skip
     run.model_file.unlink()
     run.write_record(RunRecord(run_id=run.run_id))
@@ -177,7 +177,7 @@ def test_a_run_without_weights_and_one_that_knows_its_own(call: Call, run: RunFo
     assert err == f"error: run {run.run_id} is pending and has no weights yet; they are there when it has finished\n"
     code, _, err = call("figures", "lenet6")
     assert code == 2
-    assert err.endswith("; or is it the model `lenet5`?\n")
+    assert err.startswith("error: `lenet6` is neither a model nor a run under results; did you mean `lenet5`? ")
 
 
 def test_what_there_is_to_draw(call: Call) -> None:

@@ -61,7 +61,7 @@ def test_figures_come_by_kind_then_by_layer_as_the_network_calls_them(make_resul
     ):
         keep(folder, name, kind, layer, WIDE if name == "a-confusion" else NARROW)
     (folder / "0-no-figure.json").write_text("[]", encoding="utf-8")
-    (section,) = learned(table, networks, Drawings(table, table.store.report_folder / "figures", []))
+    (section,) = learned(table, networks, Drawings(table, table.store.report_folder / "figures"))
     assert isinstance(section, Section)
     _, pictures = section.blocks
     assert isinstance(pictures, Pictures)

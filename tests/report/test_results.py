@@ -232,6 +232,6 @@ def test_runs_of_different_data_are_told_apart(results: Results) -> None:
     )
     table = load(results)
     assert other_data(table) == [told]
-    drawings = Drawings(table, results.store.report_folder / "figures", [])
+    drawings = Drawings(table, results.store.report_folder / "figures")
     (section,) = [each for each in chapter(table, table.ranked(), drawings).sections if each.id == "results"]
     assert section.blocks[0] == paragraph(Span(told, "bad"))
