@@ -71,7 +71,8 @@ class JobIntent(BaseModel):
     An element trains `runs_at_once` of its runs side by side, each with `threads` threads; where that is `measured`, it
     has cores for so many and finds out how many they carry. On several `nodes` or `gpus` each run has `ranks`, with so
     many threads each. With `canary` only element 0 starts at once; its worker releases the others. `stacks` are runs of
-    one element that train as one network. With `evaluation` the runs have finished and are evaluated.
+    one element that train as one network; `code` is the copy of the user's own code that runs begin
+    with, where there is some. With `evaluation` the runs have finished and are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +87,7 @@ class JobIntent(BaseModel):
     gpus: NonNegativeInt = 0
     canary: bool = False
     stacks: Stacks = Stacks()
+    code: str | None = None
     evaluation: EvaluationRequest | None = None
     profile: dict[str, Any] = Field(default_factory=dict)
     created: str

@@ -82,8 +82,9 @@ class RunRecord(BaseModel):
     `image_shape` (C, H, W) is an image of the data set, `input_shape` what `preprocessing` makes of it for the network:
     steps that are complete, `{name: resize, size: 64}`. `num_images` counts the images of each split. `evaluations`
     came after the end, by their names. `choices` tell how its steps are computed, each with a reason. `weights_sha256`
-    is that of the file which it started from, `data_sha256` that of all images and labels of its data set. The first
-    `forgiven` attempts count no longer against it: it was retried since.
+    is that of the file which it started from, `data_sha256` that of all images and labels of its data set, `code` the
+    copy of the user's own code that it trains with: None where there is none, or where an earlier version began it. The
+    first `forgiven` attempts count no longer against it: it was retried since.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -108,5 +109,6 @@ class RunRecord(BaseModel):
     num_images: dict[str, int] = Field(default_factory=dict)
     weights_sha256: str | None = None
     data_sha256: str | None = None
+    code: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     evaluations: dict[str, Evaluation] = Field(default_factory=dict)

@@ -11,13 +11,13 @@ import ast
 import importlib
 import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from cnnjobs import own_modules
 from cnnjobs.annotations import (
     REQUIRED,
     Fraction,
@@ -33,7 +33,7 @@ from cnnjobs.annotations import (
     type_of,
     types_of,
 )
-from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.errors import InputError, UnknownNameError, suggest
 from cnnjobs.other_names import filled_in
 from cnnjobs.unattended import unattended
 
@@ -111,7 +111,7 @@ class Component:
     def build(self, *, given: dict[str, Any], options: dict[str, Any]) -> Any:
         """Import the builder and call it with what it takes of `given` and with the YAML `options`."""
         with unattended(f"{self.kind} `{self.name}`"):
-            builder = getattr(importlib.import_module(self.module), self.attribute)
+            builder = getattr(own_modules.load(self.module), self.attribute)
             filled = {key: each.fills for key, each in self.parameters.items() if each.fills and options[key] is None}
             options = options | {key: given[name] for key, name in filled.items()}
             return builder(**self.fixed, **{name: given[name] for name in self.given}, **options)
@@ -128,7 +128,7 @@ def find(kind: str, name: str) -> Component:
     """The component of this kind and name. Raises UnknownNameError with what is allowed."""
     if ":" in name:
         owned: Component | None = importlib.import_module(_TORCH).component(kind, name)
-        return owned or _imported(kind, name)
+        return owned or _imported(kind, name, own_modules.place())
     package, _, member = name.partition("/")
     if member and package in KINDS[kind].packages:
         found: Component = _catalogue(kind, package).component(member)
@@ -190,6 +190,9 @@ def _modules(place: str) -> Iterator[str]:
 
 
 def _source(module: str) -> Path | None:
+    own = own_modules.find_file(module)
+    if own is not None:
+        return own
     spec = importlib.util.find_spec(module)
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
@@ -221,22 +224,21 @@ def _default(node: ast.expr | None) -> Any:
 
 
 @cache
-def _imported(kind: str, name: str) -> Component:
+def _imported(kind: str, name: str, place: Path) -> Component:
     """The component that `module.path:Name` names; imported only when its source cannot tell its signature."""
     module, _, attribute = name.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    # Looking for a module runs the packages around it, which may fail in any way.
+    # Looking for a module that is installed runs the packages around it, which may fail in any way.
     try:
         path = _source(module)
-        nodes = ast.parse(path.read_text(encoding="utf-8")).body if path else []
+        nodes = ast.parse(path.read_text(encoding="utf-8")).body if path and path.suffix == ".py" else []
     except ModuleNotFoundError:
         path = None
+    except InputError as error:
+        raise UnknownNameError(f"{kind} `{name}`: {error}") from error
     except Exception as error:
         raise _unusable(kind, name, error) from error
     if path is None:
-        place = f"no module `{module}` can be found from {Path.cwd()}"
-        raise UnknownNameError(f"{kind} `{name}`: {place}; write `module:Name`")
+        raise UnknownNameError(f"{kind} `{name}`: no module `{module}` can be found from {place}; write `module:Name`")
     for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute and not _inherits_start(node):
             try:
@@ -260,9 +262,11 @@ def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
 def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:
     try:
         with unattended(f"{kind} `{name}`"):
-            loaded = importlib.import_module(module)
+            loaded = own_modules.load(module)
     except UnknownNameError:
         raise
+    except InputError as error:
+        raise UnknownNameError(f"{kind} `{name}`: {error}") from error
     except Exception as error:
         raise _unusable(kind, name, error) from error
     builder = getattr(loaded, attribute, None)

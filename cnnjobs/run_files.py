@@ -4,6 +4,7 @@ results/<sweep>/
   sweep.yaml          the sweep file as it was last started
   jobs/               one folder per submission, pruned when its runs are collected
   report/             what `cnnjobs report` writes
+  code/               the user's own code that runs are trained with (see code_copies.py)
   <run_id>/
     .successor        who waits for the run, while an attempt that was given up still holds it
     config.yaml       the resolved RunConfig
@@ -30,6 +31,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from cnnjobs import own_modules
+from cnnjobs.code_copies import CodeCopies
+from cnnjobs.code_walk import names_modules
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.files import NO_FILE, remove_folder, set_aside, set_aside_damaged, why_damaged, write_whole
 from cnnjobs.metric_lines import whole_lines, without_windows
@@ -58,6 +62,7 @@ class RunFiles:
         self.model_file = path / "model.pt"
         self.predictions_file = path / "predictions.npz"
         self.earlier_folder = path / "earlier"
+        self.codes = CodeCopies((path if run_id is None else path.parent).parent / "code")
 
     @property
     def has_checkpoint(self) -> bool:
@@ -94,9 +99,18 @@ class RunFiles:
             return None
         return there
 
-    def read_config(self) -> RunConfig:
-        """The resolved configuration. Raises InputError when it cannot be read, and OSError."""
-        config = read_config(self._read_nested())
+    def read_config(self, code: Path | None = None) -> RunConfig:
+        """The resolved configuration, as this copy of the user's own code reads it, or else the run's own.
+
+        Raises InputError when it cannot be read, and OSError.
+        """
+        nested = self._read_nested()
+        if code is None and names_modules(nested):
+            with suppress(FileNotFoundError):
+                record = self.load_record()
+                code = None if isinstance(record, str) else self.codes.here(record.code)
+        with own_modules.used(code):
+            config = read_config(nested)
         if isinstance(config, list):
             raise InputError(f"{self.config_file}: {config[0].key}: {config[0].found}; written by another version?")
         return config

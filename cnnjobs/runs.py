@@ -9,12 +9,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from cnnjobs import locks
+from cnnjobs import locks, own_modules
+from cnnjobs.code_copies import CodeCopies
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.files import NO_FILE, MetricsLog, remove_mark, write_whole
 from cnnjobs.opening import read_words
 from cnnjobs.records import Attempt, Evaluation, RunRecord, RunState
 from cnnjobs.run_files import RunFiles
+from cnnjobs.spec.run import RunConfig
 
 __all__ = [
     "KILLED_CAUSE",
@@ -40,6 +42,21 @@ class RunFolder(RunFiles):
         # The replacement first: once it has finished, what it has replaced may go at any moment.
         replaced = self.read_record().state is not RunState.FINISHED and earlier.record_file.exists()
         return earlier if replaced else self
+
+    def code_for_start(self, submitted: str | None) -> str | None:
+        """The code that a start of the run trains with: its own once an epoch is done, else what was submitted."""
+        own = self.read_record().code
+        return own if own and (submitted is None or self.has_checkpoint) else submitted
+
+    def use_code(self, hash: str | None) -> None:
+        """Take modules of the user's own from this copy from now on, or from the working folder. Raises InputError."""
+        own_modules.use(self.codes.checked(hash) if hash else None)
+
+    def read_to_start(self, submitted: str | None) -> tuple[str | None, RunConfig]:
+        """The code that a start trains with, in use from now on, and the configuration. Raises InputError, OSError."""
+        code = self.code_for_start(submitted)
+        self.use_code(code)
+        return code, self.read_config(own_modules.copy())
 
     def read_record(self) -> RunRecord:
         """What is known now: a record that says running while nobody holds the run is `interrupted`."""
@@ -145,6 +162,7 @@ class RunStore:
         self.launcher_file = path / ".launcher"
         self.jobs_folder = path / "jobs"
         self.report_folder = path / "report"
+        self.codes = CodeCopies(path / "code")
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a run, whether it exists or not."""

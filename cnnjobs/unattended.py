@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from cnnjobs import own_modules
 from cnnjobs.errors import UnknownNameError
 
 _REMEDY: Final = "put what a script does under: if __name__ == '__main__':"
@@ -33,7 +34,7 @@ def unattended(what: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise UnknownNameError(
             f"{what}: its code imports `{error.name}`, which Python does not find; install that package (its pip name"
-            f" may differ), or start cnnjobs from the folder that holds {error.name}.py"
+            f" may differ), or {own_modules.to_be_found(str(error.name))}"
         ) from error
     finally:
         sys.argv, sys.stdin = arguments, keyboard

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cnnjobs.spec.sweep import SweepRun
 
 
-@o.with_launch_options(without=("retry_failed", "force", "dry_run", "no_report"))
+@o.with_launch_options(without=("retry_failed", "force", "dry_run", "no_report", "code"))
 def evaluate(
     runs: Annotated[
         list[str],
@@ -34,6 +34,7 @@ def evaluate(
     here: Annotated[bool, typer.Option("--local", help="On this machine, also where Slurm is.")] = False,
 ) -> None:
     """Evaluate the best weights of finished runs, and add the metrics to their records; nothing is trained."""
+    from cnnjobs.console.own_code import show_differences
     from cnnjobs.intents import EvaluationRequest
     from cnnjobs.launch.evaluating import to_evaluate
     from cnnjobs.launch.place import Place, place_for
@@ -43,6 +44,7 @@ def evaluate(
     chosen = [(target, to_evaluate(target)) for target in find_targets(runs, options.results)]
     local_command = f"{options.command('evaluate', ' '.join(runs))} --local"
     place = Place("local", "as asked") if here else place_for(local_command, dry_run=False)
+    show_differences([target.opened.store.run(run.run_id) for target, own in chosen for run in own])
     exit_code = 0
     for target, own in chosen:
         if place.name == "slurm":

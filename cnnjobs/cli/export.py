@@ -25,6 +25,7 @@ def export(
 ) -> None:
     """Write the best weights of a run to a file that torch.load reads with weights_only=True; overwrite nothing."""
     from cnnjobs.console.export import show_exported
+    from cnnjobs.console.own_code import show_differences
     from cnnjobs.files import check_new, write_new
     from cnnjobs.launch.place import local_data_folders
     from cnnjobs.launch.targets import find_folder
@@ -32,6 +33,7 @@ def export(
     check_new(output)
     folder = find_folder(run, results)
     folder.check_weights()
+    show_differences([folder])
 
     import torch
 

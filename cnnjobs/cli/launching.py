@@ -38,8 +38,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     resources = share_out(profile, len(sweep.runs))
     folders = data_folders(options.data_dir, profile.data_dir)
     stacks = stacks_here(sweep, profile, resources)
-    queued, force = queued_runs(store), options.force
-    plan = make_plan(sweep, store, retry_failed=options.retry_failed, force=force, only=options.only, queued=queued)
+    plan = make_plan(sweep, store, queued=queued_runs(store), **options.wishes())
     show_plan(plan)
     check(plan, folders, dry_run=options.dry_run)
     if options.dry_run:
@@ -84,12 +83,10 @@ def _run(
     from cnnjobs.console.plan import show_adopted
     from cnnjobs.console.progress import progress
     from cnnjobs.console.terminal import notice
+    from cnnjobs.launch.carrying_out import carried_out
     from cnnjobs.launch.local import LocalPool, Stopped
-    from cnnjobs.launch.plan import carried_out
 
-    with carried_out(
-        opened.sweep, opened.store, retry_failed=options.retry_failed, force=options.force, only=options.only
-    ) as plan:
+    with carried_out(opened.sweep, opened.store, **options.wishes()) as plan:
         pool = LocalPool(plan, resources, folders, stacks, notice)
         show_adopted(pool.num_adopted)
         try:

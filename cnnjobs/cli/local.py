@@ -19,7 +19,7 @@ def local(
 ) -> None:
     """Run on this machine all of a sweep that is missing, then report; without SWEEP the quickstart."""
     from cnnjobs.cli.launching import launch
-    from cnnjobs.launch.sweeps import open_quickstart, open_sweep
+    from cnnjobs.launch.sweeps import open_quickstart, open_to_start
 
-    opened = open_sweep(sweep, options.results) if sweep else open_quickstart(options.results)
+    opened = open_to_start(sweep, options.results, options.code) if sweep else open_quickstart(options.results)
     launch(opened, options, verb="local", reason="as asked")

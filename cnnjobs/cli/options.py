@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -30,6 +30,14 @@ Set = Annotated[
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run the failed ones again too.")]
 Force = Annotated[bool, typer.Option("--force", help="Run everything again from nothing, the finished ones too.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Build no report at the end.")]
+Code = Annotated[
+    Literal["new", "kept"] | None,
+    typer.Option(
+        "--code",
+        help="Where own modules have changed: train runs of the old ones again, or go on with the old ones.",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run and why, and write nothing.")]
 
 
@@ -46,6 +54,11 @@ class LaunchOptions:
     dry_run: bool = False
     report: bool = True
     only: frozenset[str] | None = None
+    code: Literal["new", "kept"] | None = None
+
+    def wishes(self) -> dict[str, Any]:
+        """What is to become of the runs of a sweep, as a plan takes it."""
+        return {"retry_failed": self.retry_failed, "force": self.force, "only": self.only, "code": self.code}
 
     def command(self, verb: str, word: str) -> str:
         """The command that goes on with the same sweep in the same way."""
@@ -53,6 +66,7 @@ class LaunchOptions:
         words += ["--profile", shlex.quote(self.profile)] if self.profile else []
         for setting in self.settings:
             words += ["--set", shlex.quote(setting)]
+        words += ["--code", "kept"] if self.code == "kept" else []
         words += ["--data-dir", shlex.quote(str(self.data_dir))] if self.data_dir else []
         return " ".join(words) + results_option(self.results)
 
@@ -72,7 +86,7 @@ class LaunchOptions:
         return found
 
 
-def launch_options(
+def launch_options(  # noqa: PLR0913
     *,
     profile: Profile = None,
     settings: Set = None,
@@ -82,9 +96,12 @@ def launch_options(
     force: Force = False,
     dry_run: DryRun = False,
     no_report: NoReport = False,
+    code: Code = None,
 ) -> LaunchOptions:
     """What the user typed, as one."""
-    return LaunchOptions(results, data_dir, profile, tuple(settings or ()), retry_failed, force, dry_run, not no_report)
+    return LaunchOptions(
+        results, data_dir, profile, tuple(settings or ()), retry_failed, force, dry_run, not no_report, code=code
+    )
 
 
 def with_launch_options(*, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:

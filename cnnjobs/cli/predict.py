@@ -43,6 +43,7 @@ def predict(  # noqa: PLR0913
     data_dir: DataDir = None,
 ) -> None:
     """Show the probability of each class for image files, or for images of the data set with their true classes."""
+    from cnnjobs.console.own_code import show_differences
     from cnnjobs.console.predictions import show_predictions, show_predictions_json, show_written
     from cnnjobs.files import check_new, write_new
     from cnnjobs.launch.place import local_data_folders
@@ -57,6 +58,7 @@ def predict(  # noqa: PLR0913
     outputs = [path for path in (csv, picture) if path is not None]
     folder = find_folder(run, results)
     folder.check_weights()
+    show_differences([folder])
 
     from cnnjobs.training.trained import best_device, load_trained
 

@@ -30,9 +30,9 @@ def retry(
     from cnnjobs.console.control import show_ending, show_nothing_to_retry
     from cnnjobs.launch.control import to_retry
     from cnnjobs.launch.place import place_for
-    from cnnjobs.launch.sweeps import open_sweep
+    from cnnjobs.launch.sweeps import open_to_start
 
-    opened = open_sweep(sweep, options.results)
+    opened = open_to_start(sweep, options.results, options.code)
     found = to_retry(opened, cause)
     if found.ending:
         show_ending(found.ending)

@@ -40,8 +40,13 @@ def show(
     results: Results = RESULTS,
 ) -> None:
     """Show the layers of a model or of a run's network: shapes, parameters, multiply-accumulates."""
+    from cnnjobs.console.own_code import show_differences
+
     run = find_run_or_model(what, results)
     record = run.results.read_record() if run else None
+    if run and record:
+        show_differences([run])
+        run.results.use_code(record.code)
     config = run.read_config() if run else read_model(what)
     shape = read_shape(image) or (record.input_shape if record else None) or _INPUT
     number = classes or (len(record.classes) if record else 0) or _CLASSES

@@ -73,14 +73,8 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
 def _plan(opened: OpenSweep, options: LaunchOptions, queue: Queue, also: frozenset[str]) -> Plan:
     from cnnjobs.launch.plan import make_plan
 
-    return make_plan(
-        opened.sweep,
-        opened.store,
-        retry_failed=options.retry_failed,
-        force=options.force,
-        only=None if options.only is None else options.only | also,
-        queued=queue.runs(),
-    )
+    only = None if options.only is None else options.only | also
+    return make_plan(opened.sweep, opened.store, queued=queue.runs(), **{**options.wishes(), "only": only})
 
 
 def read(opened: OpenSweep, options: LaunchOptions) -> JobProfile:

@@ -22,9 +22,9 @@ def sweep(
     from cnnjobs.cli.launching import launch
     from cnnjobs.cli.submitting import submit
     from cnnjobs.launch.place import place_for
-    from cnnjobs.launch.sweeps import open_sweep
+    from cnnjobs.launch.sweeps import open_to_start
 
-    opened = open_sweep(sweep, options.results)
+    opened = open_to_start(sweep, options.results, options.code)
     place = place_for(options.command("local", opened.word), dry_run=options.dry_run)
     if place.name == "local":
         launch(opened, options, verb="sweep", reason=place.reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from cnnjobs.console.own_code import show_code
 from cnnjobs.console.terminal import notice, say
 from cnnjobs.intents import Stacks
 from cnnjobs.launch.plan import Fate, Plan
@@ -38,6 +39,7 @@ def show_plan(plan: Plan) -> None:
             else (f"{len(plan.left)} runs on disk are", "stay as they are")
         )
         say(f"{which} not in the file any more and {stay}, under {plan.store.path}")
+    show_code(plan)
 
 
 def show_notes(notes: Iterable[str]) -> None:

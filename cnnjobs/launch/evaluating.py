@@ -14,9 +14,9 @@ from typing import Final
 
 from cnnjobs.errors import InputError
 from cnnjobs.intents import EvaluationRequest, SubmissionFolder
+from cnnjobs.launch.carrying_out import held
 from cnnjobs.launch.dealing import deal
 from cnnjobs.launch.jobs import JobFolder, Worker
-from cnnjobs.launch.plan import held
 from cnnjobs.launch.ranks import of_one_rank
 from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.slurm import Order, let_go, make_order, submit

@@ -54,6 +54,7 @@ class LocalPool:
         self._store = plan.store
         self._resources, self._stacks = resources, stacks or Stacks()
         self._measuring = Measuring(resources, tell)
+        self._code = plan.code.hash
         self._folders = [str(folder) for folder in folders]
         self._watch = Watch(plan.store, plan.here)
         self._jobs = JobFolder(plan.store)
@@ -144,6 +145,7 @@ class LocalPool:
                     "gpu": self._resources.gpu(slot),
                     "stacks": stacks.model_dump(mode="json"),
                     "notes": self._measuring.notes,
+                    "code": self._code,
                 },
             )
             self._starts_at[worker.job_id] = self._num_starts()

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import enum
-import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from cnnjobs.errors import DataError, InputError, StorageError, UnknownNameError
-from cnnjobs.files import NO_FILE, map_at_once, remove_mark
-from cnnjobs.launch.submissions import queued_runs
-from cnnjobs.opening import read_bytes
+from cnnjobs.code_copies import have_changed
+from cnnjobs.errors import DataError, UnknownNameError
+from cnnjobs.launch.own_code import CodeChoice, OwnCode
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, SweepRun
-from cnnjobs.training.weights_source import changed, find_weights
+from cnnjobs.training.weights_source import changed as weights_changed
+from cnnjobs.training.weights_source import find_weights
 
 
 class Fate(enum.StrEnum):
@@ -37,12 +35,16 @@ class PlannedRun:
     """A run of the sweep, what becomes of it, and why.
 
     One that starts `from_nothing` replaces what it has left, which stays until that has finished if it had finished.
+    It trains with the copy `code` of the user's own code; `changed` are files that are not as its copy has them.
     """
 
     run: SweepRun
     fate: Fate
     reason: str
     from_nothing: bool = False
+    code: str | None = None
+    changed: tuple[str, ...] = ()
+    has_unknown_code: bool = False
 
     @property
     def starts(self) -> bool:
@@ -54,7 +56,7 @@ class PlannedRun:
 class Plan:
     """The fate of every run of the sweep; `left` are runs on disk that the file asks for no longer.
 
-    `is_retry` where the user asked for what has ended to be taken up again.
+    Runs that begin train with `code`. `is_retry` where the user asked for what has ended to be taken up again.
     """
 
     sweep: Sweep
@@ -62,6 +64,7 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     left: tuple[str, ...]
     is_retry: bool
+    code: OwnCode
 
     @property
     def to_run(self) -> tuple[SweepRun, ...]:
@@ -91,6 +94,7 @@ def make_plan(
     force: bool = False,
     only: Collection[str] | None = None,
     queued: Mapping[str, str] = MappingProxyType({}),
+    code: CodeChoice | None = None,
 ) -> Plan:
     """Look, and write nothing. `retry_failed` takes failed runs up again, `force` every run and from nothing.
 
@@ -98,9 +102,9 @@ def make_plan(
     which job of Slurm's queue is to train a run.
     """
     again = retry_failed or only is not None
+    own_code = OwnCode.look(sweep, store, code)
     runs = tuple(
-        PlannedRun(run, *_fate(store.run(run.run_id), again, force, queued.get(run.run_id)), from_nothing=force)
-        for run in sweep.runs
+        _planned(run, store, own_code, again=again, force=force, job=queued.get(run.run_id)) for run in sweep.runs
     )
     if only is not None:
         runs = tuple(
@@ -111,11 +115,26 @@ def make_plan(
         )
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
-    return Plan(sweep, store, runs, left, is_retry=again)
+    return Plan(sweep, store, runs, left, is_retry=again, code=own_code)
 
 
-def _fate(folder: RunFolder, retry_failed: bool, force: bool, job: str | None) -> tuple[Fate, str]:
+def _planned(run: SweepRun, store: RunStore, code: OwnCode, *, again: bool, force: bool, job: str | None) -> PlannedRun:
+    folder = store.run(run.run_id)
     record = folder.read_record()
+    fate, reason = _fate(folder, record, again, force, job)
+    changed = code.changed(record, run.config, is_queued=fate is Fate.QUEUED)
+    unknown = code.is_unknown(record, run.config)
+    if changed and code.choice == "new" and not force and fate not in (Fate.RUNNING, Fate.QUEUED):
+        reason = f"--code new: was {record.state}, {have_changed(changed)}; starts from nothing"
+        return PlannedRun(run, Fate.AGAIN, reason, from_nothing=True, code=code.hash, changed=changed)
+    own = None if force else folder.code_for_start(code.hash)
+    if fate in (Fate.NEW, Fate.AGAIN) and not folder.has_checkpoint:
+        # It begins with the code as it is now.
+        changed = ()
+    return PlannedRun(run, fate, reason, force, own or code.hash, changed, unknown)
+
+
+def _fate(folder: RunFolder, record: RunRecord, retry_failed: bool, force: bool, job: str | None) -> tuple[Fate, str]:
     state = record.state
     if job is not None and state in (RunState.PENDING, RunState.INTERRUPTED):
         return Fate.QUEUED, job
@@ -162,114 +181,6 @@ def check_weights(plan: Plan, folders: Sequence[Path]) -> None:
             continue
         before = plan.store.run(planned.run.run_id).read_record().weights_sha256
         if before not in (None, source.sha256):
-            problems[changed(source, before)] = None
+            problems[weights_changed(source, before)] = None
     if problems:
         raise DataError("\n".join(problems))
-
-
-@contextmanager
-def carried_out(
-    sweep: Sweep,
-    store: RunStore,
-    *,
-    retry_failed: bool = False,
-    force: bool = False,
-    only: Collection[str] | None = None,
-) -> Iterator[Plan]:
-    """Hold the sweep, look again, and write down what the plan needs; it is held until the block is left.
-
-    Raises InputError when another launcher holds it, and StorageError: nothing new is left behind then.
-    """
-    with held(sweep, store) as undone:
-        with undone:
-            plan = make_plan(sweep, store, retry_failed=retry_failed, force=force, only=only, queued=queued_runs(store))
-            write_down(plan)
-            take_up_again(plan)
-        yield plan
-
-
-@contextmanager
-def held(sweep: Sweep, store: RunStore) -> Iterator[AbstractContextManager[None]]:
-    """Hold the sweep; what is written in the context that is given goes away again when an InputError leaves that.
-
-    Raises InputError when another launcher holds the sweep.
-    """
-    above = [path for path in store.path.parents if not path.exists()]
-    with ExitStack() as stack:
-        try:
-            if not stack.enter_context(store.launching()):
-                raise InputError(
-                    f"{sweep.name} is being run already, by {store.launcher()}; look at it with: cnnjobs status"
-                )
-        except StorageError:
-            with suppress(OSError):
-                if not store.sweep_file.exists():
-                    store.launcher_file.unlink(missing_ok=True)
-            _remove_empty(store.path, *above)
-            raise
-        yield _undone_on_error(sweep, store, above)
-
-
-def write_down(plan: Plan) -> None:
-    """Keep the sweep file, and make the folder of each run that is taken up. Raises StorageError."""
-    plan.store.keep_sweep_file(plan.sweep.text)
-    map_at_once(lambda run: plan.store.run(run.run_id).create(run.config), plan.to_run)
-
-
-def take_up_again(plan: Plan) -> None:
-    """Set back to pending what ended before and is to run again. Raises StorageError.
-
-    A retry forgives what was merely interrupted, too.
-    """
-    for planned in plan.runs:
-        folder = plan.store.run(planned.run.run_id)
-        if planned.fate is Fate.AGAIN or (plan.is_retry and planned.starts and folder.record_file.exists()):
-            _start_again(folder, from_nothing=planned.from_nothing)
-
-
-def _start_again(folder: RunFolder, *, from_nothing: bool) -> None:
-    """Back to pending; the attempts stay on record, so that their numbers go on."""
-    with folder.claim() as log:
-        if log is None:
-            return
-        record = folder.read_record()
-        if from_nothing:
-            if record.state is RunState.FINISHED:
-                folder.keep_earlier()
-            folder.drop_checkpoints()
-            record = RunRecord(run_id=record.run_id, attempts=record.attempts)
-        remove_mark(folder.cancel_file)
-        changes = {"state": RunState.PENDING, "cause": None, "traceback": None, "forgiven": len(record.attempts)}
-        folder.write_record(record.model_copy(update=changes))
-        if from_nothing:
-            # Nobody reads results here any more: they are those of the run that was kept.
-            log.keep_up_to(-1)
-            folder.reset()
-
-
-@contextmanager
-def _undone_on_error(sweep: Sweep, store: RunStore, above: Sequence[Path]) -> Iterator[None]:
-    """Remove what was made inside. Only for who holds the sweep: another's folders would go with it."""
-    before: str | None = None
-    with suppress(FileNotFoundError, *NO_FILE, UnicodeDecodeError):
-        before = read_bytes(store.sweep_file).decode()
-    new = [path for run in sweep.runs if not (path := store.run(run.run_id).path).exists()]
-    try:
-        yield
-    except InputError:
-        for folder in new:
-            shutil.rmtree(folder, ignore_errors=True)
-        with suppress(StorageError, OSError):
-            if before is not None:
-                store.keep_sweep_file(before)
-            else:
-                store.sweep_file.unlink(missing_ok=True)
-                store.launcher_file.unlink(missing_ok=True)
-        _remove_empty(store.jobs_folder, store.path, *above)
-        raise
-
-
-def _remove_empty(*folders: Path) -> None:
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()

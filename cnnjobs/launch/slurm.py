@@ -20,10 +20,11 @@ from cnnjobs.errors import InputError, RunError, StorageError, storage_error
 from cnnjobs.files import write_whole
 from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
 from cnnjobs.launch.admission import is_accounted, with_offers
+from cnnjobs.launch.carrying_out import held, take_up_again, write_down
 from cnnjobs.launch.cluster_offer import Partition, read_partitions
 from cnnjobs.launch.control import scancel
 from cnnjobs.launch.dealing import cores_for, deal, dealing
-from cnnjobs.launch.plan import Plan, held, take_up_again, write_down
+from cnnjobs.launch.plan import Plan
 from cnnjobs.launch.queue_states import Element, look_at_queue
 from cnnjobs.launch.ranks import check_batches, dealt_to_ranks, num_ranks
 from cnnjobs.launch.sbatch import script, scrubbed
@@ -110,7 +111,8 @@ def prepare(
     tasks, stacks = gather([run.config for run in plan.to_run], deal(runs, profile), profile)
     canary = _has_canary(plan, profile, len(tasks))
     order = make_order(plan.store, plan.sweep.name, tasks, profile, data_folders, queue=queue, canary=canary)
-    intent = order.intent.model_copy(update={"stacks": stacks, "measured": measured and order.intent.runs_at_once > 1})
+    own = {"stacks": stacks, "measured": measured and order.intent.runs_at_once > 1, "code": plan.code.hash}
+    intent = order.intent.model_copy(update=own)
     return replace(order, intent=intent, notices=dealing(runs, tasks, profile, measured=measured))
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from cnnjobs import own_modules
 from cnnjobs.errors import StorageError, UnknownNameError, suggest
+from cnnjobs.launch.own_code import CodeChoice, kept_code
 from cnnjobs.launch.queue_states import jobs_of
 from cnnjobs.runs import RunStore, stores
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.spec.sweep import Sweep, name_in, read_sweep
 from cnnjobs.spec.text_files import yaml_files
 
 QUICKSTART: Final = Path(__file__).parent.parent / "starter" / "quickstart.yaml"
@@ -25,8 +27,11 @@ class OpenSweep:
     word: str
 
 
-def open_sweep(given: str, results: Path) -> OpenSweep:
-    """The sweep of a file, or the started one of that name or folder. Raises InputError."""
+def open_sweep(given: str, results: Path, *, to_start: bool = False) -> OpenSweep:
+    """The sweep of a file, or the started one of that name or folder. Raises InputError.
+
+    One `to_start` is read by the user's own code as it is now, a started one else by that of its last start.
+    """
     path, store = Path(given), RunStore(results / given)
     try:
         is_started = not path.is_file() and store.sweep_file.is_file()
@@ -34,9 +39,10 @@ def open_sweep(given: str, results: Path) -> OpenSweep:
     except OSError as error:
         raise UnknownNameError(f"`{given[:80]}` is no sweep file: {error.strerror}") from None
     if is_started:
-        return open_started(store)
+        return _read(store) if to_start else open_started(store)
     if (path / store.sweep_file.name).is_file():
-        return replace(open_started(RunStore(path)), word=shlex.quote(str(path)))
+        store = RunStore(path)
+        return replace(_read(store) if to_start else open_started(store), word=shlex.quote(str(path)))
     # Whatever it is in place of a file, the reader says so.
     if is_there:
         opened = open_file(path, results)
@@ -62,6 +68,15 @@ def _check_there(folder: Path) -> None:
             f"{folder} is away: Slurm has {jobs} of it, and nothing of that is there. Is its disk mounted here? Jobs"
             f" wait 5 minutes for it. If it was removed, end them with: scancel {' '.join(map(str, lost))}"
         )
+
+
+def open_to_start(given: str, results: Path, code: CodeChoice | None) -> OpenSweep:
+    """The same, read by the user's own code as runs are to begin with it: with `kept` as it was. Raises InputError."""
+    if code != "kept":
+        return open_sweep(given, results, to_start=True)
+    store = RunStore(results / (name_in(Path(given)) if Path(given).is_file() else given))
+    with own_modules.used(store.codes.folder(kept_code(store))):
+        return open_sweep(given, results, to_start=True)
 
 
 def open_file(path: Path, results: Path) -> OpenSweep:
@@ -90,6 +105,13 @@ def started_stores(results: Path) -> list[RunStore]:
 
 
 def open_started(store: RunStore) -> OpenSweep:
-    """A started sweep, from the copy of its file; its name stays, whatever the copy is called. Raises SpecError."""
+    """A started sweep, from the copies of its file and of its code. Raises SpecError."""
+    latest = store.codes.latest()
+    with own_modules.used(store.codes.folder(latest) if latest else None):
+        return _read(store)
+
+
+def _read(store: RunStore) -> OpenSweep:
+    # Its name stays, whatever the copy of its file is called.
     sweep = replace(read_sweep(store.sweep_file, is_started=True), name=store.path.name)
     return OpenSweep(sweep, store, shlex.quote(store.path.name))

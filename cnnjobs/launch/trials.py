@@ -20,12 +20,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from cnnjobs.code_walk import imported_modules
 from cnnjobs.components.data_cache import cache_folder
 from cnnjobs.components.datasets import place_of_data
 from cnnjobs.components.surveys import survey
 from cnnjobs.errors import InputError, Mistake, SpecError
 from cnnjobs.files import write_whole
-from cnnjobs.launch.plan import Plan
+from cnnjobs.launch.plan import Plan, PlannedRun
 from cnnjobs.spec.labels import SweepRun
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.training.networks.asked import Answer, Asked, Images, Request
@@ -44,11 +45,15 @@ _WORDS: Final = 300
 
 @dataclass(frozen=True)
 class _Kind:
-    """A run that stands for all of its kind, what is asked of it, and the name of what it is remembered by."""
+    """A run that stands for all of its kind, what is asked of it, and the name of what it is remembered by.
+
+    It is to train with the copy `code` of the user's own code.
+    """
 
     run: SweepRun
     asked: Asked
     digest: str
+    code: str | None
 
 
 def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool) -> tuple[str, ...]:
@@ -57,11 +62,11 @@ def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool) -> tuple[st
     Raises SpecError with what cannot be trained, each cause once.
     """
     results = plan.store.path.parent
-    runs = [run for run in plan.to_run if at_start or has_own(run.config)]
-    kinds = list(_kinds(runs, folders, results))
+    chosen = [each for each in plan.runs if each.starts and (at_start or has_own(each.run.config))]
+    kinds = list(_kinds(chosen, folders, results))
     remembered = {kind.digest: notes for kind in kinds if (notes := _remembered(kind.digest)) is not None}
     new = [kind for kind in kinds if kind.digest not in remembered]
-    answers, notices = _ask(new[:_MOST], folders, results) if new else ({}, [])
+    answers, notices = _ask(new[:_MOST], plan, folders) if new else ({}, [])
     mistakes, told = _sorted_out(new, answers, str(plan.sweep.path))
     notices += told
     missed = len(new) - len(answers)
@@ -84,12 +89,13 @@ def has_own(config: RunConfig) -> bool:
     return bool(config.weights or config.freeze) or any(":" in part.name for part in parts)
 
 
-def _kinds(runs: Iterable[SweepRun], folders: Sequence[Path], results: Path) -> Iterator[_Kind]:
+def _kinds(runs: Iterable[PlannedRun], folders: Sequence[Path], results: Path) -> Iterator[_Kind]:
     """Runs with a part that none before them had, so that every network, loss, ... is among them once."""
     seen: set[str] = set()
     described: dict[str, Images | None] = {}
-    for run in runs:
-        new = set(_parts(run.config)) - seen
+    for planned in runs:
+        run, code = planned.run, planned.code if imported_modules([planned.run.config]) else None
+        new = {f"{part} {code}" for part in _parts(run.config)} - seen
         if not new:
             continue
         seen |= new
@@ -98,7 +104,7 @@ def _kinds(runs: Iterable[SweepRun], folders: Sequence[Path], results: Path) -> 
         if key not in described:
             described[key] = _images(data, folders)
         asked = Asked(config=run.config.nested(), images=described[key])
-        yield _Kind(run, asked, _digest(asked, run.config, folders, results))
+        yield _Kind(run, asked, _digest(asked, run.config, code, folders=folders, results=results), code)
 
 
 def _parts(config: RunConfig) -> Iterator[str]:
@@ -119,15 +125,15 @@ def _images(data: Choice, folders: Sequence[Path]) -> Images | None:
     return Images(shape=(contents.channels, contents.height, contents.width), classes=found.classes, sizes=sizes)
 
 
-def _digest(asked: Asked, config: RunConfig, folders: Sequence[Path], results: Path) -> str:
-    """A name that stands for all that the answer depends on, but the user's own code."""
+def _digest(asked: Asked, config: RunConfig, code: str | None, *, folders: Sequence[Path], results: Path) -> str:
+    """A name that stands for all that the answer depends on, but files of the user's own that are not in the copy."""
     source = None
     with suppress(InputError):
         source = find_weights(config, folders, results)
     free = ("lr", "weight_decay", "seed")
     plain = {key: value for key, value in asked.config.items() if key not in free}
     place = str(Path.cwd()) if has_own(config) else ""
-    about = [plain, asked.model_dump(mode="json")["images"], source.sha256 if source else "", place, _versions()]
+    about = [plain, asked.model_dump(mode="json")["images"], source.sha256 if source else "", place, code, _versions()]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -163,17 +169,19 @@ def _folder() -> Path:
     return cache_folder() / "tried"
 
 
-def _ask(kinds: Sequence[_Kind], folders: Sequence[Path], results: Path) -> tuple[dict[int, Answer], list[str]]:
+def _ask(kinds: Sequence[_Kind], plan: Plan, folders: Sequence[Path]) -> tuple[dict[int, Answer], list[str]]:
     """The answers by their numbers, and what kept others from coming."""
-    asked = tuple(kind.asked for kind in kinds)
-    request = Request(runs=asked, folders=tuple(folders), results=results.absolute(), seconds=_SECONDS)
+    results = plan.store.path.parent.absolute()
     with tempfile.TemporaryDirectory(prefix="cnnjobs-tried-") as name:
-        place = Path(name)
+        place = Path(name).resolve()
+        asked = tuple(kind.asked.model_copy(update={"code": _copy(kind.code, plan, place)}) for kind in kinds)
+        request = Request(runs=asked, folders=tuple(folders), results=results, seconds=_SECONDS)
         (place / "request.json").write_text(request.model_dump_json(), encoding="utf-8")
         ended = _run(place)
         lines = (place / "answers").read_text(encoding="utf-8").splitlines() if (place / "answers").exists() else []
         said = (place / "said").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    told = [Answer.model_validate_json(line) for line in lines]
+    # Files are named as the user knows them.
+    told = [Answer.model_validate_json(line.replace(f"{place / _CODE}{os.sep}", "")) for line in lines]
     answers = {each.number: each for each in told if each.number >= 0 and not each.begun}
     begun = {each.number for each in told if each.begun} - answers.keys()
     why = next((each.missing for each in told if each.missing), "")
@@ -192,6 +200,18 @@ def _ask(kinds: Sequence[_Kind], folders: Sequence[Path], results: Path) -> tupl
     return answers, []
 
 
+def _copy(code: str | None, plan: Plan, place: Path) -> Path | None:
+    """The copy of runs that begin, which is not on disk before they are started, or the one that a run goes on with."""
+    given = plan.code.given
+    if code is None or given is None or code != given.hash:
+        return plan.store.codes.folder(code).absolute() if code else None
+    if not (place / _CODE).exists():
+        for file, content in given.contents.items():
+            write_whole(place / _CODE / file, content)
+    return place / _CODE
+
+
+_CODE: Final = "code"
 _TIMED_OUT: Final = 1000
 
 

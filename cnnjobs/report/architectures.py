@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from cnnjobs import own_modules
 from cnnjobs.report.layers import LayerTable, layer_table
 from cnnjobs.report.results import Configuration, ResultsTable
 from cnnjobs.runs import RunRecord
@@ -39,12 +40,14 @@ def architectures(table: ResultsTable) -> list[Architecture]:
     found: dict[Any, tuple[str, LayerTable | None, str, list[str]]] = {}
     for configuration in table.configurations:
         record = _started(configuration, table.records)
-        seen = (record.input_shape, len(record.classes)) if record else None
+        seen = (record.input_shape, len(record.classes), record.code) if record else None
         config = configuration.runs[0].config
         model = config.model
         choice = f"{json.dumps(model.model_dump(mode='json'), sort_keys=True)} {config.freeze} {seen}"
         if choice not in by_choice:
-            by_choice[choice] = (model.name, *_table(configuration, record))
+            code = table.store.codes.folder(record.code) if record and record.code else None
+            with own_modules.used(code):
+                by_choice[choice] = (model.name, *_table(configuration, record))
         name, layers, problem = by_choice[choice]
         found.setdefault((name, layers, problem), (name, layers, problem, []))[3].append(configuration.label)
     return [Architecture(name, tuple(labels), layers, problem) for name, layers, problem, labels in found.values()]

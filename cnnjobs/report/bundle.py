@@ -12,8 +12,8 @@ from typing import Final, Literal
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.opening import open_to_read
 from cnnjobs.report.build import Built
+from cnnjobs.report.codes import packed
 from cnnjobs.report.results import ResultsTable
-from cnnjobs.report.sources import imported_modules, module_files
 from cnnjobs.runs import RunFolder
 
 Models = Literal["none", "best", "all"]
@@ -38,8 +38,7 @@ def entries(tables: Sequence[ResultsTable], built: Built, root: Path, models: Mo
             files = (folder.config_file, folder.record_file, folder.metrics_file)
             found |= {f"{name}/runs/{run_id}/{file.name}": file for file in files}
         found |= {f"{name}/runs/{run.run_id}/model.pth": run.model_file for run in _asked(table, models)}
-    modules = imported_modules(run.config for table in tables for run in table.sweep.runs)
-    found |= {file.relative_to(root).as_posix(): file for file in module_files(modules, root)}
+        found |= dict(packed(table, root))
     return {name: file for name, file in sorted(found.items()) if file.is_file()}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cnnjobs.report import grids, particulars, summary, wording
 from cnnjobs.report.class_results import class_results, classes_grid
+from cnnjobs.report.codes import different_code
 from cnnjobs.report.document import (
     Block,
     Chapter,
@@ -139,6 +140,9 @@ def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     yield from (paragraph(Span(text, "bad")) for text in summary.other_data(table))
     yield paragraph(_RESULTS.format(wording.metric_name(table.sweep.metric.name)))
     yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
+    codes = different_code(table)
+    if codes:
+        yield paragraph(f"{codes}.")
     held = targets_grid(table, ranked)
     if held.rows:
         yield Table(held, "Targets: which configurations reach them", "targets", sortable=True)

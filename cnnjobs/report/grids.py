@@ -216,6 +216,7 @@ def environment_grid(table: ResultsTable) -> Grid:
     records = list(table.records.values())
     attempts = [attempt for record in records for attempt in record.attempts]
     rows: list[tuple[str, list[str]]] = [("code", [_commit(record.git_commit, record.git_dirty) for record in records])]
+    rows.append(("copy of own code", [record.code or "" for record in records]))
     packages = dict.fromkeys(name for record in records for name in record.versions)
     rows += [(name, [record.versions.get(name, "") for record in records]) for name in packages]
     rows.append(("device", [attempt.device for attempt in attempts]))

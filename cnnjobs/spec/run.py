@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -24,7 +25,7 @@ from pydantic import (
     model_serializer,
 )
 
-from cnnjobs import registry
+from cnnjobs import own_modules, registry
 from cnnjobs.errors import InputError, UnknownNameError, suggest
 from cnnjobs.spec.intervals import Steps, choose_interval
 from cnnjobs.spec.mistakes import KeyMistake, key_mistakes, refusal
@@ -118,7 +119,8 @@ def _strict(annotation: Any) -> Any:
 
 
 @cache
-def _schema(kind: str, name: str) -> type[BaseModel]:
+def _schema(kind: str, name: str, place: Path | None) -> type[BaseModel]:
+    del place
     component = _component(kind, name)
     fields: dict[str, Any] = {
         key: (_strict(parameter.annotation), ... if parameter.default is registry.REQUIRED else parameter.default)
@@ -142,7 +144,7 @@ def _choose(kind: str, value: Any) -> Any:
         )
     name, options = value["name"], {key: option for key, option in value.items() if key != "name"}
     try:
-        schema = _schema(kind, name)
+        schema = _schema(kind, name, own_modules.place_of(name))
     except UnknownNameError as error:
         found, _, remedy = str(error).partition("; ")
         raise refusal(found, remedy) from None
@@ -224,7 +226,7 @@ def read_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, 
     """The options of one component with defaults filled in, or every mistake in them. Raises UnknownNameError."""
     component = _component(kind, name)
     try:
-        return dict(_schema(kind, name).model_validate(dict(options)))
+        return dict(_schema(kind, name, own_modules.place_of(name)).model_validate(dict(options)))
     except ValidationError as error:
         return key_mistakes(
             error, options, lambda path: _unknown_option(component, path), lambda path: _missing_option(component, path)

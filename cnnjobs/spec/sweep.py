@@ -1,8 +1,8 @@
 """A sweep file -> every run of it, checked before anything is started.
 
 The format is W&B's, read strictly: `name description method metric parameters early_terminate run_cap`. Beside it stand
-our own keys, each optional: `base seeds sampling_seed zip when exclude variants ablate compare report job`. Each is
-described where it is read: parameters.py, spaces.py, expansion.py, comparison.py, settings.py.
+our own keys, each optional: `base seeds sampling_seed zip when exclude variants ablate compare report job code`. Each
+is described where it is read: parameters.py, spaces.py, expansion.py, comparison.py, settings.py.
 
     name: task3
     method: grid                       # or random, with run_cap and sampling_seed
@@ -17,17 +17,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.errors import suggest
+from cnnjobs.errors import InputError, suggest
 from cnnjobs.spec.comparison import Pair, pair_runs
 from cnnjobs.spec.conventions import recognise
 from cnnjobs.spec.documents import read_yaml
 from cnnjobs.spec.expansion import expand
 from cnnjobs.spec.labels import SweepRun
-from cnnjobs.spec.reading import Findings, Node, shown
+from cnnjobs.spec.reading import Findings, Node, is_list, shown
 from cnnjobs.spec.report_settings import ReportSettings, read_report
 from cnnjobs.spec.run import RunConfig, our_name
 from cnnjobs.spec.settings import (
@@ -47,6 +48,7 @@ __all__ = ["JobSettings", "Metric", "Pair", "ReportSettings", "Sweep", "SweepRun
 _KEYS: Final = (
     "name", "description", "method", "metric", "parameters", "early_terminate", "run_cap",
     "base", "seeds", "sampling_seed", "zip", "when", "exclude", "variants", "ablate", "compare", "report", "job",
+    "code",
 )  # fmt: skip
 
 _LONGEST_NAME: Final = 100
@@ -76,7 +78,8 @@ _PASSED_OVER: Final = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """One sweep file and every run that it asks for."""
+    """One sweep file and every run that it asks for; `code` are files to be copied with the user's own modules, each
+    with its place in the file."""
 
     name: str
     path: Path
@@ -89,6 +92,7 @@ class Sweep:
     report: ReportSettings
     job: JobSettings
     notices: tuple[str, ...]
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
@@ -108,13 +112,24 @@ def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     if metric.target is not None:
         report = replace(report, targets={metric.name: (metric.target,), **report.targets})
     job = read_job(keys["job"], findings) if "job" in keys else JobSettings()
+    code = _read_code(keys, findings) if "code" in keys else {}
     space, comparisons, unread = read_space(keys, findings)
     check_base(space.base, findings)
     candidates, complete = expand(space, unread, findings)
     runs = check_runs(space, candidates, unread, findings)
     pairs = pair_runs(comparisons, runs, space.variants, findings) if runs and complete else ()
     findings.stop_at_mistakes()
-    return Sweep(name, path, content, description, space.method, metric, runs, pairs, report, job, findings.notices)
+    told = findings.notices
+    return Sweep(name, path, content, description, space.method, metric, runs, pairs, report, job, told, code)
+
+
+def name_in(path: Path) -> str:
+    """The name of the sweep in a file, as far as that can be told of one with mistakes."""
+    with suppress(InputError, AttributeError, KeyError, TypeError):
+        root = read_yaml(read_text(path), Findings(path))
+        named = root if "name" in root.value else root.value["sweep"]
+        return str(named.value["name"].value)
+    return path.stem
 
 
 def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
@@ -176,6 +191,17 @@ def _offer(texts: Mapping[str, str]) -> str:
         lines += [f"# still to be added: base: {{{', '.join(f'{key}: ...' for key in lacks)}}}"] if lacks else []
         told += [f"    {line}" for line in lines]
     return "\n".join(told)
+
+
+def _read_code(keys: dict[str, Node], findings: Findings) -> dict[str, str]:
+    """`code: [mine/table.json, ../shared]`, or one alone."""
+    node = keys["code"]
+    if isinstance(node.value, str) and node.value:
+        node = Node([node], node.line)
+    if not is_list(node, "code", findings, "[mine/table.json]"):
+        return {}
+    items = [(text(each, "code", findings), each) for each in node.value]
+    return {item: f"{findings.file}:{each.line}: code" for item, each in items if item}
 
 
 def _read_name(keys: dict[str, Node], path: Path, findings: Findings) -> str:

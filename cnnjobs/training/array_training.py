@@ -69,6 +69,7 @@ def _job(task: ArrayTask, run_ids: Sequence[str], *, stacks: Stacks | None = Non
         gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if intent.gpus else None,
         stacks=stacks or Stacks(),
         notes=tuple(notes),
+        code=intent.code,
     )
 
 

@@ -37,7 +37,7 @@ NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run fo
 # Of the attempts in this process, and in those that it was forked from.
 NUMBERS: Final = itertools.count()
 # What an attempt takes over from the record of the one before it.
-_KEPT: Final = {"notes", "forgiven", "num_images", "weights_sha256", "data_sha256"}
+_KEPT: Final = {"notes", "forgiven", "num_images", "weights_sha256", "data_sha256", "code"}
 AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
 
@@ -123,8 +123,8 @@ class RunAttempt:
 
     def prepare(self, kind: type[AnyTrainer] = Trainer) -> AnyTrainer:  # type: ignore[assignment]
         """The run's trainer, at its last whole epoch."""
-        config = self._storage.insist(self._folder.read_config)
-        self._update(planned_epochs=config.epochs)
+        code, config = self._storage.look(lambda: self._folder.read_to_start(self._scheduler.code))
+        self._update(planned_epochs=config.epochs, code=code)
         state, lines = self._resumed()
         if state is not None:
             changes, note = same_sums(state, self._ranks)

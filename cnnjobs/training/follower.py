@@ -45,6 +45,8 @@ def follow(job: Job, folder: RunFolder, data_sets: DataSets, ranks: RankGroup, s
 
 def _train(job: Job, folder: RunFolder, data_sets: DataSets, ranks: RankGroup, stop: StopRequest) -> None:
     state: dict[str, Any] | None = ranks.give(None)
+    # The first rank has written down by now which code it trains with.
+    folder.use_code(folder.read_record().code)
     config = folder.read_config()
     changes = same_sums(state, ranks)[0] if state is not None else {}
     torch.set_num_threads(changes.get("threads", job.threads))

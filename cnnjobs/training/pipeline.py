@@ -14,6 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from cnnjobs import own_modules
 from cnnjobs.components.augment import Augmentation, output_shape
 from cnnjobs.components.datasets import DataSet, Part, Split
 from cnnjobs.components.fingerprints import fingerprint_of_arrays
@@ -157,7 +158,7 @@ class DataSets:
 
     def get(self, config: RunConfig) -> DeviceData:
         """The run's data set on the device. Raises DataError."""
-        key = config.dataset.model_dump_json()
+        key = f"{config.dataset.model_dump_json()} {own_modules.place_of(config.dataset.name)}"
         if self._last is None or self._last[0] != key:
             self._last = None  # one at a time: the next one may need its memory
             with self._interruptible():

@@ -57,6 +57,7 @@ def _read(path: Path, run_id: str, stop: StopRequest) -> tuple[Job, Scheduler]:
             data_folders=intent.data_folders,
             threads=intent.threads,
             gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "") if intent.gpus else None,
+            code=intent.code,
         )
         if _index() == 0:
             scheduler = ArrayTask(SubmissionFolder(path), intent, stop)

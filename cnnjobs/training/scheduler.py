@@ -14,12 +14,13 @@ class Scheduler:
     """No scheduler: every run starts once, whoever holds it keeps it, and a stop is a stop.
 
     `restart` counts how often the job was started again, `submitted` is when it began to wait for its first start.
-    The process trains with its `ranks`.
+    The process trains with its `ranks`. `code` is the copy of the user's own code that the job was submitted with.
     """
 
     restart: int | None = None
     submitted: str | None = None
     ranks: Ranks = ALONE
+    code: str | None = None
 
     @contextmanager
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:

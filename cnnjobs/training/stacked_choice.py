@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 
+from cnnjobs import own_modules
 from cnnjobs.runs import RunFolder
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.networks.building import build_model
@@ -24,15 +25,21 @@ from cnnjobs.training.stop_request import Stopped
 MOST_PRODUCTS: Final = 2_500_000
 
 
-def why_alone(folders: Sequence[RunFolder], data_sets: DataSets, *, if_small: bool) -> str | None:
+def why_alone(
+    folders: Sequence[RunFolder], data_sets: DataSets, *, if_small: bool, code: str | None = None
+) -> str | None:
     """Why these runs, which share their batches, train one after the other; None where they train as one network.
 
-    With `if_small` only where that was measured to gain.
+    With `if_small` only where that was measured to gain. `code` is the copy that those begin with that are new.
     """
     try:
+        codes = {folder.code_for_start(code) for folder in folders}
+        if len(codes) > 1:
+            return "some go on with the code that they began with, which has changed since"
+        folders[0].use_code(codes.pop())
         if any(map(_fell_together, folders)):
             return "the last two starts of such a stack ended without a word: killed, or out of memory"
-        return _refusal([folder.read_config() for folder in folders], data_sets, if_small=if_small)
+        return _refusal([folder.read_config(own_modules.copy()) for folder in folders], data_sets, if_small=if_small)
     except Stopped:
         raise
     except Exception as error:

@@ -58,7 +58,9 @@ def load_trained(folder: RunFolder, device: torch.device, data_folders: Sequence
     """
     folder.check_weights()
     folder = folder.results
-    config, record = folder.read_config(), folder.read_record()
+    record = folder.read_record()
+    folder.use_code(record.code)
+    config = folder.read_config()
     if record.image_shape is None:
         preprocessing = Pipeline(config, DataSets(data_folders, device).get(config)).preprocessing
         shapes = {"image_shape": preprocessing.image_shape, "input_shape": preprocessing.input_shape}

@@ -43,7 +43,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 class Job(BaseModel):
     """A job file: whose runs to train, where their data is, and with what; `gpu` as CUDA_VISIBLE_DEVICES names it.
 
-    Those of `stacks` train as one network; `notes` go to the record of each. With several `ranks` a run trains in so
+    Those of `stacks` train as one network; `notes` go to the record of each; they begin with the copy `code` of the
+    user's own code. With several `ranks` a run trains in so
     many processes, each with so many threads and its own of the GPUs that `gpu` lists. With `evaluation` the runs have
     finished and are evaluated.
     """
@@ -57,6 +58,7 @@ class Job(BaseModel):
     gpu: NonNegativeInt | str | None
     stacks: Stacks = Stacks()
     notes: tuple[str, ...] = ()
+    code: str | None = None
     evaluation: EvaluationRequest | None = None
 
 
@@ -94,6 +96,7 @@ def train_runs(job: Job, stop: StopRequest, scheduler: Scheduler) -> bool:
     from cnnjobs.training.pipeline import DataSets
 
     data_sets = DataSets(job.data_folders, device, (*notes, *job.notes), interruptible=stop.interrupting)
+    scheduler.code = job.code
     unwritten: Exception | None = None
     is_newest = True
     waiting = deque((unit, "") for unit in job.stacks.units(job.run_ids))
@@ -135,7 +138,7 @@ def _train(
 
     open_runs = [folder for folder in map(RunStore(job.store).run, run_ids) if _is_open(folder, stop)]
     if len(open_runs) > 1:
-        reason = why_alone(open_runs, data_sets, if_small=job.stacks.if_small)
+        reason = why_alone(open_runs, data_sets, if_small=job.stacks.if_small, code=job.code)
         if reason is not None:
             say(run_ids[0], f"not stacked with the {len(open_runs) - 1} that share its batches: {reason}")
             return f"not stacked: {reason}"

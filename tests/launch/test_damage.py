@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.intents import JobIntent, SubmissionFolder
+from cnnjobs.launch.carrying_out import carried_out
 from cnnjobs.launch.jobs import living_workers, prune
 from cnnjobs.launch.overview import overview
-from cnnjobs.launch.plan import carried_out, make_plan
+from cnnjobs.launch.plan import make_plan
 from cnnjobs.launch.slurm_commands import SlurmError
 from cnnjobs.launch.submissions import put_in_order
 from cnnjobs.launch.sweeps import OpenSweep

@@ -14,9 +14,9 @@ import pytest
 
 from cnnjobs.errors import RunError
 from cnnjobs.intents import Stacks
+from cnnjobs.launch.carrying_out import carried_out
 from cnnjobs.launch.jobs import is_worker, living_workers
 from cnnjobs.launch.local import LocalPool, Stopped
-from cnnjobs.launch.plan import carried_out
 from cnnjobs.launch.resources import Resources
 from cnnjobs.runs import RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep

@@ -12,7 +12,8 @@ import pytest
 from cnnjobs.components.weights_places import file_hash
 from cnnjobs.errors import DataError, InputError, StorageError
 from cnnjobs.files import MetricsLog
-from cnnjobs.launch.plan import Fate, carried_out, check_weights, make_plan
+from cnnjobs.launch.carrying_out import carried_out
+from cnnjobs.launch.plan import Fate, check_weights, make_plan
 from cnnjobs.launch.state import read_status
 from cnnjobs.records import RunRecord
 from cnnjobs.runs import RunState, RunStore

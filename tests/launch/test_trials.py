@@ -124,7 +124,7 @@ def test_what_was_found_good_is_not_tried_again(planned: Callable[[str], Plan], 
     assert requests == []
     file = next(Path().glob("nets_*.py"))
     file.write_text(f"{NETWORKS}\n# changed\n")
-    try_runs(plan, (), at_start=True)
+    try_runs(make_plan(plan.sweep, plan.store), (), at_start=True)
     assert [run.config["model"]["name"] for run in requests[0].runs] == [f"{file.stem}:Good"]
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cnnjobs.code_walk import imported_modules, reached
 from cnnjobs.errors import InputError
 from cnnjobs.report.build import build_report
 from cnnjobs.report.bundle import entries, write_archive
-from cnnjobs.report.sources import imported_modules, module_files
 
 if TYPE_CHECKING:
     from conftest import Results
@@ -55,9 +55,9 @@ def bundled(folder: Path, make_results: Callable[..., Results]) -> Results:
 def test_modules_of_ones_own_come_with_what_they_import(folder: Path, bundled: Results) -> None:
     modules = imported_modules(run.config for run in bundled.sweep.runs)
     assert modules == ["mine.net"]
-    names = [file.relative_to(folder).as_posix() for file in module_files(modules, folder)]
+    names = sorted(reached(modules, folder).files)
     assert names == ["mine/__init__.py", "mine/blocks.py", "mine/extra.py", "mine/net.py"]
-    assert module_files(["torch", "gone.away"], folder) == []
+    assert reached(["torch", "gone.away"], folder).files == {}
 
 
 def test_what_is_packed(folder: Path, bundled: Results) -> None:

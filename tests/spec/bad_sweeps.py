@@ -29,8 +29,8 @@ KEYS = ", ".join(sorted(RunConfig.model_fields))
 JOB = ", ".join(sorted(("profile", *PROFILE_KEYS)))
 SECTION_NAMES = ", ".join(sorted(SECTIONS))
 TOP = (
-    "ablate, base, compare, description, early_terminate, exclude, job, method, metric, name, parameters, report, "
-    "run_cap, sampling_seed, seeds, variants, when, zip"
+    "ablate, base, code, compare, description, early_terminate, exclude, job, method, metric, name, parameters, "
+    "report, run_cap, sampling_seed, seeds, variants, when, zip"
 )
 FORMS = "a, b, distribution, max, min, mu, parameters, probabilities, q, sigma, value, values"
 BASE = "base: {dataset: mnist, model: cnn}\n"

@@ -18,11 +18,12 @@ class Images(BaseModel):
 
 
 class Asked(BaseModel):
-    """A run to be tried; without `images` its data set, one of the user's own, is built."""
+    """A run to be tried, by the user's own `code` there; without `images` its data set, one of their own, is built."""
 
     model_config = ConfigDict(frozen=True)
     config: dict[str, Any]
     images: Images | None
+    code: Path | None = None
 
 
 class Request(BaseModel):

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cnnjobs import own_modules
 from cnnjobs.errors import concerning, key_of
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.networks.asked import Answer, Asked, Images, Request
@@ -47,11 +48,12 @@ def answer(request_file: Path, answers_file: Path) -> None:
 def _tried(number: int, asked: Asked, request: Request) -> Answer:
     from cnnjobs.training.causes import cause_of
 
+    own_modules.use(asked.code)
     try:
         notes = _try(RunConfig.model_validate(asked.config), asked.images, request)
     except Exception as error:
         return Answer(number=number, cause=cause_of(error), key=key_of(error))
-    return Answer(number=number, notes=notes, files=_own_files())
+    return Answer(number=number, notes=notes, files=_own_files(asked.code))
 
 
 def _try(config: RunConfig, images: Images | None, request: Request) -> tuple[str, ...]:
@@ -89,14 +91,19 @@ def stand_in(images: Images) -> DeviceData:
     return DeviceData(split("train"), split("validation"), split("test"), images.classes, mean=middle, std=middle)
 
 
-def _own_files() -> dict[str, str]:
-    """The files that were imported from neither Python, nor an installed package, nor this one, with their SHA-256."""
+def _own_files(code: Path | None) -> dict[str, str]:
+    """The files that were imported from neither Python, nor an installed package, nor this one, with their SHA-256.
+
+    Those of the copy are known by its name.
+    """
     library = Path(sys.prefix), Path(sys.base_prefix)
     found = {}
     for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
         path = Path(name) if isinstance(name, str) else Path()
         if path.suffix != ".py" or not path.is_file():
+            continue
+        if code is not None and path.is_relative_to(code):
             continue
         is_own = not any(part in _INSTALLED for part in path.parts) and not path.is_relative_to(_PACKAGE)
         if is_own and not any(path.is_relative_to(each / "lib") for each in library):
