@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cnnjobs.intents import Stacks
+    from cnnjobs.launch.plan import Plan
     from cnnjobs.launch.resources import Resources
     from cnnjobs.launch.state import Snapshot
     from cnnjobs.launch.sweeps import OpenSweep
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str) -> None:
     """Run on this machine all of the sweep that is missing; exit code 1 when runs failed, 128 + signal when stopped."""
     from cnnjobs.components.datasets import data_folders
-    from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs, show_resources, show_stacks
+    from cnnjobs.console.plan import show_idle, show_plan, show_planned_runs
     from cnnjobs.launch.place import profile_file
     from cnnjobs.launch.plan import make_plan
     from cnnjobs.launch.resources import share_out
@@ -43,13 +44,11 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     check(plan, folders, dry_run=options.dry_run)
     if options.dry_run:
         show_planned_runs(plan)
-        show_resources(resources, reason)
-        show_stacks(stacks.among([run.run_id for run in plan.to_run]))
+        _show_place(plan, options, resources, stacks, reason)
         return
     command = options.command(verb, opened.word)
     if plan.is_open:
-        show_resources(resources, reason)
-        show_stacks(stacks.among([run.run_id for run in plan.to_run]))
+        _show_place(plan, options, resources, stacks, reason)
         snapshot = _run(opened, options, resources, folders, stacks=stacks, command=command)
     else:
         show_idle(plan)
@@ -57,6 +56,18 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     if options.report:
         make_report([opened], results=options.results)
     _tell_failures(opened, snapshot, command)
+
+
+def _show_place(plan: Plan, options: LaunchOptions, resources: Resources, stacks: Stacks, reason: str) -> None:
+    """Where the runs train, how this machine is shared out, and what it takes."""
+    from cnnjobs.console.cost import show_cost
+    from cnnjobs.console.plan import show_resources, show_stacks
+    from cnnjobs.launch.cost import estimate_here
+
+    show_resources(resources, reason)
+    show_stacks(stacks.among([run.run_id for run in plan.to_run]))
+    if plan.to_run:
+        show_cost(estimate_here(plan.to_run, resources, options.results))
 
 
 def _tell_failures(opened: OpenSweep, snapshot: Snapshot, command: str) -> None:

@@ -21,15 +21,9 @@ if TYPE_CHECKING:
 def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     """Submit all of the sweep that is missing as one job array, its cost told before sbatch is called."""
     from cnnjobs.components.datasets import data_folders
+    from cnnjobs.console.cost import show_cost
     from cnnjobs.console.plan import show_plan, show_planned_runs, show_stacks
-    from cnnjobs.console.submission import (
-        show_cost,
-        show_held,
-        show_nothing_new,
-        show_order,
-        show_script,
-        show_submitted,
-    )
+    from cnnjobs.console.submission import show_held, show_nothing_new, show_order, show_script, show_submitted
     from cnnjobs.launch.slurm import launch, prepare, resolve
     from cnnjobs.launch.submissions import look_at
     from cnnjobs.launch.truth import Lookout

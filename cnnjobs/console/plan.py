@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -22,6 +23,8 @@ _WORDS: Final = {
     Fate.FAILED: "failed",
     Fate.LEFT: "left as they are",
 }
+_MANY: Final = 100
+_LISTED: Final = 20
 
 
 def show_plan(plan: Plan) -> None:
@@ -63,12 +66,16 @@ def show_adopted(workers: int) -> None:
 
 
 def show_planned_runs(plan: Plan) -> None:
-    """One line per run: its fate, label, id and the reason."""
-    rows = [(_WORDS[planned.fate], label(planned.run), planned.run.run_id, planned.reason) for planned in plan.runs]
+    """One line per run: its fate, label, id and the reason; of a hundred and more the first and a count of the rest."""
+    shown = plan.runs if len(plan.runs) < _MANY else plan.runs[:_LISTED]
+    rows = [(_WORDS[planned.fate], label(planned.run), planned.run.run_id, planned.reason) for planned in shown]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True))
         say("  ".join((" ", *cells, row[3])).rstrip())
+    rest = Counter(_WORDS[planned.fate] for planned in plan.runs[len(shown) :])
+    if rest:
+        say(f"   and {rest.total():,} more: {', '.join(f'{count:,} {word}' for word, count in rest.items())}")
 
 
 def show_stacks(stacks: Stacks) -> None:

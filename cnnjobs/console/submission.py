@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from cnnjobs.console.durations import duration
 from cnnjobs.console.terminal import notice, say
-from cnnjobs.launch.cost import Cost
 from cnnjobs.launch.plan import Fate
 from cnnjobs.launch.slurm import Order, Submitted
 from cnnjobs.spec.profile import JobProfile
@@ -32,28 +31,6 @@ def show_order(order: Order, profile: JobProfile, reason: str) -> None:
         say(f"it starts when job {waits} of this sweep has ended: max_parallel holds for the whole sweep")
     if intent.canary:
         say("the first run goes ahead; the others start when it has passed its first validation")
-
-
-def show_cost(cost: Cost) -> None:
-    """What is to come, or that it was not measured yet."""
-    runs = _counted(cost.runs, "run")
-    if cost.hours is None or cost.wall_s is None:
-        pace = "not known: no such run was measured yet under this results folder"
-    else:
-        pace = (
-            f"about {_hours(cost.hours)} {cost.device} hours, {duration(cost.wall_s)} with {cost.at_once} at a time"
-            f" (measured on {_counted(cost.measured, 'run')})"
-        )
-    size = f"{_bytes(cost.size)}, " if cost.size is not None else ""
-    say(f"cost: {runs}: {pace}; {size}up to {cost.files} files")
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.1 else f"{hours:.2g}"
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def show_script(order: Order) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
+from cnnjobs.launch.resources import Resources
 from cnnjobs.launch.starts import measured_starts, only_attempt
 from cnnjobs.launch.state import last_line
 from cnnjobs.opening import read_bytes
 from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, stores
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.spec.sweep import SweepRun
 
 MOST_FILES: Final = 8
 # Enough to know a pace, and soon read on a slow file system.
@@ -92,6 +94,20 @@ def estimate(
         size=round(sum(sizes[each] for each in kinds.values())) if all(e in sizes for e in kinds.values()) else None,
         files=sum(files.get(each, MOST_FILES) for each in kinds.values()),
         measured=sum(map(len, found.values())) if known else 0,
+    )
+
+
+def estimate_here(runs: Sequence[SweepRun], resources: Resources, results: Path) -> Cost:
+    """The cost of these runs on this machine, whose workers each train one after the other."""
+    workers = max(1, min(resources.workers, len(runs)))
+    return estimate(
+        {run.run_id: run.config for run in runs},
+        [[run.run_id for run in runs[number::workers]] for number in range(workers)],
+        results,
+        gpus=resources.ranks if resources.gpus else 0,
+        cores=resources.threads * resources.ranks,
+        at_once=workers,
+        ranks=resources.ranks,
     )
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from cnnjobs.launch.cost import MOST_FILES, Cost, estimate
+from cnnjobs.launch.cost import MOST_FILES, Cost, estimate, estimate_here
+from cnnjobs.launch.resources import Resources
 from cnnjobs.runs import Attempt, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.spec.sweep import Sweep, read_sweep
 
 Put = Callable[..., None]
 RUN_S = 92
@@ -100,3 +102,10 @@ def test_damaged_files_measure_nothing(sweep: Sweep, store: RunStore, put: Put) 
     measured(store, sweep, put, 0)
     store.run(sweep.runs[0].run_id).record_file.write_text("{")
     assert cost(sweep, store).hours is None
+
+
+def test_on_this_machine_workers_train_one_run_after_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("base: {dataset: mnist, model: cnn, epochs: 2}\nseeds: 5\n")
+    cost = estimate_here(read_sweep(file).runs, Resources(2, 3, ()), tmp_path / "results")
+    assert (cost.runs, cost.jobs, cost.at_once, cost.device, cost.hours) == (5, 2, 2, "core", None)
