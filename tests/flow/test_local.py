@@ -137,7 +137,7 @@ def test_no_slurm_is_said_with_its_reason(project: Project, monkeypatch: pytest.
     monkeypatch.setenv("PATH", "")
     done = project.call("sweep", "shades.yaml", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "on this machine (`sbatch` is not installed here): " in done.stdout.splitlines()[-1]
+    assert "on this machine (`sbatch` is not installed here): " in done.stdout.splitlines()[-2]
     assert not project.results.exists()
 
 
