@@ -67,13 +67,11 @@ def _data_set(text: str | None) -> dict[str, Any] | None:
 
 def _check_data(runs: tuple[SweepRun, ...], request: EvaluationRequest, folders: tuple[Path, ...]) -> None:
     from cnnjobs.console.plan import show_notes
-    from cnnjobs.launch.data_sets import check_choice, check_data
+    from cnnjobs.launch.data_sets import check_choices
     from cnnjobs.spec.run import read_choice
 
-    if request.dataset is None:
-        show_notes(check_data(runs, folders))
-    else:
-        show_notes(check_choice(read_choice("dataset", request.dataset), folders))
+    own = [run.config.dataset for run in runs]
+    show_notes(check_choices(own if request.dataset is None else [read_choice("dataset", request.dataset)], folders))
 
 
 def _evaluate_here(

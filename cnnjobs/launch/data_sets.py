@@ -94,10 +94,13 @@ def check_data(runs: Iterable[SweepRun], folders: Sequence[Path]) -> tuple[str, 
     return tuple(notices)
 
 
-def check_choice(data: Choice, folders: Sequence[Path]) -> tuple[str, ...]:
-    """`check_data` of a data set that nothing is trained on."""
-    place = place_of_data(data.name, folders, data.options)
-    return survey(place, data.options)[0].notes if place else ()
+def check_choices(choices: Iterable[Choice], folders: Sequence[Path]) -> tuple[str, ...]:
+    """`check_data` of data sets that nothing is trained on. Raises DataError, UnknownNameError."""
+    notices: dict[str, None] = {}
+    for data in {each.model_dump_json(): each for each in choices}.values():
+        place = place_of_data(data.name, folders, data.options)
+        notices |= dict.fromkeys(survey(place, data.options)[0].notes if place else ())
+    return tuple(notices)
 
 
 def _check(data: Choice, configs: Sequence[RunConfig], folders: Sequence[Path]) -> Iterator[str]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _RESULTS: Final = (
     "A row per configuration, the best by {} first. Mean ± standard deviation over the seeds that finished; losses and "
-    "accuracies over whole splits, with the weights of the lowest validation loss of each run."
+    "accuracies over whole splits, with the weights of the {} of each run."
 )
 _COMPARE: Final = (
     "Differences are taken within each seed, after − before. The interval is Student's t for their mean. McNemar's "
@@ -138,7 +138,8 @@ def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
 
 def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     yield from (paragraph(Span(text, "bad")) for text in summary.other_data(table))
-    yield paragraph(_RESULTS.format(wording.metric_name(table.sweep.metric.name)))
+    weights = "lowest validation loss" if table.has_validation else "last epoch"
+    yield paragraph(_RESULTS.format(wording.metric_name(table.sweep.metric.name), weights))
     yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
     codes = different_code(table)
     if codes:

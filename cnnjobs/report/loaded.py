@@ -102,7 +102,10 @@ class SweepResults:
     def overview(self, quantity: Quantity = "accuracy") -> Figure:
         """The validation curve of every configuration, the best ones in colour."""
         series = [(each.label, self.table.validation_curves(each.runs)) for each in self.table.ordered(self._ranked)]
-        return _shown(curves.overview([each for each in series if each[1]], quantity))
+        measured = [each for each in series if any(len(history.validation) for history in each[1])]
+        if not measured:
+            raise InputError(f"{self.name}: no run has been validated: there is no curve to draw")
+        return _shown(curves.overview(measured, quantity))
 
     def curves(self, configuration: str | None = None, quantity: Quantity = "loss") -> Figure:
         """Training and validation of a configuration, of the best one where none is named, with its test points."""

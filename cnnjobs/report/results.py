@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -75,6 +75,7 @@ class ResultsTable:
         for number, run in enumerate(sweep.runs, 1):
             tell("reading runs", number, len(sweep.runs))
             records[run.run_id], lines[run.run_id] = _read(store.run(run.run_id), windows=False)
+        sweep = _measured(sweep, records)
         strays = tuple(_read(folder, windows=False)[0] for folder in store.runs() if folder.run_id not in records)
         return cls(
             sweep=sweep,
@@ -85,6 +86,12 @@ class ResultsTable:
             configurations=_configurations(sweep.runs),
             strays=strays,
         )
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether the weights that runs are measured with were chosen by validation images."""
+        finished = self.finished(self.sweep.runs)
+        return not finished or any("validation.loss" in record.metrics for record in finished)
 
     @cached_property
     def metrics(self) -> list[str]:
@@ -186,6 +193,16 @@ def cell(value: Any) -> Any:
     if value is None or isinstance(value, list | tuple | dict):
         return json.dumps(value, ensure_ascii=False)
     return value
+
+
+def _measured(sweep: Sweep, records: Mapping[str, RunRecord]) -> Sweep:
+    """The sweep with a metric that its finished runs have: data sets of import paths may hold no validation images."""
+    metric, other = sweep.metric, sweep.metric.in_training
+    measured = {name for record in records.values() if is_finished(record) for name in record.metrics}
+    if metric.name in measured or other.name not in measured:
+        return sweep
+    told = f"no run has validation images, `{metric.name}` was never measured: the best is chosen by {other.name}"
+    return replace(sweep, metric=other, notices=(*sweep.notices, told))
 
 
 def _read(folder: RunFolder, *, windows: bool = True) -> tuple[RunRecord, list[dict[str, Any]]]:

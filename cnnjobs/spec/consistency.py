@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from cnnjobs import registry
 from cnnjobs.errors import InputError
 from cnnjobs.spec.intervals import Steps
 from cnnjobs.spec.mistakes import KeyMistake
+from cnnjobs.spec.reading import Findings, Node
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.spec.settings import Metric
 
 Told = tuple[str, str]
 
@@ -28,7 +30,43 @@ _WITHOUT_EFFECT: Final[Mapping[tuple[str, str], float]] = {
 
 def contradictions(config: RunConfig) -> list[KeyMistake]:
     """What keeps the run from working at all, as mistakes."""
-    return [KeyMistake(*each) for each in (*_optimizer(config), *_schedule(config), *_augmentations(config))]
+    return [
+        KeyMistake(*each)
+        for each in (*_early_stopping(config), *_optimizer(config), *_schedule(config), *_augmentations(config))
+    ]
+
+
+def measured_metric(metric: Metric, runs: Sequence[RunConfig], node: Node | None, findings: Findings) -> Metric:
+    """What the best run is chosen by; where no run has validation images, the same of training, unless `node` names it.
+
+    Own data sets tell what they have when they are read, not before.
+    """
+    without = [run for run in runs if _has_no_validation(run)]
+    if not without or not metric.is_of_validation:
+        return metric
+    line = node.line if node else None
+    if len(without) < len(runs):
+        has, is_ = ("has", "is") if len(without) == 1 else ("have", "are")
+        told = f"{len(without)} of {len(runs)} runs {has} no validation images (validation: 0) and {is_} not ranked"
+        findings.notice(line, "metric", told)
+        return metric
+    other = metric.in_training
+    told = f"no run has validation images (validation: 0), `{metric.name}` is never measured"
+    if node is not None and not findings.is_started:
+        findings.mistake(line, "metric.name", told, f"choose by {other.name}, or set validation above 0")
+    else:
+        findings.notice(line, "metric", f"{told}: the best is chosen by {other.name}")
+    return other
+
+
+def _has_no_validation(config: RunConfig) -> bool:
+    return bool(config.dataset.options.get("validation") == 0)
+
+
+def _early_stopping(config: RunConfig) -> Iterator[tuple[str, str, str]]:
+    if config.early_stopping is not None and _has_no_validation(config):
+        found = "it follows the validation loss, and there are no validation images"
+        yield "early_stopping", found, "set dataset.validation above 0, or leave it out"
 
 
 def _optimizer(config: RunConfig) -> Iterator[tuple[str, str, str]]:
@@ -51,7 +89,7 @@ def _schedule(config: RunConfig) -> Iterator[tuple[str, str, str]]:
     if name == "cosine" and options["warmup"] >= config.epochs:
         found = f"found warmup {options['warmup']:g} in a run of {_epochs(config)}"
         yield "schedule.warmup", found, f"allowed: below {config.epochs}, epochs of linear rise"
-    if name == _PLATEAU and config.dataset.options.get("validation") == 0:
+    if name == _PLATEAU and _has_no_validation(config):
         yield "schedule", "it follows the validation loss, and there are no validation images", _MORE_IMAGES
 
 

@@ -95,6 +95,8 @@ def brief(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, dict) and list(value) == ["all_but"]:
         return f"all_but:{'+'.join(value['all_but'])}"
+    if isinstance(value, dict) and value.keys() <= {"train", "validation", "test"}:
+        return "+".join(f"{split}:{size}" for split, size in value.items())
     if isinstance(value, dict) and list(value) == ["steps"]:
         return f"{value['steps']}steps"
     if isinstance(value, list) and value and all(isinstance(one, dict) and "name" in one for one in value):

@@ -65,7 +65,9 @@ def key_mistakes(
         else:
             mistake = _wrong_value(".".join(path), details)
         found.setdefault(mistake.key, []).append(mistake)
-    return [_either(mistakes) for mistakes in found.values()]
+    # What is wrong within a mapping says more than that it is not what else might stand there.
+    within = {key for key in found if any(other.startswith(f"{key}.") for other in found)}
+    return [_either(mistakes) for key, mistakes in found.items() if key not in within]
 
 
 def _path(details: Any, given: Any) -> list[str]:
@@ -92,6 +94,7 @@ def _wrong_value(key: str, details: Any) -> KeyMistake:
     if number is not None and kind in ("int_type", "float_type"):
         return KeyMistake(key, f"found the text {shown(value)}", f"write {value} without quotes")
     allowed = _ALLOWED[kind].format(**context) if kind in _ALLOWED else details["msg"]
+    allowed = "one value or more" if kind == "too_short" and context["min_length"] == 1 else allowed
     if kind in ("list_type", "tuple_type") and isinstance(value, str) and value.startswith("("):
         return KeyMistake(key, f"found the text {shown(value)}", f"write a list: [{value.strip('()').strip(', ')}]")
     return KeyMistake(key, found, f"allowed: {allowed}")

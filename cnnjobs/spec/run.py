@@ -189,6 +189,8 @@ class RunConfig(BaseModel):
         nested = self.nested()
         # One value, however it is written.
         whole = {key: nested.pop(key) for key in ("freeze", "validate_every")}
+        if isinstance(nested["dataset"].get("subset"), Mapping):
+            whole["dataset.subset"] = nested["dataset"].pop("subset")
         return {**flatten(nested), **whole}
 
     @cached_property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from cnnjobs.errors import suggest
@@ -28,6 +28,16 @@ class Metric:
     name: str = "validation.accuracy"
     goal: Literal["maximize", "minimize"] = "maximize"
     target: float | None = None
+
+    @property
+    def is_of_validation(self) -> bool:
+        """Whether it needs validation images."""
+        return self.name.startswith("validation.")
+
+    @property
+    def in_training(self) -> Metric:
+        """The same measured on the training images."""
+        return replace(self, name=self.name.replace("validation.", "train."))
 
 
 @dataclass(frozen=True)

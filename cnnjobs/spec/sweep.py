@@ -24,6 +24,7 @@ from typing import Final
 
 from cnnjobs.errors import InputError, suggest
 from cnnjobs.spec.comparison import Pair, pair_runs
+from cnnjobs.spec.consistency import measured_metric
 from cnnjobs.spec.conventions import recognise
 from cnnjobs.spec.documents import read_yaml
 from cnnjobs.spec.expansion import expand
@@ -117,6 +118,7 @@ def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     check_base(space.base, findings)
     candidates, complete = expand(space, unread, findings)
     runs = check_runs(space, candidates, unread, findings)
+    metric = measured_metric(metric, [run.config for run in runs], keys.get("metric"), findings)
     pairs = pair_runs(comparisons, runs, space.variants, findings) if runs and complete else ()
     findings.stop_at_mistakes()
     told = findings.notices

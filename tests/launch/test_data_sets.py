@@ -12,7 +12,7 @@ from PIL import Image
 from cnnjobs.components.data_places import place_of
 from cnnjobs.components.surveys import fingerprint_of
 from cnnjobs.errors import DataError
-from cnnjobs.launch.data_sets import check_choice, check_data, check_same_data
+from cnnjobs.launch.data_sets import check_choices, check_data, check_same_data
 from cnnjobs.launch.plan import make_plan
 from cnnjobs.runs import RunState, RunStore
 from cnnjobs.spec.run import read_choice
@@ -72,7 +72,7 @@ def test_faults_of_a_folder_are_told_once_for_all_runs(sweep: Sweep, pets: Path)
     told = refused(sweep, pets)
     assert told.startswith(f"{pets}: train and test must hold the same classes; found dog (in train alone), Dog (in")
     with pytest.raises(DataError, match="must hold the same classes"):
-        check_choice(read_choice("dataset", "pets"), [pets.parent])
+        check_choices([read_choice("dataset", "pets")], [pets.parent])
 
 
 @pytest.mark.parametrize(

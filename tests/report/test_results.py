@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import statistics
 import subprocess
@@ -9,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnjobs.report.chapter import chapter
-from cnnjobs.report.document import Span, paragraph
-from cnnjobs.report.drawings import Drawings
+import pytest
+
+import cnnjobs
+from cnnjobs.errors import InputError
+from cnnjobs.report.build import build_report
 from cnnjobs.report.results import ResultsTable
 from cnnjobs.report.summary import other_data
 from cnnjobs.runs import KILLED_CAUSE, RunState
@@ -232,6 +235,44 @@ def test_runs_of_different_data_are_told_apart(results: Results) -> None:
     )
     table = load(results)
     assert other_data(table) == [told]
-    drawings = Drawings(table, results.store.report_folder / "figures")
-    (section,) = [each for each in chapter(table, table.ranked(), drawings).sections if each.id == "results"]
-    assert section.blocks[0] == paragraph(Span(told, "bad"))
+    build_report(table, formats=["md"])
+    page = (results.store.report_folder / "report.md").read_text()
+    assert "changed between these runs: 1 run on aaaaaaaaaaaaaaaa... and 10 runs on bbbbbbbbbbbbbbbb" in page
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_sweep_without_validation_images(make_results: Callable[..., Results], is_known: bool) -> None:
+    """Known from the file, or, of a data set from an import path, from the runs alone."""
+    options = ", validation: 0" if is_known else ""
+    text = f"""
+base: {{dataset: {{name: fashion_mnist_mini{options}}}, epochs: 2}}
+parameters: {{model: {{values: [lenet5, cnn]}}}}
+method: grid
+seeds: 2
+compare: [{{title: Network, before: {{model: lenet5}}, after: {{model: cnn}}}}]
+report: {{targets: {{test.accuracy: 0.7}}}}
+"""
+    results = make_results(text)
+    for run in results.sweep.runs:
+        metrics = {name: value for name, value in results.metrics(run).items() if not name.startswith("validation.")}
+        results.write(run, metrics=metrics, best_epoch=2.0, num_images={"train": 60, "validation": 0, "test": 10})
+        file = results.store.run(run.run_id).metrics_file
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        kept = [{key: value for key, value in line.items() if not key.startswith("validation.")} for line in lines]
+        file.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    table = load(results)
+    ranked = table.ranked()
+    assert (table.sweep.metric.name, len(ranked), table.has_validation) == ("train.accuracy", 2, False)
+    assert any(told.endswith("the best is chosen by train.accuracy") for told in table.sweep.notices)
+    build_report(table, formats=["md"])
+    page = (results.store.report_folder / "report.md").read_text()
+    assert "Best by train accuracy" in page
+    assert "with the weights of the last epoch of each run" in page
+    assert "60 train, 0 validation and 10 test" in page
+    assert "| train accuracy |" in page
+    loaded = cnnjobs.load(results.store.path)
+    assert loaded.best == ranked[0].configuration.label
+    loaded.curves()
+    loaded.compare("Network")
+    with pytest.raises(InputError, match="no run has been validated"):
+        loaded.overview()

@@ -10,6 +10,7 @@ import pytest
 from cnnjobs.errors import SpecError
 from cnnjobs.spec.consistency import contradictions, idle_settings
 from cnnjobs.spec.run import RunConfig
+from cnnjobs.spec.settings import Metric
 from cnnjobs.spec.sweep import read_sweep
 
 LR = "torch.optim.lr_scheduler"
@@ -24,6 +25,11 @@ def schedule(name: str, **options: Any) -> dict[str, Any]:
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"early_stopping": 2, "dataset": {"name": "mnist", "validation": 0}},
+        "early_stopping",
+        "it follows the validation loss, and there are no validation images",
+    ),
     (schedule("cosine", warmup=4), "schedule.warmup", "found warmup 4 in a run of 4 epochs"),
     ({"optimizer": {"name": "sgd", "nesterov": True}}, "optimizer.nesterov", "nesterov needs momentum, found 0"),
     (
@@ -164,3 +170,58 @@ def test_a_sweep_file_is_refused_at_the_line_but_a_started_one_can_be_read(tmp_p
     assert len(sweep.runs) == 2
     assert any("s.yaml:7: schedule.warmup: found warmup 5" in notice for notice in sweep.notices)
     assert any("s.yaml:5: early_stopping: early_stopping 50 cannot end" in notice for notice in sweep.notices)
+
+
+NO_VALIDATION = """\
+name: s
+method: grid
+base: {model: lenet5}
+parameters: {dataset: {values: [{name: mnist, validation: 0}, {name: kmnist, validation: 0}]}}
+"""
+
+
+def test_without_validation_images_the_best_is_chosen_by_training_and_that_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(NO_VALIDATION)
+    sweep = read_sweep(file)
+    never = "no run has validation images (validation: 0), `validation.accuracy` is never measured"
+    assert sweep.metric == Metric("train.accuracy", "maximize")
+    assert sweep.notices == (f"{file}: metric: {never}: the best is chosen by train.accuracy",)
+    # Some runs have them: the others are not ranked.
+    file.write_text(NO_VALIDATION.replace("kmnist, validation: 0", "kmnist, validation: 0.2"))
+    sweep = read_sweep(file)
+    assert sweep.metric == Metric()
+    assert sweep.notices == (f"{file}: metric: 1 of 2 runs has no validation images (validation: 0) and is not ranked",)
+
+
+def test_a_metric_of_validation_that_is_never_measured_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"{NO_VALIDATION}metric: {{name: validation.loss, target: 0.3}}\n")
+    with pytest.raises(SpecError) as raised:
+        read_sweep(file)
+    assert str(raised.value).endswith(
+        "s.yaml:5: metric.name: no run has validation images (validation: 0), `validation.loss` is never measured;"
+        " choose by train.loss, or set validation above 0"
+    )
+    # A started one of an earlier version is still read.
+    assert read_sweep(file, is_started=True).metric.name == "train.loss"
+    file.write_text(f"{NO_VALIDATION}metric: {{name: train.loss}}\n")
+    assert read_sweep(file).metric.name == "train.loss"
+
+
+@pytest.mark.parametrize(
+    ("subset", "told"),
+    [
+        ("{tran: 5}", 'dataset.subset.tran: found "tran"; did you mean `train`? allowed: test, train, validation'),
+        ("{train: 0}", "dataset.subset.train: found 0; allowed: a number above 0"),
+        ("{test: 2.5}", "dataset.subset.test: found 2.5; allowed: a whole number"),
+        ("{}", "dataset.subset: found {}; allowed: a whole number or one value or more"),
+        ("all", 'dataset.subset: found "all"; allowed: a whole number or a mapping'),
+    ],
+)
+def test_a_subset_that_is_none_has_one_mistake(tmp_path: Path, subset: str, told: str) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"base:\n  model: lenet5\n  dataset: {{name: mnist, subset: {subset}}}\n")
+    with pytest.raises(SpecError) as raised:
+        read_sweep(file)
+    assert str(raised.value) == f"{file}:3: {told}"

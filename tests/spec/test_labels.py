@@ -28,6 +28,10 @@ def labels(*changes: dict[str, Any]) -> list[str]:
         ([{"drop_last": True}, {"drop_last": False}], ["drop_last=true", "drop_last=false"]),
         ([{"early_stopping": None}, {"early_stopping": 3}], ["early_stopping=null", "early_stopping=3"]),
         ([{"model": {"name": "cnn", "filters": [8]}}, {}], ["filters=[8]", "filters=[32,64,128]"]),
+        (
+            [{"dataset": {"name": "mnist", "subset": size}} for size in (90, {"train": 90, "test": 50})],
+            ["subset=90", "subset=train:90+test:50"],
+        ),
         ([{"augment": []}, {"augment": ["flip", "crop"]}], ["augment=[]", "augment=flip+crop"]),
         ([{"model": "lenet5"}, {"model": {"name": "cnn", "dropout": 0.5}}], ["model=lenet5", "model=cnn"]),
     ],

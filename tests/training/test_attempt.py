@@ -19,6 +19,7 @@ from cnnjobs.training.fence import Superseded
 from cnnjobs.training.heartbeat import Heartbeat
 from cnnjobs.training.outcome import read_outcome
 from cnnjobs.training.pipeline import DataSets
+from cnnjobs.training.trainer import Trainer
 
 
 class Runs:
@@ -361,3 +362,18 @@ def test_what_a_user_must_know_of_the_data_is_in_the_record(runs: Runs, toy: Any
     runs.data_sets = DataSets([data], torch.device("cpu"))
     (note,) = runs.start(toy.config(dataset="shades", model="toys:Plain", epochs=1)).notes
     assert note.startswith(f"{data / 'shades'}: 1 file is not an image and was passed over (1 .txt), the first is ")
+
+
+def test_without_validation_images_the_last_weights_count(runs: Runs, toy: Any, shades: Path) -> None:
+    runs.data_sets = DataSets([shades], torch.device("cpu"))
+    run = toy.config(dataset={"name": "shades", "validation": 0, "subset": {"test": 6}}, epochs=2)
+    stopped = runs.start_and_stop(run, after_epochs=1)
+    assert (stopped.state, stopped.num_images) == (RunState.INTERRUPTED, {"train": 80, "validation": 0, "test": 6})
+    record, folder = runs.start(run), runs.folder(run)
+    assert (record.state, record.best_epoch, record.epochs_done) == (RunState.FINISHED, 2.0, 2.0)
+    assert record.metrics.keys() == {f"{split}.{name}" for split in ("train", "test") for name in ("loss", "accuracy")}
+    assert record.notes == ("no validation images: the final metrics are those of the last epoch's weights",)
+    assert all("validation.loss" not in line for line in folder.read_metrics())
+    trainer = Trainer(run, runs.data_sets.get(run))
+    trainer.train(lambda _: None, lambda: None)
+    assert trainer.final_metrics() == record.metrics
