@@ -5,27 +5,36 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from typing import Final, NoReturn
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Column, Table
 
 from cnnjobs.console.streams import UNREAD, silence
 
 _UNWRAPPED: Final = 100_000
 _NARROWEST: Final = 20
-# What moves the cursor or changes a terminal's settings when a name or a log holds it.
+# What moves the cursor, changes a terminal's settings, or lets a name look like another when a name or a log holds it.
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 
 
 class _Terminal(Console):
-    """A console whose reader may go: the command goes on without it."""
+    """A console whose reader may go: the command goes on without it. It prints no control character but its own."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is printed, with what names and logs hold spelled out wherever it comes from."""
+        for segment in super().render(renderable, options):
+            is_plain = segment.control or not _CONTROL.search(segment.text)
+            yield segment if is_plain else Segment(plain(segment.text), segment.style)
 
     def on_broken_pipe(self) -> NoReturn:
         """Leave it to `_written`."""
@@ -67,9 +76,9 @@ def say(text: str = "", style: str | None = None) -> None:
 
 
 def write(text: str) -> None:
-    """Text for programs on stdout, as it is."""
+    """Text for programs on stdout, as it is; only for people to look at, where stdout is a terminal."""
     with written(out()):
-        out().file.write(f"{text}\n")
+        out().file.write(f"{plain(text) if out().is_terminal else text}\n")
 
 
 def show(renderable: RenderableType) -> None:
@@ -106,7 +115,12 @@ def failure() -> None:
 
 def plain(text: str) -> str:
     """The text with control characters spelled out: a name must not move the cursor."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", _COLOUR.sub("", text))
+    return _CONTROL.sub(_spelled, _COLOUR.sub("", text))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def fit(table: Table, console: Console) -> list[str]:
@@ -114,10 +128,13 @@ def fit(table: Table, console: Console) -> list[str]:
 
     Returns the headings of those that were taken out. Columns of numbers go, those of words stay.
     """
+    for column in table.columns:
+        # A row is a line, whatever its names hold.
+        lines = [plain(cell).replace("\n", "\\n") if isinstance(cell, str) else cell for cell in column.cells]
+        column._cells[:] = lines
     words = [column for column in table.columns if column.justify == "left"]
     for column in words:
         column.overflow = "fold"
-        column._cells[:] = [plain(cell) if isinstance(cell, str) else cell for cell in column.cells]
     left_out: list[str] = []
     while _widest(table, console) > console.width:
         number = next((column for column in reversed(table.columns) if column.justify != "left"), None)

@@ -69,7 +69,8 @@ class RunStatus:
 def label(run: SweepRun) -> str:
     """What tells a run from the others of its sweep, its seed included; the model's name when nothing does."""
     seed = f"seed={run.overrides['seed']}" if "seed" in run.overrides else ""
-    return " ".join(filter(None, (run.label, seed))) or run.config.model.name
+    # A line, whatever the values are.
+    return " ".join(f"{run.label} {seed}".split()) or run.config.model.name
 
 
 @dataclass(frozen=True)
@@ -157,14 +158,14 @@ def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
         run,
         record.state,
         epoch=max(record.epochs_done, float(line.get("epoch", 0.0))),
-        cause=record.cause,
+        cause=None if record.cause is None else " ".join(record.cause.split()),
         traceback=record.traceback,
         seconds=float(line.get("seconds", 0.0)),
         latest=_metrics(line),
         final=record.metrics,
         evaluations=record.evaluations,
         attempts=record.attempts,
-        notes=(*record.notes, *_replacing(folder, record.state)),
+        notes=(*(" ".join(note.split()) for note in record.notes), *_replacing(folder, record.state)),
         silent_s=_silence(folder) if record.attempts and record.state in _ALIVE else None,
     )
 

@@ -5,7 +5,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from cnnjobs.console import terminal
 from cnnjobs.console.terminal import error, fit, notice, say
 
 
@@ -21,6 +23,29 @@ def test_errors_and_notices_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> 
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == "error: first [x]\nsecond\nnote: by the way\n"
+
+
+def test_names_of_others_reach_no_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "a\x1b]0;title\x07\x1b[2Jb\r\u202egnp.exe\u200b\x9b1m"
+    table = Table(box=None)
+    table.add_column("name")
+    table.add_column("number", justify="right")
+    table.add_row(f"{evil}\nfinished  forged", f"1{evil}")
+    terminal.show(table)
+    terminal.show(Text(evil))
+    terminal.out().print(evil)
+    terminal.say(evil)
+    terminal.notice(evil)
+    terminal.error(evil)
+    try:
+        raise ValueError(evil)
+    except ValueError:
+        terminal.failure()
+    told = capsys.readouterr()
+    for text in (told.out, told.err):
+        assert not set(text) & set("\x1b\x07\r\u202e\u200b\x9b")
+        assert "\\u202egnp.exe\\u200b" in text
+    assert "\\nfinished  forged" in told.out
 
 
 def test_control_characters_are_spelled_out(capsys: pytest.CaptureFixture[str]) -> None:
