@@ -1,7 +1,7 @@
 """The files of a run, by name: each read, replaced and set aside by itself.
 
 results/<sweep>/
-  sweep.yaml          the sweep file as it was last started
+  sweep.yaml          the sweep file as it was last started; .origin is where it lay
   jobs/               one folder per submission, pruned when its runs are collected
   report/             what `cnnjobs report` writes
   code/               the user's own code that runs are trained with (see code_copies.py)

@@ -13,7 +13,7 @@ from cnnjobs import locks, own_modules
 from cnnjobs.code_copies import CodeCopies
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.files import NO_FILE, MetricsLog, remove_mark, write_whole
-from cnnjobs.opening import read_words
+from cnnjobs.opening import read_bytes, read_words
 from cnnjobs.records import Attempt, Evaluation, RunRecord, RunState
 from cnnjobs.run_files import RunFiles
 from cnnjobs.spec.run import RunConfig
@@ -159,6 +159,7 @@ class RunStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.sweep_file = path / "sweep.yaml"
+        self.origin_file = path / ".origin"
         self.launcher_file = path / ".launcher"
         self.jobs_folder = path / "jobs"
         self.report_folder = path / "report"
@@ -174,9 +175,18 @@ class RunStore:
             return []
         return [RunFolder(path.parent) for path in sorted(self.path.glob("*/config.yaml"))]
 
-    def keep_sweep_file(self, text: str) -> None:
-        """Make the sweep's folder with a copy of its file. Raises StorageError."""
+    def keep_sweep_file(self, text: str, origin: Path | None = None) -> None:
+        """Make the sweep's folder with a copy of its file, and keep where that lies. Raises StorageError."""
         write_whole(self.sweep_file, text.encode())
+        if origin is not None:
+            write_whole(self.origin_file, os.fsencode(origin.absolute()))
+
+    def origin(self) -> Path | None:
+        """Where the file lay of which the sweep was started last, if that is known."""
+        with suppress(OSError):
+            place = os.fsdecode(read_bytes(self.origin_file))
+            return Path(place) if place and "\0" not in place else None
+        return None
 
     @contextmanager
     def launching(self) -> Iterator[bool]:

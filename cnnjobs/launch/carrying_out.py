@@ -64,7 +64,8 @@ def held(sweep: Sweep, store: RunStore) -> Iterator[AbstractContextManager[None]
 
 def write_down(plan: Plan) -> None:
     """Keep the sweep file and its code, and make the folder of each run that is taken up. Raises StorageError."""
-    plan.store.keep_sweep_file(plan.sweep.text)
+    is_own_copy = plan.sweep.path.resolve() == plan.store.sweep_file.resolve()
+    plan.store.keep_sweep_file(plan.sweep.text, None if is_own_copy else plan.sweep.path)
     plan.store.codes.keep(plan.code.given)
     map_at_once(lambda run: plan.store.run(run.run_id).create(run.config), plan.to_run)
 
@@ -106,6 +107,7 @@ def _undone_on_error(sweep: Sweep, store: RunStore, above: Sequence[Path]) -> It
     before: str | None = None
     with suppress(FileNotFoundError, *NO_FILE, UnicodeDecodeError):
         before = read_bytes(store.sweep_file).decode()
+    origin = store.origin()
     new = [path for run in sweep.runs if not (path := store.run(run.run_id).path).exists()]
     codes, latest = store.codes.hashes(), store.codes.latest()
     try:
@@ -115,8 +117,10 @@ def _undone_on_error(sweep: Sweep, store: RunStore, above: Sequence[Path]) -> It
         for folder in new:
             shutil.rmtree(folder, ignore_errors=True)
         with suppress(StorageError, OSError):
+            if origin is None:
+                store.origin_file.unlink(missing_ok=True)
             if before is not None:
-                store.keep_sweep_file(before)
+                store.keep_sweep_file(before, origin)
             else:
                 store.sweep_file.unlink(missing_ok=True)
                 store.launcher_file.unlink(missing_ok=True)

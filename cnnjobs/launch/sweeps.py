@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from cnnjobs import own_modules
-from cnnjobs.errors import StorageError, UnknownNameError, suggest
+from cnnjobs.errors import InputError, StorageError, UnknownNameError, suggest
 from cnnjobs.launch.own_code import CodeChoice, kept_code
 from cnnjobs.launch.queue_states import jobs_of
 from cnnjobs.runs import RunStore, stores
 from cnnjobs.spec.sweep import Sweep, name_in, read_sweep
-from cnnjobs.spec.text_files import yaml_files
+from cnnjobs.spec.text_files import read_text, yaml_files
 
 QUICKSTART: Final = Path(__file__).parent.parent / "starter" / "quickstart.yaml"
 
@@ -80,9 +81,28 @@ def open_to_start(given: str, results: Path, code: CodeChoice | None) -> OpenSwe
 
 
 def open_file(path: Path, results: Path) -> OpenSweep:
-    """The sweep of a file and the place of its runs. Raises SpecError."""
+    """The sweep of a file and the place of its runs. Raises SpecError, and InputError where that is another file's."""
     sweep = read_sweep(path)
-    return OpenSweep(sweep, RunStore(results / sweep.name), shlex.quote(str(path)))
+    store = RunStore(results / sweep.name)
+    other = _other_file(sweep, store)
+    if other is not None:
+        raise InputError(
+            f"{path}: `name: {sweep.name}` is that of {other}, too, from which {store.path} was started: one would take"
+            f" over the runs and the report of the other; give one of them another `name:`, or, where {path.name} takes"
+            " the place of the other file, move that one away"
+        )
+    return OpenSweep(sweep, store, shlex.quote(str(path)))
+
+
+def _other_file(sweep: Sweep, store: RunStore) -> Path | None:
+    """A file that is still there, asks for something else, and has the name and the folder of this sweep."""
+    origin = store.origin()
+    if origin is None or sweep.path.resolve() in (origin.resolve(), store.sweep_file.resolve()):
+        return None
+    # One that was moved, renamed, copied as it is or given another name is no second one.
+    with suppress(InputError, OSError):
+        return origin if read_text(origin) != sweep.text and name_in(origin) == sweep.name else None
+    return None
 
 
 def open_quickstart(results: Path) -> OpenSweep:

@@ -66,7 +66,7 @@ OTHERS: dict[str, Callable[[Path], object]] = {
 KINDS = [*DAMAGES, *OTHERS]
 FILES = ["record.json", "metrics.jsonl", "config.yaml", "cancelled.txt", ".successor", "checkpoint.pt"]
 OF_THE_SWEEP = [
-    ".launcher", "jobs/1/intent.json", "jobs/1/id.json", "jobs/1/outcomes.jsonl", "jobs/1/breaker",
+    ".launcher", ".origin", "jobs/1/intent.json", "jobs/1/id.json", "jobs/1/outcomes.jsonl", "jobs/1/breaker",
     "jobs/0001/workers.json", "jobs/0001/job-1.json",
 ]  # fmt: skip
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.errors import InputError, UnknownNameError
+from cnnjobs.launch.carrying_out import carried_out
 from cnnjobs.launch.sweeps import QUICKSTART, latest_sweep, open_quickstart, open_sweep
 from cnnjobs.runs import RunStore
 from cnnjobs.spec.sweep import Sweep
@@ -36,6 +37,32 @@ def test_the_latest_is_the_one_started_last(here: Path, sweep: Sweep) -> None:
         store.keep_sweep_file(sweep.text)
         os.utime(store.sweep_file, (1e9 - age, 1e9 - age))
     assert latest_sweep(Path("results")).sweep.name == "new"
+
+
+def test_a_second_file_of_the_same_name_takes_nothing_over(here: Path, sweep: Sweep, store: RunStore) -> None:
+    with carried_out(sweep, store):
+        pass
+    second = here / "second.yaml"
+    second.write_text(sweep.text)
+    # A copy asks for the same; another file of that name does not.
+    assert open_sweep("second.yaml", Path("results")).store.path == Path("results/four")
+    second.write_text(sweep.text.replace("0.2", "0.3"))
+    told = r"^second.yaml: `name: four` is that of .*/four.yaml, too, from which results/four was started: .* another"
+    with pytest.raises(InputError, match=told):
+        open_sweep("second.yaml", Path("results"))
+    # The file itself may be edited, and what it was started from may be asked by its name, or by its copy.
+    sweep.path.write_text(sweep.text.replace("0.2", "0.5"))
+    for given in ("four.yaml", "four", "results/four/sweep.yaml", "results/four"):
+        assert open_sweep(given, Path("results")).sweep.name == "four"
+    # A file that was renamed, moved or given another name goes on.
+    sweep.path.rename(here / "away.yaml")
+    opened = open_sweep("second.yaml", Path("results"))
+    with carried_out(opened.sweep, opened.store):
+        pass
+    with pytest.raises(InputError, match="too, from which"):
+        open_sweep("away.yaml", Path("results"))
+    second.write_text(sweep.text.replace("name: four", "name: five"))
+    assert open_sweep("away.yaml", Path("results")).sweep.name == "four"
 
 
 def test_words_survive_a_shell(here: Path, sweep: Sweep) -> None:
