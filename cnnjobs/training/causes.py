@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -11,6 +13,8 @@ from cnnjobs.errors import CnnjobsError
 from cnnjobs.records import RunRecord, RunState
 
 SILENT_ENDS: Final = 3
+_PACKAGE: Final = Path(__file__).parents[1]
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 
 def cause_of(error: Exception) -> str:
@@ -22,8 +26,15 @@ def cause_of(error: Exception) -> str:
         return f"the GPU's memory is full: make batch_size smaller, or run or stack fewer at once ({said})"
     if isinstance(error, MemoryError) or "can't allocate memory" in said:
         return f"the machine's memory is full: make batch_size smaller, or run or stack fewer at once ({said})"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    # Where the user's own code was, which torch may have raised it for.
+    frame = next((each for each in reversed(frames) if _is_own(Path(each.filename))), frames[-1])
     return f"{type(error).__name__}: {said} ({frame.filename}:{frame.lineno} in {frame.name})"
+
+
+def _is_own(file: Path) -> bool:
+    others = any(file.is_relative_to(each) for each in (_PACKAGE, sysconfig.get_paths()["stdlib"]))
+    return file.is_file() and not others and _INSTALLED.isdisjoint(file.parts)
 
 
 def why_hopeless(before: RunRecord, epoch: int) -> str | None:

@@ -27,6 +27,7 @@ from cnnjobs.training.random_state import random_state, restore_random_state
 FASTER: Final = "channels_last: convolutions on a CPU are 1.1 to 1.7 times as fast"
 _CLOSE: Final = 1e-4
 _IMAGES, _SEED = 2, 7
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -102,19 +103,19 @@ def _notes(model: nn.Module, form: torch.memory_format, asked: Question, device:
     """What is to be said of a network that works in this memory format. Raises what it raises in it."""
     # As many images as classes would let a loss take one for the other.
     several = _IMAGES if asked.num_classes != _IMAGES else _IMAGES + 1
-    smallest = min(asked.trained, several)
     with concerning("model"):
-        if smallest > 1:
-            logits = _trained(model, form, asked, _images(asked, several, device))
-        else:
+        told = ["", ""]
+        if asked.batch_size > 1:
+            told = _trained(model, form, asked, _images(asked, several, device))
+        if asked.trained == 1:
             with concerning("batch_size"), _explained(asked):
-                logits = _trained(model, form, asked, _images(asked, 1, device))
+                _trained(model, form, asked, _images(asked, 1, device))
         with _expendable(model, form) as copied, torch.no_grad(), evaluating(copied):
             images = _images(asked, several, device)
             first, again = (_logits(copied, images, asked) for _ in range(2))
             alone = _alone(copied, asked, device)
     changing = "" if torch.allclose(first, again, rtol=_CLOSE, atol=_CLOSE, equal_nan=True) else _CHANGING
-    return tuple(filter(None, (strangeness(logits), changing, alone)))
+    return tuple(filter(None, (*told, changing, alone)))
 
 
 _CHANGING: Final = (
@@ -123,8 +124,8 @@ _CHANGING: Final = (
 )
 
 
-def _trained(model: nn.Module, form: torch.memory_format, asked: Question, images: Tensor) -> Tensor:
-    """The logits of a step in training mode, whose gradients are there, too."""
+def _trained(model: nn.Module, form: torch.memory_format, asked: Question, images: Tensor) -> list[str]:
+    """Take a step in training mode but for its change of the weights, and give what is to be said of it."""
     with _expendable(model, form) as copied, torch.enable_grad():
         copied.train()
         logits = _logits(copied, images, asked)
@@ -139,7 +140,17 @@ def _trained(model: nn.Module, form: torch.memory_format, asked: Question, image
         with concerning("loss"):
             loss = logits.sum() if asked.loss is None else _loss(asked.loss, logits.float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
-    return logits.detach()
+        return [strangeness(logits), _idle(copied)]
+
+
+def _idle(model: nn.Module) -> str:
+    """What is to be said of parameters that train, though no gradient reaches them."""
+    model = model.model if isinstance(model, _Contiguous) else model
+    idle = [name for name, each in model.named_parameters() if each.requires_grad and each.grad is None]
+    if not idle:
+        return ""
+    more = f" and {len(idle) - _NAMED} more" if len(idle) > _NAMED else ""
+    return f"no gradient reaches {', '.join(idle[:_NAMED])}{more}: the logits do not depend on them, and they stay as they are drawn"
 
 
 def _loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:

@@ -101,6 +101,7 @@ def test_the_trial_leaves_no_trace(toy: Any, name: str, monkeypatch: pytest.Monk
         ("mean", "gives (3,) for 2 images, not logits (2, 3); a `squeeze()` without a dimension"),
         ("nan", "gives NaN for random images, before any step"),
         ("detached", "gives logits without a gradient"),
+        ("meta", "gives logits on meta for images on cpu"),
         ("complex", "gives complex64 (2, 3) for 2 images"),
     ],
 )
@@ -147,6 +148,18 @@ def test_dropout_that_stays_on_and_a_second_softmax_are_noted(toy: Any) -> None:
     assert any("two evaluations of the same images differ" in note for note in toy.trainer(run(toy, "Dropping")).notes)
     assert any("are probabilities" in note for note in toy.trainer(run(toy, "Softmax")).notes)
     assert toy.trainer(run(toy, "OnView")).notes == ()
+    (note,) = toy.trainer(run(toy, "Spare")).notes
+    assert note.startswith("no gradient reaches spare.weight, spare.bias: ")
+
+
+def test_the_cause_is_where_the_users_own_code_was(toy: Any) -> None:
+    from cnnjobs.training.causes import cause_of
+
+    with pytest.raises(ValueError, match="dropout probability") as raised:
+        toy.trainer(run(toy, "Impossible"))
+    assert cause_of(raised.value).endswith("in forward)")
+    assert "toys/nets.py:" in cause_of(raised.value)
+    assert key_of(raised.value) == "model"
 
 
 def test_a_last_batch_of_one_is_told_before_the_start(toy: Any) -> None:

@@ -141,6 +141,17 @@ class Dropping(OnView):
         return self.fc(F.dropout(x.reshape(len(x), -1), 0.5))
 
 
+class Impossible(OnView):
+    def forward(self, x):
+        return self.fc(F.dropout(x.reshape(len(x), -1), 1.5))
+
+
+class Spare(OnView):
+    def __init__(self, in_channels, num_classes, image_size):
+        super().__init__(in_channels, num_classes, image_size)
+        self.spare = nn.Linear(2, 2)
+
+
 class Softmax(OnView):
     def forward(self, x):
         return super().forward(x).softmax(1)
@@ -193,6 +204,7 @@ class Outputs(OnView):
             "mean": lambda: logits.mean(0),
             "nan": lambda: logits * float("nan"),
             "detached": logits.detach,
+            "meta": lambda: logits.to("meta"),
             "complex": lambda: torch.complex(logits, logits),
         }[self.form]()
 
