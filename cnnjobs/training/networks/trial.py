@@ -150,7 +150,8 @@ def _idle(model: nn.Module) -> str:
     if not idle:
         return ""
     more = f" and {len(idle) - _NAMED} more" if len(idle) > _NAMED else ""
-    return f"no gradient reaches {', '.join(idle[:_NAMED])}{more}: the logits do not depend on them, and they stay as they are drawn"
+    listed = ", ".join(idle[:_NAMED])
+    return f"no gradient reaches {listed}{more}: the logits do not depend on them, and they stay as they are drawn"
 
 
 def _loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
