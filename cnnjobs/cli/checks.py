@@ -17,7 +17,7 @@ def check(plan: Plan, folders: Sequence[Path], *, dry_run: bool) -> None:
     from cnnjobs.launch.plan import check_weights
     from cnnjobs.launch.trials import try_runs
 
-    show_notes(check_data(plan.to_run, folders))
+    show_notes(check_data(plan.to_run, folders, plan.sweep.path))
     show_notes(check_same_data(plan, folders))
     check_weights(plan, folders)
     show_notes(try_runs(plan, folders, at_start=not dry_run))

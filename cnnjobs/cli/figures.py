@@ -101,11 +101,14 @@ def figures(  # noqa: PLR0913
 def _open_run(run: RunFolder, data_dir: Path | None) -> tuple[Subject, Path]:
     """A run's network, and the folder that its figures belong into."""
     from cnnjobs.console.own_code import show_differences
+    from cnnjobs.console.plan import show_notes
+    from cnnjobs.launch.data_sets import other_data
     from cnnjobs.launch.place import local_data_folders
     from cnnjobs.runs import RunStore
 
     show_differences([run])
     folders = local_data_folders(data_dir)
+    show_notes(other_data(run, folders))
 
     from cnnjobs.figures.subject import Subject
     from cnnjobs.training.trained import best_device, load_trained

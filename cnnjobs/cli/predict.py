@@ -69,9 +69,12 @@ def predict(  # noqa: PLR0913
 
         predictions = predict_files(network, images or [])
     else:
+        from cnnjobs.console.plan import show_notes
+        from cnnjobs.launch.data_sets import other_data
         from cnnjobs.training.pipeline import DataSets
         from cnnjobs.training.predictions import predict_split
 
+        show_notes(other_data(folder, folders))
         predictions = predict_split(network, DataSets(folders, network.device), split, first, seed)
     if csv is not None:
         write_new(csv, _table(predictions))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from cnnjobs.errors import DataError
+from cnnjobs.errors import DataError, concerning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,14 +46,16 @@ def draw_splits(
     """The images that a run has, by the options of its data set. Raises DataError when they cannot be had."""
     import numpy as np
 
-    train, held_out = draw_validation(train_labels, validation, split_seed)
+    with concerning("dataset.validation"):
+        train, held_out = draw_validation(train_labels, validation, split_seed)
     rows: dict[SplitName, Rows] = {"train": train, "validation": held_out, "test": np.arange(len(test_labels))}
     for name, size in sizes_of(subset).items():
         labels = test_labels if name == "test" else train_labels
         told = f"subset {size}" if isinstance(subset, int) else f"subset.{name} {size}"
-        if not len(rows[name]):
-            raise DataError(f"{told}: there are no {_BESIDE[name]}; leave it out")
-        rows[name] = draw_subset(labels, rows[name], classes, size, split_seed, split=name, told=told)
+        with concerning("dataset.subset"):
+            if not len(rows[name]):
+                raise DataError(f"{told}: there are no {_BESIDE[name]}; leave it out")
+            rows[name] = draw_subset(labels, rows[name], classes, size, split_seed, split=name, told=told)
     return Drawn(**rows)
 
 

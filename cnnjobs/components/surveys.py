@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnjobs.components.class_names import classes_of
 from cnnjobs.components.data_places import Place
-from cnnjobs.errors import DataError
+from cnnjobs.errors import DataError, concerning, key_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,12 @@ def survey(place: Place, options: Mapping[str, Any]) -> tuple[Survey, Drawn]:
     Raises DataError for what no run could be trained on.
     """
     found = look_into(place)
-    return found, draw(place.name, found.contents.train_labels, found.contents.test_labels, found.classes, options)
+    return found, drawn_from(found, place.name, options)
+
+
+def drawn_from(found: Survey, name: str, options: Mapping[str, Any]) -> Drawn:
+    """The rows of each split. Raises DataError that names the data set."""
+    return draw(name, found.contents.train_labels, found.contents.test_labels, found.classes, options)
 
 
 def fingerprint_of(place: Place) -> str:
@@ -52,7 +57,8 @@ def draw(
     try:
         return draw_splits(train, test, classes, **given)
     except DataError as error:
-        raise DataError(f"data set `{name}`: {error}") from None
+        with concerning(key_of(error) or "dataset"):
+            raise DataError(f"data set `{name}`: {error}") from None
 
 
 def notes_on(name: str, classes: Sequence[str]) -> tuple[str, ...]:

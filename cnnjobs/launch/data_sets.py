@@ -16,10 +16,11 @@ from cnnjobs.components.datasets import place_of_data
 from cnnjobs.components.decoding import source_of
 from cnnjobs.components.fingerprints import OTHER_DATA_REMEDY, changed
 from cnnjobs.components.raw_splits import Contents
-from cnnjobs.components.surveys import fingerprint_of, look_into, notes_on, survey
-from cnnjobs.errors import DataError, InputError, UnknownNameError
+from cnnjobs.components.surveys import drawn_from, fingerprint_of, look_into, notes_on, survey
+from cnnjobs.errors import DataError, InputError, Mistake, UnknownNameError, concerning, key_of
 from cnnjobs.launch.plan import Fate, Plan
 from cnnjobs.registry import components, is_foreign
+from cnnjobs.runs import RunFolder
 from cnnjobs.spec.run import Choice, RunConfig
 from cnnjobs.spec.sweep import SweepRun
 from cnnjobs.training.idle import large_batch
@@ -74,21 +75,24 @@ def megabytes_of(place: Place) -> float:
     return sum(path.stat().st_size for path in source_of(place).files) / 1e6
 
 
-def check_data(runs: Iterable[SweepRun], folders: Sequence[Path]) -> tuple[str, ...]:
+def check_data(runs: Iterable[SweepRun], folders: Sequence[Path], file: Path | None = None) -> tuple[str, ...]:
     """Look for every data set that the runs need, and list its files; what users must know of them, a line each.
 
-    Raises DataError that tells all that is missing or that no run could be trained on.
+    Raises DataError that tells all that is missing or that no run could be trained on, with the lines of `file`.
     """
-    users: dict[str, list[RunConfig]] = {}
+    users: dict[str, list[SweepRun]] = {}
     for run in runs:
-        users.setdefault(run.config.dataset.model_dump_json(), []).append(run.config)
+        users.setdefault(run.config.dataset.model_dump_json(), []).append(run)
     problems: dict[str, None] = {}
     notices: dict[str, None] = {}
-    for configs in users.values():
+    looked: dict[Place, Survey] = {}
+    for alike in users.values():
         try:
-            notices |= dict.fromkeys(_check(configs[0].dataset, configs, folders))
+            notices |= dict.fromkeys(_check(alike, folders, looked))
         except InputError as error:
-            problems[str(error)] = None
+            key = key_of(error)
+            line = alike[0].line(key) or alike[0].line("dataset") if key else None
+            problems[str(Mistake(str(file), line, key, str(error)) if file and key else error)] = None
     if problems:
         raise DataError("\n".join(problems))
     return tuple(notices)
@@ -103,11 +107,14 @@ def check_choices(choices: Iterable[Choice], folders: Sequence[Path]) -> tuple[s
     return tuple(notices)
 
 
-def _check(data: Choice, configs: Sequence[RunConfig], folders: Sequence[Path]) -> Iterator[str]:
+def _check(runs: Sequence[SweepRun], folders: Sequence[Path], looked: dict[Place, Survey]) -> Iterator[str]:
+    """What is to be known of the data set of these runs; those that are `looked` at already are not read again."""
+    data, configs = runs[0].config.dataset, [run.config for run in runs]
     place = place_of_data(data.name, folders, data.options)
     if place is None:
         return
-    found, drawn = survey(place, data.options)
+    found = looked[place] = looked.get(place) or look_into(place)
+    drawn = drawn_from(found, data.name, data.options)
     for config in {str(config.augment): config for config in configs}.values():
         _check_shapes(config, found.contents)
     yield from found.notes
@@ -122,7 +129,8 @@ def _check_shapes(config: RunConfig, contents: Contents) -> None:
     known = takewhile(lambda step: not is_foreign(step.kind, step.name), config.augment)
     # What a normalisation leaves out is filled in by the run.
     steps = [step for step in known if step.name != "normalise" or any(step.options.values())]
-    output_shape([step.build() for step in steps], (contents.channels, contents.height, contents.width))
+    with concerning("augment"):
+        output_shape([step.build() for step in steps], (contents.channels, contents.height, contents.width))
 
 
 def _notes_on_splits(data: Choice, found: Survey, drawn: Drawn) -> Iterator[str]:
@@ -176,6 +184,13 @@ def check_same_data(plan: Plan, folders: Sequence[Path]) -> tuple[str, ...]:
         f"{told} since {_runs(number)} finished with it, kept as they are; --force trains them again"
         for told, number in kept.items()
     )
+
+
+def other_data(run: RunFolder, folders: Sequence[Path]) -> tuple[str, ...]:
+    """A note where the data set of a finished run is no longer what it was trained on."""
+    before, data = run.read_record().data_sha256, run.read_config().dataset
+    now = _fingerprint(data, folders) if before is not None else None
+    return (f"{changed(data.name, before, now)} since the run was trained on it",) if now not in (None, before) else ()
 
 
 def _fingerprint(data: Choice, folders: Sequence[Path]) -> str | None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 
+from cnnjobs.components.fingerprints import changed
 from cnnjobs.errors import InputError, RunError
 from cnnjobs.intents import EvaluationRequest
 from cnnjobs.runs import Evaluation, RunFolder, RunRecord
@@ -41,7 +42,10 @@ def evaluate_run(
         torch.set_num_threads(attempts[-1].threads)
     if request.dataset is not None:
         config = config.model_copy(update={"dataset": read_choice("dataset", request.dataset)})
-    split = fitting_split(trained, data_sets.get(config), config.dataset.name, request.split)
+    data, before = data_sets.get(config), trained.record.data_sha256
+    split = fitting_split(trained, data, config.dataset.name, request.split)
+    is_other = request.dataset is None and before not in (None, data.sha256)
+    told = f"{changed(config.dataset.name, before, data.sha256)} since the run was trained on it"
     loss = config.loss.build()
     metrics = evaluate(
         trained.model,
@@ -63,7 +67,7 @@ def evaluate_run(
         threads=torch.get_num_threads(),
         git_commit=commit,
         git_dirty=dirty,
-        notes=data_sets.notes,
+        notes=(*data_sets.notes, *((told,) if is_other else ())),
     )
 
 

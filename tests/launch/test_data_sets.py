@@ -12,7 +12,8 @@ from PIL import Image
 from cnnjobs.components.data_places import place_of
 from cnnjobs.components.surveys import fingerprint_of
 from cnnjobs.errors import DataError
-from cnnjobs.launch.data_sets import check_choices, check_data, check_same_data
+from cnnjobs.launch import data_sets
+from cnnjobs.launch.data_sets import check_choices, check_data, check_same_data, other_data
 from cnnjobs.launch.plan import make_plan
 from cnnjobs.runs import RunState, RunStore
 from cnnjobs.spec.run import read_choice
@@ -127,6 +128,36 @@ def test_what_users_must_know_is_said_in_a_line_each(sweep: Sweep, pets: Path) -
     assert told.endswith("write subset: {train: 540, validation: 60, test: 100}")
 
 
+def test_mistakes_have_the_line_that_sets_what_cannot_be(sweep: Sweep, pets: Path) -> None:
+    sweep.path.write_text(
+        "name: four\nmethod: grid\nbase:\n  model: lenet5\n  batch_size: 4\n  dataset:\n    name: pets\n"
+        "    validation: 0.25\n"
+        "parameters:\n  dataset.subset: {values: [6, 99, {test: 7}]}\n"
+    )
+    with pytest.raises(DataError) as raised:
+        check_data(read_sweep(sweep.path).runs, [pets.parent], sweep.path)
+    first, second = str(raised.value).split("\n")
+    assert first.startswith(f"{sweep.path}:10: dataset.subset: data set `pets`: subset 99 has as many images")
+    assert second.startswith(f"{sweep.path}:10: dataset.subset: data set `pets`: subset.test 7 has as many images")
+    sweep.path.write_text(sweep.path.read_text().replace("0.25", "0.01"))
+    with pytest.raises(DataError) as raised:
+        check_data(read_sweep(sweep.path).runs, [pets.parent], sweep.path)
+    assert str(raised.value).startswith(f"{sweep.path}:8: dataset.validation: data set `pets`: validation 0.01 takes 0")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_data_set_is_looked_at_once_for_all_its_options(
+    sweep: Sweep, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    look = data_sets.look_into
+    monkeypatch.setattr(data_sets, "look_into", lambda place: (looked.append(place), look(place))[1])
+    text = "method: grid\nbase: {model: lenet5, batch_size: 4, dataset: pets}\n"
+    sweep.path.write_text(f"{text}parameters: {{dataset.subset: {{values: [4, 5, 6]}}}}\n")
+    assert check_data(read_sweep(sweep.path).runs, [pets.parent])
+    assert looked == [place_of("pets", [pets.parent])]
+
+
 def test_one_class_is_said(sweep: Sweep, pets: Path) -> None:
     for split in ("train", "test"):
         for name in ("cat", "dog"):
@@ -177,3 +208,17 @@ def test_checking_loads_no_torch(sweep: Sweep, pets: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env={**os.environ}, check=True)
     assert done.stdout == "()\n[]\n"
+
+
+def test_what_asks_a_run_of_other_images_is_told(sweep: Sweep, store: RunStore, put: Put, pets: Path) -> None:
+    sweep = of_pets(sweep)
+    before = fingerprint_of(place_of("pets", [pets.parent]))
+    put(0, RunState.FINISHED, of=sweep, data_sha256=before)
+    put(1, RunState.FINISHED, of=sweep)
+    runs = [store.run(run.run_id) for run in sweep.runs[:2]]
+    assert [other_data(run, [pets.parent]) for run in runs] == [(), ()]
+    (pets / "test" / "cat" / "0.png").unlink()
+    now = fingerprint_of(place_of("pets", [pets.parent]))
+    told = f"(SHA-256 {before[:16]}... then, {now[:16]}... now) since the run was trained on it"
+    assert [other_data(run, [pets.parent]) for run in runs] == [(f"data set `pets` has changed {told}",), ()]
+    assert other_data(runs[0], []) == ()

@@ -43,6 +43,18 @@ def test_the_run_s_own_splits_give_the_numbers_of_its_record_bit_for_bit(trained
     assert (evaluation.device, evaluation.threads, len(evaluation.git_commit or "")) == ("cpu", 1, 40)
 
 
+def test_images_that_have_changed_since_are_told(tmp_path: Path, toy: Any) -> None:
+    folder = toy.finished(tmp_path, toy.config(epochs=1))
+    record = folder.read_record()
+    assert evaluate_run(folder, TEST, data_sets()).notes == ()
+    folder.write_record(record.model_copy(update={"data_sha256": "0" * 64}))
+    (note,) = evaluate_run(folder, TEST, data_sets()).notes
+    now = f"{record.data_sha256[:16]}..."
+    told = f"(SHA-256 0000000000000000... then, {now} now) since the run was trained on it"
+    assert note == f"data set `toys:stripes` has changed {told}"
+    assert evaluate_run(folder, other(), data_sets()).notes == ()
+
+
 def test_another_data_set_s_classes_are_told_by_their_names(trained: RunFolder) -> None:
     known = trained.read_record().metrics
     swapped = evaluate_run(trained, other(), data_sets())
