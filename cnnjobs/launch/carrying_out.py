@@ -68,6 +68,18 @@ def write_down(plan: Plan) -> None:
     plan.store.keep_sweep_file(plan.sweep.text, None if is_own_copy else plan.sweep.path)
     plan.store.codes.keep(plan.code.given)
     map_at_once(lambda run: plan.store.run(run.run_id).create(run.config), plan.to_run)
+    for planned in plan.runs:
+        if planned.fate is Fate.FAILED:
+            _write_end(plan.store.run(planned.run.run_id), planned.reason)
+
+
+def _write_end(folder: RunFolder, cause: str) -> None:
+    """Keep a failure of which only Slurm has told so far: a worker that looks at the run alone is to know it, too."""
+    record = folder.read_record()
+    if record.state in (RunState.PENDING, RunState.INTERRUPTED):
+        with folder.claim() as log:
+            if log is not None:
+                folder.write_record(record.model_copy(update={"state": RunState.FAILED, "cause": cause}))
 
 
 def take_up_again(plan: Plan) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from cnnjobs.code_copies import have_changed
 from cnnjobs.errors import DataError, UnknownNameError
 from cnnjobs.launch.own_code import CodeChoice, OwnCode
+from cnnjobs.launch.truth import failed_on_slurm
 from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.spec.sweep import Sweep, SweepRun
 from cnnjobs.training.weights_source import changed as weights_changed
@@ -103,8 +104,10 @@ def make_plan(
     """
     again = retry_failed or only is not None
     own_code = OwnCode.look(sweep, store, code)
+    failed = failed_on_slurm(store, sweep.runs, queued)
     runs = tuple(
-        _planned(run, store, own_code, again=again, force=force, job=queued.get(run.run_id)) for run in sweep.runs
+        _planned(run, store, own_code, again=again, force=force, job=queued.get(run.run_id), failed=failed)
+        for run in sweep.runs
     )
     if only is not None:
         runs = tuple(
@@ -118,9 +121,20 @@ def make_plan(
     return Plan(sweep, store, runs, left, is_retry=again, code=own_code)
 
 
-def _planned(run: SweepRun, store: RunStore, code: OwnCode, *, again: bool, force: bool, job: str | None) -> PlannedRun:
+def _planned(
+    run: SweepRun,
+    store: RunStore,
+    code: OwnCode,
+    *,
+    again: bool,
+    force: bool,
+    job: str | None,
+    failed: Mapping[str, str],
+) -> PlannedRun:
     folder = store.run(run.run_id)
     record = folder.read_record()
+    if run.run_id in failed:
+        record = record.model_copy(update={"state": RunState.FAILED, "cause": failed[run.run_id]})
     fate, reason = _fate(folder, record, again, force, job)
     changed = code.changed(record, run.config, is_queued=fate is Fate.QUEUED)
     unknown = code.is_unknown(record, run.config)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Final
 
 from cnnjobs import locks
 from cnnjobs.intents import SubmissionFolder
@@ -14,10 +15,12 @@ from cnnjobs.launch.state import RunStatus, Snapshot, Watch
 from cnnjobs.launch.submissions import repeat
 from cnnjobs.launch.submitted import Seat, Submission, damages, seats, submissions
 from cnnjobs.launch.verdicts import Case, held_by, judge, needs_user
-from cnnjobs.runs import RunStore
+from cnnjobs.runs import RunState, RunStore
 from cnnjobs.spec.sweep import SweepRun
 
 _HELD = ("JobHeld", "launch_failed_requeued_held")
+
+_OPEN_ENDS: Final = (RunState.PENDING, RunState.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,21 @@ class Truth:
         return seat.submission.queued(self.view, seat.index) if seat else None
 
 
+def failed_on_slurm(store: RunStore, runs: Sequence[SweepRun], queued: Container[str]) -> Mapping[str, str]:
+    """By run id the cause of each failure that only Slurm tells of, as a process that was killed leaves no word.
+
+    Slurm is asked where a run was handed to it, is in no queue, and has no end of its own.
+    """
+    places = seats(submissions(store))
+    handed = [run.run_id for run in runs if run.run_id in places and run.run_id not in queued]
+    open_ends = {run_id for run_id in handed if store.run(run_id).read_record().state in _OPEN_ENDS}
+    if not open_ends:
+        return {}
+    # The launcher that asks takes nothing up that has failed.
+    judged = Lookout(store, runs).look(at_launch=False).snapshot.having(RunState.FAILED)
+    return {status.run_id: status.cause or "" for status in judged if status.run_id in open_ends}
+
+
 class Lookout:
     """Looks at a sweep again and again; what is over is read once."""
 
@@ -62,8 +80,8 @@ class Lookout:
         self._store = store
         self._watch = Watch(store, runs)
 
-    def look(self) -> Truth:
-        """Every run now."""
+    def look(self, *, at_launch: bool | None = None) -> Truth:
+        """Every run now; `at_launch` says whether a launcher is at work that takes runs up, where it is not looked."""
         damaged: list[SubmissionFolder] = []
         found = submissions(self._store, damaged)
         # The queue before the marks: what ends in between has left its mark.
@@ -72,7 +90,8 @@ class Lookout:
         places = seats(found)
         view = look_at_ends(view, _to_account(marks, places, view))
         judged = {status.run_id: status for status in marks.runs}
-        at_launch = locks.is_held(self._store.launcher_file)
+        is_launching = locks.is_held(self._store.launcher_file)
+        at_launch = is_launching if at_launch is None else at_launch
         # The first runs before those that they hold back.
         first = [submission.tasks[0][0] for submission in found if submission.tasks and submission.tasks[0]]
         for run_id in dict.fromkeys((*first, *judged)):
@@ -82,7 +101,7 @@ class Lookout:
         processes = fmean(seat.processes for seat in places.values()) if places else 0.0
         snapshot = Snapshot(tuple(judged.values()), processes, _slots(places.values(), view))
         asked = evaluations(snapshot.runs, found, view)
-        said = () if at_launch else repeat(self._store, found, view)
+        said = () if is_launching else repeat(self._store, found, view)
         view = replace(view, notices=(*view.notices, *said))
         held, release = tuple(_held(found, judged, view)), _release(found, judged, view)
         return Truth(snapshot, places, view, held, asked, damages(damaged), release)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.intents import JobIntent, SubmissionFolder
+from cnnjobs.launch.carrying_out import carried_out
+from cnnjobs.launch.plan import Fate, make_plan
 from cnnjobs.launch.slurm_commands import SlurmError
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.launch.submitted import submissions
@@ -155,6 +157,34 @@ def test_how_a_run_that_left_no_word_has_ended(place: Place, ended: str, code: s
     place.account((0, ended, code))
     assert place.told() == (state, cause)
     assert place.asked == ["squeue", "sacct"]
+
+
+def test_a_plan_knows_the_same_ends_as_status(place: Place) -> None:
+    place.record(0, RunState.RUNNING)
+    place.record(1, RunState.INTERRUPTED, cause="time limit: goes on from epoch 2")
+    place.record(2, RunState.RUNNING)
+    place.account((0, "OUT_OF_MEMORY", "0:125"), (1, "COMPLETED", "0:0"), (2, "FAILED", "0:11"), (3, "FAILED", "1:0"))
+    told = [(status.state, status.cause) for status in place.look()]
+    assert [state for state, _ in told] == ["failed", "interrupted", "failed", "failed"]
+    planned = make_plan(place.sweep, place.store).runs
+    assert [each.fate for each in planned] == [Fate.FAILED, Fate.RESUMED, Fate.FAILED, Fate.FAILED]
+    assert [each.reason for each in planned if each.fate is Fate.FAILED] == [
+        cause for _, cause in told if "time" not in str(cause)
+    ]
+    with carried_out(place.sweep, place.store):
+        pass
+    kept = [place.store.run(run_id).read_record() for run_id in place.ids]
+    assert [record.state for record in kept] == ["failed", "interrupted", "failed", "failed"]
+    # What waits in the queue, and what is asked for again, is taken up as ever.
+    retried = make_plan(place.sweep, place.store, retry_failed=True, queued={place.ids[1]: "job 13"}).runs
+    assert [each.fate for each in retried] == [Fate.AGAIN, Fate.QUEUED, Fate.AGAIN, Fate.AGAIN]
+    place.asked.clear()
+    place.record(0, RunState.FAILED, cause="diverged")
+    for index in (1, 2, 3):
+        place.record(index, RunState.FINISHED)
+    assert make_plan(place.sweep, place.store).runs[0].reason == "diverged"
+    # Where every end is known from the run itself, nobody is asked.
+    assert place.asked == []
 
 
 def test_without_accounting_the_log_tells(place: Place) -> None:
