@@ -45,7 +45,7 @@ _WAITS: Final[Mapping[str, str]] = {
 # Exit codes of a job that stand for what its log, on the same disk, may not say.
 _TOLD: Final[Mapping[int, str]] = {
     FULL_DISK_CODE: "the disk is full or the quota used up: free some space",
-    NO_RESULTS_CODE: f"never started: the results folder was away for {PATIENCE_S // 60} minutes",
+    NO_RESULTS_CODE: f"never started: the results folder was away or not to be written for {PATIENCE_S // 60} minutes",
 }
 # What `--cause` understands beside any words of the cause itself.
 _KINDS: Final[Mapping[str, str]] = {

@@ -72,7 +72,9 @@ class ArrayTask(Scheduler):
     @contextmanager
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:
         """The run's log, if need be taken from the copy that Slurm has given up."""
-        succession = Succession(folder, self.job_id, self._restarts, self.intent.created, self._stop)
+        succession = Succession(
+            folder, self.job_id, self._restarts, self.intent.created, self._stop, job_name=self.intent.job_name
+        )
         with succession.claim() as log:
             yield log
 

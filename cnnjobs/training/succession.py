@@ -23,10 +23,22 @@ _GIVEN_UP: Final = {"", "PENDING", "COMPLETING", "NODE_FAIL", "REQUEUED", "PREEM
 
 
 class Succession:
-    """The claim of a job's element on one run; `created` is when its submission was made (ISO 8601, UTC)."""
+    """The claim of a job's element on one run; `created` is when its submission was made (ISO 8601, UTC).
 
-    def __init__(self, folder: RunFolder, job_id: str, restart: int, created: str, stop: Callable[[], bool]) -> None:
-        self._folder, self._stop = folder, stop
+    A holder of the same number, but another `job_name`, is of a job that Slurm has forgotten.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        job_id: str,
+        restart: int,
+        created: str,
+        stop: Callable[[], bool],
+        *,
+        job_name: str | None = None,
+    ) -> None:
+        self._folder, self._stop, self._job_name = folder, stop, job_name
         self._job_id, self._restart, self._created = job_id, restart, created
 
     @contextmanager
@@ -71,9 +83,10 @@ class Succession:
         holder = self._holder()
         if holder is None or holder.job_id is None or holder.restart is None:
             return False
-        if holder.job_id == self._job_id:
+        same_name = None in (self._job_name, holder.job_name) or holder.job_name == self._job_name
+        if holder.job_id == self._job_id and same_name:
             return holder.restart < self._restart
-        return holder.started < self._created and _is_given_up(holder.job_id)
+        return holder.started < self._created and (holder.job_id == self._job_id or _is_given_up(holder))
 
     def _holder(self) -> Attempt | None:
         """The attempt that holds the run; one that has just claimed it is in the record a moment later."""
@@ -88,9 +101,10 @@ class Succession:
         return None
 
 
-def _is_given_up(job_id: str) -> bool:
-    """Whether Slurm no longer runs a job's element; False when it cannot be asked."""
-    command = ("squeue", "--noheader", "--array", "--format=%T", f"--jobs={job_id}")
+def _is_given_up(holder: Attempt) -> bool:
+    """Whether Slurm no longer runs the element of an attempt; False when it cannot be asked."""
+    named = (f"--name={holder.job_name}",) if holder.job_name else ()
+    command = ("squeue", "--noheader", "--array", "--format=%T", f"--jobs={holder.job_id}", *named)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
     except (OSError, subprocess.TimeoutExpired):

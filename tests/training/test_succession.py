@@ -93,8 +93,9 @@ def test_nobody_takes_a_run_from_who_has_it_rightly(
         ({"job_id": "12_0", "restart": 0}, None),
         ({"job_id": "9_0", "restart": 3}, "PENDING"),
         ({"job_id": "9_0", "restart": 3}, ""),
+        ({"job_id": "12_0", "job_name": "cnnjobs-toys-0", "restart": 3}, "RUNNING"),
     ],
-    ids=["earlier start", "requeued job", "job that is gone"],
+    ids=["earlier start", "requeued job", "job that is gone", "job whose number is given out again"],
 )
 def test_a_run_is_taken_from_a_job_that_slurm_has_given_up(
     cluster: Cluster, toy: Any, attempt: dict[str, Any], queue: str | None
