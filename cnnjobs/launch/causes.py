@@ -128,11 +128,12 @@ def _ending_by_code(element: Element, *, began: bool, last_line: str, where: str
     """The same of a job that ended by a signal or an exit code of its own."""
     job = f"job {element.name}"
     said = f": {last_line}" if last_line else ""
-    if not began and (element.exit_code or element.signal):
+    faults = element.signal in (*_FAULTS, _NO_LOG_SIGNAL)
+    if not began and (faults or (element.exit_code and not element.signal)):
         return RunState.FAILED, f"never started: {job}{where} {_exit(element)}{said}"
     if element.signal:
-        fault = element.signal in _FAULTS
-        return (RunState.FAILED if fault else RunState.INTERRUPTED), f"{_exit(element)}, {job}{where}"
+        before = "" if began else ", before the run began"
+        return (RunState.FAILED if faults else RunState.INTERRUPTED), f"{_exit(element)}, {job}{where}{before}"
     if element.exit_code:
         return RunState.FAILED, f"{_exit(element)} and no word in its record, {job}{where}{said}"
     return RunState.INTERRUPTED, f"{job} ended {'and left no end in its record' if began else 'before its turn came'}"

@@ -43,6 +43,10 @@ def test_how_a_run_that_had_begun_has_ended(ended: Element, state: RunState, cau
         (element("FAILED", signal=53), RunState.FAILED,
          "never started: job 12_3 on n2 could not be set up by Slurm (0:53), often because the folder of its log is "
          "missing on the node: /opt/python: No such file or directory"),
+        (element("FAILED", signal=9), RunState.INTERRUPTED,
+         "killed by signal 9 (SIGKILL), job 12_3 on n2, before the run began"),
+        (element("FAILED", exit_code=74), RunState.FAILED,
+         "the disk is full or the quota used up: free some space, job 12_3 on n2, before the run began"),
         (element("TIMEOUT"), RunState.INTERRUPTED,
          "time limit: job 12_3 was ended at its timeout_min, before the run began"),
         (element("CANCELLED", node="None assigned"), RunState.CANCELLED, "cancelled, job 12_3, before the run began"),
