@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cnnjobs.launch.plan import Plan
 
 
-def check(plan: Plan, folders: Sequence[Path], *, dry_run: bool) -> None:
+def check(plan: Plan, folders: Sequence[Path], *, dry_run: bool, on_gpu: bool) -> None:
     """Look for data and weights, try one run of each kind, and tell what is to be known. Raises InputError."""
     from cnnjobs.console.plan import show_notes
     from cnnjobs.launch.data_sets import check_data, check_same_data
@@ -20,4 +20,4 @@ def check(plan: Plan, folders: Sequence[Path], *, dry_run: bool) -> None:
     show_notes(check_data(plan.to_run, folders, plan.sweep.path))
     show_notes(check_same_data(plan, folders))
     check_weights(plan, folders)
-    show_notes(try_runs(plan, folders, at_start=not dry_run))
+    show_notes(try_runs(plan, folders, at_start=not dry_run, on_gpu=on_gpu))

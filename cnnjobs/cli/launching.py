@@ -41,7 +41,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     stacks = stacks_here(sweep, profile, resources)
     plan = make_plan(sweep, store, queued=queued_runs(store), **options.wishes())
     show_plan(plan)
-    check(plan, folders, dry_run=options.dry_run)
+    check(plan, folders, dry_run=options.dry_run, on_gpu=bool(resources.gpus))
     if options.dry_run:
         show_planned_runs(plan)
         _show_place(plan, options, resources, stacks, reason)

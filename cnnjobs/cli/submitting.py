@@ -46,7 +46,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     queue = look_at(store)
     plan = make(queue)
     show_plan(plan)
-    check(plan, folders, dry_run=options.dry_run)
+    check(plan, folders, dry_run=options.dry_run, on_gpu=bool(profile.gpus_per_run))
     if options.dry_run:
         show_held(Lookout(store, opened.sweep.runs).look().held_for_user)
         show_planned_runs(plan)

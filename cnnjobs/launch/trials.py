@@ -35,11 +35,12 @@ from cnnjobs.training.weights_source import find_weights
 # So many kinds of runs, and seconds for all of them: more are left to the runs themselves.
 _MOST: Final = 60
 _SECONDS: Final = 60.0
-_PATIENCE_S: Final = 300.0
+_PATIENCE_S: Final = 180.0
 _PACKAGE: Final = Path(__file__).parents[1]
 _PACKAGES: Final = ("torch", "torchvision", "timm")
 # What a network may want that this machine does not have, though the one that trains it may.
-_OF_ANOTHER_MACHINE: Final = re.compile(r"\bCUDA\b|NVIDIA|memory is full", re.IGNORECASE)
+_OF_A_GPU: Final = re.compile(r"\bCUDA\b|NVIDIA", re.IGNORECASE)
+_OF_MEMORY: Final = "memory is full"
 _WORDS: Final = 300
 
 
@@ -56,10 +57,11 @@ class _Kind:
     code: str | None
 
 
-def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool) -> tuple[str, ...]:
+def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool, on_gpu: bool = True) -> tuple[str, ...]:
     """Try one run of each kind, and tell what is to be known of them; without `at_start` those with own parts alone.
 
-    Raises SpecError with what cannot be trained, each cause once.
+    What asks for a GPU, which is not tried here, may be right where the runs are to be trained `on_gpu`. Raises
+    SpecError with what cannot be trained, each cause once.
     """
     results = plan.store.path.parent
     chosen = [each for each in plan.runs if each.starts and (at_start or has_own(each.run.config))]
@@ -67,7 +69,7 @@ def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool) -> tuple[st
     remembered = {kind.digest: notes for kind in kinds if (notes := _remembered(kind.digest)) is not None}
     new = [kind for kind in kinds if kind.digest not in remembered]
     answers, notices = _ask(new[:_MOST], plan, folders) if new else ({}, [])
-    mistakes, told = _sorted_out(new, answers, str(plan.sweep.path))
+    mistakes, told = _sorted_out(new, answers, str(plan.sweep.path), on_gpu=on_gpu)
     notices += told
     missed = len(new) - len(answers)
     if missed and not notices:
@@ -189,6 +191,8 @@ def _ask(kinds: Sequence[_Kind], plan: Plan, folders: Sequence[Path]) -> tuple[d
         return {}, [f"nothing was tried before the start, each run tries its own: {why}"]
     if ended < 0 or not told or any(line.startswith("Traceback ") for line in said):
         words = "it took too long" if ended == -_TIMED_OUT else f"its process ended with code {ended}"
+        names = sorted({kinds[number].run.config.model.name for number in begun})
+        words += f" with model `{names[0]}`" if names else ""
         last = f" ({said[-1][:_WORDS]})" if said else ""
         return answers, [f"not all was tried before the start, each run tries its own: {words}{last}"]
     for number in begun:
@@ -236,7 +240,9 @@ def _run(place: Path) -> int:
     return done.returncode
 
 
-def _sorted_out(kinds: Sequence[_Kind], answers: Mapping[int, Answer], file: str) -> tuple[list[Mistake], list[str]]:
+def _sorted_out(
+    kinds: Sequence[_Kind], answers: Mapping[int, Answer], file: str, *, on_gpu: bool
+) -> tuple[list[Mistake], list[str]]:
     """Each cause once, at its line; and what may be wrong on this machine alone."""
     mistakes: dict[tuple[str, str], Mistake] = {}
     notices = []
@@ -244,7 +250,10 @@ def _sorted_out(kinds: Sequence[_Kind], answers: Mapping[int, Answer], file: str
         key, cause = answer.key or "", answer.cause
         if not cause:
             continue
-        if _OF_ANOTHER_MACHINE.search(cause):
+        asks_for_gpu = bool(_OF_A_GPU.search(cause))
+        if asks_for_gpu and not on_gpu:
+            cause += "; these runs have no GPU: keep to the device of the images, x.device"
+        elif asks_for_gpu or _OF_MEMORY in cause:
             notices.append(f"{key}: could not be tried on this machine, each run tries its own: {cause}")
             continue
         mistakes.setdefault((key, cause), Mistake(file, kinds[number].run.line(key), key, cause))

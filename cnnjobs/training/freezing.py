@@ -38,14 +38,14 @@ def freeze(model: nn.Module, frozen: Freeze) -> tuple[nn.Module, ...]:
     return tuple(module for module in modules if _has_statistics(module))
 
 
-def frozen_by_itself(model: nn.Module, name: str) -> tuple[tuple[nn.Module, ...], str]:
+def frozen_by_itself(model: nn.Module, name: str, why: str = "") -> tuple[tuple[nn.Module, ...], str]:
     """Modules that keep statistics in parts that the network's own code has frozen, and a note that names them.
 
-    `train_mode` wants them. Raises RunError for a network that trains nothing.
+    `train_mode` wants them. Raises RunError for a network that trains nothing, with `why` where that is known.
     """
     total = sum(parameter.numel() for parameter in model.parameters())
     if not _num_trained(model):
-        found = f"all of its {total:,} parameters have requires_grad=False" if total else "it has no parameters"
+        found = f"all of its {total:,} parameters have requires_grad=False" if total else why or "it has no parameters"
         raise RunError(f"model `{name}` has nothing to train: {found}")
     modules = dict(model.named_modules())
     still = [each for each in modules if _has_statistics(modules[each]) and _is_frozen(each, modules)]

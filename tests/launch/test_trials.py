@@ -160,7 +160,7 @@ def test_every_part_is_tried_once_and_not_their_products(planned: Callable[[str]
     ("answers", "said", "code", "told"),
     [
         ([Answer(missing="No module named 'torch'")], "", 0, "nothing was tried before the start, each run tries its"),
-        ([Answer(number=0, begun=True)], "", -9, "its process ended with code -9"),
+        ([Answer(number=0, begun=True)], "", -9, "its process ended with code -9 with model `lenet5`"),
         ([], "Traceback (most recent call last):\nOSError: no room", 1, "ended with code 1 (OSError: no room)"),
         ([], "", -1000, "it took too long"),
         (
@@ -181,6 +181,14 @@ def test_what_cannot_be_tried_here_is_left_to_the_runs(
     assert len(requests := answering(Answer(number=0))) == 0
     try_runs(planned("  model: {values: [lenet5]}\n"), (), at_start=True)
     assert len(requests) == 1
+
+
+def test_where_no_run_has_a_gpu_asking_for_one_is_a_mistake(
+    planned: Callable[[str], Plan], answering: Answering
+) -> None:
+    answering(Answer(number=0, cause="RuntimeError: Found no NVIDIA driver (nets.py:3 in forward)", key="model"))
+    with pytest.raises(SpecError, match="these runs have no GPU: keep to the device of the images"):
+        try_runs(planned("  model: {values: [lenet5]}\n"), (), at_start=True, on_gpu=False)
 
 
 def test_more_than_can_be_tried_is_told(

@@ -59,6 +59,24 @@ def refuse_shared_weights(model: nn.Module, config: RunConfig, input_shape: Shap
         )
 
 
+def left_out(model: nn.Module) -> str:
+    """What is to be said of layers in plain lists and dicts, which are no part of the network; or nothing."""
+    own = set(model.modules())
+    for name, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            held = value.values() if isinstance(value, dict) else value
+            if attribute.startswith("_") or not isinstance(value, list | tuple | dict):
+                continue
+            layers = [each for each in held if isinstance(each, nn.Module) and each not in own]
+            if any(parameter.requires_grad for layer in layers for parameter in layer.parameters()):
+                kind, place = type(value).__name__, f"{name}.{attribute}".removeprefix(".")
+                return (
+                    f"the layers in the {kind} `{place}` are no part of the network: they are neither trained nor saved"
+                    f"; make it a torch.nn.{'ModuleDict' if isinstance(value, dict) else 'ModuleList'}"
+                )
+    return ""
+
+
 def _built(config: RunConfig, input_shape: Shape, num_classes: int) -> nn.Module:
     model = config.model.build(in_channels=input_shape[0], num_classes=num_classes, image_size=input_shape[1])
     if not isinstance(model, nn.Module):

@@ -7,10 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnjobs.errors import RunError
+
 
 def lay_out(model: nn.Module, memory_format: torch.memory_format) -> nn.Module:
-    """The model itself with its weights in this format; a contiguous one gets its images so, whatever comes in."""
+    """The model itself with its weights in this format; a contiguous one gets its images so, whatever comes in.
+
+    Raises RunError for a compiled one that would have to be contiguous.
+    """
     if memory_format is torch.contiguous_format:
+        if isinstance(model, torch.jit.ScriptModule):
+            raise RunError("the network is compiled by torch.jit.script and fails in channels_last: write .flatten(1)")
         spread_out(model)
         model.register_forward_pre_hook(_contiguous)
         return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -10,7 +10,7 @@ from torch import nn
 from cnnjobs.errors import concerning
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.freezing import freeze, frozen_by_itself
-from cnnjobs.training.networks.building import build_model, refuse_shared_weights
+from cnnjobs.training.networks.building import build_model, left_out, refuse_shared_weights
 from cnnjobs.training.networks.memory import lay_out
 from cnnjobs.training.networks.trial import Question, Trial, try_out
 from cnnjobs.training.parts import build_loss
@@ -47,13 +47,14 @@ def prepare(
     with concerning("model"):
         model = build_model(config, shape, classes)
         refuse_shared_weights(model, config, shape, classes)
+        lost = left_out(model)
     if weights is not None:
         with concerning("weights"):
             notes += weights.fill(model, config.model.name, classes)
         notes += (f"images are normalised by the mean and std of {pipeline.normalised_by}",)
     with concerning("model"):
-        still, note = frozen_by_itself(model, config.model.name)
-    notes += (note,) if note else ()
+        still, frozen = frozen_by_itself(model, config.model.name, lost)
+    told = (lost, frozen)
     if config.freeze:
         with concerning("freeze"):
             still += freeze(model, config.freeze)
@@ -61,6 +62,7 @@ def prepare(
     loss = build_loss(config, classes, data.device)
     model = model.to(data.device)
     trial = try_out(model, _question(config, data, pipeline, loss, ranks))
+    trial = replace(trial, notes=(*filter(None, told), *trial.notes))
     return Prepared(lay_out(model, trial.memory_format), still, loss, config, trial, notes + trial.notes)
 
 

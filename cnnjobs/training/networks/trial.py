@@ -26,6 +26,7 @@ from cnnjobs.training.random_state import random_state, restore_random_state
 
 FASTER: Final = "channels_last: convolutions on a CPU are 1.1 to 1.7 times as fast"
 _CLOSE: Final = 1e-4
+_LIKE: Final = 1e-2
 _IMAGES, _SEED = 2, 7
 _NAMED: Final = 3
 
@@ -113,14 +114,17 @@ def _notes(model: nn.Module, form: torch.memory_format, asked: Question, device:
         with _expendable(model, form) as copied, torch.no_grad(), evaluating(copied):
             images = _images(asked, several, device)
             first, again = (_logits(copied, images, asked) for _ in range(2))
-            alone = _alone(copied, asked, device)
-    changing = "" if torch.allclose(first, again, rtol=_CLOSE, atol=_CLOSE, equal_nan=True) else _CHANGING
+            changing = "" if torch.allclose(first, again, rtol=_CLOSE, atol=_CLOSE, equal_nan=True) else _CHANGING
+            alone = _alone(copied, images[:1], asked, None if changing else first[:1])
     return tuple(filter(None, (*told, changing, alone)))
 
 
 _CHANGING: Final = (
     "two evaluations of the same images differ: something random stays on in evaluation mode, such as F.dropout without"
     " training=self.training, so that each evaluation gives other numbers"
+)
+_MIXING: Final = (
+    "the logits of an image depend on the others in its batch: look for a view, reshape or permute that mixes them"
 )
 
 
@@ -146,6 +150,9 @@ def _trained(model: nn.Module, form: torch.memory_format, asked: Question, image
 def _idle(model: nn.Module) -> str:
     """What is to be said of parameters that train, though no gradient reaches them."""
     model = model.model if isinstance(model, _Contiguous) else model
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        # Its parameters show no gradients.
+        return ""
     idle = [name for name, each in model.named_parameters() if each.requires_grad and each.grad is None]
     if not idle:
         return ""
@@ -175,6 +182,10 @@ def _logits(model: nn.Module, images: Tensor, asked: Question) -> Tensor:
             output = model(images)
     except Exception as error:
         told = misfit(model, images, asked.name, error)
+        if told is None and isinstance(error, TypeError) and "forward()" in str(error):
+            told = RunError(
+                f"model `{asked.name}`: {error}; it is given one tensor, images (batch, channels, size, size)"
+            )
         if told is None:
             raise
         raise told from error
@@ -187,16 +198,21 @@ def _logits(model: nn.Module, images: Tensor, asked: Question) -> Tensor:
     return logits
 
 
-def _alone(model: nn.Module, asked: Question, device: torch.device) -> str:
-    """What is to be said of a network that fails on one image. Raises RunError where an evaluation has such a batch."""
+def _alone(model: nn.Module, image: Tensor, asked: Question, expected: Tensor | None) -> str:
+    """What is to be said of a network that fails on one image, or gives it other logits than `expected` (1, classes).
+
+    Raises RunError where an evaluation has such a batch.
+    """
     try:
-        _logits(model, _images(asked, 1, device), asked)
+        logits = _logits(model, image, asked)
     except (CnnjobsError, RuntimeError, ValueError, IndexError) as error:
         said = f"a batch of one image fails in evaluation: {error}"
         if asked.evaluated == 1:
             raise RunError(f"{said} (the last batch of a split has one)") from error
         return f"{said}; predict needs two images or more"
-    return ""
+    if expected is None or asked.precision != "float32":
+        return ""
+    return "" if torch.allclose(logits, expected, rtol=_LIKE, atol=_LIKE, equal_nan=True) else _MIXING
 
 
 @contextmanager

@@ -36,6 +36,8 @@ def refused(toy: Any, config: Any) -> tuple[str, str | None]:
         ("Shared", {}, True),
         ("Frozen", {}, False),
         ("Norm1d", {}, False),
+        ("Normed", {}, True),
+        ("Listed", {}, False),
     ],
 )
 def test_what_plain_torch_takes_is_trained(toy: Any, name: str, options: Any, contiguous: bool) -> None:
@@ -121,6 +123,7 @@ def test_what_is_no_logits_is_told_in_one_sentence(toy: Any, form: str, said: st
         ("no_network", "which is no network; return an object of torch.nn.Module"),
         ("a_class", "gives the class `OnView`, which is no network"),
         ("AllFrozen", "has nothing to train: all of its 71 parameters have requires_grad=False"),
+        ("Two", "it is given one tensor, images (batch, channels, size, size)"),
         ("LazyUnused", "its layer spare is lazy and sees no image"),
     ],
 )
@@ -150,6 +153,20 @@ def test_dropout_that_stays_on_and_a_second_softmax_are_noted(toy: Any) -> None:
     assert toy.trainer(run(toy, "OnView")).notes == ()
     (note,) = toy.trainer(run(toy, "Spare")).notes
     assert note.startswith("no gradient reaches spare.weight, spare.bias: ")
+
+
+def test_layers_in_a_list_and_images_that_are_mixed_are_noted(toy: Any) -> None:
+    (note,) = toy.trainer(run(toy, "Listed")).notes
+    assert note.startswith("the layers in the list `layers` are no part of the network: they are neither trained nor")
+    told, _ = refused(toy, run(toy, "Listed", options={"head": False}))
+    assert "has nothing to train: the layers in the list `layers` are no part of the network" in told
+    (note,) = toy.trainer(run(toy, "Mixing")).notes
+    assert note.startswith("the logits of an image depend on the others in its batch")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
+def test_a_compiled_network_trains(toy: Any) -> None:
+    assert toy.trained(run(toy, "scripted"))[0].notes == ()
 
 
 def test_the_cause_is_where_the_users_own_code_was(toy: Any) -> None:

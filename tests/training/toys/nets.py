@@ -152,6 +152,48 @@ class Spare(OnView):
         self.spare = nn.Linear(2, 2)
 
 
+class Listed(nn.Module):
+    """Layers in a plain list; without a head, none is part of the network."""
+
+    def __init__(self, in_channels, num_classes, image_size, *, head: bool = True):
+        super().__init__()
+        self.layers = [nn.Flatten(), nn.Linear(in_channels * image_size**2, num_classes)]
+        self.head = nn.Linear(num_classes, num_classes) if head else nn.Identity()
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(x)
+
+
+class Mixing(nn.Module):
+    """A reshape that takes pixels of one image for those of another."""
+
+    def __init__(self, in_channels, num_classes):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(in_channels, 4, 3), nn.Linear(4 * 36, num_classes)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).permute(1, 0, 2, 3).reshape(-1, 4 * 36))
+
+
+class Two(OnView):
+    def forward(self, x, y):
+        return super().forward(x + y)
+
+
+class Normed(ExampleModel):
+    """Weight norm keeps tensors that cannot be copied."""
+
+    def __init__(self, image_channels, num_classes):
+        super().__init__(image_channels, num_classes)
+        self.feature_extractor[0] = nn.utils.parametrizations.weight_norm(self.feature_extractor[0])
+
+
+def scripted(in_channels, num_classes):
+    return torch.jit.script(nn.Sequential(nn.Conv2d(in_channels, num_classes, 8), nn.Flatten()))
+
+
 class Softmax(OnView):
     def forward(self, x):
         return super().forward(x).softmax(1)
