@@ -3,6 +3,7 @@
 results/<sweep>/
   sweep.yaml          the sweep file as it was last started; .origin is where it lay
   jobs/               one folder per submission, pruned when its runs are collected
+  logs.zip            what the jobs of pruned folders have said
   report/             what `cnnjobs report` writes
   code/               the user's own code that runs are trained with (see code_copies.py)
   <run_id>/

@@ -162,6 +162,7 @@ class RunStore:
         self.origin_file = path / ".origin"
         self.launcher_file = path / ".launcher"
         self.jobs_folder = path / "jobs"
+        self.logs_file = path / "logs.zip"
         self.report_folder = path / "report"
         self.codes = CodeCopies(path / "code")
 

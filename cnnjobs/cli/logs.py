@@ -53,6 +53,7 @@ def _show(target: Target, *, follow: bool) -> None:
     from cnnjobs.console.logs import show_end, show_news, show_run
     from cnnjobs.console.terminal import shown_as_long_as_read
     from cnnjobs.launch.job_logs import find_log
+    from cnnjobs.launch.kept_logs import kept_logs
     from cnnjobs.launch.state import read_status
     from cnnjobs.launch.truth import Lookout
     from cnnjobs.runs import RunState
@@ -63,7 +64,7 @@ def _show(target: Target, *, follow: bool) -> None:
     going_on = {RunState.PENDING, RunState.RUNNING, *((RunState.INTERRUPTED,) if truth.is_live(run.run_id) else ())}
     seat = truth.seats.get(run.run_id)
     log = find_log(store, status, seat)
-    shown = show_run(status, log)
+    shown = show_run(status, log, kept_logs(store, run.run_id))
     try:
         while follow and status.state in going_on:
             time.sleep(_LOOK_EVERY_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -89,6 +90,7 @@ def make_report(
     from cnnjobs.console.outcome import show_report
     from cnnjobs.console.results import show_results
     from cnnjobs.console.terminal import notice
+    from cnnjobs.errors import StorageError
     from cnnjobs.launch.submissions import look_at, prune
 
     tables, built = build(opened, results=results, formats=formats, template=template, curves=curves)
@@ -98,8 +100,10 @@ def make_report(
         notice(text)
     show_report([*built.pages.values()] or [built.folder])
     for each in opened:
-        # What was collected needs its jobs' files no longer.
-        prune(each.store, look_at(each.store))
+        # What was collected needs its jobs' files no longer; whoever launches it does this, too.
+        with suppress(StorageError), each.store.launching() as is_free:
+            if is_free:
+                prune(each.store, look_at(each.store))
     if look and built.pages:
         typer.launch(str(built.page))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,27 +17,41 @@ from cnnjobs.opening import open_to_read
 _NAMED: Final = 5
 
 
-def show_run(status: RunStatus, log: RunLog) -> dict[Path, int]:
-    """Everything that the run's job has said; how far each file was shown."""
+@dataclass
+class Shown:
+    """How far a file was shown, and which runs train there."""
+
+    bytes: int = 0
+    training: set[str] = field(default_factory=set)
+
+
+def show_run(status: RunStatus, log: RunLog, kept: Iterable[tuple[str, str]]) -> dict[Path, Shown]:
+    """Everything that the run's jobs have said, those that were `kept` first; how far each file was shown."""
     say(f"{status.label} ({status.run_id})", style="bold")
-    if not log.files:
-        over = "its log was removed when all runs of its job had finished" if status.is_over else "no log yet"
-        notice(f"{over}; {metrics_in_words(status)}")
-    shown: dict[Path, int] = {}
+    is_any = bool(log.files)
+    for name, text in kept:
+        is_any = True
+        say(f"{name}:", style="dim")
+        for line in replace(log, is_shared=True).lines(text):
+            say(line)
+    if not is_any:
+        notice(f"{'its log was not kept' if status.is_over else 'no log yet'}; {metrics_in_words(status)}")
+    shown: dict[Path, Shown] = {}
     for file in log.files:
-        shown[file] = 0
+        shown[file] = Shown()
         say(f"{file}:", style="dim")
         show_news(log, shown)
     return shown
 
 
-def show_news(log: RunLog, shown: dict[Path, int]) -> None:
+def show_news(log: RunLog, shown: dict[Path, Shown]) -> None:
     """The whole lines that were written since the last look."""
     for file in log.files:
-        content = _from(file, shown.get(file, 0))
+        place = shown.setdefault(file, Shown())
+        content = _from(file, place.bytes)
         whole = content[: content.rfind(b"\n") + 1]
-        shown[file] = shown.get(file, 0) + len(whole)
-        for line in log.lines(whole.decode(errors="replace")):
+        place.bytes += len(whole)
+        for line in log.lines(whole.decode(errors="replace"), place.training):
             say(line)
 
 

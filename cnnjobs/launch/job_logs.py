@@ -15,6 +15,8 @@ from cnnjobs.launch.truth import Truth
 from cnnjobs.runs import RunState, RunStore
 
 _LAST_LINES: Final = 8
+_SIGNED: Final = re.compile(r"([\w.=+-]+-[0-9a-f]{8}): (.*)")
+_ENDS: Final = tuple(map(str, (RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED, RunState.CANCELLED)))
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,24 @@ class RunLog:
     run_id: str
     is_shared: bool
 
-    def lines(self, text: str) -> Iterator[str]:
-        """The lines that are about the run: its own, and those that no run has signed."""
-        other = re.compile(r"(?!" + re.escape(self.run_id) + r": )[\w.=+-]+-[0-9a-f]{8}: ")
+    def lines(self, text: str, training: set[str] | None = None) -> Iterator[str]:
+        """The lines that are about the run: its own, and what was printed without a name while it trained.
+
+        `training` are the runs at work where the text begins, and afterwards those where it ends.
+        """
+        training = set() if training is None else training
         for line in text.splitlines():
-            if not (self.is_shared and other.match(line)):
+            signed = _SIGNED.match(line)
+            if signed is None:
+                if not self.is_shared or not training or self.run_id in training:
+                    yield line
+                continue
+            run_id, words = signed.groups()
+            if words.startswith("attempt "):
+                training.add(run_id)
+            elif words.partition(":")[0] in _ENDS:
+                training.discard(run_id)
+            if run_id == self.run_id or not self.is_shared:
                 yield line
 
 

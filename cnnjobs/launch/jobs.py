@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.errors import storage_error
 from cnnjobs.files import write_whole
+from cnnjobs.launch.kept_logs import collect
 from cnnjobs.opening import read_bytes, read_words
 from cnnjobs.runs import RunState, RunStore
 from cnnjobs.training.stop_request import blocking
@@ -140,12 +140,12 @@ def living_workers(store: RunStore) -> list[Worker]:
 
 
 def prune(store: RunStore) -> None:
-    """Remove the job folders whose runs have all finished; what failed keeps its logs."""
+    """Remove the job folders whose runs have all finished, their logs kept; what failed stays as it is."""
     for folder in _folders(store):
         asked = {run_id for file in folder.glob("job-*.json") for run_id in _mapping(file).get("run_ids", ())}
         runs = (folder for folder in map(store.run, asked) if folder.config_file.exists())
         if all(run.read_record().state is RunState.FINISHED for run in runs):
-            shutil.rmtree(folder, ignore_errors=True)
+            collect(store, folder)
     with suppress(OSError):
         store.jobs_folder.rmdir()
 

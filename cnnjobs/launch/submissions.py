@@ -15,6 +15,7 @@ from cnnjobs.errors import InputError
 from cnnjobs.files import set_aside_damaged
 from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.evaluations import is_settled
+from cnnjobs.launch.kept_logs import collect
 from cnnjobs.launch.queue_states import PATIENCE_S, WAITING, Element, QueueView, look_at_queue
 from cnnjobs.launch.sbatch import OWN_BEGIN_S
 from cnnjobs.launch.slurm_commands import SlurmError, ask
@@ -193,14 +194,14 @@ def start(submission: Submission, *, first_waits: bool = True) -> None:
 
 
 def prune(store: RunStore, queue: Queue) -> None:
-    """Remove the folders of submissions whose runs have all finished and that have left the queue."""
+    """Remove the folders of submissions whose runs have all finished and that have left the queue; logs are kept."""
     if not queue.view.knows_queue:
         return
     for submission in queue.submissions:
         # Before it was started its runs may be finished ones that are about to run again.
         is_over = submission.folder.started_file.exists() and not queue.elements(submission)
         if is_over and _is_collected(store, submission):
-            shutil.rmtree(submission.folder.path, ignore_errors=True)
+            collect(store, submission.folder.path)
     with suppress(OSError):
         store.jobs_folder.rmdir()
 

@@ -29,6 +29,7 @@ def entries(tables: Sequence[ResultsTable], built: Built, root: Path, models: Mo
     for table, part in zip(tables, built.parts, strict=True):
         name = table.sweep.name
         found[f"{name}/sweep.yaml"] = table.store.sweep_file if table.store.sweep_file.is_file() else table.sweep.path
+        found[f"{name}/{table.store.logs_file.name}"] = table.store.logs_file
         if table.sweep.report.notes:
             found[f"{name}/{table.sweep.report.notes.name}"] = table.sweep.report.notes
         found |= {f"{name}/{file}": part / file for file in _DATA}

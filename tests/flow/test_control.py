@@ -76,7 +76,11 @@ def test_what_names_no_run_or_several(finished: Project) -> None:
     assert whole.stderr.startswith("error: shades has 2 runs: name one")
     kept = finished.call("logs", "seed=1")
     assert kept.returncode == 0
-    assert "its log was removed" in kept.stderr
+    said = kept.stdout.splitlines()
+    assert any("logs.zip: " in line and line.endswith("_log.out:") for line in said)
+    own = [line for line in said if ": epoch 1/" in line or ": attempt 1, " in line]
+    assert len(own) == 2, said
+    assert all("-s1-" in line for line in own)
     assert kept.stdout.splitlines()[-1].startswith("finished: train loss ")
 
 
