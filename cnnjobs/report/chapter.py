@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from cnnjobs.report import grids, particulars, summary, wording
+from cnnjobs.report import fitting, grids, particulars, summary, wording
 from cnnjobs.report.class_results import class_results, classes_grid
 from cnnjobs.report.codes import different_code
 from cnnjobs.report.document import (
@@ -25,7 +25,7 @@ from cnnjobs.report.drawings import Drawings
 from cnnjobs.report.importance import Parameters, parameters, parameters_grid
 from cnnjobs.report.learned import learned
 from cnnjobs.report.notes import task
-from cnnjobs.report.pairs import PairedResult, by_gain, multiplicity, paired_result
+from cnnjobs.report.pairs import P_VALUE, PairedResult, by_gain, multiplicity, paired_result
 from cnnjobs.report.results import Choice, ResultsTable
 from cnnjobs.report.targets import targets, targets_grid
 
@@ -53,9 +53,11 @@ _NOT_ALL: Final = (
 _FITTING: Final = (
     "Means over the seeds that finished. Gap: training − validation accuracy, both over whole splits with the best "
     "weights. Rise: of the validation loss, from its lowest to its last value. Slope: of the validation loss an epoch, "
-    "over the last third of its values; both as shares of the lowest. Overfitting: a rise above 5 % with a gap above "
-    "5 points, or a gap above 10 points. Underfitting: none of these, a slope below −1 % and the lowest value "
-    "in that third."
+    "over the last third of its values; both as shares of the lowest. Strong overfitting: a gap above "
+    f"{100 * fitting.WIDE_GAP:g} points, or above {100 * fitting.GAP:g} points with a rise above "
+    f"{100 * fitting.RISE:g} %. Some overfitting: a gap above {100 * fitting.GAP:g} points, or such a rise. Underfitting: none of these, the "
+    f"lowest value in the last third, and a fall there of more than {100 * fitting.FALL:g} % an epoch (some) or "
+    f"{100 * fitting.STEEP_FALL:g} % (strong)."
 )
 _POINTS: Final = (
     "Points are configurations, means over their seeds; with bars, mean ± standard deviation over the configurations "
@@ -199,7 +201,7 @@ def _changes(table: ResultsTable, pairs: list[PairedResult]) -> Iterator[Block]:
         by = wording.metric_name(metric.name)
         yield paragraph(f"What helped most comes first, by {by}; the differences are means over seeds, after − before.")
         yield Table(grids.changes_grid(pairs, metric), "All changes", "changes", sortable=True)
-        yield paragraph(f"p is that of exact sign flips. {multiplicity(len(pairs))}", faint=True)
+        yield paragraph(f"{P_VALUE} {multiplicity(len(pairs))}", faint=True)
 
 
 def _compare(table: ResultsTable, pairs: list[PairedResult], drawings: Drawings) -> Iterator[Block]:

@@ -11,13 +11,18 @@ from typing import Any, Final
 from cnnjobs.report import wording
 from cnnjobs.report.results import Configuration, ResultsTable
 
-# A rise of the loss below this share of its minimum is no more than its noise.
-_RISE: Final = 0.05
-_GAP: Final = 0.05
-_WIDE_GAP: Final = 0.1
-_SLOPE: Final = 0.01
+# Shares of the lowest validation loss, and of images. A rise below the first is no more than noise.
+RISE: Final = 0.05
+GAP: Final = 0.05
+WIDE_GAP: Final = 0.1
+FALL: Final = 0.01
+STEEP_FALL: Final = 0.05
 _MOSTLY: Final = 0.5
 _FEWEST: Final = 4
+# Sums of the same numbers in another order differ in their last digits; at a limit is not beyond it.
+_DIGITS: Final = 9
+_RISING: Final = "loss rising"
+_FALLING: Final = "loss still falling"
 
 
 @dataclass(frozen=True)
@@ -36,16 +41,33 @@ class Fit:
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The grade, and the numbers that decide it."""
+        gap = f"gap {wording.change('accuracy', self.gap).lstrip('+')}"
         if not math.isfinite(self.rise):
-            return "too few validations to tell"
-        if self.rise > _RISE and self.gap > _GAP:
-            return "overfits: the validation loss rises while training goes on"
-        if self.gap > _WIDE_GAP:
-            return "overfits: training is far ahead of validation"
-        if self.slope < -_SLOPE and self.late >= _MOSTLY:
-            return "underfits: the validation loss still falls, more epochs would help"
-        return "neither: the validation loss has levelled off"
+            return f"too few validations to tell: {gap}"
+        grade, loss = self._overfitting, self._loss
+        if grade:
+            return f"{grade} overfitting: {gap}, {loss or 'loss not rising yet'}"
+        fall = round(-self.slope, _DIGITS)
+        if loss == _FALLING:
+            grade = "strong" if fall > STEEP_FALL else "some"
+            return f"{grade} underfitting: loss falls by {100 * fall:.1f} % an epoch, more epochs would help"
+        return f"neither: {gap}, loss has levelled off"
+
+    @property
+    def _overfitting(self) -> str:
+        """`strong`, `some` or none."""
+        gap, rises = round(self.gap, _DIGITS), self._loss == _RISING
+        if gap > WIDE_GAP or (rises and gap > GAP):
+            return "strong"
+        return "some" if gap > GAP or rises else ""
+
+    @property
+    def _loss(self) -> str:
+        """Where the validation loss is going at the end; "" where it stays."""
+        if round(self.rise, _DIGITS) > RISE:
+            return _RISING
+        return _FALLING if round(-self.slope, _DIGITS) > FALL and self.late >= _MOSTLY else ""
 
 
 def fit_of_run(lines: Sequence[Mapping[str, Any]], metrics: Mapping[str, float]) -> Fit | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnjobs.report import wording
 from cnnjobs.report.fitting import fit_of, fit_row
-from cnnjobs.report.pairs import PairedResult, by_gain
+from cnnjobs.report.pairs import ENOUGH_SEEDS, PairedResult, by_gain
 from cnnjobs.report.results import Choice, Configuration, ResultsTable
 from cnnjobs.report.statistics import summarise
 from cnnjobs.report.summary import state_word
@@ -141,7 +141,7 @@ def changes_grid(results: Sequence[PairedResult], metric: Metric) -> Grid:
     for result in by_gain(results, metric):
         word = result.verdict.partition(":")[0]
         chosen, tested = (_change(result, name) for name in (metric.name, "test.accuracy"))
-        p = wording.NOTHING if len(result.of_seeds) < 2 else f"{result.p:.2g}"
+        p = wording.NOTHING if len(result.of_seeds) < ENOUGH_SEEDS else f"{result.p:.2g}"
         rows.append((result.pair.title, result.differing, word, *chosen, p, *tested))
     unit = ", points" if wording.is_share(metric.name) else ""
     names = (

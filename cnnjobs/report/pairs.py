@@ -18,6 +18,10 @@ from cnnjobs.training.outcome import read_outcome
 
 # With fewer pairs not even the same sign in all of them has less than 5 % chance in an exact test.
 ENOUGH_SEEDS: Final = 6
+_CLEAR: Final = 0.05
+P_VALUE: Final = (
+    f"p is that of exact sign flips, from {ENOUGH_SEEDS} seeds on: with fewer it cannot fall below {_CLEAR}."
+)
 
 
 @dataclass(frozen=True)
@@ -103,24 +107,25 @@ def _image_by_image(
 
 
 def verdict(metric: Metric, changes: Sequence[float]) -> str:
-    """What the differences within so many seeds allow to say."""
+    """What the differences within so many seeds allow to say: the interval decides, and few seeds say less."""
     change = summarise(changes)
     if not change.n:
         return "No seed has finished on both sides yet."
     name, amount = wording.metric_name(metric.name), wording.change(metric.name, change.mean)
     if change.n == 1:
         return f"One seed alone: {name} {amount}. One pair of runs cannot tell a change from chance."
-    p = f"p = {sign_flip_p(changes):.2g} by exact sign flips"
-    evidence = f"{name} {amount}, 95 % interval {wording.interval(metric.name, change)}, {p}"
+    evidence = f"{name} {amount}, 95 % interval {wording.interval(metric.name, change)}, {change.n} seeds"
+    if change.n >= ENOUGH_SEEDS:
+        evidence += f", p = {sign_flip_p(changes):.2g} by exact sign flips"
     if not change.excludes_zero:
         needed = seeds_needed(change)
-        needs = f"about {needed}" if needed else "more than a thousand"
-        return f"Can't be told apart with {change.n} seeds (needs {needs}): {evidence}."
+        needs = f"about {needed} seeds" if needed else "more than a thousand seeds"
+        return f"No clear difference: {evidence}. It would take {needs} to tell one of this size from chance."
     better = (change.mean > 0) == (metric.goal == "maximize")
-    said = f"{'Helps' if better else 'Hurts'}: {evidence}, {change.n} seeds."
-    if change.n < ENOUGH_SEEDS:
-        said += f" So few seeds give a hint; it takes {ENOUGH_SEEDS} or more to show it."
-    return said
+    if change.n >= ENOUGH_SEEDS and sign_flip_p(changes) < _CLEAR:
+        return f"{'Helps' if better else 'Hurts'}: {evidence}."
+    said = f"{'Seems to help' if better else 'Seems to hurt'}: {evidence}."
+    return said + (f" It takes {ENOUGH_SEEDS} or more seeds to show it." if change.n < ENOUGH_SEEDS else "")
 
 
 def by_gain(results: Sequence[PairedResult], metric: Metric) -> list[PairedResult]:

@@ -348,7 +348,7 @@ def test_several_changes_stand_in_one_table(make_results: Callable[..., Results]
     for run, accuracy in zip(results.sweep.runs, (0.5, 0.51, 0.6, 0.61), strict=False):
         results.write(run, metrics={"validation.accuracy": accuracy, "test.accuracy": accuracy})
     page = Page(build_page(results.table()))
-    assert page.row("to 0.2")[:4] == ["to 0.2", "lr: 0.1 → 0.2", "Helps", "+10.00"]
+    assert page.row("to 0.2")[:4] == ["to 0.2", "lr: 0.1 → 0.2", "Seems to help", "+10.00"]
     assert page.row("to 0.3")[2] == "No seed has finished on both sides yet."
 
 

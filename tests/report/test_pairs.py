@@ -33,30 +33,63 @@ ACCURACY, LOSS = Metric(), Metric("validation.loss", "minimize")
         (
             ACCURACY,
             [0.01, -0.02, 0.03],
-            "Can't be told apart with 3 seeds (needs about 58): validation accuracy +0.67 points,"
-            " 95 % interval −5.58 to +6.92 points, p = 0.75 by exact sign flips.",
+            "No clear difference: validation accuracy +0.67 points, 95 % interval −5.58 to +6.92 points, 3 seeds."
+            " It would take about 58 seeds to tell one of this size from chance.",
         ),
         (
+            # With three seeds p would be 0.25, whatever they say.
             ACCURACY,
             [0.02, 0.021, 0.022],
-            "Helps: validation accuracy +2.10 points, 95 % interval +1.85 to +2.35 points,"
-            " p = 0.25 by exact sign flips, 3 seeds."
-            " So few seeds give a hint; it takes 6 or more to show it.",
+            "Seems to help: validation accuracy +2.10 points, 95 % interval +1.85 to +2.35 points, 3 seeds."
+            " It takes 6 or more seeds to show it.",
+        ),
+        (
+            LOSS,
+            [0.02, 0.021, 0.022],
+            "Seems to hurt: validation loss +0.0210, 95 % interval +0.0185 to +0.0235, 3 seeds."
+            " It takes 6 or more seeds to show it.",
         ),
         (
             LOSS,
             [0.2, 0.21, 0.22, 0.2, 0.21, 0.22],
-            "Hurts: validation loss +0.2100, 95 % interval +0.2006 to +0.2194, p = 0.031 by exact sign flips, 6 seeds.",
+            "Hurts: validation loss +0.2100, 95 % interval +0.2006 to +0.2194, 6 seeds, p = 0.031 by exact sign flips.",
         ),
         (
             LOSS,
             [-0.2, -0.21, -0.22, -0.2, -0.21, -0.22],
-            "Helps: validation loss −0.2100, 95 % interval −0.2194 to −0.2006, p = 0.031 by exact sign flips, 6 seeds.",
+            "Helps: validation loss −0.2100, 95 % interval −0.2194 to −0.2006, 6 seeds, p = 0.031 by exact sign flips.",
+        ),
+        (
+            # The interval leaves out zero, and p is above 0.05.
+            ACCURACY,
+            [0.02, 0.03, 0.025, 0.02, 0.03, -0.003],
+            "Seems to help: validation accuracy +2.03 points, 95 % interval +0.75 to +3.32 points, 6 seeds,"
+            " p = 0.062 by exact sign flips.",
+        ),
+        (
+            ACCURACY,
+            [0.01, -0.01, 0.02, -0.02, 0.01, -0.02],
+            "No clear difference: validation accuracy −0.17 points, 95 % interval −1.97 to +1.64 points, 6 seeds,"
+            " p = 1 by exact sign flips. It would take about 413 seeds to tell one of this size from chance.",
         ),
     ],
 )
 def test_the_words_follow_the_numbers(metric: Metric, changes: list[float], text: str) -> None:
     assert verdict(metric, changes) == text
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 6, 7])
+def test_what_is_called_clear_never_stands_beside_a_large_p(count: int, make_results: Callable[..., Results]) -> None:
+    text = "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 1}\nmethod: grid\n"
+    text += f"parameters: {{lr: {{values: [0.1, 0.2]}}}}\nseeds: {count}\n"
+    text += "compare: [{title: lr, before: {lr: 0.1}, after: {lr: 0.2}}]\n"
+    results = make_results(text)
+    for place, run in enumerate(results.sweep.runs):
+        results.write(run, metrics={"validation.accuracy": 0.5 + 0.1 * (run.config.lr == 0.2) + 0.001 * place})
+    table = results.table()
+    ((_, _, word, _, _, p, *_),) = changes_grid([paired_result(results.sweep.pairs[0], table)], Metric()).rows
+    assert word == ("Helps" if count >= 6 else "Seems to help")
+    assert (p == "–") if count < 6 else (float(p) < 0.05)
 
 
 def test_differences_are_taken_within_each_seed(results: Results) -> None:
@@ -117,5 +150,5 @@ def test_what_helped_most_comes_first(make_results: Callable[..., Results]) -> N
     table = results.table()
     grid = changes_grid([paired_result(pair, table) for pair in results.sweep.pairs], results.sweep.metric)
     assert [row[0] for row in grid.rows] == ["to 0.3", "to 0.2", "to 0.4"]
-    assert grid.rows[0][1:4] == ("lr: 0.1 → 0.3", "Helps", "+20.50")
+    assert grid.rows[0][1:4] == ("lr: 0.1 → 0.3", "Seems to help", "+20.50")
     assert grid.rows[2][2:4] == ("No seed has finished on both sides yet.", "–")
