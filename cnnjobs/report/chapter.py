@@ -53,11 +53,10 @@ _NOT_ALL: Final = (
 _FITTING: Final = (
     "Means over the seeds that finished. Gap: training − validation accuracy, both over whole splits with the best "
     "weights. Rise: of the validation loss, from its lowest to its last value. Slope: of the validation loss an epoch, "
-    "over the last third of its values; both as shares of the lowest. Strong overfitting: a gap above "
-    f"{100 * fitting.WIDE_GAP:g} points, or above {100 * fitting.GAP:g} points with a rise above "
-    f"{100 * fitting.RISE:g} %. Some overfitting: a gap above {100 * fitting.GAP:g} points, or such a rise. Underfitting: none of these, the "
-    f"lowest value in the last third, and a fall there of more than {100 * fitting.FALL:g} % an epoch (some) or "
-    f"{100 * fitting.STEEP_FALL:g} % (strong)."
+    "over the last third of its values; both as shares of the lowest. Strong overfitting: a gap above {wide} points, or "
+    "above {gap} points with a rise above {rise} %. Some overfitting: a gap above {gap} points, or such a rise. "
+    "Underfitting: none of these, the lowest value in the last third, and a fall there of more than {fall} % an epoch "
+    "(some) or {steep} % (strong)."
 )
 _POINTS: Final = (
     "Points are configurations, means over their seeds; with bars, mean ± standard deviation over the configurations "
@@ -241,7 +240,9 @@ def _fitting(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     grid = grids.fitting_grid(table, ranked)
     if grid.rows:
         yield Table(grid, "Over- or underfitting of every configuration", "fitting", sortable=True)
-        yield paragraph(_FITTING, faint=True)
+        limits = {"wide": fitting.WIDE_GAP, "gap": fitting.GAP, "rise": fitting.RISE, "fall": fitting.FALL}
+        limits["steep"] = fitting.STEEP_FALL
+        yield paragraph(_FITTING.format(**{name: f"{100 * each:g}" for name, each in limits.items()}), faint=True)
 
 
 def _scores(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
