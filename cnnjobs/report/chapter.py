@@ -53,8 +53,8 @@ _NOT_ALL: Final = (
 _FITTING: Final = (
     "Means over the seeds that finished. Gap: training − validation accuracy, both over whole splits with the best "
     "weights. Rise: of the validation loss, from its lowest to its last value. Slope: of the validation loss an epoch, "
-    "over the last third of its values; both as shares of the lowest. Strong overfitting: a gap above {wide} points, or "
-    "above {gap} points with a rise above {rise} %. Some overfitting: a gap above {gap} points, or such a rise. "
+    "over the last third of its values; both as shares of the lowest. Strong overfitting: a gap above {wide} points, "
+    "or above {gap} points with a rise above {rise} %. Some overfitting: a gap above {gap} points, or such a rise. "
     "Underfitting: none of these, the lowest value in the last third, and a fall there of more than {fall} % an epoch "
     "(some) or {steep} % (strong)."
 )
