@@ -117,7 +117,7 @@ def pair_chart(pairs: Sequence[ConfusedPair], title: str) -> Figure:
 def reliability_chart(found: Calibration, mended: Calibration | None, title: str, split: str) -> Figure:
     """The accuracy of each bin over its confidence, and below how many images are in it; `mended` beside it."""
     with style():
-        figure = Figure(figsize=(HALF_PAGE, 4.6), layout="constrained")
+        figure = Figure(figsize=(HALF_PAGE, 4.6 + _ROW * (1 + 2 * (mended is not None))), layout="constrained")
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), label="as sure as right")
         _draw_bins(axes, below, found, color=SPLIT_COLOURS[split], marker="o", label=f"{split}, as trained")
@@ -127,7 +127,8 @@ def reliability_chart(found: Calibration, mended: Calibration | None, title: str
         below.set(ylabel="images", xlabel="confidence")
         for axis in (axes.yaxis, below.xaxis):
             axis.set_major_formatter(PercentFormatter(1))
-        axes.legend(loc="upper left")
+        # Curves may run anywhere in the axes.
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=1 + (mended is None))
         set_title(axes, title, HALF_PAGE - 0.6)
         return figure
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,17 +13,18 @@ from cnnjobs.files import write_whole
 from cnnjobs.report import html_page, manifest, markdown_page, pdf
 from cnnjobs.report.best import best_sweep
 from cnnjobs.report.chapter import chapter
-from cnnjobs.report.document import Chapter, Report, Table, with_prefix, without_doubles
+from cnnjobs.report.document import Block, Chapter, Report, Table, with_prefix, without_doubles
 from cnnjobs.report.drawings import Drawings
 from cnnjobs.report.glyphs import boxes
 from cnnjobs.report.notes import read_notes, with_notes
 from cnnjobs.report.results import ResultsTable, Tell, tell_nobody
+from cnnjobs.report.side_by_side import side_by_side
 from cnnjobs.report.tables import csv_bytes, grid_csv, markdown, tex
 from cnnjobs.report.wording import listed
 
 FORMATS: Final = ("html", "pdf", "md")
 # A folder of the report itself, which no chapter's may be called.
-_RESERVED: Final = ("figures",)
+_RESERVED: Final = ("figures", "tables")
 _TABLE_FILES: Final = (".csv", ".md", ".tex")
 
 
@@ -62,7 +63,9 @@ def build_report(
     chapters, notices = _with_notes(chapters, tables, folder)
     if several:
         chapters = [with_prefix(told, f"{prefix}-") for told, prefix in zip(chapters, prefixes, strict=True)]
-    report = Report(listed([table.sweep.name for table in tables]), tuple(without_doubles(chapters)))
+    report = Report(
+        listed([table.sweep.name for table in tables]), tuple(without_doubles(chapters)), _all(tables, folder)
+    )
     tell("setting pages", 1, 1)
     pages, told = _write(report, folder, formats, template or _template(tables))
     written = [page.name for page in pages.values()] + ([pdf.SOURCE, pdf.TEMPLATE] if "pdf" in formats else [])
@@ -93,15 +96,22 @@ def _chapter(table: ResultsTable, folder: Path, prefix: str, tell: Tell) -> Chap
     place = f"{prefix}/figures" if prefix else "figures"
     drawings = Drawings(table, own / "figures", prefix=f"{prefix}-" if prefix else "", place=place, tell=tell)
     told = chapter(table, ranked, drawings)
-    _write_tables(own / "tables", told, csv_bytes(table.aggregate()))
+    write_whole(own / "tables" / "results.csv", csv_bytes(table.aggregate()))
+    _write_tables(own / "tables", told.blocks(), {"results.csv"})
     return told
 
 
-def _write_tables(folder: Path, told: Chapter, aggregate: bytes) -> None:
+def _all(tables: Sequence[ResultsTable], folder: Path) -> tuple[Block, ...]:
+    """What is said of several sweeps side by side, and its files; nothing of one."""
+    told = tuple(side_by_side(tables)) if len(tables) > 1 else ()
+    if told:
+        _write_tables(folder / "tables", told, set())
+    return told
+
+
+def _write_tables(folder: Path, blocks: Iterable[Block], written: set[str]) -> None:
     """Every table as CSV, Markdown and TeX; results.csv has numbers. What the report no longer has is removed."""
-    written = {"results.csv"}
-    write_whole(folder / "results.csv", aggregate)
-    for table in told.blocks():
+    for table in blocks:
         if not isinstance(table, Table) or not table.name or not table.grid.rows:
             continue
         texts = (grid_csv(table.grid), markdown(table.grid).encode(), tex(table.grid).encode())

@@ -33,18 +33,26 @@ if TYPE_CHECKING:
     from cnnjobs.report.architectures import Architecture
 
 _RESULTS: Final = (
-    "A row per configuration, the best by {} first. Mean ± standard deviation over the seeds that finished; losses and "
-    "accuracies over whole splits, with the weights of the {} of each run."
+    "A row per configuration, the best by {metric} first. {spread}; losses and accuracies over whole splits, with the "
+    "weights of the {weights} of each run."
+)
+_SPREAD: Final = "Mean ± standard deviation over the seeds that finished"
+_NO_SPREAD: Final = "One seed each: how much they would differ by chance is not known"
+_LINES: Final = (
+    "Lines are means over seeds; the band is ± 1 standard deviation over them, or, with one seed, of the training loss "
+    "over the steps of each window."
+)
+_ONE_LINE: Final = (
+    "Lines are those of one seed; the band is ± 1 standard deviation of the training loss over the steps of a window."
 )
 _COMPARE: Final = (
     "Differences are taken within each seed, after − before. The interval is Student's t for their mean. McNemar's "
     "test compares two trained networks; it says nothing of other seeds."
 )
 _CURVES: Final = (
-    "Lines are means over seeds; the band is ± 1 standard deviation over them, or, with one seed, of the training loss "
-    "over the steps of each window. Training is measured as the network is trained, with its augmentation and dropout; "
+    "{lines} Training is measured as the network is trained, with its augmentation and dropout; "
     "validation and test over whole splits. The test point stands at the epoch whose weights it is measured with. Thin "
-    "lines: runs that did not finish, and what some seeds trained beyond the others."
+    "lines: runs that did not finish{others}."
 )
 _NOT_ALL: Final = (
     "Of {count} configurations the best {best} drawn one by one; history.csv has all. `report: {{curves: all}}` in the "
@@ -140,7 +148,8 @@ def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
 def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     yield from (paragraph(Span(text, "bad")) for text in summary.other_data(table))
     weights = "lowest validation loss" if table.has_validation else "last epoch"
-    yield paragraph(_RESULTS.format(wording.metric_name(table.sweep.metric.name), weights))
+    metric, spread = wording.metric_name(table.sweep.metric.name), _SPREAD if table.several_seeds else _NO_SPREAD
+    yield paragraph(_RESULTS.format(metric=metric, spread=spread, weights=weights))
     yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
     codes = different_code(table)
     if codes:
@@ -198,7 +207,8 @@ def _changes(table: ResultsTable, pairs: list[PairedResult]) -> Iterator[Block]:
     if len(pairs) > 1:
         metric = table.sweep.metric
         by = wording.metric_name(metric.name)
-        yield paragraph(f"What helped most comes first, by {by}; the differences are means over seeds, after − before.")
+        of = "means over seeds" if table.several_seeds else "those of one seed"
+        yield paragraph(f"What helped most comes first, by {by}; the differences are {of}, after − before.")
         yield Table(grids.changes_grid(pairs, metric), "All changes", "changes", sortable=True)
         yield paragraph(f"{P_VALUE} {multiplicity(len(pairs))}", faint=True)
 
@@ -213,11 +223,11 @@ def _compare(table: ResultsTable, pairs: list[PairedResult], drawings: Drawings)
         blocks += _pictures(drawings.pair(number, result))
         before_after = grids.pair_grid(result)
         if before_after.rows:
-            blocks.append(Table(before_after, f"Before and after: {title}", name))
+            blocks.append(Table(before_after, "Before and after, and the difference within each seed", name))
         images = grids.images_grid(result)
         if images.rows:
             blocks.append(paragraph("The two networks of each seed on the same test images:"))
-            blocks.append(Table(images, f"Image by image: {title}", f"{name}-images"))
+            blocks.append(Table(images, "Image by image", f"{name}-images"))
         yield Section(title, tuple(blocks))
     if pairs:
         yield paragraph(_COMPARE, faint=True)
@@ -225,9 +235,11 @@ def _compare(table: ResultsTable, pairs: list[PairedResult], drawings: Drawings)
 
 def _curves(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Iterator[Block]:
     overview, curves = drawings.overview(ranked), drawings.configurations(ranked)
+    several = table.several_seeds
     yield from _pictures(overview)
     if curves:
-        yield paragraph(_CURVES)
+        lines, others = (_LINES, ", and what some seeds trained beyond the others") if several else (_ONE_LINE, "")
+        yield paragraph(_CURVES.format(lines=lines, others=others))
         yield from _pictures(curves)
     yield from _pictures(drawings.rates(ranked))
     count, most = len(table.configurations), table.sweep.report.curves

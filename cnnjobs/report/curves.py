@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from cnnjobs.figures.style import INK, SERIES_COLOURS, SIDE_COLOURS, SPLIT_COLOURS, style
 from cnnjobs.report.histories import Quantity, RunHistory, SetName
 from cnnjobs.report.panels import MOST_MARKERS, Limits, Look, Panel
+from cnnjobs.runs import RunState
 
 _SPLITS: Final[tuple[SetName, ...]] = ("train", "validation")
 _DASHES: Final[dict[SetName, str]] = {"train": "-", "validation": "--"}
@@ -33,7 +34,7 @@ def training_curves(title: str, histories: Sequence[RunHistory], quantity: Quant
         if tested:
             epochs, values = zip(*tested, strict=True)
             panel.points(epochs, values, SPLIT_COLOURS["test"], "test")
-        return panel.finish(ylim)
+        return panel.finish(ylim, columns=3)
 
 
 def before_after(
@@ -50,7 +51,7 @@ def before_after(
             for split in _SPLITS:
                 look = Look(SIDE_COLOURS[side], _DASHES[split], _SPLIT_MARKERS[split], windows=_COMPARED_WINDOWS)
                 panel.curve(histories, split, look, f"{side}: {split}")
-        return panel.finish(ylim)
+        return panel.finish(ylim, columns=2)
 
 
 def rates(series: Sequence[tuple[str, Sequence[tuple[float, float]]]]) -> Figure:
@@ -71,13 +72,15 @@ def rates(series: Sequence[tuple[str, Sequence[tuple[float, float]]]]) -> Figure
         highest = max(value for _, points in series for _, value in points)
         if len(series) > len(SERIES_COLOURS):
             panel.name(f"{len(series) - len(SERIES_COLOURS)} more", Look(INK, width=0.6))
-        return panel.finish((0, 1.05 * highest), legend_below=True)
+        return panel.finish((0, 1.05 * highest))
 
 
 def overview(series: Sequence[tuple[str, Sequence[RunHistory]]], quantity: Quantity, ylim: Limits = None) -> Figure:
     """The validation curve of every configuration; the first ones in colours of their own, the others in gray."""
     with style():
-        panel = Panel(f"Validation {quantity} ± 1 sd over seeds", quantity, [each for _, own in series for each in own])
+        several = any(sum(each.state is RunState.FINISHED for each in own) > 1 for _, own in series)
+        title = f"Validation {quantity}{' ± 1 sd over seeds' if several else ''}"
+        panel = Panel(title, quantity, [each for _, own in series for each in own])
         named, others = series[: len(SERIES_COLOURS)], series[len(SERIES_COLOURS) :]
         # A thousand lines are a cloud in which one still sees where most of them are.
         faint = Look(INK, width=0.6, alpha=max(0.05, min(0.3, 12 / max(1, len(others)))), shade=0)
@@ -90,4 +93,4 @@ def overview(series: Sequence[tuple[str, Sequence[RunHistory]]], quantity: Quant
         panel.handles.reverse()
         if others:
             panel.name(f"{len(others)} more", replace(faint, alpha=0.3))
-        return panel.finish(ylim, legend_below=True)
+        return panel.finish(ylim)

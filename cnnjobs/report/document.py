@@ -136,10 +136,17 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Report:
-    """One report: a chapter for every sweep."""
+    """One report: a chapter for every sweep, and what is said of all of them first."""
 
     title: str
     chapters: tuple[Chapter, ...] = field(default=())
+    summary: tuple[Block, ...] = ()
+
+    def blocks(self) -> Iterator[Block]:
+        """Every block in the order in which they are read."""
+        yield from _within(self.summary)
+        for chapter in self.chapters:
+            yield from chapter.blocks()
 
 
 def _within(blocks: tuple[Block, ...]) -> Iterator[Block]:

@@ -126,7 +126,7 @@ class Drawings:
         drawn: list[Picture] = []
         for quantity in QUANTITIES:
             figure = partial(self._before_after, result, quantity)
-            caption = f"{quantity} before and after {result.pair.title}: train and validation"
+            caption = f"{quantity} before and after: train and validation"
             drawn.append(self._keep(_file_name("compare", number, result.pair.title, quantity), figure, caption))
         return drawn
 

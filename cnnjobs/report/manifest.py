@@ -29,10 +29,10 @@ def files(folder: Path, report: Report, prefixes: Sequence[str], pages: Sequence
         found += [folder / prefix / name for name in _DATA]
         found += (folder / prefix / "tables").glob("*.*")
     found += (folder / "figures").glob("notes-*")
-    for chapter in report.chapters:
-        for block in chapter.blocks():
-            for picture in block.items if isinstance(block, Pictures) else ():
-                found += [folder / f"{picture.place}{suffix}" for suffix in _OF_A_PICTURE]
+    found += (folder / "tables").glob("*.*")
+    for block in report.blocks():
+        for picture in block.items if isinstance(block, Pictures) else ():
+            found += [folder / f"{picture.place}{suffix}" for suffix in _OF_A_PICTURE]
     return sorted({file for file in found if file.is_file()})
 
 

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
-from cnnjobs.figures.style import HALF_PAGE, INK, SERIES_COLOURS, plain, style
+from cnnjobs.figures.style import INK, SERIES_COLOURS, plain, style
 from cnnjobs.report import wording
 from cnnjobs.report.importance import MOST_LEVELS, WIDE, Factor, Parameters
-from cnnjobs.report.panels import Limits
+from cnnjobs.report.panels import WIDTH, Limits
 
-_HEIGHT: Final = 2.9
+_HEIGHT: Final = 2.65
 _LEVEL_LETTERS: Final = 16
 _SCATTER: Final = 0.12
 
@@ -23,9 +23,9 @@ _SCATTER: Final = 0.12
 def marginal(found: Parameters, factor: Factor, ylim: Limits = None) -> Figure:
     """Mean ± sd of the metric over the configurations with each value, and these as points; of many values points."""
     with style():
-        figure = Figure(figsize=(HALF_PAGE, _HEIGHT), layout="constrained")
+        figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title("\n".join(textwrap.wrap(plain(factor.name), 46)))
+        axes.set_title("\n".join(textwrap.wrap(plain(factor.name), 38)))
         name = wording.metric_name(found.metric)
         axes.set_ylabel(f"{name[:1].upper()}{name[1:]}{' (%)' if wording.is_share(found.metric) else ''}")
         if wording.is_share(found.metric):
@@ -50,7 +50,7 @@ def _means(axes: Axes, found: Parameters, factor: Factor) -> None:
     axes.errorbar(places, means, spreads, linestyle="-" if factor.is_numeric else "", **look)
     axes.set_xlim(-0.5, len(places) - 0.5)
     words = ["\n".join(textwrap.wrap(plain(word), _LEVEL_LETTERS)[:3]) for word in factor.words]
-    crowded = sum(max(map(len, word.split("\n") or [""])) + 2 for word in words) > 52
+    crowded = sum(max(map(len, word.split("\n") or [""])) + 2 for word in words) > 40
     axes.set_xticks(places, words, rotation=35 if crowded else 0, ha="right" if crowded else "center")
     axes.grid(visible=False, axis="x")
 

@@ -40,6 +40,7 @@ class _Writer:
         many = len(report.chapters) > 1
         if many:
             yield f"# {markdown_text(report.title)}"
+            yield from self.blocks(report.summary, 2)
         for chapter in report.chapters:
             yield f"{'##' if many else '#'} {markdown_text(chapter.name)}"
             yield from (markdown_text(text) for text in (chapter.description, chapter.progress) if text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from cnnjobs.figures.style import HALF_PAGE, INK, PAPER, plain
+from cnnjobs.figures.style import INK, PAPER, plain
 from cnnjobs.report.histories import Band, Quantity, RunHistory, SetName, band
 from cnnjobs.runs import RunState
 
 Limits = tuple[float, float] | None
 
-_HEIGHT: Final = 3.4
+# About as wide as half a page of print: letters keep their size there.
+WIDTH: Final = 3.8
+_HEIGHT: Final = 2.65
 _LEGEND_LINE: Final = 0.19
-_TITLE_LETTERS: Final = 46
-_LABEL_LETTERS: Final = 60
+_TITLE_LETTERS: Final = 38
+_LABEL_LETTERS: Final = 48
 _MOST_LINES: Final = 3
 MOST_MARKERS: Final = 40
 # What starts so many times as far away as it soon is would press all the rest to the edge.
@@ -62,7 +65,7 @@ class Panel:
     """A figure with one pair of axes: epochs below, and steps above where all runs have as many in an epoch."""
 
     def __init__(self, title: str, quantity: Quantity, histories: Sequence[RunHistory]) -> None:
-        self.figure = Figure(figsize=(HALF_PAGE, _HEIGHT), layout="constrained")
+        self.figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
         self.axes = self.figure.add_subplot()
         self.quantity = quantity
         self.handles: list[Line2D] = []
@@ -96,7 +99,9 @@ class Panel:
                 low, high = mean.mean - mean.sd, mean.mean + mean.sd
                 self.axes.fill_between(mean.epochs, low, high, color=look.colour, alpha=look.shade, linewidth=0)
             if label:
-                self.name(label + " ± 1 sd" * (known and look.tells_spread), look, marker)
+                # Of one run it is that over the steps of each window.
+                spread = " ± 1 sd" if mean.n > 1 else " ± 1 sd of steps"
+                self.name(label + spread * bool(known and look.tells_spread), look, marker)
         alone = [self._alone(history, split, look, mean) for history in histories]
         if label and mean is None and any(alone):
             self.name(f"{label}, not finished", look.thin())
@@ -133,18 +138,17 @@ class Panel:
         """Add a line to the legend."""
         self.handles.append(Line2D([], [], label=_wrapped(label, _LABEL_LETTERS), **look.line(), marker=marker))
 
-    def finish(self, ylim: Limits, *, legend_below: bool = False) -> Figure:
-        """The figure with its limits and its legend."""
+    def finish(self, ylim: Limits, *, columns: int = 1) -> Figure:
+        """The figure with its limits, and its legend in so many columns below, where it hides no curve."""
         self._limit(ylim)
         self.axes.set_xlim(left=0)
         if self._single:
             self.name("thin: one seed alone", Look(INK).thin())
-        if legend_below:
+        if self.handles:
             lines = sum(str(handle.get_label()).count("\n") + 1 for handle in self.handles)
-            self.figure.set_figheight(_HEIGHT + _LEGEND_LINE * lines)
-            self.figure.legend(handles=self.handles, loc="outside lower left")
-        elif self.handles:
-            self.axes.legend(handles=self.handles, loc="best")
+            self.figure.set_figheight(_HEIGHT + _LEGEND_LINE * math.ceil(lines / columns))
+            room: dict[str, Any] = {"fontsize": 8, "handlelength": 1.8, "columnspacing": 0.8, "handletextpad": 0.5}
+            self.figure.legend(handles=self.handles, loc="outside lower left", ncols=columns, **room)
         return self.figure
 
     def _limit(self, ylim: Limits) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from importlib.util import find_spec
@@ -39,6 +40,12 @@ _LETTERS_BESIDE: Final = 2
 _LONG_CELLS: Final = (40, 30, 24)
 _GOOD: Final = 7.0
 _CODE_LINES: Final = 120
+# Letters of a heading are bold, and so a tenth wider.
+_BOLD: Final = 1.1
+
+
+_BREAK: Final = "\u200b"
+_MARKS: Final = re.compile(r"(?<=[_\-./=,:|])")
 
 
 class PdfError(InputError):
@@ -79,6 +86,7 @@ def source(report: Report) -> str:
     names = ", ".join(string(chapter.name) for chapter in report.chapters)
     lines = [f'#import "{TEMPLATE}": *', f"#show: report.with(title: {string(report.title)}, sweeps: ({names},))"]
     many = len(report.chapters) > 1
+    lines += _blocks(report.summary, 2)
     for number, chapter in enumerate(report.chapters):
         if many and not number:
             lines.append("#contents()")
@@ -142,7 +150,7 @@ def _span(span: Span) -> str:
 
 
 def _pictures(items: Sequence[Picture]) -> Iterator[str]:
-    """Figures two in a row; wide ones in a row of their own."""
+    """Figures side by side; wide ones in a row of their own."""
     for alone, group in groupby(items, lambda each: each.wide):
         parts = [
             f"path: {string(each.place + ('.svg' if each.mark else '.png'))}, "
@@ -158,12 +166,14 @@ def _pictures(items: Sequence[Picture]) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     grid, left_out = beginning(table.grid)
     aligns = ["left"] * grid.labels + ["right"] * (len(grid.columns) - grid.labels)
-    rows = ",\n  ".join(f"({', '.join(_cell(cell) for cell in row)},)" for row in grid.rows)
     widths = _widths(grid)
+    room = _room(widths)
+    rows = ",\n  ".join(f"({', '.join(map(_cell, row, room))},)" for row in grid.rows)
+    header = ", ".join(_cell(name, letters / _BOLD) for name, letters in zip(grid.columns, room, strict=True))
     marked = "none" if grid.marked is None else str(grid.marked)
     yield (
         f"#data(caption: {content(table.caption)}, columns: {_columns(widths)}, aligns: ({', '.join(aligns)},), "
-        f"size: {_size(widths):.2f}pt, marked: {marked},\n  header: ({', '.join(map(_cell, grid.columns))},),\n"
+        f"size: {_size(widths):.2f}pt, marked: {marked},\n  header: ({header},),\n"
         f"  rows: ({rows}{',' if grid.rows else ''}))"
     )
     if left_out:
@@ -193,10 +203,20 @@ def _columns(widths: Sequence[float]) -> str:
     return f"({', '.join(f'{width:.1f}fr' for width in widths)},)"
 
 
-def _cell(text: str) -> str:
-    """A cell whose long words may be broken after the marks within them."""
-    broken = "".join(f"{letter}\u200b" if letter in "_-./=,:|" else letter for letter in text)
-    return content(broken if any(len(word) > 14 for word in text.split()) else text)
+def _room(widths: Sequence[float]) -> list[float]:
+    """How many letters each column has room for at the size of the table."""
+    letters = _LARGEST * _PAGE_LETTERS / _size(widths)
+    share = min(1.0, letters / sum(widths))
+    return [max(1.0, width * share - _LETTERS_BESIDE) for width in widths]
+
+
+def _cell(text: str, room: float) -> str:
+    """A cell whose words may be broken where they are longer than its column: after the marks within, else anywhere."""
+    most = max(1, int(room))
+    if all(len(word) <= most for word in text.split()):
+        return content(text)
+    pieces = [part[at : at + most] for part in _MARKS.split(text) for at in range(0, len(part), most)]
+    return content(_BREAK.join(pieces))
 
 
 def _bool(value: bool) -> str:

@@ -130,6 +130,11 @@ class ResultsTable:
         """What tells the configurations apart: dotted keys, with `variant` first where there are variants."""
         return [key for key in _label_columns(self.sweep) if key != "seed"]
 
+    @property
+    def several_seeds(self) -> bool:
+        """Whether a configuration is trained with more than one."""
+        return any(len(each.runs) > 1 for each in self.configurations)
+
     def finished(self, runs: Sequence[SweepRun]) -> list[RunRecord]:
         """The records of those runs that ended with their final metrics."""
         return [self.records[run.run_id] for run in runs if is_finished(self.records[run.run_id])]

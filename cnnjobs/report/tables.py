@@ -13,6 +13,8 @@ from cnnjobs.files import table_bytes
 
 _MOST_ROWS: Final = 60
 _LONG_CELL: Final = 60
+_NARROW_LETTERS: Final = 42
+_LETTERS_BETWEEN: Final = 2
 # What pdflatex sets without a package, and how many of the other letters are named.
 _LATIN: Final = 0x17F
 _MOST_TOLD: Final = 20
@@ -46,6 +48,12 @@ class Grid:
     labels: int = 1
     marked: int | None = None
     """The row that stands out, if any."""
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether its rows are longer than the lines of a telephone."""
+        longest = [max(map(len, column)) for column in zip(*self.rows, strict=True)] if self.rows else []
+        return sum(longest) + _LETTERS_BETWEEN * len(longest) > _NARROW_LETTERS
 
 
 def grid_csv(grid: Grid) -> bytes:

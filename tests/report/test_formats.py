@@ -162,7 +162,8 @@ def test_several_sweeps_are_chapters_of_one_report(make_results: Callable[..., R
     built = build_report(*tables, formats=["html", "md"])
     assert built.folder == first.store.path.parent / "report"
     text, page = (built.pages[kind].read_text(encoding="utf-8") for kind in ("md", "html"))
-    assert text.startswith("# task 2 and task 3\n\n## task 2\n")
+    assert text.startswith("# task 2 and task 3\n\nThe best configuration of each sweep,")
+    assert text.index("## task 2\n") > text.index("The best of each sweep")
     assert text.index("## task 3") < text.index("Of the third.") < text.index("### Feedback")
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(set(ids)) == len(ids)
