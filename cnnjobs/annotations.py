@@ -6,7 +6,7 @@ import ast
 import inspect
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -20,6 +20,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Subset = PositiveInt | Annotated[dict[Literal["train", "validation", "test"], PositiveInt], Field(min_length=1)]
 
 REQUIRED: Final = inspect.Parameter.empty
+_VARIABLE: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,22 @@ def arguments_of(node: ast.FunctionDef | ast.ClassDef) -> Iterator[tuple[str, as
         yield argument.arg, argument.annotation, default
     for argument, keyword_default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         yield argument.arg, argument.annotation, keyword_default
+
+
+def signature_of(builder: Callable[..., object], given: Collection[str]) -> dict[str, inspect.Parameter]:
+    """The parameters of a builder by name.
+
+    Of those that a class hands on to its base classes by `**kwargs` they are what is `given` and what has no default.
+    """
+    own = inspect.signature(builder).parameters
+    found = {name: each for name, each in own.items() if each.kind not in _VARIABLE}
+    starts = [vars(each)["__init__"] for each in getattr(builder, "__mro__", ())[1:] if "__init__" in vars(each)]
+    while any(each.kind is each.VAR_KEYWORD for each in own.values()) and starts:
+        start = starts.pop(0)
+        if start.__module__.startswith("torch."):
+            break
+        own = inspect.signature(start).parameters
+        for name, each in [*own.items()][1:]:
+            if each.kind not in _VARIABLE and (name in given or each.default is REQUIRED):
+                found.setdefault(name, each)
+    return found

@@ -30,6 +30,7 @@ from cnnjobs.annotations import (
     arguments_of,
     is_built,
     is_plain,
+    signature_of,
     type_of,
     types_of,
 )
@@ -253,10 +254,11 @@ def _unusable(kind: str, name: str, error: Exception) -> UnknownNameError:
 
 
 def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
-    """Whether a class takes its __init__ from elsewhere: from a base class or from `@dataclass`."""
+    """Whether a class takes its __init__ from elsewhere, from a base class or `@dataclass`, or hands `**kwargs` on."""
     if isinstance(node, ast.FunctionDef) or not (node.bases or node.decorator_list):
         return False
-    return not any(isinstance(item, ast.FunctionDef) and item.name == "__init__" for item in node.body)
+    own = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    return not own or any(start.args.kwarg is not None for start in own)
 
 
 def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:
@@ -281,8 +283,7 @@ def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:
     hints = types_of(builder)
     parameters = {
         key: Parameter(hints.get(key, Any), parameter.default)
-        for key, parameter in inspect.signature(builder).parameters.items()
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        for key, parameter in signature_of(builder, KINDS[kind].given).items()
     }
     options, given = _split(kind, parameters)
     for key, option in options.items():

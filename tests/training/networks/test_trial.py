@@ -61,6 +61,12 @@ def test_what_a_network_gets_may_have_another_name(toy: Any) -> None:
     assert "its layer feature_extractor.0 (Conv2d) fails" in wrong
 
 
+def test_what_is_handed_on_to_a_base_class_is_given(toy: Any) -> None:
+    config = run(toy, "HandedOn")
+    assert config.model.options == {"width": 3}
+    assert toy.trained(config)[0].trial.why.startswith("channels_last")
+
+
 def test_images_of_several_channels_are_viewed_as_they_are(toy: Any) -> None:
     # In channels_last a view of the images themselves would fail, too.
     config = run(toy, "OnView", dataset={"name": "toys:stripes", "channels": 3})

@@ -212,6 +212,12 @@ class Norm1d(nn.Module):
         return self.layers(x)
 
 
+class HandedOn(Norm1d):
+    def __init__(self, *args, width: int = 3, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.layers.append(nn.Dropout(0.1 * width))
+
+
 class Squeezing(nn.Module):
     def __init__(self, in_channels, num_classes):
         super().__init__()
