@@ -86,10 +86,9 @@ class Choice(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What a run's id is made of: of a library's class what is set, as its next release may have more options."""
         plain: dict[str, Any] = self.model_dump(mode="json")
-        component = _component(self.kind, self.name)
-        if not component.is_librarys:
-            return plain
-        defaults = _schema(self.kind, self.name).model_construct().model_dump(mode="json")
+        is_librarys = _component(self.kind, self.name).is_librarys
+        schema = _schema(self.kind, self.name, None) if is_librarys else BaseModel
+        defaults = schema.model_construct().model_dump(mode="json")
         return {key: value for key, value in plain.items() if key not in defaults or defaults[key] != value}
 
     def build(self, **given: Any) -> Any:
