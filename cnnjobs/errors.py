@@ -22,6 +22,8 @@ from pathlib import Path
 
 from cnnjobs.opening import NotAFileError
 
+_MOST_TOLD = 50
+
 
 class CnnjobsError(Exception):
     """What a user is told in place of a traceback; `exit_code` is what the shell sees."""
@@ -59,7 +61,14 @@ class SpecError(InputError):
     def __init__(self, mistakes: Sequence[Mistake], notices: Sequence[str] = ()) -> None:
         self.notices = tuple(notices)
         self.mistakes = sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line or 0))
-        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+        super().__init__("\n".join(self.told))
+
+    @property
+    def told(self) -> list[str]:
+        """What is said of the mistakes: a line for each, of very many the first."""
+        lines = [str(mistake) for mistake in self.mistakes[:_MOST_TOLD]]
+        more = len(self.mistakes) - len(lines)
+        return [*lines, f"and {more:,} more mistakes in {self.mistakes[0].file}"] if more else lines
 
 
 class UnknownNameError(InputError):

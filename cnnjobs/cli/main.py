@@ -99,8 +99,8 @@ def _tell(problem: Exception, debug: bool) -> int:
     if isinstance(problem, SpecError):
         for told in problem.notices:
             notice(told)
-        for mistake in problem.mistakes:
-            error(str(mistake))
+        for mistake in problem.told:
+            error(mistake)
         return problem.exit_code
     if isinstance(problem, CnnjobsError):
         error(str(problem))

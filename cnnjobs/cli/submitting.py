@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cnnjobs.launch.cost import Cost
     from cnnjobs.launch.plan import Plan
-    from cnnjobs.launch.slurm import Order
+    from cnnjobs.launch.slurm import Order, Submitted
     from cnnjobs.launch.submissions import Queue
     from cnnjobs.launch.sweeps import OpenSweep
     from cnnjobs.spec.profile import JobProfile
@@ -23,7 +23,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     from cnnjobs.components.datasets import data_folders
     from cnnjobs.console.cost import show_cost
     from cnnjobs.console.plan import show_plan, show_planned_runs, show_stacks
-    from cnnjobs.console.submission import show_held, show_nothing_new, show_order, show_script, show_submitted
+    from cnnjobs.console.submission import show_held, show_order, show_script
     from cnnjobs.launch.slurm import launch, prepare, resolve
     from cnnjobs.launch.submissions import look_at
     from cnnjobs.launch.truth import Lookout
@@ -53,10 +53,17 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
         if plan.to_run:
             show_script(prepared(plan, queue))
         return
-    submitted = launch(opened.sweep, store, make=make, prepared=prepared)
+    _tell(launch(opened.sweep, store, make=make, prepared=prepared), opened, options)
+
+
+def _tell(submitted: Submitted, opened: OpenSweep, options: LaunchOptions) -> None:
+    """What was handed over, what is held, and what to type next."""
+    from cnnjobs.console.submission import show_held, show_nothing_new, show_submitted
+    from cnnjobs.launch.truth import Lookout
+
     words = f"{opened.word}{results_option(options.results)}"
     # What is held stays so whatever was submitted beside it.
-    truth = Lookout(store, opened.sweep.runs).look()
+    truth = Lookout(opened.store, opened.sweep.runs).look()
     show_held(truth.held_for_user)
     if submitted.order is None:
         show_nothing_new(submitted, words, release=truth.release)

@@ -129,6 +129,8 @@ def _headline(name: str, folders: Sequence[Path], split: str) -> str:
         return f"data set `{name}` was not found; looked for {what}, in"
     if name == "fashion_mnist_mini":
         return f"data set `{name}` comes with the package, but is not where it belongs; looked in"
+    if name == "image_folder":
+        return "`image_folder` reads any folder of images, which is named itself (dataset: flowers); looked for it in"
     known = [*_BELOW, "fashion_mnist_mini", *(found for folder in folders for found in image_folders(folder))]
     headline = f"no data set is called `{name}`; {suggest(name, known)}, or a folder of images by its name"
     return f"{headline}; looked for {_IMAGE_FOLDER}, in"

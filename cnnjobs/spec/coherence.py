@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cnnjobs.spec.layers import flat
 from cnnjobs.spec.reading import Findings
 
 if TYPE_CHECKING:
     from cnnjobs.spec.expansion import Space
+
+MOST_RUNS: Final = 10_000
+"""Runs of one sweep: configurations, variants among them, times seeds."""
 
 
 def conflicts(space: Space) -> list[tuple[int | None, str, str]]:
@@ -49,3 +53,33 @@ def check_use(space: Space, used: Collection[str], findings: Findings) -> None:
             findings.notice(line, key, "holds for none of the runs")
         else:
             findings.mistake(line, key, "holds for none of the runs", "correct it or leave it out")
+
+
+def are_too_many(space: Space, findings: Findings) -> bool:
+    """Whether there are more runs than a sweep may have: a mistake, before anything is expanded."""
+    lengths = [len(axis.rows) for axis in space.axes if axis.rows is not None]
+    if space.ablate:
+        configurations = 1 + len(space.variants) + sum(lengths)
+    elif space.method == "grid":
+        configurations = math.prod(lengths) * len(space.sides)
+    else:
+        configurations = space.run_cap or 1
+    configurations = min(configurations, space.run_cap or configurations)
+    seeds = max(1, len(space.seeds))
+    if configurations * seeds <= MOST_RUNS:
+        return False
+    key = "seeds" if seeds > configurations else "parameters" if space.method == "grid" else "run_cap"
+    many = "1 configuration" if configurations == 1 else f"{_counted(configurations)} configurations"
+    each = f" with {seeds:,} seeds each are {_counted(configurations * seeds)} runs" if seeds > 1 else ""
+    remedies = {
+        "seeds": "give fewer",
+        "parameters": "leave values out, set run_cap, or use method: random",
+        "run_cap": "ask for fewer",
+    }
+    remedy = f"a sweep has at most {MOST_RUNS:,} runs: {remedies[key]}"
+    findings.mistake(space.lines.get(key), key, f"{many}{each}", remedy)
+    return True
+
+
+def _counted(number: int) -> str:
+    return f"{number:,}" if number < 10**12 else "more than 1,000,000,000,000"

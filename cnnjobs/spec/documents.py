@@ -30,9 +30,12 @@ _REMEDIES: Final = {
     "undefined alias": "an anchor (&name) stands above the aliases (*name) that repeat it",
     "<stream end>": "a bracket or a quote that is opened is closed again",
     "but got '<document": "a bracket or a quote that is opened is closed again",
+    "'<document start>'": "a sweep file is YAML: lines of `key: value`",
     "expected <block end>": "keys of one mapping have the same indentation",
     "cannot start any token": "a text that begins with this sign needs quotes",
 }
+_GLUED: Final = re.compile(r"[\w.]+:(?=[\[{])|^ *[\w.]+:(?=[\w\"'])")
+_LONG_KEY: Final = re.compile(r"^[ \t-]*([^\s:#]{1025,})[ \t]*:", re.MULTILINE)
 _CURLY: Final = re.compile("^[\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb].*[\u201c\u201d\u2018\u2019\u00ab\u00bb]$")
 
 
@@ -99,14 +102,12 @@ class _BoundedComposer(Composer):
 
 
 def _documents(text: str) -> Iterator[Any]:
+    if long := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long.start()) + 1
+        raise _TooMuch(line, f"a key of {len(long[1]):,} characters", "YAML allows at most 1,024")
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _BoundedComposer
-    constructor, parser = yaml.get_constructor_parser(text)
-    try:
-        while constructor.composer.check_node():
-            yield constructor.composer.get_node()
-    finally:
-        parser.dispose()
+    yield from yaml.compose_all(text)
 
 
 def _is_empty(root: Any) -> bool:
@@ -118,11 +119,15 @@ def _hint(error: MarkedYAMLError, text: str, line: int | None) -> str:
     lines = text.split("\n")
     # The parser notices some lines after the one that is wrong.
     near = lines[max(0, (line or 1) - 2) : line or 1]
-    glued = next((found for each in near for found in re.findall(r"[\w.]+:(?=[\[{])", each)), None)
+    glued = next((found[0] for each in near if (found := _GLUED.search(each))), None)
     if "'\\t'" in problem or any(re.match(r" *\t", each) for each in near):
         return "indent with spaces, not tabs"
     if glued:
-        return f"write a space after the colon: `{glued} ...`"
+        return f"write a space after the colon: `{glued.strip()} ...`"
+    if any(each.startswith(("<<<<<<<", "=======", ">>>>>>>")) for each in near):
+        return "git has left both sides of a merge here: keep one, without the lines of <<<, === and >>>"
+    if any("\uff1a" in each for each in near):
+        return "write a plain colon `:` in place of the wide one"
     return next(
         (remedy for part, remedy in _REMEDIES.items() if part in problem), "see docs/sweep-file.md for examples"
     )

@@ -20,21 +20,18 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
 from typing import Any, Final
 
 from cnnjobs import registry
-from cnnjobs.spec.coherence import check_use, conflicts
+from cnnjobs.spec.coherence import MOST_RUNS, are_too_many, check_use, conflicts
 from cnnjobs.spec.conditions import Condition, same
 from cnnjobs.spec.layers import Layer, flat, lookup, merge, nest
 from cnnjobs.spec.reading import Findings, Node
 from cnnjobs.spec.run import KeyMistake, RunConfig, read_config
 from cnnjobs.spec.samplers import Axis, Point, SamplerRefusal
-
-MOST_RUNS: Final = 10_000
-"""Runs of one sweep: configurations, variants among them, times seeds."""
 
 _MOST_COVERED: Final = 1000
 _IN_VAIN: Final = 1000
@@ -89,11 +86,15 @@ def expand(space: Space, unread: frozenset[str], findings: Findings) -> tuple[li
     before = findings.num_mistakes
     for line, key, found in conflicts(space):
         findings.mistake(line, key, found, "set it in one of the two")
+    if are_too_many(space, findings):
+        space = replace(space, method="", ablate=False, seeds=space.seeds[:1])
     used: set[str] = set()
     kept: list[Candidate] = []
     configurations = tried = 0
     for variant, point in _points(space, used, findings):
         if configurations == space.run_cap or tried == MOST_RUNS:
+            if not kept:
+                break
             left = f"the first {configurations:,} configurations are run, the rest is left out"
             findings.notice(space.lines.get("run_cap"), "run_cap", left)
             break
@@ -116,37 +117,12 @@ def expand(space: Space, unread: frozenset[str], findings: Findings) -> tuple[li
 def _points(space: Space, used: set[str], findings: Findings) -> Iterator[tuple[str | None, Point]]:
     """(variant, point) of every configuration, each once; `when` has taken its part of the points."""
     try:
-        _refuse_too_many(space)
         sampled = _ablation(space) if space.ablate else _product(space, used, findings)
         yield from _once(space, used, sampled)
     except SamplerRefusal as refusal:
         for mistake in refusal.mistakes:
             findings.mistake(*mistake)
         yield from _once(space, used, itertools.product(space.sides, _cover(space.axes)))
-
-
-def _refuse_too_many(space: Space) -> None:
-    """Raises SamplerRefusal for more runs than a sweep may have, before anything is expanded."""
-    lengths = [len(axis.rows) for axis in space.axes if axis.rows is not None]
-    if space.ablate:
-        configurations = 1 + len(space.variants) + sum(lengths)
-    elif space.method == "grid":
-        configurations = math.prod(lengths) * len(space.sides)
-    else:
-        configurations = space.run_cap or 1
-    configurations = min(configurations, space.run_cap or configurations)
-    seeds = max(1, len(space.seeds))
-    if configurations * seeds <= MOST_RUNS:
-        return
-    key = "seeds" if seeds > configurations else "parameters" if space.method == "grid" else "run_cap"
-    each = f" with {seeds:,} seeds each are {configurations * seeds:,} runs" if seeds > 1 else ""
-    remedies = {
-        "seeds": "give fewer",
-        "parameters": "leave values out, set run_cap, or use method: random",
-        "run_cap": "ask for fewer",
-    }
-    remedy = f"a sweep has at most {MOST_RUNS:,} runs: {remedies[key]}"
-    raise SamplerRefusal([(space.lines.get(key), key, f"{configurations:,} configurations{each}", remedy)])
 
 
 def _once(
@@ -196,7 +172,7 @@ def _different(
     found: set[str] = set()
     listed = [len(axis.rows) for axis in space.axes if axis.rows is not None]
     possible = math.prod(listed) if len(listed) == len(space.axes) else None
-    tries = last = 0
+    tries, last, sound = 0, 0, not findings.num_mistakes
     for point in _sample(space):
         tries += 1
         active = _active(space, variant, point, used)
@@ -205,6 +181,7 @@ def _different(
             drawn.add(plain)
             config = next(_with_seeds(space, variant, active)).config
             identity = config.run_id if isinstance(config, RunConfig) else plain
+            sound &= isinstance(config, RunConfig)
             if identity not in found:
                 found.add(identity)
                 last = tries
@@ -213,6 +190,8 @@ def _different(
             return
         if len(drawn) == possible or tries - last > _IN_VAIN + 10 * len(found):
             break
+    if not sound:
+        return
     which = f" of variant {variant}" if variant else ""
     there = f"there are only {len(found)}" if len(drawn) == possible else f"{tries:,} draws gave {len(found)}"
     told = f"{cap} different configurations{which} are asked for, and {there}: these are run"

@@ -93,6 +93,9 @@ def _wrong_value(key: str, details: Any) -> KeyMistake:
     number = number_in(value)
     if number is not None and kind in ("int_type", "float_type"):
         return KeyMistake(key, f"found the text {shown(value)}", f"write {value} without quotes")
+    meant = value.replace(",", ".").replace("\u2212", "-") if isinstance(value, str) else None
+    if number_in(meant) is not None and kind in ("int_type", "float_type"):
+        return KeyMistake(key, f"found {shown(value)}", f"write {meant}, with a point and a plain minus sign")
     allowed = _ALLOWED[kind].format(**context) if kind in _ALLOWED else details["msg"]
     allowed = "one value or more" if kind == "too_short" and context["min_length"] == 1 else allowed
     if kind in ("list_type", "tuple_type") and isinstance(value, str) and value.startswith("("):

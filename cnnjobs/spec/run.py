@@ -27,6 +27,7 @@ from pydantic import (
 
 from cnnjobs import own_modules, registry
 from cnnjobs.errors import InputError, UnknownNameError, suggest
+from cnnjobs.spec.habits import no_part, our_name, written
 from cnnjobs.spec.intervals import Steps, choose_interval
 from cnnjobs.spec.mistakes import KeyMistake, key_mistakes, refusal
 from cnnjobs.spec.reading import shown
@@ -47,27 +48,6 @@ __all__ = [
 
 # The fields that hold a component by name, each with options of its own.
 COMPONENTS: Final = ("dataset", "model", "loss", "optimizer", "schedule")
-
-# Names that other tools use -> ours.
-_HABITS: Final = {
-    **dict.fromkeys(("learning_rate", "learningrate", "init_lr", "base_lr"), "lr"),
-    **dict.fromkeys(("batchsize", "batch", "bs", "train_batch_size"), "batch_size"),
-    **dict.fromkeys(("epoch", "num_epochs", "max_epochs", "n_epochs"), "epochs"),
-    **dict.fromkeys(("wd", "weightdecay", "l2"), "weight_decay"),
-    **dict.fromkeys(("arch", "architecture", "net", "network", "model_name"), "model"),
-    **dict.fromkeys(("opt", "optim", "optimiser"), "optimizer"),
-    **dict.fromkeys(("scheduler", "lr_scheduler", "lr_schedule"), "schedule"),
-    **dict.fromkeys(("pretrained", "pretrained_weights", "checkpoint"), "weights"),
-    **dict.fromkeys(("frozen", "freeze_layers", "frozen_layers"), "freeze"),
-    **dict.fromkeys(("data", "data_set", "ds"), "dataset"),
-    **dict.fromkeys(("augmentation", "augmentations", "transform", "transforms"), "augment"),
-    **dict.fromkeys(("criterion", "loss_fn", "loss_function"), "loss"),
-    **dict.fromkeys(("random_seed", "random_state", "manual_seed"), "seed"),
-    **dict.fromkeys(("patience", "early_stop", "early_stop_count"), "early_stopping"),
-    **dict.fromkeys(("amp", "dtype", "bf16"), "precision"),
-    **dict.fromkeys(("eval_every", "val_every", "val_check_interval"), "validate_every"),
-    **dict.fromkeys(("log_every", "print_freq", "log_every_n_steps", "log_interval", "log_freq"), "print_every"),
-}
 
 
 class Choice(BaseModel):
@@ -253,9 +233,13 @@ def _unknown(nested: Mapping[str, Any], path: Sequence[str]) -> KeyMistake:
     return _unknown_option(component, path)
 
 
+def _data_sets() -> list[str]:
+    return sorted(name for name in registry.components("dataset") if name != "image_folder")
+
+
 def _missing(nested: Mapping[str, Any], path: Sequence[str]) -> KeyMistake:
     if path == ["dataset"]:
-        return KeyMistake("dataset", "missing", f"name a data set: {', '.join(sorted(registry.components('dataset')))}")
+        return KeyMistake("dataset", "missing", f"name a data set: {', '.join(_data_sets())}, or a folder of images")
     if len(path) == 1:
         return KeyMistake(path[0], "missing", f"choose one: {', '.join(sorted(registry.allowed_names(path[0])))}")
     return _missing_option(_chosen_component(nested, path), path)
@@ -264,6 +248,8 @@ def _missing(nested: Mapping[str, Any], path: Sequence[str]) -> KeyMistake:
 def _unknown_option(component: registry.Component, path: Sequence[str]) -> KeyMistake:
     found = f"{component.kind} `{component.name}` has no `{path[-1]}`"
     remedy = suggest(path[-1], component.parameters) if component.parameters else f"`{component.name}` has no options"
+    if component.name == "image_folder" and path[-1] in ("root", "path", "dir", "folder", "data_dir"):
+        remedy = "a folder of images is named itself: dataset: flowers for data/flowers/train/<class>/, see --data-dir"
     return KeyMistake(".".join(path), found, remedy)
 
 
@@ -283,13 +269,11 @@ def _chosen_component(nested: Mapping[str, Any], path: Sequence[str]) -> registr
     return _component(kind, value if isinstance(value, str) else value["name"])
 
 
-def our_name(name: str) -> str:
-    """The key here for what another tool calls `name`; the name itself where it means nothing here."""
-    return _HABITS.get(name.lower().replace("-", "_"), name)
-
-
+@cache
 def suggest_key(name: str) -> str:
     """What is allowed in place of an unknown key of a run: also by its name elsewhere, or as a component's option."""
+    if no_part(name):
+        return no_part(name)
     fields = RunConfig.model_fields
     habit = our_name(name) if our_name(name) != name else None
     owners = [
@@ -298,5 +282,5 @@ def suggest_key(name: str) -> str:
         if any(name in component.parameters for component in registry.components(kind).values())
     ]
     listed = suggest(name, fields)
-    near = f"`{habit}`" if habit else " or ".join(f"`{owner}`" for owner in owners)
+    near = f"`{written(name)}`" if habit else " or ".join(f"`{owner}`" for owner in owners)
     return f"did you mean {near}? {listed[listed.index('allowed:') :]}" if near else listed

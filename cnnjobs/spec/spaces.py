@@ -7,9 +7,10 @@ from typing import Any
 
 from cnnjobs import registry
 from cnnjobs.errors import InputError, suggest
+from cnnjobs.spec.coherence import MOST_RUNS
 from cnnjobs.spec.comparison import Comparison, read_comparisons
 from cnnjobs.spec.conditions import Condition, Vocabulary, order_by_need, read_condition
-from cnnjobs.spec.expansion import MOST_RUNS, Space
+from cnnjobs.spec.expansion import Space
 from cnnjobs.spec.layers import Layer, bare, read_layer
 from cnnjobs.spec.parameters import read_parameters, tie
 from cnnjobs.spec.reading import Findings, Node, is_list, is_mapping, shown

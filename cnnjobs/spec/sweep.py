@@ -149,7 +149,9 @@ def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
         elif key in _ELSEWHERE:
             findings.mistake(node.line, key, "unknown key", _ELSEWHERE[key])
         elif our_name(key) in RunConfig.model_fields:
-            findings.mistake(node.line, key, "stands at the top of the file", f"write base: {{{our_name(key)}: ...}}")
+            ours, varied = our_name(key), isinstance(node.value, list) and len(node.value) > 1
+            remedy = f"parameters: {{{ours}: {{values: {shown(node.plain)}}}}}" if varied else f"base: {{{ours}: ...}}"
+            findings.mistake(node.line, key, "stands at the top of the file", f"write {remedy}")
         elif key not in _KEYS:
             findings.mistake(node.line, key, "unknown key", suggest(key, _KEYS))
     return {key: node for key, node in root.value.items() if key in _KEYS}

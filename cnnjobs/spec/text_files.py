@@ -49,6 +49,8 @@ def read_text(path: Path, near: Iterable[Path] = (), tell: Tell | None = None) -
     content = _content(path, near)
     tell = tell or (lambda *_: None)
     text = _decoded(path, content, tell)
+    if re.match(r"\s*<(!doctype|html|\?xml)", text, re.IGNORECASE):
+        raise InputError(f"{path}: is a web page, no YAML file; fetch the file itself (on GitHub: its `raw` link)")
     if path.suffix in _NO_SWEEPS:
         raise InputError(f"{path}: is {_NO_SWEEPS[path.suffix]}; name a YAML file")
     return _with_plain_spaces(text.replace("\r\n", "\n").replace("\r", "\n"), tell)

@@ -25,6 +25,7 @@ def every_option(kind: str) -> str:
     return ", ".join(sorted({option for each in registry.components(kind).values() for option in each.parameters}))
 
 
+DATA_SETS = ", ".join(name for name in names("dataset").split(", ") if name != "image_folder")
 KEYS = ", ".join(sorted(RunConfig.model_fields))
 JOB = ", ".join(sorted(("profile", *PROFILE_KEYS)))
 SECTION_NAMES = ", ".join(sorted(SECTIONS))

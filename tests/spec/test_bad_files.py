@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from bad_sweeps import FORMS, GRID, JOB, KEYS, TOP, Cases, names, options
+from bad_sweeps import DATA_SETS, FORMS, GRID, JOB, KEYS, TOP, Cases, names, options
 
 FILES: Cases = {
     "not YAML": (
@@ -107,7 +107,7 @@ FILES: Cases = {
     "nothing chosen": (
         "base: {lr: 0.1}\n",
         [
-            f"1: dataset: missing; name a data set: {names('dataset')}",
+            f"1: dataset: missing; name a data set: {DATA_SETS}, or a folder of images",
             f"1: model: missing; choose one: {names('model')}",
         ],
     ),
@@ -116,7 +116,7 @@ FILES: Cases = {
         "name: ''\nrun_cap:\n",
         [
             "1: base: empty; fill it or leave the key out",
-            f"1: dataset: missing; name a data set: {names('dataset')}",
+            f"1: dataset: missing; name a data set: {DATA_SETS}, or a folder of images",
             f"1: model: missing; choose one: {names('model')}",
             "2: seeds: empty list; fill it or leave the key out, for example [0, 1, 2]",
             "3: variants: empty; fill it or leave the key out",
