@@ -66,9 +66,9 @@ class Choice(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What a run's id is made of: of a library's class what is set, as its next release may have more options."""
         plain: dict[str, Any] = self.model_dump(mode="json")
-        is_librarys = _component(self.kind, self.name).is_librarys
-        schema = _schema(self.kind, self.name, None) if is_librarys else BaseModel
-        defaults = schema.model_construct().model_dump(mode="json")
+        if not _component(self.kind, self.name).is_librarys:
+            return plain
+        defaults = _schema(self.kind, self.name, None).model_construct().model_dump(mode="json")
         return {key: value for key, value in plain.items() if key not in defaults or defaults[key] != value}
 
     def build(self, **given: Any) -> Any:
@@ -229,8 +229,7 @@ def read_choice(kind: str, value: str | Mapping[str, Any]) -> Choice:
 def _unknown(nested: Mapping[str, Any], path: Sequence[str]) -> KeyMistake:
     if len(path) == 1:
         return KeyMistake(path[0], "unknown key", suggest_key(path[0]))
-    component = _chosen_component(nested, path)
-    return _unknown_option(component, path)
+    return _unknown_option(_chosen_component(nested, path), path)
 
 
 def _data_sets() -> list[str]:
