@@ -130,6 +130,11 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         return StorageError(f"the disk is full; free some space or choose another folder with --results: {path}")
     if error.errno == errno.EDQUOT:
         return StorageError(f"the quota is used up; free some space or choose another folder with --results: {path}")
+    if error.errno == errno.EROFS:
+        return StorageError(
+            f"{path}: the file system can only be read; copy the results to a place that can be written, and name its"
+            " folder with --results"
+        )
     if isinstance(error, NotAFileError | IsADirectoryError):
         return StorageError(f"{path}: cannot be written ({error.strerror}); remove or rename what is there")
     return StorageError(f"{path}: cannot be written ({error.strerror}); choose another folder with --results")

@@ -160,6 +160,12 @@ def check_new(path: Path) -> None:
         raise InputError(f"{path}: there is no folder {path.parent}; make it first")
 
 
+def can_write(folder: Path) -> bool:
+    """Whether something can be written into a folder, as far as a look tells; it may have to be made."""
+    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), Path())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
 def table_bytes(columns: Iterable[object], rows: Iterable[Iterable[Any]]) -> bytes:
     """A table as CSV: floats in full, None and NaN empty, texts on one line, none of them a formula."""
     text = io.StringIO()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
@@ -32,7 +34,7 @@ def bundle(
     from cnnjobs.cli.report import build
     from cnnjobs.console.bundle import show_bundle
     from cnnjobs.errors import InputError
-    from cnnjobs.files import check_new, write_new
+    from cnnjobs.files import can_write, check_new, write_new
     from cnnjobs.launch.sweeps import open_sweep
 
     if output.suffix.lower() != ".zip":
@@ -40,13 +42,18 @@ def bundle(
     check_new(output)
     check_new(output.with_suffix(".pdf"))
     opened = [open_sweep(word, results) for word in dict.fromkeys(sweeps)]
-    tables, built = build(opened, results=results, template=template)
-
+    from cnnjobs.report.build import own_folder
     from cnnjobs.report.bundle import entries, write_archive
 
-    found = entries(tables, built, Path.cwd(), models)
-    page = built.pages.get("pdf", built.page)
-    beside = output.with_suffix(page.suffix)
-    write_new(beside, page.read_bytes())
-    write_archive(output, found)
-    show_bundle(output, found, beside, built.notices)
+    with ExitStack() as stack:
+        place = own_folder([each.store for each in opened])
+        if not can_write(place):
+            # Results that can only be read keep the report that they have.
+            place = Path(stack.enter_context(TemporaryDirectory(prefix="cnnjobs-"))) / "report"
+        tables, built = build(opened, results=results, template=template, folder=place)
+        found = entries(tables, built, Path.cwd(), models)
+        page = built.pages.get("pdf", built.page)
+        beside = output.with_suffix(page.suffix)
+        write_new(beside, page.read_bytes())
+        write_archive(output, found)
+        show_bundle(output, found, beside, built.notices)

@@ -84,7 +84,7 @@ def figures(  # noqa: PLR0913
     if run is not None:
         if given_too:
             raise InputError(f"{given_too[0]}: `{network}` is a run, which knows its own; leave it out")
-        subject, folder = _open_run(run, data_dir)
+        subject, folder = _open_run(run, data_dir, has_place=out is not None or list_layers)
     else:
         subject, folder = _open_model(
             network, results, data_dir, weights=weights, dataset=dataset, shape=shape, classes=classes
@@ -98,10 +98,12 @@ def figures(  # noqa: PLR0913
         _draw(subject, plan, out or folder, keep_going=kind is None)
 
 
-def _open_run(run: RunFolder, data_dir: Path | None) -> tuple[Subject, Path]:
-    """A run's network, and the folder that its figures belong into."""
+def _open_run(run: RunFolder, data_dir: Path | None, *, has_place: bool) -> tuple[Subject, Path]:
+    """A run's network, and the folder that its figures belong into, or go into where that can only be read."""
     from cnnjobs.console.own_code import show_differences
     from cnnjobs.console.plan import show_notes
+    from cnnjobs.console.terminal import notice
+    from cnnjobs.files import can_write
     from cnnjobs.launch.data_sets import other_data
     from cnnjobs.launch.place import local_data_folders
     from cnnjobs.runs import RunStore
@@ -114,7 +116,11 @@ def _open_run(run: RunFolder, data_dir: Path | None) -> tuple[Subject, Path]:
     from cnnjobs.training.trained import best_device, load_trained
 
     trained = load_trained(run, best_device(), folders)
-    return Subject.of_run(run, trained, folders), RunStore(run.path.parent).report_folder / "figures" / run.run_id
+    place = RunStore(run.path.parent).report_folder / "figures" / run.run_id
+    if not (has_place or can_write(place)):
+        notice(f"{place} cannot be written: the figures go to figures/{run.run_id}; --out says where")
+        place = Path("figures") / run.run_id
+    return Subject.of_run(run, trained, folders), place
 
 
 def _open_model(

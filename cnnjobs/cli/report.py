@@ -44,6 +44,14 @@ def report(
             help="Draw the curves of so many configurations. [default: report.curves, or 3]",
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where it goes. [default: report in the sweep's folder; here, where that can only be read]",
+        ),
+    ] = None,
     results: Results = RESULTS,
 ) -> None:
     """Collect the results of sweeps, of the latest one without SWEEP, into tables and a report."""
@@ -52,7 +60,7 @@ def report(
     wanted = _read_formats(formats)
     number = _read_curves(curves) if curves is not None else None
     opened = [open_sweep(word, results) for word in dict.fromkeys(sweeps or ())] or [latest_sweep(results)]
-    make_report(opened, results=results, formats=wanted, template=template, look=look, curves=number)
+    make_report(opened, results=results, formats=wanted, template=template, look=look, curves=number, out=out)
 
 
 def _read_curves(text: str) -> int | Literal["all"]:
@@ -85,6 +93,7 @@ def make_report(
     template: Path | None = None,
     look: bool = False,
     curves: int | Literal["all"] | None = None,
+    out: Path | None = None,
 ) -> None:
     """Build the report, show the results of each sweep and say where the report is."""
     from cnnjobs.console.outcome import show_report
@@ -92,8 +101,12 @@ def make_report(
     from cnnjobs.console.terminal import notice
     from cnnjobs.errors import StorageError
     from cnnjobs.launch.submissions import look_at, prune
+    from cnnjobs.report.build import place_for
 
-    tables, built = build(opened, results=results, formats=formats, template=template, curves=curves)
+    place, told = place_for([each.store for each in _unique(opened)], out)
+    if told:
+        notice(told)
+    tables, built = build(opened, results=results, formats=formats, template=template, curves=curves, folder=place)
     for table in tables:
         show_results(table)
     for text in built.notices:
@@ -115,20 +128,29 @@ def build(
     formats: Sequence[str] = _FORMATS,
     template: Path | None = None,
     curves: int | Literal["all"] | None = None,
+    folder: Path | None = None,
 ) -> tuple[list[ResultsTable], Built]:
     """What is known of each sweep, once, and the report of all of them."""
     from cnnjobs.console.reporting import report_progress
-    from cnnjobs.report.build import build_report
+    from cnnjobs.report.build import build_report, own_folder
     from cnnjobs.report.results import ResultsTable
 
-    unique = list({each.store.path: each for each in opened}.values())
+    unique = _unique(opened)
     words = [f"--format {','.join(formats)}"] if tuple(formats) != _FORMATS else []
     words += [f"--template {shlex.quote(str(template))}"] if template else []
     words += [f"--curves {curves}"] if curves else []
+    is_elsewhere = folder not in (None, own_folder([each.store for each in unique]))
+    words += [f"--out {shlex.quote(str(folder))}"] if is_elsewhere else []
     command = _command(unique, results, words)
     with report_progress() as tell:
         tables = [ResultsTable.load(_drawn(each.sweep, curves), each.store, tell) for each in unique]
-        return tables, build_report(*tables, formats=formats, template=template, command=command, tell=tell)
+        return tables, build_report(
+            *tables, formats=formats, template=template, command=command, folder=folder, tell=tell
+        )
+
+
+def _unique(opened: Sequence[OpenSweep]) -> list[OpenSweep]:
+    return list({each.store.path: each for each in opened}.values())
 
 
 def _drawn(sweep: Sweep, curves: int | Literal["all"] | None) -> Sweep:

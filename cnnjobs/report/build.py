@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.errors import InputError
-from cnnjobs.files import write_whole
+from cnnjobs.files import can_write, write_whole
 from cnnjobs.report import html_page, manifest, markdown_page, pdf
 from cnnjobs.report.best import best_sweep
 from cnnjobs.report.chapter import chapter
@@ -21,10 +21,12 @@ from cnnjobs.report.results import ResultsTable, Tell, tell_nobody
 from cnnjobs.report.side_by_side import side_by_side
 from cnnjobs.report.tables import csv_bytes, grid_csv, markdown, tex
 from cnnjobs.report.wording import listed
+from cnnjobs.runs import RunStore
 
 FORMATS: Final = ("html", "pdf", "md")
 # A folder of the report itself, which no chapter's may be called.
 _RESERVED: Final = ("figures", "tables")
+_LONGEST: Final = 80
 _TABLE_FILES: Final = (".csv", ".md", ".tex")
 
 
@@ -48,15 +50,16 @@ def build_report(
     formats: Collection[str] = FORMATS,
     template: Path | None = None,
     command: str = "",
+    folder: Path | None = None,
     tell: Tell = tell_nobody,
 ) -> Built:
     """Write the report of what is known, whatever is still running: a chapter for each sweep.
 
-    One sweep's report lies in its own folder, that of several in `report` beside their folders. Without what the PDF
+    It lies in `folder`, or else in that of `own_folder`. Without what the PDF
     takes there are the other formats, and a notice. Raises StorageError, and InputError for a template that is wrong.
     """
     several = len(tables) > 1
-    folder = tables[0].store.path.parent / "report" if several else tables[0].store.report_folder
+    folder = folder or own_folder([table.store for table in tables])
     earlier = manifest.read(folder)
     prefixes = _prefixes([table.sweep.name for table in tables]) if several else [""]
     chapters = [_chapter(table, folder, prefix, tell) for table, prefix in zip(tables, prefixes, strict=True)]
@@ -73,6 +76,25 @@ def build_report(
     manifest.write(folder, files, tables, command)
     manifest.remove_others(folder, earlier, files)
     return Built(folder, tuple(folder / prefix for prefix in prefixes), pages, (*notices, *told))
+
+
+def own_folder(found: Sequence[RunStore]) -> Path:
+    """Where the report of one sweep lies, in its folder, and that of several, beside their folders."""
+    return found[0].path.parent / "report" if len(found) > 1 else found[0].report_folder
+
+
+def place_for(found: Sequence[RunStore], out: Path | None) -> tuple[Path, str | None]:
+    """Where a report can be written, and a notice where nobody has said so. Raises InputError for what others hold."""
+    own = own_folder(found)
+    if out is None and can_write(own):
+        return own, None
+    place = out or Path(f"{'-'.join(store.path.resolve().name for store in found)[:_LONGEST]}-report")
+    if not can_write(place):
+        raise InputError(f"{place}: cannot be written; name a folder for the report with --out")
+    if place.exists() and any(place.iterdir()) and not manifest.read(place):
+        raise InputError(f"{place}: holds files that are no report of ours; name a new folder with --out")
+    told = f"{own} cannot be written: the report goes to {place}; --out says where"
+    return place, None if out is not None else told
 
 
 def _prefixes(names: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,35 @@ def test_wrong_words_for_the_report(call: Call, sweeps: Path) -> None:
     code, _, err = call("report", "one.yaml", "--template", "gone.typ")
     assert code == 2
     assert err.startswith("error: gone.typ: the template cannot be read")
+
+
+def test_results_that_can_only_be_read_are_reported_elsewhere(
+    call: Call, sweeps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("report", "one.yaml", "--format", "md")
+    before = sorted((sweeps / "results").rglob("*"))
+    # The superuser may write anywhere but where the file system itself refuses.
+    held = sweeps / "results"
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: not (mode & os.W_OK and Path(path).resolve().is_relative_to(held))
+    )
+    code, out, err = call("report", "one.yaml", "--format", "md")
+    assert (code, out.splitlines()[-1]) == (0, "report: one-report/report.md")
+    assert err == "note: results/one/report cannot be written: the report goes to one-report; --out says where\n"
+    # Again over its own, and where the user says; never into what is somebody's.
+    assert call("report", "one.yaml", "two.yaml", "--format", "md", "--out", "mine")[0] == 0
+    assert (sweeps / "mine" / "one" / "results.csv").is_file()
+    assert "--out mine" in (sweeps / "mine" / "manifest.json").read_text(encoding="utf-8")
+    assert call("report", "one.yaml", "--format", "md", "--out", "one-report")[0] == 0
+    assert call("report", "one.yaml", "--out", ".") == (
+        2, "", "error: .: holds files that are no report of ours; name a new folder with --out\n",
+    )  # fmt: skip
+    assert call("report", "one.yaml", "--out", "results/new")[2] == (
+        "error: results/new: cannot be written; name a folder for the report with --out\n"
+    )
+    assert call("bundle", "one.yaml", "-o", "handin.zip")[0] == 0
+    assert (sweeps / "handin.pdf").read_bytes().startswith(b"%PDF-")
+    assert sorted((sweeps / "results").rglob("*")) == before
 
 
 def test_a_bundle_overwrites_nothing_and_has_a_zip_files_name(call: Call, sweeps: Path) -> None:
