@@ -129,6 +129,21 @@ def to_be_found(module: str) -> str:
     return f"name its file in the sweep file, no import that could be read leads to it: code: [{name}]"
 
 
+def missing(error: Exception) -> str | None:
+    """What to do where the code of a run lacks what lies beside the user's own; None where that is not it."""
+    folder = copy()
+    if folder is None:
+        return None
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return to_be_found(error.name) if any(along(error.name, Path.cwd())) else None
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        path = Path(str(error.filename))
+        name = path.relative_to(folder) if path.is_relative_to(folder) else None
+        if name is not None and (Path.cwd() / name).exists():
+            return f"it is not in the copy of the code that the run trains with: add to the sweep file code: [{name}]"
+    return None
+
+
 def load(module: str) -> ModuleType:
     """Import a module. Raises InputError where another one of its name is in the way, and whatever it raises."""
     if module.partition(".")[0] == OURS:

@@ -39,7 +39,7 @@ def show_code(plan: Plan) -> None:
             files = sorted({file for planned in runs for file in planned.changed})
             told = _KEPT if fates == (Fate.FINISHED,) and plan.code.choice == "kept" else words
             notice(told.format(number=len(runs), changed=have_changed(files)))
-    if plan.count(Fate.NEW) and any(planned.changed for planned in plan.runs):
+    if plan.code.choice != "new" and plan.count(Fate.NEW) and any(planned.changed for planned in plan.runs):
         many = "1 new run begins" if plan.count(Fate.NEW) == 1 else f"{plan.count(Fate.NEW)} new runs begin"
         notice(f"{many} with the {'old code' if plan.code.choice == 'kept' else 'code as it is now'}")
     unknown = [planned for planned in plan.runs if planned.has_unknown_code and planned.fate in _WITH_CODE]

@@ -126,8 +126,7 @@ def started_stores(results: Path) -> list[RunStore]:
 
 def open_started(store: RunStore) -> OpenSweep:
     """A started sweep, from the copies of its file and of its code. Raises SpecError."""
-    latest = store.codes.latest()
-    with own_modules.used(store.codes.folder(latest) if latest else None):
+    with own_modules.used(store.codes.here(store.codes.latest())):
         return _read(store)
 
 

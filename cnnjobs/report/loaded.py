@@ -11,6 +11,7 @@ from typing import TypeVar
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cnnjobs import own_modules
 from cnnjobs.errors import InputError, UnknownNameError, suggest
 from cnnjobs.figures.style import png_bytes
 from cnnjobs.report import curves
@@ -154,7 +155,8 @@ def load(folder: Path) -> SweepResults:
         near = sorted(path.parent.name for path in folder.parent.glob("*/sweep.yaml"))
         there = f"; in {folder.parent} there {'is' if len(near) == 1 else 'are'} {', '.join(near)}" if near else ""
         raise InputError(f"{folder}: no sweep.yaml in it, so no sweep was started there{there}")
-    sweep = replace(read_sweep(store.sweep_file), name=folder.resolve().name)
+    with own_modules.used(store.codes.here(store.codes.latest())):
+        sweep = replace(read_sweep(store.sweep_file), name=folder.resolve().name)
     return SweepResults(ResultsTable.load(sweep, store))
 
 

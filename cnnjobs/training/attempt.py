@@ -124,7 +124,8 @@ class RunAttempt:
     def prepare(self, kind: type[AnyTrainer] = Trainer) -> AnyTrainer:  # type: ignore[assignment]
         """The run's trainer, at its last whole epoch."""
         code, config = self._storage.look(lambda: self._folder.read_to_start(self._scheduler.code))
-        self._update(planned_epochs=config.epochs, code=code)
+        notes = provenance.with_code_note(self._before, code)
+        self._update(planned_epochs=config.epochs, code=code, notes=notes)
         state, lines = self._resumed()
         if state is not None:
             changes, note = same_sums(state, self._ranks)

@@ -9,6 +9,7 @@ from typing import Final
 
 import torch
 
+from cnnjobs import own_modules
 from cnnjobs.errors import CnnjobsError
 from cnnjobs.records import RunRecord, RunState
 
@@ -29,7 +30,9 @@ def cause_of(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     # Where the user's own code was, which torch may have raised it for.
     frame = next((each for each in reversed(frames) if _is_own(Path(each.filename))), frames[-1])
-    return f"{type(error).__name__}: {said} ({frame.filename}:{frame.lineno} in {frame.name})"
+    remedy = own_modules.missing(error)
+    told = f"{type(error).__name__}: {said} ({frame.filename}:{frame.lineno} in {frame.name})"
+    return f"{told}; {remedy}" if remedy else told
 
 
 def _is_own(file: Path) -> bool:

@@ -85,6 +85,14 @@ def chosen(config: RunConfig, trainer: Trainer) -> dict[str, str]:
     return choices(config, trainer.config.precision, trainer.device, memory_format=trainer.trial.why, fused=fused)
 
 
+def with_code_note(before: RunRecord, code: str | None) -> tuple[str, ...]:
+    """The notes on a run, with what to know of its own code where an earlier version has begun it."""
+    if code is None or before.code is not None or not before.epochs_done:
+        return before.notes
+    note = f"an earlier version began it and copied no code: it goes on with the copy {code}"
+    return tuple(dict.fromkeys((*before.notes, note)))
+
+
 def choices(
     config: RunConfig, precision: str, device: torch.device, *, memory_format: str = FASTER, fused: bool = True
 ) -> dict[str, str]:
