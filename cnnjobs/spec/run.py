@@ -98,8 +98,7 @@ def _strict(annotation: Any) -> Any:
 
 
 @cache
-def _schema(kind: str, name: str, place: Path | None) -> type[BaseModel]:
-    del place
+def _schema(kind: str, name: str, _place: Path | None) -> type[BaseModel]:
     component = _component(kind, name)
     fields: dict[str, Any] = {
         key: (_strict(parameter.annotation), ... if parameter.default is registry.REQUIRED else parameter.default)
@@ -114,13 +113,11 @@ def _choose(kind: str, value: Any) -> Any:
     """`name` or `{name: ..., option: ...}` -> Choice."""
     if isinstance(value, Choice):
         return value
-    if isinstance(value, str):
-        value = {"name": value}
+    value = {"name": value} if isinstance(value, str) else value
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         found = "a mapping without `name`" if isinstance(value, Mapping) else f"found {shown(value)}"
-        raise refusal(
-            found, f"write a name ({', '.join(sorted(registry.allowed_names(kind)))}) or a mapping with `name`"
-        )
+        names = ", ".join(sorted(registry.allowed_names(kind)))
+        raise refusal(found, f"write a name ({names}) or a mapping with `name`")
     name, options = value["name"], {key: option for key, option in value.items() if key != "name"}
     try:
         schema = _schema(kind, name, own_modules.place_of(name))
