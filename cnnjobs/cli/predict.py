@@ -51,15 +51,13 @@ def predict(  # noqa: PLR0913
 
     if bool(images) == (split is not None):
         raise InputError("which images? name files, or take some of the data set: --split test --first 4")
-    if picture is not None:
-        check_figure(picture)
-    if csv is not None:
-        check_new(csv)
+    for path, check in ((picture, check_figure), (csv, check_new)):
+        if path is not None:
+            check(path)
     outputs = [path for path in (csv, picture) if path is not None]
     folder = find_folder(run, results)
     folder.check_weights()
     show_differences([folder])
-
     from cnnjobs.training.trained import best_device, load_trained
 
     folders = local_data_folders(data_dir)
