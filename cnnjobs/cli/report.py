@@ -112,7 +112,7 @@ def make_report(
     for text in built.notices:
         notice(text)
     show_report([*built.pages.values()] or [built.folder])
-    for each in opened:
+    for each in (each for each in opened if each.store.jobs_folder.is_dir()):
         # What was collected needs its jobs' files no longer; whoever launches it does this, too.
         with suppress(StorageError), each.store.launching() as is_free:
             if is_free:
