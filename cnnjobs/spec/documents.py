@@ -201,12 +201,11 @@ class _Builder:
         return {**{name: inner for name, inner in merged.items() if name not in own}, **own}
 
     def _merge_sources(self, node: Any, line: int) -> Iterator[MappingNode]:
-        for source in node.value if isinstance(node, SequenceNode) else [node]:
-            if isinstance(source, MappingNode):
-                yield source
-            else:
-                found = f"found {shown(self.build(source, line).plain)}, which is no mapping"
-                self._findings.mistake(line, "<<", found, "`<<: *name` takes in the keys of a mapping with an anchor")
+        sources = node.value if isinstance(node, SequenceNode) else [node]
+        if not all(isinstance(source, MappingNode) for source in sources):
+            found = f"found {shown(self.build(node, line).plain)}, which is no mapping"
+            self._findings.mistake(line, "<<", found, "`<<: *name` takes in the keys of a mapping with an anchor")
+        yield from (source for source in sources if isinstance(source, MappingNode))
 
     def _scalar(self, node: ScalarNode, line: int) -> Any:
         text, tag = node.value, str(node.tag).removeprefix(_TAG)

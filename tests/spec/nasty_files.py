@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "a merge of a list": (
         f"{GRID}parameters: {{lr: {{<<: [1], values: [1]}}}}\n",
-        "3: <<: found 1, which is no mapping",
+        "3: <<: found [1], which is no mapping",
     ),
     "no anchor": (f"{GRID}parameters: *nope\n", "3: not YAML: found undefined alias 'nope'; an anchor (&name) stands"),
     "no space after a colon": (
