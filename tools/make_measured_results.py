@@ -6,13 +6,14 @@ and with what it was measured.
     cnnjobs local sweeps/task3.yaml          # or cnnjobs sweep, then cnnjobs report
     python tools/make_measured_results.py [RESULTS]
 
-The default folder is results/.
+The default folder is results/. Sweeps that are not there keep what the page tells of them.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -24,9 +25,9 @@ REPORTS = PAGE.parent.parent / "docs" / "reports"
 HEADER = """# Measured
 
 What the sweeps of `sweeps/` gave on the full data sets, a row per configuration. Accuracies are those of the whole
-split, with the weights of the lowest validation loss of each run; mean ± standard deviation (ddof 1) over n seeds, and
-the lowest and the highest seed. The test split was read once per run. Written by `python
-tools/make_measured_results.py`.
+split, with the weights of the lowest validation loss of each run, or the last ones where all images are trained on;
+mean ± standard deviation (ddof 1) over n seeds, and the lowest and the highest seed. The test split was read once per
+run. Written by `python tools/make_measured_results.py`.
 
 CIFAR-10 here is a copy whose images went through JPEG (quality about 75), so accuracies may lie a little below
 published ones.
@@ -36,10 +37,18 @@ COLUMNS = ("configuration", "test accuracy", "lowest to highest", "n", "validati
 
 def main(results: Path) -> None:
     """Write the page from every sweep below `results` that has a report."""
-    sections = [_section(folder) for folder in sorted(results.iterdir()) if (folder / "report/results.csv").is_file()]
+    measured = [folder for folder in results.iterdir() if (folder / "report/results.csv").is_file()]
+    sections = _told() | {folder.name: _section(folder) for folder in measured}
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text("\n".join([HEADER, *sections]), encoding="utf-8")
-    print(f"{len(sections)} sweeps in {PAGE}")
+    PAGE.write_text("\n".join([HEADER, *(sections[name] for name in sorted(sections))]), encoding="utf-8")
+    print(f"{len(measured)} of {len(sections)} sweeps in {PAGE} are from {results}")
+
+
+def _told() -> dict[str, str]:
+    """The sections of the page as it is, by sweep."""
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
 
 
 def _section(folder: Path) -> str:
@@ -81,6 +90,8 @@ def _line(configuration: dict[str, str], runs: list[dict[str, str]]) -> tuple[st
 
 def _mean(configuration: dict[str, str], metric: str) -> str:
     mean, sd = configuration[f"{metric}.mean"], configuration[f"{metric}.sd"]
+    if not mean:
+        return "–"
     return f"{100 * float(mean):.2f} ± {100 * float(sd):.2f} %" if sd else f"{100 * float(mean):.2f} %"
 
 
