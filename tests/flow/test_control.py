@@ -32,8 +32,13 @@ def test_cancel_one_run_and_then_the_sweep(project: Project) -> None:
 
 
 def test_a_failed_run_its_log_and_its_retry(project: Project) -> None:
+    # It passes a trial, whose batches are small.
     (project.path / "nets.py").write_text(
-        "import torch\n\n\ndef net(in_channels, num_classes, image_size):\n    raise ValueError('no weights')\n"
+        "from torch import nn\n\n\nclass net(nn.Linear):\n"
+        "    def __init__(self, in_channels, num_classes, image_size):\n"
+        "        super().__init__(in_channels * image_size**2, num_classes)\n\n"
+        "    def forward(self, x):\n        if len(x) > 3:\n            raise ValueError('no weights')\n"
+        "        return super().forward(x.flatten(1))\n"
     )
     sweep = project.sweep.replace("{name: cnn, filters: [4], hidden: []}", "{name: 'nets:net'}")
     project.write(sweep.replace("seeds: 2", "seeds: [0, 1]").replace("epochs: 40", "epochs: 2"))

@@ -49,6 +49,12 @@ def parsed(in_channels, num_classes):
     import argparse
     argparse.ArgumentParser().parse_args(["--no-such"])
 
+def greedy(in_channels, num_classes):
+    # No byte of it is touched: only a limit keeps it from being had.
+    import numpy as np
+    from cnnjobs.memory import free_memory
+    return np.empty(max(5 << 30, 3 * free_memory() // 4), np.uint8)
+
 def gone(in_channels, num_classes):
     import os
     os._exit(0)
@@ -112,6 +118,11 @@ def test_each_cause_is_told_once_at_its_line(planned: Callable[[str], Plan]) -> 
     assert "its code ends Python as it is imported or built (exit code 2)" in told[12]
     assert "28" in told[13]
     assert "its code ends the process (exit code 0)" in told[14]
+
+
+def test_what_takes_all_memory_is_left_to_the_runs(planned: Callable[[str], Plan]) -> None:
+    (notice,) = try_runs(planned("  model: {values: ['nets:greedy']}\n"), (), at_start=False)
+    assert "could not be tried on this machine, each run tries its own: the machine's memory is full" in notice
 
 
 def test_what_was_found_good_is_not_tried_again(planned: Callable[[str], Plan], answering: Answering) -> None:

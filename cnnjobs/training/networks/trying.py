@@ -6,13 +6,16 @@ It makes each run's trainer, as a worker does, over images that are only as larg
 from __future__ import annotations
 
 import hashlib
+import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cnnjobs import own_modules
 from cnnjobs.errors import concerning, key_of
+from cnnjobs.memory import free_memory
 from cnnjobs.spec.run import RunConfig
 from cnnjobs.training.networks.asked import Answer, Asked, Images, Request
 
@@ -21,12 +24,14 @@ if TYPE_CHECKING:
 
 _PACKAGE: Final = Path(__file__).parents[2]
 _INSTALLED: Final = ("site-packages", "dist-packages")
+_LEAST_BYTES: Final = 4 << 30
 _MIDDLE: Final = 0.5
 
 
 def answer(request_file: Path, answers_file: Path) -> None:
     """Try the runs of a request, and add a line for each: when it begins, so that its end is known, and what came."""
     request, until = Request.model_validate_json(request_file.read_bytes()), 0.0
+    _leave_memory()
     with answers_file.open("a", encoding="utf-8") as answers:
 
         def tell(found: Answer) -> None:
@@ -43,6 +48,15 @@ def answer(request_file: Path, answers_file: Path) -> None:
                 return
             tell(Answer(number=number, begun=True))
             tell(_tried(number, asked, request))
+
+
+def _leave_memory() -> None:
+    """Take no more than half of what is free: others work on a login node, too."""
+    free = free_memory()
+    if free is not None:
+        most, hard = max(_LEAST_BYTES, free // 2), resource.getrlimit(resource.RLIMIT_DATA)[1]
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _tried(number: int, asked: Asked, request: Request) -> Answer:
