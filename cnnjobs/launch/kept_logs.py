@@ -20,6 +20,7 @@ from cnnjobs.errors import StorageError, storage_error
 from cnnjobs.files import NO_FILE, remove_folder, set_aside_damaged
 from cnnjobs.opening import open_to_read
 from cnnjobs.runs import RunStore
+from cnnjobs.training.worker import TAKEN
 
 _LOGS: Final = ("*_log.out", "*_log.err", "task-*.log")
 _MADE_WITH: Final = ("intent.json", "job-1.json")
@@ -37,7 +38,8 @@ def collect(store: RunStore, folder: Path) -> None:
 
 def kept_logs(store: RunStore, run_id: str) -> Iterator[tuple[str, str]]:
     """Name and text of each kept log that has a line of the run, the oldest first."""
-    signed = re.compile(rf"^{re.escape(run_id)}: ", re.MULTILINE)
+    # A worker that found another one at it has said nothing of the run.
+    signed = re.compile(rf"^{re.escape(run_id)}: (?!{re.escape(TAKEN)}$)", re.MULTILINE)
     try:
         with open_to_read(store.logs_file) as file, zipfile.ZipFile(file) as archive:
             for name in sorted(archive.namelist()):

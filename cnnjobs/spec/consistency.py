@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from cnnjobs import registry
 from cnnjobs.errors import InputError
@@ -105,12 +105,13 @@ def _augmentations(config: RunConfig) -> Iterator[tuple[str, str, str]]:
             yield f"augment.{number}", f"{choice.name}: {found}", remedy
 
 
-def idle_settings(config: RunConfig) -> list[Told]:
-    """(key, what to tell) of each setting that changes nothing in this run."""
-    return [*_idle_schedule(config), *_idle_stops(config), *_idle_parts(config)]
+def idle_settings(config: RunConfig, steps_per_epoch: int | None = None) -> list[Told]:
+    """(key, what to tell) of each setting that changes nothing in this run, as far as is known without its data."""
+    validations = _validations(config, steps_per_epoch)
+    return [*_idle_schedule(config, validations), *_idle_stops(config, validations), *_idle_parts(config)]
 
 
-def _idle_schedule(config: RunConfig) -> Iterator[Told]:
+def _idle_schedule(config: RunConfig, validations: int | None) -> Iterator[Told]:
     """First changes after the last epoch, and factors that change nothing."""
     name, options = config.schedule.name, config.schedule.options
     by_epoch = options.get("step", "epoch") == "epoch"
@@ -124,7 +125,7 @@ def _idle_schedule(config: RunConfig) -> Iterator[Told]:
             listed = ", ".join(f"{each:g}" for each in late)
             yield "schedule", f"milestones {listed} are never reached: the run has {_epochs(config)}"
     elif name == _PLATEAU:
-        patience, validations = options["patience"], _validations(config)
+        patience = options["patience"]
         if validations is not None and validations <= patience + 2:
             told = f"patience {patience} can change nothing in {_counted(validations, 'validation')}"
             yield "schedule", f"{told}: lr falls after {patience + 2} of them at the earliest"
@@ -138,9 +139,9 @@ def _idle_schedule(config: RunConfig) -> Iterator[Told]:
         yield "schedule", "lr never changes: final 1"
 
 
-def _idle_stops(config: RunConfig) -> Iterator[Told]:
+def _idle_stops(config: RunConfig, validations: int | None) -> Iterator[Told]:
     """Validations and early stopping that lie beyond the run."""
-    every, validations = config.validate_every, _validations(config)
+    every = config.validate_every
     if not isinstance(every, Steps) and every > config.epochs:
         yield "validate_every", f"found {every:g}: the run has {_epochs(config)} and is validated once, at its end"
     patience = config.early_stopping
@@ -163,10 +164,12 @@ def _idle_parts(config: RunConfig) -> Iterator[Told]:
                 yield f"augment.{number}", f"{name} changes no image: {option} {value:g}"
 
 
-def _validations(config: RunConfig) -> int | None:
+def _validations(config: RunConfig, steps_per_epoch: int | None) -> int | None:
     """How many validations the run has; None where only its data tells."""
-    every: Any = config.validate_every
-    return None if isinstance(every, Steps) else max(1, math.ceil(config.epochs / every))
+    every = config.validate_every
+    if not isinstance(every, Steps):
+        return max(1, math.ceil(config.epochs / every))
+    return None if steps_per_epoch is None else math.ceil(config.epochs * steps_per_epoch / every.steps)
 
 
 def _epochs(config: RunConfig) -> str:

@@ -9,9 +9,8 @@ from cnnjobs.spec.run import RunConfig
 
 def idle_notes(config: RunConfig, num_images: int, steps_per_epoch: int) -> tuple[str, ...]:
     """What the file alone tells, and what so many training images tell."""
-    notes = [
-        text if text.startswith(key.partition(".")[0]) else f"{key}: {text}" for key, text in idle_settings(config)
-    ]
+    told = idle_settings(config, steps_per_epoch)
+    notes = [text if text.startswith(key.partition(".")[0]) else f"{key}: {text}" for key, text in told]
     total = config.epochs * steps_per_epoch
     notes += large_batch(config, num_images)
     if isinstance(config.validate_every, Steps) and config.validate_every.steps > total:

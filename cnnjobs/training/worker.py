@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cnnjobs.training.pipeline import DataSets
 
 SETTLED: Final = (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+TAKEN: Final = "another worker has it"
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -178,7 +179,7 @@ def _claim(folder: RunFolder, held: ExitStack, stop: StopRequest, scheduler: Sch
     storage = Storage(folder, stop, partial(say, folder.run_id))
     log = storage.insist(lambda: held.enter_context(scheduler.claim(folder)))
     if log is None:
-        say(folder.run_id, "another worker has it")
+        say(folder.run_id, TAKEN)
     # It may have been finished since the first look.
     elif not _is_open(folder, stop):
         held.close()

@@ -39,6 +39,7 @@ def test_a_log_outlives_its_folder_and_the_next_folder_of_that_number(store: Run
         kept_logs.collect(store, job(store, f"{ONE}: {words}\n", at=at))
     assert not any(store.jobs_folder.iterdir())
     assert texts(store) == [f"{ONE}: first\n", f"{ONE}: again\n"]
+    kept_logs.collect(store, job(store, f"{OTHER}: another worker has it\n", at=3_000_000))
     assert texts(store, OTHER) == []
     assert {path.name for path in store.path.iterdir()} == {"jobs", "logs.zip"}
 

@@ -158,7 +158,7 @@ def assert_same(folder: RunFolder, expected: RunFolder) -> None:
 def test_several_ranks_give_the_numbers_of_one(
     tmp_path: Path, toy: Any, rank_forks: RankForks, changes: dict[str, Any], number: int
 ) -> None:
-    config = toy.config(**changes, **ODD, validate_every=0.4, schedule="cosine")
+    config = toy.config(**changes, **ODD, validate_every={"steps": 13}, schedule="cosine", print_every=7)
     run = OneRun(tmp_path, rank_forks, config)
     assert run.train(number) == [0] * number
     assert_same(run.folder, toy.finished(tmp_path / "alone", config))
@@ -166,6 +166,11 @@ def test_several_ranks_give_the_numbers_of_one(
     assert record.attempts[0].ranks == number
     assert record.notes[0].startswith(f"trained by {number} ranks (gloo), each with its share of every batch: ")
     assert run.log(1) == ""
+    printed = [line.partition(": step ")[2] for line in run.log(0).splitlines() if ": step " in line]
+    losses = [loss for line in run.folder.read_metrics() for loss in line["windows"]["loss"]]
+    assert len(losses) == 30
+    assert [line.partition("/")[0] for line in printed] == ["7", "14", "21", "28"]
+    assert printed[0].startswith(f"7/30, loss {sum(losses[:7]) / 7:.4f}, accuracy 0.")
 
 
 def test_a_signal_to_one_rank_stops_all_and_one_rank_goes_on(tmp_path: Path, toy: Any, rank_forks: RankForks) -> None:

@@ -213,5 +213,7 @@ def test_what_the_data_shows_to_be_idle_is_noted(toy: Toy) -> None:
     assert "batch_size 200: one batch of 96 an epoch, there are 96 training images (drop_last keeps it)" in notes
     assert "print_every 5: the run has 1 steps, nothing is printed" in notes
     assert "validate_every 9 steps: the run has 1 and is validated once, at its end" in notes
-    noted = toy.trainer(toy.config(early_stopping=50)).notes
-    assert any(note.startswith("early_stopping 50 cannot end the run sooner") for note in noted)
+    noted = toy.trainer(toy.config(early_stopping=4, validate_every={"steps": 9})).notes
+    assert any(note.startswith("early_stopping 4 cannot end the run sooner: it has 4") for note in noted)
+    acting = toy.trainer(toy.config(early_stopping=2, validate_every={"steps": 9})).notes
+    assert not any("early_stopping" in note for note in acting)
