@@ -9,6 +9,7 @@ from typing import Any
 
 from cnnjobs import registry
 from cnnjobs.spec.run import RunConfig, read_config
+from cnnjobs.spec.sweep import read_sweep
 
 GOLDEN = Path(__file__).with_name("run_ids.json")
 
@@ -49,3 +50,20 @@ def test_golden_run_ids() -> None:
         f"these runs have another name or other defaults than before: {json.dumps(changed, indent=1)}\n"
         "Results that users have are no longer found. If that is meant, write the file again with: make golden"
     )
+
+
+def test_random_draws_are_those_of_earlier_versions(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "method: random\nrun_cap: 6\nsampling_seed: 3\nbase: {dataset: mnist, model: cnn}\nparameters:\n"
+        "  lr: {distribution: log_uniform_values, min: 0.001, max: 0.1}\n  batch_size: {values: [16, 32, 64]}\n"
+        "  optimizer.momentum: {min: 0.0, max: 0.9}\n"
+    )
+    assert [run.run_id.removeprefix("cnn-mnist-sgd-") for run in read_sweep(file).runs] == [
+        "lr0.0297998-s0-f49239fd",
+        "lr0.00451116-s0-e2d9193a",
+        "lr0.02188-s0-74115df5",
+        "lr0.0163176-s0-146998c3",
+        "lr0.0230566-s0-51824516",
+        "lr0.0174744-s0-7cdf6948",
+    ]
