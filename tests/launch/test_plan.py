@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +208,12 @@ def test_a_disk_that_fills_up_leaves_nothing_new(
     assert (tmp_path / "results").exists() is existing
 
 
+def _save(file: Path, content: str) -> None:
+    """A file in the form that torch.save gives it."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("best/data.pkl", pickle.dumps({"conv1.weight": content}, protocol=2))
+
+
 def test_missing_and_changed_weights_are_found_before_anything_starts(
     sweep: Sweep, store: RunStore, tmp_path: Path
 ) -> None:
@@ -217,13 +225,13 @@ def test_missing_and_changed_weights_are_found_before_anything_starts(
     assert f"  {tmp_path}/weights/best.pth" in str(missing.value)
     (tmp_path / "weights").mkdir()
     file = tmp_path / "weights" / "best.pth"
-    file.write_bytes(b"weights")
+    _save(file, "weights")
     check_weights(make_plan(other, store), [tmp_path])
     folder = store.run(other.runs[0].run_id)
     folder.create(other.runs[0].config)
     folder.write_record(RunRecord(run_id=folder.run_id, state=RunState.FINISHED, weights_sha256=file_hash(file)))
     check_weights(make_plan(other, store), [tmp_path])
-    file.write_bytes(b"other weights")
+    _save(file, "other weights")
     with pytest.raises(
         DataError, match=r"best.pth have changed since runs began with them .* start anew with --force$"
     ):
