@@ -50,7 +50,7 @@ def logs(
 
 
 def _show(target: Target, *, follow: bool) -> None:
-    from cnnjobs.console.logs import show_end, show_news, show_run
+    from cnnjobs.console.logs import show_end, show_news, show_run, show_waiting
     from cnnjobs.console.terminal import shown_as_long_as_read
     from cnnjobs.launch.job_logs import find_log
     from cnnjobs.launch.kept_logs import kept_logs
@@ -65,6 +65,8 @@ def _show(target: Target, *, follow: bool) -> None:
     seat = truth.seats.get(run.run_id)
     log = find_log(store, status, seat)
     shown = show_run(status, log, kept_logs(store, run.run_id))
+    if follow and status.state in going_on and status.state is not RunState.RUNNING:
+        show_waiting(status)
     try:
         while follow and status.state in going_on:
             time.sleep(_LOOK_EVERY_S)

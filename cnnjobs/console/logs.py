@@ -44,6 +44,12 @@ def show_run(status: RunStatus, log: RunLog, kept: Iterable[tuple[str, str]]) ->
     return shown
 
 
+def show_waiting(status: RunStatus) -> None:
+    """That nothing is said as long as the run has not started, and why it has not."""
+    why = f" ({status.cause})" if status.cause else ""
+    notice(f"{status.label} is {status.state}{why}: its log follows as soon as it runs; Ctrl-C ends the looking alone")
+
+
 def show_news(log: RunLog, shown: dict[Path, Shown]) -> None:
     """The whole lines that were written since the last look."""
     for file in log.files:

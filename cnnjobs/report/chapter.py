@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from cnnjobs.report import fitting, grids, particulars, summary, wording
@@ -22,6 +23,7 @@ from cnnjobs.report.document import (
     paragraph,
 )
 from cnnjobs.report.drawings import Drawings
+from cnnjobs.report.factorial import effects, effects_grid
 from cnnjobs.report.importance import Parameters, parameters, parameters_grid
 from cnnjobs.report.learned import learned
 from cnnjobs.report.notes import task
@@ -70,6 +72,11 @@ _POINTS: Final = (
     "Points are configurations, means over their seeds; with bars, mean ± standard deviation over the configurations "
     "that have the value, or over the seeds of the only one."
 )
+_EFFECTS: Final = (
+    "Main effects: the mean with the second value minus that with the first, over all values of the others. An "
+    "interaction is half of how much more one parameter changes where the other has its second value; 0 where they only "
+    "add up. Differences are taken within each seed; the interval is Student's t over the seeds."
+)
 _IMPORTANCE: Final = (
     "Importance is PED-ANOVA's: how far the values of the best tenth of the configurations lie from those of all, as "
     "shares; where it is small, chance may be all of it. "
@@ -94,6 +101,7 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
         "compare": tuple(_compare(table, pairs, drawings)),
         "curves": tuple(_curves(table, ranked, drawings)),
     }
+    speed = drawings.speed()
     # While these are drawn, torch is loaded and the networks are built.
     with drawings.drawing():
         networks = _architectures(table)
@@ -106,7 +114,7 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
             "unfinished": particulars.unfinished(table),
             "configuration": particulars.configuration(table, ranked),
             "networks": particulars.networks(networks, ranked),
-            "cost": particulars.cost(table, ranked),
+            "cost": chain(particulars.cost(table, ranked), _pictures(speed)),
             "environment": particulars.environment(table),
         }
         read |= {id_: tuple(blocks) for id_, blocks in parts.items()}
@@ -177,9 +185,17 @@ def _parameters(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -
         if not named:
             yield paragraph(_how_much(found))
             yield Table(grid, "What each parameter comes to", "parameters")
+        yield from _effects(table, found)
         yield from _pictures(drawings.parameters(found))
         if not named:
             yield paragraph(_POINTS + ("" if found.shares else _MAY_BE_OTHERS), faint=True)
+
+
+def _effects(table: ResultsTable, found: Parameters) -> Iterator[Block]:
+    told = effects(table, found)
+    if told:
+        yield paragraph(_EFFECTS)
+        yield Table(effects_grid(told, found.metric), "Main effects and interactions", "effects")
 
 
 def _how_much(found: Parameters) -> str:

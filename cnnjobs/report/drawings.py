@@ -25,6 +25,7 @@ from cnnjobs.report.panels import Limits
 from cnnjobs.report.parallel import parallel, parallel_lines
 from cnnjobs.report.rates import changing_rates
 from cnnjobs.report.results import Choice, Configuration, ResultsTable, Tell, tell_nobody
+from cnnjobs.report.throughput import speeds, throughput
 from cnnjobs.spec.report_settings import FIGURES, ReportSettings
 from cnnjobs.spec.sweep import SweepRun
 
@@ -118,6 +119,14 @@ class Drawings:
         if not found:
             return []
         return [self._keep("rates-all", partial(curves.rates, found), "Learning rate over epochs, at each validation")]
+
+    def speed(self) -> list[Picture]:
+        """Images per second, where the batch size differs."""
+        found = speeds(self.table) if self.wants("speed") else {}
+        if not found:
+            return []
+        caption = "Images per second in training over the batch size, medians over validations and runs"
+        return [self._keep("speed-batch", partial(throughput, [*found.items()]), caption)]
 
     def pair(self, number: int, result: PairedResult) -> list[Picture]:
         """Before and after one change: train and validation of both in one graph."""

@@ -26,7 +26,7 @@ from cnnjobs.spec.settings import known_metric, number, text
 # Configurations whose curves are drawn one by one, the best first, where the file names no number.
 FEW_CURVES: Final = 3
 # What a report has: figures, and sections with their usual titles.
-FIGURES: Final = ("overview", "parallel", "parameters", "curves", "rates", "compare")
+FIGURES: Final = ("overview", "parallel", "parameters", "curves", "rates", "compare", "speed")
 SECTIONS: Final[Mapping[str, str]] = {
     "unfinished": "Runs without a result",
     "results": "Results",
@@ -46,7 +46,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "feedback": "Feedback",
 }
 _AXES: Final = ("loss", "accuracy")
-_WITH_LIMITS: Final = tuple(figure for figure in FIGURES if figure not in ("parallel", "rates"))
+_WITH_LIMITS: Final = tuple(figure for figure in FIGURES if figure not in ("parallel", "rates", "speed"))
 _LIMITS: Final = (*_WITH_LIMITS, *_AXES, *(f"{figure}.{axis}" for figure in _WITH_LIMITS for axis in _AXES))
 
 

@@ -70,7 +70,7 @@ FILES: Cases = {
         [
             "3: report.figures: found 3; allowed: a text (a number needs quotes)",
             "3: report.figures: no figure is called `confusion`; "
-            "allowed: compare, curves, overview, parallel, parameters, rates",
+            "allowed: compare, curves, overview, parallel, parameters, rates, speed",
             "4: report.ylim: no figure is called `curve.loss`; did you mean `curves.loss`? allowed: accuracy, compare, "
             "compare.accuracy, compare.loss, curves, curves.accuracy, curves.loss, loss, overview, overview.accuracy, "
             "overview.loss, parameters, parameters.accuracy, parameters.loss",
