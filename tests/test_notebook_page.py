@@ -41,7 +41,10 @@ def quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quickstart")
-def test_the_cells_of_the_notebook_run() -> None:
+@pytest.mark.parametrize("folder", [".", "docs"])
+def test_the_cells_of_the_notebook_run(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(folder).mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     names: dict[str, Any] = {}
     for cell in cells:

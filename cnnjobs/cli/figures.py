@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _OF_MODELS: Final = "Options of models"
 _RANDOM: Final = "random"
+# As shells have it of what Ctrl-C ended.
+_STOPPED: Final = 130
 
 
 def _show_kinds(asked: bool) -> None:
@@ -160,10 +164,11 @@ def _open_model(
 def _draw(subject: Subject, plan: Plan, folder: Path, *, keep_going: bool) -> None:
     """Draw, keep and tell; of the standard set what this network cannot have is told and left out."""
     from cnnjobs.console.figures import progress, show_kept, show_left_out
+    from cnnjobs.console.outcome import show_undrawn
     from cnnjobs.figures.drawing import keep
 
     drawn = 0
-    for component, options in plan:
+    for place, (component, options) in enumerate(plan):
         try:
             with progress(component.name) as moved:
                 for drawing in component.build(given={"subject": subject, "progress": moved}, options=options):
@@ -173,5 +178,9 @@ def _draw(subject: Subject, plan: Plan, folder: Path, *, keep_going: bool) -> No
             if not keep_going:
                 raise
             show_left_out(component.name, str(error))
+        except KeyboardInterrupt:
+            words = ["cnnjobs", *(word for word in sys.argv[1:] if word != "--debug")]
+            show_undrawn(drawn, [each.name for each, _ in plan[place:]], shlex.join(words))
+            raise typer.Exit(_STOPPED) from None
     if not drawn:
         raise InputError(f"{subject.name}: no figure of the standard set can be drawn")

@@ -10,13 +10,20 @@ import typer
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder, made if it is not there.")],
+    *,
+    course: Annotated[
+        str | None,
+        typer.Option("--course", metavar="NAME", help="Its sweeps, too: tdt4265, polyu, resnet18, deconvolution."),
+    ] = None,
 ) -> None:
     """Write a starter project: a first sweep, and profiles filled in for the place that is here. Overwrites nothing."""
     from cnnjobs.console.starter import show_starter
     from cnnjobs.launch.cluster_offer import read_offer
+    from cnnjobs.launch.courses import find_course
     from cnnjobs.launch.place import find_place
     from cnnjobs.launch.starter import write_starter
 
     place = find_place()
     offer = read_offer() if place.name == "slurm" else None
-    show_starter(write_starter(folder, offer), place, offer)
+    chosen = find_course(course) if course else None
+    show_starter(write_starter(folder, offer, chosen), place, offer, chosen.sweeps[0] if chosen else "quickstart")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cnnjobs.report.results import ResultsTable
     from cnnjobs.spec.sweep import Sweep
 
+# As shells have it of what Ctrl-C ended.
+_STOPPED: Final = 130
 _FORMATS: Final = ("html", "pdf", "md")
 
 
@@ -96,7 +98,7 @@ def make_report(
     out: Path | None = None,
 ) -> None:
     """Build the report, show the results of each sweep and say where the report is."""
-    from cnnjobs.console.outcome import show_report
+    from cnnjobs.console.outcome import show_report, show_unfinished
     from cnnjobs.console.results import show_results
     from cnnjobs.console.terminal import notice
     from cnnjobs.errors import StorageError
@@ -106,7 +108,12 @@ def make_report(
     place, told = place_for([each.store for each in _unique(opened)], out)
     if told:
         notice(told)
-    tables, built = build(opened, results=results, formats=formats, template=template, curves=curves, folder=place)
+    try:
+        tables, built = build(opened, results=results, formats=formats, template=template, curves=curves, folder=place)
+    except KeyboardInterrupt:
+        words = " ".join(shlex.quote(each.store.path.name) for each in opened)
+        show_unfinished(f"cnnjobs report {words}{results_option(results)}")
+        raise typer.Exit(_STOPPED) from None
     for table in tables:
         show_results(table)
     for text in built.notices:

@@ -62,7 +62,7 @@ def follow(opened: OpenSweep) -> None:
     from cnnjobs.console.progress import progress
     from cnnjobs.console.terminal import shown_as_long_as_read
 
-    with shown_as_long_as_read(), progress(workers=None) as view:
+    with shown_as_long_as_read(), progress(workers=None, watched=opened.sweep.name) as view:
         try:
             for snapshot in _snapshots(opened):
                 view.update(snapshot)

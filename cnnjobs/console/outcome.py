@@ -44,3 +44,17 @@ def show_report(pages: Sequence[Path]) -> None:
     first, *others = pages
     beside = f" (beside it {', '.join(page.name for page in others)})" if others else ""
     say(f"report: {first}{beside}")
+
+
+def show_unfinished(command: str) -> None:
+    """A report that was stopped: what is there of it, and the command that makes the rest."""
+    error(
+        "stopped by Ctrl-C: the report is not finished; an earlier one stays, some of its figures may be new\n"
+        f"make it with: {command}"
+    )
+
+
+def show_undrawn(drawn: int, left: Sequence[str], command: str) -> None:
+    """Figures that were stopped: how many there are, which kinds are not done, and the command that draws them."""
+    figures = "1 figure is" if drawn == 1 else f"{drawn} figures are"
+    error(f"stopped by Ctrl-C: {figures} drawn and kept; not finished: {', '.join(left)}\ndraw them with: {command}")

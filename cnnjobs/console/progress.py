@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -30,13 +30,18 @@ class View(Protocol):
 
 
 @contextmanager
-def progress(workers: int | None) -> Iterator[View]:
-    """The view that suits stdout, for a sweep of which `workers` runs go on at once; None for those that do now."""
+def progress(workers: int | None, watched: str = "") -> Iterator[View]:
+    """The view that suits stdout, for a sweep of which `workers` runs go on at once; None for those that do now.
+
+    That of a sweep which is `watched` by its name has a screen to itself, with the runs that are over, and is gone at
+    the end.
+    """
     if not out().is_terminal or out().is_dumb_terminal:
         yield PlainView(workers)
         return
-    with Live(console=out(), refresh_per_second=_REFRESHES_PER_S) as live:
-        yield LiveView(live, workers)
+    # On a screen of its own nothing is left over when the terminal gets narrower.
+    with Live(console=out(), refresh_per_second=_REFRESHES_PER_S, screen=bool(watched)) as live:
+        yield LiveView(live, workers, watched)
 
 
 class PlainView:
@@ -90,26 +95,32 @@ def _left(snapshot: Snapshot, workers: int | None) -> str:
 
 
 class LiveView:
-    """The sweep's bar and one row per running run, drawn anew in place; runs that end leave a line above."""
+    """The sweep's bar and one row per running run, drawn anew in place.
 
-    def __init__(self, live: Live, workers: int | None) -> None:
-        self._live, self._workers = live, workers
+    Runs that end leave a line above; those of a sweep that is `watched` stay in the table.
+    """
+
+    def __init__(self, live: Live, workers: int | None, watched: str = "") -> None:
+        self._live, self._workers, self._watched = live, workers, watched
         self._before: Snapshot | None = None
         self._seconds_left: float | None = None
         self._ends_at: float | None = None
 
     def update(self, snapshot: Snapshot) -> None:
         """Draw."""
-        if self._before is not None:
+        if self._before is not None and not self._watched:
             for before, now in zip(self._before.runs, snapshot.runs, strict=True):
                 if now.is_over and not before.is_over:
                     text = metrics_in_words(now) if now.state is RunState.FINISHED else now.cause
                     style = None if now.state is RunState.FINISHED else "red"
                     self._live.console.print(f"{now.label}: {now.state}: {text}", style=style, soft_wrap=True)
-        running = [running_table(snapshot, self._live.console.height - 4)] if snapshot.count(RunState.RUNNING) else []
-        for table in running:
+        over = [status for status in snapshot.runs if status.is_over] if self._watched else []
+        shown = [*snapshot.having(RunState.RUNNING), *over]
+        tables = [runs_table(shown, self._live.console.height - 4)] if shown else []
+        for table in tables:
             fit(table, self._live.console)
-        self._live.update(Group(self._heading(snapshot), *running))
+        named = [Text(f"{self._watched}: Ctrl-C ends the watching alone", style="bold")] if self._watched else []
+        self._live.update(Group(*named, self._heading(snapshot), *tables))
         self._before = snapshot
 
     def _heading(self, snapshot: Snapshot) -> RenderableType:
@@ -134,25 +145,25 @@ class LiveView:
         return ", ".join(words)
 
 
-def running_table(snapshot: Snapshot, height: int) -> Table:
-    """One row per running run, as many as fit."""
+def runs_table(runs: Sequence[RunStatus], height: int) -> Table:
+    """One row per run, as many as fit."""
     table = Table(box=None, pad_edge=False)
     for heading in ("run", "epoch", "train loss", "validation loss", "validation accuracy"):
         table.add_column(
             heading, justify="left" if heading == "run" else "right", style="cyan" if heading == "run" else ""
         )
-    running = snapshot.having(RunState.RUNNING)
-    shown = running[: max(1, height)]
+    shown = runs[: max(1, height)]
     for status in shown:
-        table.add_row(status.label, f"{status.epoch:g}/{status.epochs}", *_cells(status))
-    if len(running) > len(shown):
-        table.add_row(f"and {len(running) - len(shown)} more")
+        epoch = str(status.state) if status.is_over else f"{status.epoch:g}/{status.epochs}"
+        table.add_row(status.label, epoch, *_cells(status))
+    if len(runs) > len(shown):
+        table.add_row(f"and {len(runs) - len(shown)} more")
     return table
 
 
 def _cells(status: RunStatus) -> Iterator[str]:
     for name in ("train.loss", "validation.loss", "validation.accuracy"):
-        value = status.latest.get(name)
+        value = (status.final or status.latest).get(name)
         if value is None:
             yield ""
         else:

@@ -10,7 +10,7 @@ from cnnjobs.launch.place import Place
 from cnnjobs.launch.starter import Starter
 
 
-def show_starter(starter: Starter, place: Place, offer: ClusterOffer | None) -> None:
+def show_starter(starter: Starter, place: Place, offer: ClusterOffer | None, sweep: str = "quickstart") -> None:
     """Every file by its path."""
     for path in starter.written:
         say(f"wrote {starter.folder / path}")
@@ -24,4 +24,4 @@ def show_starter(starter: Starter, place: Place, offer: ClusterOffer | None) -> 
         if not starter.slurm_profiles:
             notice("no profile for Slurm was written: no partition with a node that is up is open to you")
     option = f" --profile {starter.slurm_profiles[0]}" if starter.slurm_profiles else ""
-    say(f"next: cd {shlex.quote(str(starter.folder))} && cnnjobs sweep sweeps/quickstart.yaml{option} --dry-run")
+    say(f"next: cd {shlex.quote(str(starter.folder))} && cnnjobs sweep sweeps/{sweep}.yaml{option} --dry-run")

@@ -12,6 +12,7 @@ from typing import Final
 
 from cnnjobs.errors import InputError
 from cnnjobs.launch.cluster_offer import ClusterOffer, Membership, NodeGroup, Partition
+from cnnjobs.launch.courses import Course
 from cnnjobs.launch.doctor import describe, minutes_in_words
 from cnnjobs.launch.sweeps import QUICKSTART
 
@@ -60,14 +61,14 @@ class Starter:
     slurm_profiles: tuple[str, ...] = ()
 
 
-def write_starter(folder: Path, offer: ClusterOffer | None) -> Starter:
-    """Write every file of a starter project that is not there yet. Raises InputError."""
+def write_starter(folder: Path, offer: ClusterOffer | None, course: Course | None = None) -> Starter:
+    """Write every file of a starter project that is not there yet, with a course's sweeps. Raises InputError."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: this is a file; name a folder")
     written: list[Path] = []
     kept: list[Path] = []
     profiles = slurm_profiles(offer) if offer else {}
-    for name, text in _files(profiles).items():
+    for name, text in _files(profiles, course).items():
         try:
             (written if _write_new(folder / name, text) else kept).append(Path(name))
         except OSError as error:
@@ -94,8 +95,9 @@ def _write_new(path: Path, text: str) -> bool:
     return True
 
 
-def _files(profiles: Mapping[str, str]) -> Mapping[str, str]:
+def _files(profiles: Mapping[str, str], course: Course | None) -> Mapping[str, str]:
     """The text of each file by its path."""
+    page = f"\n## {course.title}\n\n{course.page}".rstrip() + "\n" if course else ""
     chosen = next(iter(profiles), None)
     sweep = "cnnjobs sweep sweeps/quickstart.yaml" + (f" --profile {chosen}" if chosen else "")
     named = "".join(f"; `--profile {name}`" for name in profiles)
@@ -103,7 +105,8 @@ def _files(profiles: Mapping[str, str]) -> Mapping[str, str]:
         "sweeps/quickstart.yaml": QUICKSTART.read_text(encoding="utf-8"),
         "jobs/local.yaml": _LOCAL.read_text(encoding="utf-8"),
         **{f"jobs/{name}.yaml": text for name, text in profiles.items()},
-        "README.md": _README.format(sweep=sweep, profiles=named),
+        **(course.files if course else {}),
+        "README.md": _README.format(sweep=sweep, profiles=named) + page,
         ".gitignore": _GITIGNORE,
     }
 

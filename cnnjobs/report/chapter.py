@@ -74,8 +74,8 @@ _POINTS: Final = (
 )
 _EFFECTS: Final = (
     "Main effects: the mean with the second value minus that with the first, over all values of the others. An "
-    "interaction is half of how much more one parameter changes where the other has its second value; 0 where they only "
-    "add up. Differences are taken within each seed; the interval is Student's t over the seeds."
+    "interaction is half of how much more one parameter changes where the other has its second value; 0 where they "
+    "only add up. Differences are taken within each seed; the interval is Student's t over the seeds."
 )
 _IMPORTANCE: Final = (
     "Importance is PED-ANOVA's: how far the values of the best tenth of the configurations lie from those of all, as "

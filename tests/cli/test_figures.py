@@ -45,6 +45,21 @@ def run(tmp_path: Path) -> RunFolder:
     return folder
 
 
+def test_ctrl_c_says_which_figures_are_left(call: Call, run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(figure_options, "STANDARD", (("filters", {}), ("activations", {}), ("top-images", {"top": 2})))
+    monkeypatch.setattr("cnnjobs.figures.kinds.activations.activations", stopped)
+    code, _, err = call("figures", run.run_id, "--first", "2")
+    assert code == 130
+    first, second = err.splitlines()[-2:]
+    assert first.startswith("error: stopped by Ctrl-C: ")
+    assert first.endswith("drawn and kept; not finished: activations, top-images")
+    assert second == f"draw them with: cnnjobs figures {run.run_id} --first 2"
+    assert [*(run.path.parent / "report" / "figures" / run.run_id).glob("filters*.png")]
+
+
 def test_the_standard_set_goes_into_the_report_of_the_sweep(
     call: Call, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from ruamel.yaml import YAML
 
 from cnnjobs.cli.main import run
 from cnnjobs.launch.cluster_offer import ClusterOffer, Limits, Membership, NodeGroup, Partition
+from cnnjobs.launch.courses import COURSES
 from cnnjobs.launch.starter import slurm_profiles, write_starter
 from cnnjobs.spec.profile import PROFILE_KEYS, JobProfile, read_profile
 from cnnjobs.spec.sweep import read_sweep
@@ -163,3 +166,47 @@ def test_the_readme_names_the_profile(tmp_path: Path) -> None:
     starter = write_starter(tmp_path, _offer(CPU, GPU))
     assert starter.slurm_profiles == ("slurm-gpu", "slurm-cpu")
     assert "cnnjobs sweep sweeps/quickstart.yaml --profile slurm-gpu\n" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_a_course_brings_its_sweeps(name: str, tmp_path: Path) -> None:
+    course = COURSES[name]
+    write_starter(tmp_path, None, course)
+    for sweep in course.sweeps:
+        brought = tmp_path / "sweeps" / f"{sweep}.yaml"
+        assert brought.read_bytes() == (ROOT / "sweeps" / f"{sweep}.yaml").read_bytes()
+        assert read_sweep(brought).runs
+    assert f"## {course.title}\n" in (tmp_path / "README.md").read_text()
+
+
+def test_the_theory_of_the_course_is_answered_as_on_the_page(tmp_path: Path) -> None:
+    write_starter(tmp_path, None, COURSES["tdt4265"])
+    lines = re.findall(
+        r"^    (cnnjobs (?:theory|show) .*?) +# (1[a-g])", (tmp_path / "README.md").read_text(), re.MULTILINE
+    )
+    assert [part for _, part in lines] == ["1a", "1b", "1c", "1d", "1e", "1f", "1g"]
+    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    for command, part in lines:
+        assert re.search(rf"^\| {part} .*`{re.escape(command)}`", page, re.MULTILINE), command
+
+
+def test_no_such_course(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["cnnjobs", "init", str(tmp_path / "new"), "--course", "tdt4256"])
+    with pytest.raises(SystemExit) as stop:
+        run()
+    assert stop.value.code == 2
+    assert "no course is called so; did you mean `tdt4265`?" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_packages_hold_the_sweeps_of_all_courses() -> None:
+    pytest.importorskip("setuptools")
+    from setuptools import Distribution
+    from setuptools.command.build_py import build_py
+
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    command = build_py(Distribution({"packages": ["cnnjobs"], "package_data": patterns}))
+    command.ensure_finalized()
+    command.manifest_files = {}
+    packed = {Path(file).name for file in command.find_data_files("cnnjobs", str(ROOT / "cnnjobs"))}
+    assert {f"{name}.yaml" for course in COURSES.values() for name in course.sweeps} <= packed

@@ -109,3 +109,16 @@ def test_tensorboard_sees_runs_by_their_labels(call: Call, sweeps: Path) -> None
         (later.path / "events.out.tfevents.1").touch()
         assert [*(folder / "seed=1").iterdir()] == [folder / "seed=1" / "events.out.tfevents.1"]
     assert not folder.exists()
+
+
+def test_ctrl_c_in_a_report_says_what_is_left(call: Call, sweeps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cnnjobs.report.build.build_report", stopped)
+    code, _, err = call("report", "one.yaml", "two.yaml")
+    assert code == 130
+    assert err.splitlines() == [
+        "error: stopped by Ctrl-C: the report is not finished; an earlier one stays, some of its figures may be new",
+        "make it with: cnnjobs report one two",
+    ]

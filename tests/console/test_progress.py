@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from cnnjobs.console.progress import LiveView, PlainView, running_table
+from cnnjobs.console.logs import show_waiting
+from cnnjobs.console.progress import LiveView, PlainView, progress, runs_table
 from cnnjobs.launch.state import Snapshot
 from cnnjobs.runs import Attempt, RunState
 
@@ -71,7 +72,7 @@ def test_the_live_view_draws_the_sweep_and_its_running_runs(snapshot: Make) -> N
 
 def test_the_running_table_fits_the_terminal(snapshot: Make) -> None:
     console = Console(file=io.StringIO(), width=100)
-    console.print(running_table(snapshot(dict.fromkeys(range(4), HALF)), height=2))
+    console.print(runs_table(snapshot(dict.fromkeys(range(4), HALF)).having(RunState.RUNNING), height=2))
     lines = [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines == [
         ["run", "epoch", "train", "loss", "validation", "loss", "validation", "accuracy"],
@@ -79,3 +80,40 @@ def test_the_running_table_fits_the_terminal(snapshot: Make) -> None:
         ["hidden=[]", "seed=1", "5/10", "0.500", "80.0", "%"],
         ["and", "2", "more"],
     ]
+
+
+def test_a_watched_sweep_is_named_and_keeps_what_is_over(snapshot: Make) -> None:
+    console = terminal()
+    with Live(console=console, auto_refresh=False, screen=True) as live:
+        view = LiveView(live, None, "task 3")
+        for look in ({0: HALF}, {0: DONE, 1: FAILED, 2: HALF}):
+            view.update(snapshot(look))
+            live.refresh()
+        live.console.width = 40
+        view.update(snapshot({0: DONE, 1: FAILED, 2: HALF}))
+        live.refresh()
+    last = console.file.getvalue().rpartition("task 3: Ctrl-C")[2]  # type: ignore[attr-defined]
+    shown = [line.rstrip() for line in last.splitlines()]
+    assert all(len(line) <= 40 for line in shown if "\x1b" not in line)
+    rows = [line for line in shown if "seed=" in line]
+    assert len(rows) == 3
+    assert any("seed=0" in line and "fin" in line for line in rows)
+
+
+def test_a_watched_sweep_has_a_screen_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = terminal()
+    monkeypatch.setattr("cnnjobs.console.progress.out", lambda: console)
+    with progress(None, watched="task 3"):
+        pass
+    with progress(2):
+        pass
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    assert written.count("\x1b[?1049h") == written.count("\x1b[?1049l") == 1
+
+
+def test_who_follows_a_run_that_waits_is_told_so(snapshot: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    show_waiting(snapshot({0: {"cause": "waits for its turn"}}).runs[0])
+    assert capsys.readouterr().err == (
+        "note: hidden=[] seed=0 is pending (waits for its turn): its log follows as soon as it runs; "
+        "Ctrl-C ends the looking alone\n"
+    )
