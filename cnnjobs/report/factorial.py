@@ -52,7 +52,7 @@ def _by_seed(
         {run.config.seed: table.records[run.run_id].metrics.get(found.metric) for run in choice.configuration.runs}
         for choice in found.choices
     ]
-    whole = []
+    whole: list[Mapping[tuple[int, ...], float]] = []
     for seed in own[0]:
         measured = [each.get(seed) for each in own]
         numbers = [value for value in measured if value is not None and math.isfinite(value)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -39,7 +40,10 @@ def throughput(series: Sequence[tuple[str, Points]]) -> Figure:
         figure = Figure(figsize=(WIDTH, _HEIGHT + 0.19 * len(series)), layout="constrained")
         axes = figure.add_subplot()
         for number, (name, points) in enumerate(series):
-            look = {"color": SERIES_COLOURS[number % len(SERIES_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)]}
+            look: dict[str, Any] = {
+                "color": SERIES_COLOURS[number % len(SERIES_COLOURS)],
+                "marker": _MARKERS[number % len(_MARKERS)],
+            }
             axes.plot(*zip(*points, strict=True), label=plain(name), markersize=4, **look)
         axes.set(xscale="log", xlabel="Batch size", ylabel="Images per second (training)")
         axes.set_title("Images per second over the batch size")
