@@ -247,7 +247,8 @@ def _sorted_out(
     mistakes: dict[tuple[str, str], Mistake] = {}
     notices = []
     for number, answer in sorted(answers.items()):
-        key, cause = answer.key or "", answer.cause
+        key = answer.key or ""
+        cause = answer.cause.removeprefix(f"{key}: ")
         if not cause:
             continue
         asks_for_gpu = bool(_OF_A_GPU.search(cause))

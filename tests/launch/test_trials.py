@@ -146,7 +146,7 @@ def test_a_dry_run_tries_what_is_ones_own_alone(planned: Callable[[str], Plan], 
     try_runs(planned("  model: {values: [lenet5, 'nets:Good']}\n"), (), at_start=False)
     assert len(requests[0].runs) == 1
     plan = planned("  freeze: {values: [[conv1], [fc3]]}\n  model: {values: [lenet5]}\n")
-    answering(Answer(number=0), Answer(number=1, cause="`fc3` matches no module", key="freeze"))
+    answering(Answer(number=0), Answer(number=1, cause="freeze: `fc3` matches no module", key="freeze"))
     with pytest.raises(SpecError, match=r"^own.yaml:5: freeze: `fc3` matches no module$"):
         try_runs(plan, (), at_start=False)
 
