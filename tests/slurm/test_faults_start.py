@@ -62,16 +62,15 @@ def test_the_controller_is_down_at_submit(quick_slurm: Cluster, faulty: FaultyPr
 
 
 def test_out_of_memory(quick_slurm: Cluster, faulty: FaultyProject, quiet: bytes) -> None:
-    limited = SWEEP.replace("mem_gb: 0.5", 'mem_gb: 0.5, setup: ["ulimit -v 7000000", touch full]')
+    limited = SWEEP.replace("mem_gb: 0.5", 'mem_gb: 0.5, setup: ["ulimit -v 7000000"]')
     (faulty.path / "faults.yaml").write_text(limited)
-    faulty.sweep()
+    faulty.sweep('setup=["ulimit -v 7000000", "touch full"]')
     wait_until("every job has ended", lambda: not quick_slurm.queue(), timeout_s=PATIENCE_S)
     for state, cause in faulty.told():
         assert state == "failed"
         assert "memory is full" in str(cause) or "out of memory" in str(cause)
     faulty.set("full", on=False)
     assert "nothing to submit" in faulty.sweep()
-    (faulty.path / "faults.yaml").write_text(limited.replace(", touch full", ""))
     faulty.call("retry", "faults", "--cause", "oom")
     faulty.finish(quick_slurm, quiet)
     assert faulty.attempts() == [2, 2, 2]

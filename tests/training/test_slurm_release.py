@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -10,7 +11,11 @@ from typing import Any
 import pytest
 from pretended_slurm import Cluster
 
+from cnnjobs.errors import storage_error
+from cnnjobs.intents import FULL_DISK_CODE
 from cnnjobs.runs import RunRecord, RunState
+from cnnjobs.training.array_training import train_array_task
+from cnnjobs.training.stop_request import StopRequest
 
 
 def test_the_first_validation_of_the_first_run_lets_the_others_start(cluster: Cluster, toy: Any) -> None:
@@ -115,3 +120,19 @@ def test_the_next_start_requeues_what_was_preempted_before_it_could(cluster: Clu
     queue(cluster, (0, "RUNNING", "None", 0, "N/A"), *rows)
     assert cluster.run() == 0
     assert set(cluster.calls()) == {"requeue 12_2"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, FULL_DISK_CODE), (errno.EDQUOT, FULL_DISK_CODE), (13, 1)])
+def test_a_full_disk_that_takes_no_word_is_told_by_the_exit_code(
+    cluster: Cluster, toy: Any, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    (folder,) = cluster.submit([toy.config()])
+    for name, value in {**cluster.environment, "SLURM_ARRAY_TASK_ID": "0"}.items():
+        monkeypatch.setenv(name, value)
+
+    def refuse(*_: object) -> bool:
+        error = OSError(number, os.strerror(number))
+        raise storage_error(folder.record_file, error) from error
+
+    monkeypatch.setattr("cnnjobs.training.array_training._train", refuse)
+    assert train_array_task(cluster.submission.path, StopRequest()) == code
