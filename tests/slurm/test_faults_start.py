@@ -187,6 +187,7 @@ def test_a_release_that_the_controller_forgets(quick_slurm: Cluster, faulty: Fau
     # As a controller does that is killed before it has saved its state.
     quick_slurm.client("scontrol", "requeue", *rest, check=False)
     quick_slurm.client("scontrol", "uhold", *rest)
+    wait_until("the rest waits", lambda: all(quick_slurm.queue().get(each) == "PENDING" for each in rest))
     notices = faulty.status()["notices"]
     assert any("was still held and is released" in notice for notice in notices) or "released again" in faulty.log(0)
     assert "JobHeldUser" not in quick_slurm.client("squeue", "-h", "-o", "%r")
