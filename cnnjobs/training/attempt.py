@@ -130,8 +130,7 @@ class RunAttempt:
         if state is not None:
             changes, note = same_sums(state, self._ranks)
             self._attempt = self._attempt.model_copy(update={"from_epoch": state["epoch"], **changes})
-            if note:
-                self.note(f"attempt {self._attempt.number}: {note}")
+            self.note(f"attempt {self._attempt.number}: {note}" if note else "")
             self._update(epochs_done=state["epoch"])
         torch.set_num_threads(self._attempt.threads)
         self._refuse_a_hopeless_start()
@@ -295,6 +294,6 @@ class RunAttempt:
 
     def note(self, note: str) -> None:
         """Add a note to the record and the log."""
-        if note not in self._record.notes:
+        if note and note not in self._record.notes:
             self._update(notes=(*self._record.notes, note))
             self._say(f"note: {note}")

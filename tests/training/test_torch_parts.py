@@ -107,6 +107,7 @@ def test_a_run_with_torchs_parts_goes_on_bit_for_bit(toy: Toy, tmp_path: Any) ->
         augment=["torchvision.transforms.v2:RandomHorizontalFlip"],
         lr=0.1,
         epochs=4,
+        validate_every={"steps": 9},
     )
     whole = toy.trained(config)[1]
     folder = RunFolder(tmp_path / config.run_id)
