@@ -22,6 +22,7 @@ _PORTABLE: Final = (".pbm", ".pgm", ".pnm", ".ppm")
 SUFFIXES: Final = tuple(sorted((*_JPEG, *_TIFF, *_PORTABLE, ".bmp", ".gif", ".png", ".webp")))
 _ONE_KIND: Final = (_JPEG, _TIFF, _PORTABLE)
 _KINDS_TOLD: Final = 4
+_FOLDER: Final = "folder"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def list_splits(folder: Path) -> tuple[Listing, Listing]:
     """The listings of `train` and `test`. Raises DataError where they do not hold the same classes, or one is empty."""
     train, test = list_images(folder / "train"), list_images(folder / "test")
     if train.classes.keys() != test.classes.keys():
-        lonely = [f"{name} (in train alone)" for name in train.classes if name not in test.classes]
-        lonely += [f"{name} (in test alone)" for name in test.classes if name not in train.classes]
+        lonely = [f"`{name}` (in train alone)" for name in train.classes if name not in test.classes]
+        lonely += [f"`{name}` (in test alone)" for name in test.classes if name not in train.classes]
         raise DataError(f"{folder}: train and test must hold the same classes; found {', '.join(lonely)}")
     return train, test
 
@@ -86,13 +87,16 @@ def _list(split: Path) -> Listing:
             listing.others.append(folder)
             continue
         images: list[os.DirEntry[str]] = []
+        others: list[os.DirEntry[str]] = []
         for entry in _visible(folder):
             is_image = entry.name.lower().endswith(SUFFIXES) and entry.is_file()
-            (images if is_image else listing.others).append(entry)
+            (images if is_image else others).append(entry)
         if not images:
+            below = ", but folders" if any(entry.is_dir() for entry in others) else ""
             raise DataError(
-                f"{folder.path}: holds no image; put images there ({' '.join(SUFFIXES)}) or remove the folder"
+                f"{folder.path}: holds no image{below}; put images there ({' '.join(SUFFIXES)}) or remove the folder"
             )
+        listing.others.extend(others)
         name = _composed(folder.name)
         listing.classes.setdefault(name, []).extend(images)
         listing.folders.setdefault(name, []).append(folder.name)
@@ -153,14 +157,17 @@ def _kinds(entries: Collection[os.DirEntry[str]]) -> str:
 
 
 def _listed(kinds: Counter[str]) -> str:
-    told = [f"{number:,} {suffix}" for suffix, number in kinds.most_common(_KINDS_TOLD)]
+    told = [
+        f"{number:,} {suffix}{'s' if suffix == _FOLDER and number > 1 else ''}"
+        for suffix, number in kinds.most_common(_KINDS_TOLD)
+    ]
     rest = kinds.total() - sum(number for _, number in kinds.most_common(_KINDS_TOLD))
     return ", ".join([*told, *([f"{rest:,} others"] if rest else [])])
 
 
 def _suffix(entry: os.DirEntry[str]) -> str:
     if entry.is_dir():
-        return "folders"
+        return _FOLDER
     return Path(entry.name).suffix.lower() or "without a suffix"
 
 

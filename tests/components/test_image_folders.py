@@ -135,7 +135,7 @@ def test_deep_pixels_are_refused(tmp_path: Path, write_images: Writer) -> None:
 def test_classes_of_train_and_test_must_agree(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets")
     (folder / "test" / "dog").rename(folder / "test" / "dogs")
-    lonely = "dog (in train alone), dogs (in test alone)"
+    lonely = "`dog` (in train alone), `dogs` (in test alone)"
     assert failure(folder) == f"{folder}: train and test must hold the same classes; found {lonely}"
 
 
@@ -145,6 +145,8 @@ def test_empty_class_is_named(tmp_path: Path, write_images: Writer) -> None:
     (folder / "train" / "bird" / "notes.txt").touch()
     put = f"put images there ({SUFFIXES}) or remove the folder"
     assert failure(folder) == f"{folder / 'train' / 'bird'}: holds no image; {put}"
+    (folder / "train" / "bird" / "blue").mkdir()
+    assert failure(folder) == f"{folder / 'train' / 'bird'}: holds no image, but folders; {put}"
 
 
 def test_split_without_classes_is_named(tmp_path: Path, write_images: Writer) -> None:
@@ -162,7 +164,7 @@ def test_other_files_are_passed_over_and_told(tmp_path: Path, write_images: Writ
     (folder / "train" / "cat" / "more").mkdir()
     (folder / "train" / "cat" / ".DS_Store").touch()
     first = folder / "train" / "cat" / "README.txt"
-    told = f"{folder}: 3 files are not images and were passed over (1 .txt, 1 folders, 1 .csv), the first is {first}"
+    told = f"{folder}: 3 files are not images and were passed over (1 .txt, 1 folder, 1 .csv), the first is {first}"
     assert source_of(place(folder)).notes == look(place(folder), ()).notes == (told,)
     assert len(read_splits(folder)[0]) == 8
 

@@ -71,7 +71,9 @@ def test_faults_of_a_folder_are_told_once_for_all_runs(sweep: Sweep, pets: Path)
     (pets / "train" / "fox").rmdir()
     (pets / "test" / "dog").rename(pets / "test" / "Dog")
     told = refused(sweep, pets)
-    assert told.startswith(f"{pets}: train and test must hold the same classes; found dog (in train alone), Dog (in")
+    assert told.startswith(
+        f"{pets}: train and test must hold the same classes; found `dog` (in train alone), `Dog` (in"
+    )
     with pytest.raises(DataError, match="must hold the same classes"):
         check_choices([read_choice("dataset", "pets")], [pets.parent])
 
