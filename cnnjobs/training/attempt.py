@@ -124,8 +124,9 @@ class RunAttempt:
     def prepare(self, kind: type[AnyTrainer] = Trainer) -> AnyTrainer:  # type: ignore[assignment]
         """The run's trainer, at its last whole epoch."""
         code, config = self._storage.look(lambda: self._folder.read_to_start(self._scheduler.code))
-        notes = provenance.with_code_note(self._before, code)
-        self._update(planned_epochs=config.epochs, code=code, notes=notes)
+        self._update(planned_epochs=config.epochs, code=code)
+        for note in provenance.code_notes(self._before, code):
+            self.note(note)
         state, lines = self._resumed()
         if state is not None:
             changes, note = same_sums(state, self._ranks)
@@ -138,11 +139,10 @@ class RunAttempt:
         self._ranks.give(state)
         weights = self._initial_weights(config)
         data = self._data_sets.get(config)
-        if state is not None:
-            provenance.refuse_other_data(self._before, config.dataset.name, data)
         given: dict[str, Any] = {"weights": weights, "stopped": self._stopped, "ranks": self._ranks, "say": self._say}
         trainer = self._trainer = kind(config, data, **given)
         if state is not None:
+            provenance.refuse_other_data(self._before, config.dataset.name, data)
             trainer.restore(state)
         for note in trainer.notes:
             self.note(note)

@@ -85,12 +85,11 @@ def chosen(config: RunConfig, trainer: Trainer) -> dict[str, str]:
     return choices(config, trainer.config.precision, trainer.device, memory_format=trainer.trial.why, fused=fused)
 
 
-def with_code_note(before: RunRecord, code: str | None) -> tuple[str, ...]:
-    """The notes on a run, with what to know of its own code where an earlier version has begun it."""
+def code_notes(before: RunRecord, code: str | None) -> tuple[str, ...]:
+    """What to know of the own code of a run that an earlier version has begun."""
     if code is None or before.code is not None or not before.epochs_done:
-        return before.notes
-    note = f"an earlier version began it and copied no code: it goes on with the copy {code}"
-    return tuple(dict.fromkeys((*before.notes, note)))
+        return ()
+    return (f"an earlier version began it and copied no code: it goes on with the copy {code}",)
 
 
 def choices(
