@@ -152,6 +152,11 @@ class RunFiles:
             tell(f"{self.metrics_file} is damaged ({damage}): what comes from there on does not count")
         return [line if windows else {key: line[key] for key in line if key != "windows"} for _, line in found]
 
+    def last_attempt(self) -> int:
+        """The number of the attempt that measured last: a record that is new may not know it."""
+        lines = self.read_metrics(windows=False)
+        return int(lines[-1].get("attempt", 0)) if lines else 0
+
     def write_checkpoint(self, content: bytes, guard: Callable[[], None] | None = None) -> None:
         """Replace the checkpoint and keep the one before it, unless `guard` raises. Raises StorageError."""
         previous = self.previous_checkpoint_file

@@ -69,7 +69,7 @@ class RunAttempt:
         self._clock = time.perf_counter()
         self._before = self._storage.look(folder.read_record)
         self._attempt = Attempt(
-            number=len(self._before.attempts) + 1,
+            number=max(len(self._before.attempts), self._storage.look(folder.last_attempt)) + 1,
             host=provenance.host(),
             pid=os.getpid(),
             job_id=provenance.job_id(),

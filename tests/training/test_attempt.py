@@ -155,6 +155,20 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(runs: Runs, toy: Any)
     assert torch.get_num_threads() == 1
 
 
+def test_a_damaged_record_costs_no_epoch(runs: Runs, toy: Any, tmp_path: Path) -> None:
+    run = toy.config()
+    undisturbed = Runs(tmp_path / "undisturbed").start(run)
+    folder = runs.folder(run)
+    for epochs in (1, 2):
+        runs.start_and_stop(run, after_epochs=epochs)
+    folder.record_file.write_bytes(b"")
+    record = runs.start(run)
+    assert (record.state, record.metrics) == (RunState.FINISHED, undisturbed.metrics)
+    assert [(attempt.number, attempt.from_epoch) for attempt in record.attempts] == [(3, 2)]
+    assert [line["epoch"] for line in folder.read_metrics()] == [1.0, 2.0, 3.0]
+    assert record.notes == ("record.json was damaged (it is empty): set aside as record.json.damaged",)
+
+
 def test_a_damaged_checkpoint_is_passed_over_and_said(runs: Runs, toy: Any) -> None:
     run = toy.config(epochs=4)
     runs.start_and_stop(run, after_epochs=3)
