@@ -140,7 +140,7 @@ class RunAttempt:
         weights = self._initial_weights(config)
         data = self._data_sets.get(config)
         given: dict[str, Any] = {"weights": weights, "stopped": self._stopped, "ranks": self._ranks, "say": self._say}
-        trainer = self._trainer = kind(config, data, **given)
+        trainer = kind(config, data, **given)
         if state is not None:
             provenance.refuse_other_data(self._before, config.dataset.name, data)
             trainer.restore(state)
@@ -148,7 +148,7 @@ class RunAttempt:
             self.note(note)
         self._update(choices=provenance.chosen(config, trainer), **provenance.images(trainer))
         self._write_record()
-        self._events = self._storage.insist(lambda: EventFile(self._folder, config, lines))
+        self._trainer, self._events = trainer, self._storage.insist(lambda: EventFile(self._folder, config, lines))
         return trainer
 
     def _initial_weights(self, config: RunConfig) -> InitialWeights | None:

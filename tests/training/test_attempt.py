@@ -333,7 +333,7 @@ def test_a_run_never_goes_on_with_other_images(runs: Runs, toy: Any, shades: Pat
     removed.unlink()
     runs.data_sets = DataSets([data], torch.device("cpu"))
     refused = runs.start(run)
-    assert refused.state is RunState.FAILED
+    assert (refused.state, refused.epochs_done) == (RunState.FAILED, 1.0)
     assert str(refused.cause).startswith(f"data set `shades` has changed (SHA-256 {began.data_sha256[:16]}... then, ")
     assert str(refused.cause).endswith(
         "since the run began with it; put the old images back, or start anew with --force"
