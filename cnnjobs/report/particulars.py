@@ -24,7 +24,7 @@ _COST: Final = (
 )
 _NETWORKS: Final = (
     "Activation: what is applied to a layer's output next; the last ones are logits, which the loss turns into shares. "
-    "Shapes are those of one image. Multiply-accumulates of one image: convolutions and matrix products, biases left out."
+    "Shapes are those of one image. Multiply-accumulates of one image: convolutions, matrix products; no biases."
 )
 _NETWORK_TABLES: Final = (("Design", "design"), ("Layers", "network"), ("Stages", "stages"))
 
