@@ -180,13 +180,14 @@ class RunStore:
         """Make the sweep's folder with a copy of its file, and keep where that lies. Raises StorageError."""
         write_whole(self.sweep_file, text.encode())
         if origin is not None:
-            write_whole(self.origin_file, os.fsencode(origin.absolute()))
+            # Seen from here: a project that is copied with its results has a file of its own.
+            write_whole(self.origin_file, os.fsencode(os.path.relpath(origin.resolve(), self.path.resolve())))
 
     def origin(self) -> Path | None:
         """Where the file lay of which the sweep was started last, if that is known."""
         with suppress(OSError):
             place = os.fsdecode(read_bytes(self.origin_file))
-            return Path(place) if place and "\0" not in place else None
+            return Path(os.path.normpath(self.path.resolve() / place)) if place and "\0" not in place else None
         return None
 
     @contextmanager

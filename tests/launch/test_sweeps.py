@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,11 @@ def test_a_second_file_of_the_same_name_takes_nothing_over(here: Path, sweep: Sw
     sweep.path.write_text(sweep.text.replace("0.2", "0.5"))
     for given in ("four.yaml", "four", "results/four/sweep.yaml", "results/four"):
         assert open_sweep(given, Path("results")).sweep.name == "four"
+    # A project that was copied with its results has its own file.
+    shutil.copytree(here, here / "copy" / "of" / "all")
+    copied = here / "copy" / "of" / "all"
+    (copied / "four.yaml").write_text(sweep.text.replace("0.2", "0.7"))
+    assert open_sweep(str(copied / "four.yaml"), copied / "results").sweep.name == "four"
     # A file that was renamed, moved or given another name goes on.
     sweep.path.rename(here / "away.yaml")
     opened = open_sweep("second.yaml", Path("results"))
