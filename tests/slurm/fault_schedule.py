@@ -152,12 +152,13 @@ class Schedule:
 
     def time_limit(self, job: str) -> None:
         """The time limit comes near."""
-        self.slurm.client("scancel", "--batch", "--signal=USR2", job, check=False)
+        # scancel tries again for ever where the job is just being requeued.
+        self.slurm.client("timeout", "5", "scancel", "--batch", "--signal=USR2", job, check=False)
 
     def scancel(self, job: str) -> None:
         """An element is cancelled behind our back."""
         self.cancelled.add(job)
-        self.slurm.client("scancel", job, check=False)
+        self.slurm.client("timeout", "5", "scancel", job, check=False)
         self._settle(job)
 
     def requeue(self, job: str) -> None:
