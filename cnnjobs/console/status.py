@@ -12,9 +12,9 @@ from rich.table import Table
 from cnnjobs.console.durations import duration
 from cnnjobs.console.evaluations import evaluations_table
 from cnnjobs.console.terminal import notice, say, show, write
-from cnnjobs.launch.control import ranges
 from cnnjobs.launch.evaluations import EvaluationStatus
 from cnnjobs.launch.overview import Overview
+from cnnjobs.launch.queue_states import named
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.runs import RunState
 
@@ -124,7 +124,7 @@ def _cause(group: Sequence[RunStatus]) -> str:
     indices = sorted({int(found[2]) for cause in causes for found in _ELEMENT.finditer(cause)})
     if len(indices) < 2:
         return causes[0]
-    return _ELEMENT.sub(lambda found: f"{found[1]}_[{','.join(ranges(indices))}]", causes[0])
+    return _ELEMENT.sub(lambda found: named(int(found[1]), indices), causes[0])
 
 
 def _named(group: Sequence[RunStatus]) -> str:

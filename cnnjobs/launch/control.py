@@ -18,7 +18,7 @@ from cnnjobs.files import map_at_once, remove_mark
 from cnnjobs.launch.causes import matches
 from cnnjobs.launch.evaluations import OpenEvaluation, open_evaluations
 from cnnjobs.launch.jobs import is_worker
-from cnnjobs.launch.queue_states import WAITING, Key
+from cnnjobs.launch.queue_states import WAITING, Key, ranges
 from cnnjobs.launch.slurm_commands import ask
 from cnnjobs.launch.state import RunStatus
 from cnnjobs.launch.submitted import submissions
@@ -160,16 +160,6 @@ def scancel(elements: Iterable[Key]) -> None:
     words = [f"{job}_[{part}]" for job, keys in by_job for part in ranges([index for _, index in keys])]
     for start in range(0, len(words), _AT_ONCE):
         ask("scancel", *words[start : start + _AT_ONCE])
-
-
-def ranges(indices: list[int]) -> list[str]:
-    """`[0, 1, 2, 5]` -> `0-2`, `5`."""
-    runs = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
-    found = []
-    for _, group in runs:
-        members = [index for _, index in group]
-        found.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
-    return found
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -131,6 +132,22 @@ def _with_begins(queued: Mapping[Key, Element]) -> dict[Key, Element]:
                         restarts = int(cells[3]) if cells[3].isdigit() else 0
                         found[element.job_id, index] = replace(element, begins=cells[2], restarts=restarts)
     return found
+
+
+def ranges(indices: list[int]) -> list[str]:
+    """`[0, 1, 2, 5]` -> `0-2`, `5`."""
+    runs = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
+    found = []
+    for _, group in runs:
+        members = [index for _, index in group]
+        found.append(f"{members[0]}-{members[-1]}" if len(members) > 1 else str(members[0]))
+    return found
+
+
+def named(job_id: int, indices: Collection[int]) -> str:
+    """Elements of an array as Slurm's commands take them: `12_3`, `12_[0-2,5]`."""
+    found = sorted(indices)
+    return f"{job_id}_{found[0]}" if len(found) == 1 else f"{job_id}_[{','.join(ranges(found))}]"
 
 
 def jobs_of(folder: Path) -> list[int]:

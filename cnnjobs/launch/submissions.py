@@ -16,7 +16,7 @@ from cnnjobs.files import set_aside_damaged
 from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.evaluations import is_settled
 from cnnjobs.launch.kept_logs import collect
-from cnnjobs.launch.queue_states import PATIENCE_S, WAITING, Element, QueueView, look_at_queue
+from cnnjobs.launch.queue_states import PATIENCE_S, WAITING, Element, QueueView, look_at_queue, named
 from cnnjobs.launch.sbatch import OWN_BEGIN_S
 from cnnjobs.launch.slurm_commands import SlurmError, ask
 from cnnjobs.launch.submitted import Submission, submissions
@@ -160,7 +160,8 @@ def _repeat(store: RunStore, submission: Submission, view: QueueView) -> str | N
     at_work = {each.index for each in elements} - reasons.keys()
     first_done = bool(submission.tasks) and store.run(submission.tasks[0][0]).read_record().state is RunState.FINISHED
     if submission.folder.release_is_due(reasons, at_work, first_done=submission.canary and first_done):
-        ask("scontrol", "release", job)
+        # Of the whole array Slurm refuses what has ended.
+        ask("scontrol", "release", named(submission.job_id or 0, reasons))
         return f"job {job}: its first run has passed, the rest was still held and is released"
     if reasons and any(_start_is_due(submission, each) for each in elements):
         start(submission, first_waits=0 in reasons)

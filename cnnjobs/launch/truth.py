@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -10,7 +11,7 @@ from typing import Final
 from cnnjobs import locks
 from cnnjobs.intents import SubmissionFolder
 from cnnjobs.launch.evaluations import EvaluationStatus, evaluations
-from cnnjobs.launch.queue_states import WAITING, Element, QueueView, look_at_ends, look_at_queue
+from cnnjobs.launch.queue_states import WAITING, Element, QueueView, look_at_ends, look_at_queue, named
 from cnnjobs.launch.state import RunStatus, Snapshot, Watch
 from cnnjobs.launch.submissions import repeat
 from cnnjobs.launch.submitted import Seat, Submission, damages, seats, submissions
@@ -144,15 +145,16 @@ def _release(found: Iterable[Submission], judged: Mapping[str, RunStatus], view:
     """What to type where nothing in the queue starts before; `{sweep}` is the sweep. None where something does."""
     if not view.queued or not all(map(_is_held, view.queued.values())):
         return None
-    by_hand: dict[str, None] = {}
+    by_hand: dict[int, list[int]] = defaultdict(list)
     for submission in found:
         for element in submission.elements(view):
             why = held_by(Seat(submission, element.index), judged)
             if why is not None and needs_user(why):
                 return "cnnjobs retry {sweep}"
             if why is None:
-                by_hand[f"{element.job_id}_{element.index}" if submission.canary else str(element.job_id)] = None
-    return f"scontrol release {' '.join(by_hand)}" if by_hand else None
+                by_hand[element.job_id].append(element.index)
+    names = [named(job_id, indices) for job_id, indices in by_hand.items()]
+    return f"scontrol release {' '.join(names)}" if names else None
 
 
 def _is_held(element: Element) -> bool:

@@ -371,7 +371,7 @@ def test_what_slurm_has_forgotten_is_told_to_it_again(place: Place) -> None:
     place.said["scontrol"] = ""
     released = "job 12: its first run has passed, the rest was still held and is released"
     assert Lookout(place.store, place.sweep.runs).look().view.notices == (released,)
-    assert place.commands == ["scontrol release 12"]
+    assert place.commands == ["scontrol release 12_[1-3]"]
     place.said["scontrol"] = SlurmError("scontrol: Access/permission denied")
     (notice,) = Lookout(place.store, place.sweep.runs).look().view.notices
     assert notice == "job 12 waits, and Slurm did not let it go (scontrol: Access/permission denied)"
@@ -418,7 +418,9 @@ def test_all_that_waits_is_held_and_what_lets_it_go(place: Place) -> None:
     assert place.told(0)[1] == "Slurm could not start it on its node and holds it: scontrol release 12_0"
     place.submit([[run_id] for run_id in place.ids])
     place.queue(("0-3", "PENDING", "JobHeldUser"))
-    assert release() == "scontrol release 12"
+    assert release() == "scontrol release 12_[0-3]"
+    place.queue((1, "PENDING", "launch failed requeued held"), (3, "PENDING", "JobHeldUser"))
+    assert release() == "scontrol release 12_[1,3]"
 
 
 def test_a_suspended_run_waits_and_has_no_time_left(place: Place) -> None:
