@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -91,3 +94,13 @@ def test_values_are_not_kept() -> None:
     with torch.no_grad(), seen:
         network(torch.zeros(1, 1, 4, 4))
     assert len(seen._origins) == 0
+
+
+def test_a_table_of_layers_loads_no_compiler() -> None:
+    program = (
+        "import sys; from torch import nn; from cnnjobs.report.layers import layer_table\n"
+        "assert layer_table(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), (1, 4, 4)).macs == 2 * 4 * 9\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
