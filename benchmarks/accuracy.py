@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import arrays, commands, reports
-from cnnjobs.components.datasets import data_folders
-from cnnjobs.report.statistics import Summary, summarise
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.components.data.datasets import data_folders
+from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.report.results.statistics import Summary, summarise
+from cnnjobs.sweep.file import read_sweep
 
 SIDES: Final = ("bfloat16", "float32", "sources")
 _LR: Final = 0.05

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnnjobs.components.datasets import DataSet, Split, find_data
+from cnnjobs.components.data.datasets import DataSet, Split, find_data
 from cnnjobs.errors import DataError
 
 _WANTED: Final = {"colour": "cifar10", "gray": "mnist"}
@@ -57,7 +57,7 @@ def write(folder: Path, folders: Sequence[Path], kind: str, size: int, num_image
 
 def _found(name: str, folders: Sequence[Path]) -> DataSet:
     """The data set by its name; the bundled images where it is not here."""
-    from cnnjobs.spec.run import read_choice
+    from cnnjobs.config.run import read_choice
 
     try:
         find_data(name, folders)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from benchmarks.own_loop import prepare
 from benchmarks.side import Gate
-from cnnjobs.training.evaluate import autocast
+from cnnjobs.training.networks.evaluate import autocast
 
 # A GPU is not filled by the batches of a small network, and its peak is not what they leave of it.
 _BATCH: Final = {"cpu": 64, "cuda": 1024}
@@ -60,7 +60,7 @@ def training_gflop(model: Any, input_shape: tuple[int, int, int]) -> float:
 
     Forward, weights and input each cost the same; nobody needs the gradient of the images.
     """
-    from cnnjobs.report.layers import layer_table
+    from cnnjobs.report.sections.layers import layer_table
 
     macs = [layer.macs for layer in layer_table(model, input_shape).layers if layer.macs]
     return 2 * (3 * sum(macs) - macs[0]) / 1e9

@@ -26,10 +26,10 @@ from benchmarks import arrays, commands, growth_page, reports
 from benchmarks.growth_page import AXES, Curves, Point
 from benchmarks.interleaved import Side
 from benchmarks.report_scale import write_finished
-from cnnjobs.components.datasets import data_folders
-from cnnjobs.launch.resources import allowed_cores
-from cnnjobs.runs import RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.components.data.datasets import data_folders
+from cnnjobs.disk.run_folder import RunStore
+from cnnjobs.launch.plan.resources import allowed_cores
+from cnnjobs.sweep.file import read_sweep
 
 PAGE: Final = Path(__file__).parent.parent / "docs"
 _SWEEP: Final = """\

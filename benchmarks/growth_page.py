@@ -183,7 +183,7 @@ def _draw(file: Path, axis: Axis, own: Curves) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator
 
-    from cnnjobs.figures.style import SERIES_COLOURS, style, svg_text
+    from cnnjobs.figures.drawing.style import SERIES_COLOURS, style, svg_text
 
     with style():
         figure = Figure(figsize=(8.4, 3.0), layout="constrained")

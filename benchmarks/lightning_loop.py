@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from benchmarks import arrays, own_loop, plain_loop
 from benchmarks.side import Gate
-from cnnjobs.training.trainer import Trainer
+from cnnjobs.training.loop.trainer import Trainer
 
 
 class Classifier(lightning.LightningModule):

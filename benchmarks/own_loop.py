@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar
 import torch
 
 from benchmarks.side import Gate, first_gpu
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.evaluate import autocast
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.trainer import Trainer
-from cnnjobs.training.worker import prepare_process
+from cnnjobs.config.run import RunConfig
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.loop.trainer import Trainer
+from cnnjobs.training.networks.evaluate import autocast
+from cnnjobs.worker.process import prepare_process
 
 _ENDLESS: Final = 100_000
 

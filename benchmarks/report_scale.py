@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from cnnjobs.records import Attempt, RunRecord, RunState
-from cnnjobs.runs import RunFolder, RunStore
-from cnnjobs.spec.sweep import SweepRun, read_sweep
+from cnnjobs.disk.record import Attempt, RunRecord, RunState
+from cnnjobs.disk.run_folder import RunFolder, RunStore
+from cnnjobs.sweep.file import SweepRun, read_sweep
 
 STEPS_PER_EPOCH: Final = 750
 _WINDOWS: Final = 50

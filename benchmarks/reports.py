@@ -24,8 +24,8 @@ def machine() -> dict[str, Any]:
     """Processor, cores, load before the first benchmark, GPU and versions; never the name of the machine."""
     import torch
 
-    from cnnjobs.launch.resources import allowed_cores
-    from cnnjobs.training.provenance import git_state, processor
+    from cnnjobs.launch.plan.resources import allowed_cores
+    from cnnjobs.training.loop.provenance import git_state, processor
 
     found: dict[str, Any] = {"processor": processor(), "cores": allowed_cores(), "gpu": gpu_name() or "none"}
     found["load"] = _LOAD

@@ -19,8 +19,8 @@ from typing import Any, Final
 from benchmarks import arrays, commands, reports
 from benchmarks.interleaved import spread
 from benchmarks.sweep import finished_runs, learning_rates, write_sweep
-from cnnjobs.components.datasets import data_folders
-from cnnjobs.launch.resources import allowed_cores
+from cnnjobs.components.data.datasets import data_folders
+from cnnjobs.launch.plan.resources import allowed_cores
 
 TOGETHER, ALONE = "side by side", "one after the other"
 

@@ -4,7 +4,7 @@
     python -m benchmarks.stacked --threads 1 --pairs 9 --networks lenet5
 
 Runs of one sweep that differ in their learning rates see the same batches (crops and flips, 64 images). A side with
-K runs trains K images for each image that it reads. The limit in cnnjobs/training/stacked_choice.py is from here.
+K runs trains K images for each image that it reads. The limit in cnnjobs/training/stacks/choice.py is from here.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from benchmarks import arrays, reports, utilisation
 from benchmarks.interleaved import Rounds, Side, Spread, measure, spread
-from cnnjobs.components.datasets import data_folders
-from cnnjobs.launch.resources import allowed_cores
+from cnnjobs.components.data.datasets import data_folders
+from cnnjobs.launch.plan.resources import allowed_cores
 
 BATCH: Final = 64
 # Model, and the kind and size of its images.

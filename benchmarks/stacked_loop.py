@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.own_loop import trainer_for
 from benchmarks.side import Gate
-from cnnjobs.training.stacked_training import Stack, StackedTrainer
+from cnnjobs.training.stacks.trainer import Stack, StackedTrainer
 
 
 def train(gate: Gate, *, runs: int, **settings: Any) -> None:

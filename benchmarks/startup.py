@@ -18,14 +18,14 @@ from typing import Any, Final
 
 from benchmarks import commands, reports
 from benchmarks.interleaved import spread
-from cnnjobs.runs import RunState, RunStore
+from cnnjobs.disk.run_folder import RunState, RunStore
 
 _COMMANDS: Final = {
     "python -c pass": (sys.executable, "-c", "pass"),
     "python -c 'import torch'": (sys.executable, "-c", "import torch"),
     "cnnjobs --version": (*commands.CNNJOBS, "--version"),
     "cnnjobs --help": (*commands.CNNJOBS, "--help"),
-    "cnnjobs sweep FILE --dry-run": (*commands.CNNJOBS, "sweep", "cnnjobs/starter/quickstart.yaml", "--dry-run"),
+    "cnnjobs sweep FILE --dry-run": (*commands.CNNJOBS, "sweep", "cnnjobs/bundled/quickstart.yaml", "--dry-run"),
 }
 _SWEEP: Final = """\
 name: short

@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from benchmarks import arrays, reports, utilisation
 from benchmarks.interleaved import Rounds, Side, Spread, measure
-from cnnjobs.components.datasets import data_folders
-from cnnjobs.launch.resources import allowed_cores
+from cnnjobs.components.data.datasets import data_folders
+from cnnjobs.launch.plan.resources import allowed_cores
 
 BATCH: Final = 64
 
@@ -155,7 +155,7 @@ def _settings(cores: int) -> Iterator[tuple[int, int]]:
 
 def _gflop(folder: str, model: str) -> float:
     from benchmarks.convolutions import training_gflop
-    from cnnjobs.spec.run import read_choice
+    from cnnjobs.config.run import read_choice
 
     data = arrays.arrays("", (), folder=folder)
     shape = (data.in_channels, data.image_size, data.image_size)

@@ -26,10 +26,10 @@ from typing import Any, Final
 
 from benchmarks import arrays, commands, reports, steps
 from benchmarks.interleaved import Side, spread
-from cnnjobs.components.datasets import data_folders
-from cnnjobs.launch.resources import allowed_cores
-from cnnjobs.records import RunRecord
-from cnnjobs.runs import RunState, RunStore
+from cnnjobs.components.data.datasets import data_folders
+from cnnjobs.disk.record import RunRecord
+from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.launch.plan.resources import allowed_cores
 
 _LOWEST, _HIGHEST = 1e-3, 3e-2
 _SWEEP: Final = """\

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from benchmarks import commands, reports
 from benchmarks.interleaved import spread
-from cnnjobs.components.datasets import data_folders, find_data
+from cnnjobs.components.data.datasets import data_folders, find_data
+from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.errors import DataError
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.sweep import SweepRun, read_sweep
+from cnnjobs.sweep.file import SweepRun, read_sweep
 
 _ACCURACY: Final = "validation.accuracy"
 

@@ -10,7 +10,7 @@ from typing import Final
 from benchmarks import reports
 from benchmarks.interleaved import Side, Spread, spread
 from benchmarks.side import first_gpu
-from cnnjobs.training.sharing import measured
+from cnnjobs.system.capacity import measured
 
 # The driver tells the share of up to a second that has gone by.
 _LAG_S: Final = 1.2

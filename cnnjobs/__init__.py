@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cnnjobs.report.loaded import SweepResults
-    from cnnjobs.training.trained import TrainedNetwork
+    from cnnjobs.training.trained.network import TrainedNetwork
 
 
 def load(folder: str | Path) -> SweepResults:
@@ -31,6 +31,6 @@ def load_model(path: str | Path, device: str = "cpu") -> TrainedNetwork:
 
     import torch
 
-    from cnnjobs.training import export
+    from cnnjobs.training.trained import export
 
     return export.load_model(Path(path), torch.device(device))

@@ -15,12 +15,21 @@ from __future__ import annotations
 
 import difflib
 import errno
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from cnnjobs.opening import NotAFileError
+_KINDS: Final = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 _MOST_TOLD = 50
 
@@ -155,3 +164,10 @@ def key_of(error: BaseException) -> str | None:
     """The key of a run that an error is about, where that is known."""
     key: str | None = getattr(error, "key", None)
     return key
+
+
+class NotAFileError(OSError):
+    """Something else stands in the place of a file."""
+
+    def __init__(self, path: str, mode: int) -> None:
+        super().__init__(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, no file", path)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs import own_modules, registry
-from cnnjobs.code_copies import Code, CodeCopies, Comparison, collect, have_changed
+from cnnjobs import registry
+from cnnjobs.config.run import RunConfig, read_config
+from cnnjobs.disk.code_copies import Code, CodeCopies, Comparison, collect, have_changed
+from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import InputError, UnknownNameError
-from cnnjobs.runs import RunFolder
-from cnnjobs.spec.run import RunConfig, read_config
+from cnnjobs.system import own_modules
 
 NET = """\
 def Net(in_channels, num_classes, *, width: int = 4):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.code_walk import MOST_BESIDE, Reached, reached
+from cnnjobs.disk.code_walk import MOST_BESIDE, Reached, reached
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import click
 import pytest
 import typer
 
-from cnnjobs.cli.figure_options import plan_figures
 from cnnjobs.cli.main import app
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.cli.network.figure_options import plan_figures
+from cnnjobs.sweep.file import read_sweep
 
 PROJECT = Path(__file__).parents[1]
 PAGE = (PROJECT / "docs" / "experiments.md").read_text(encoding="utf-8")

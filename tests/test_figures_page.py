@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cnnjobs import registry
-from cnnjobs.cli.figure_options import plan_figures
+from cnnjobs.cli.network.figure_options import plan_figures
 from cnnjobs.figures.kinds import OPTIONS, option_name
 
 PAGE = Path(__file__).parents[1] / "docs" / "figures.md"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs import locks
+from cnnjobs.disk import locks
 
 HOLDER = """
 import sys, time

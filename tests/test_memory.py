@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs import memory
+from cnnjobs.system import memory
 
 
 @pytest.fixture

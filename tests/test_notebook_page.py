@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.launch.sweeps import QUICKSTART
-from cnnjobs.runs import RunRecord, RunState, RunStore
-from cnnjobs.spec.settings import METRICS
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.disk.run_folder import RunRecord, RunState, RunStore
+from cnnjobs.status.sweeps import QUICKSTART
+from cnnjobs.sweep.file import read_sweep
+from cnnjobs.sweep.settings import METRICS
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
+from cnnjobs.config.run import RunConfig, read_config
 from cnnjobs.errors import InputError
-from cnnjobs.spec.run import RunConfig, read_config
-from cnnjobs.spec.sweep import read_sweep
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.trainer import Trainer
+from cnnjobs.sweep.file import read_sweep
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.loop.trainer import Trainer
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own-parts.md").read_text(encoding="utf-8")
 CODE = "\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
@@ -179,7 +179,7 @@ CASES = [
     ("optimizer", "Closing", "fails when it is tried: TypeError: "),
     ("optimizer", "Keeping", "has a state that holds more than tensors and plain values: it cannot be saved"),
     ("schedule", "no_schedule", "gives a `function`, which has no `step()`"),
-    ("dataset", "pairs", "dataset `mine:pairs` gives a `tuple`, not a cnnjobs.components.datasets.DataSet"),
+    ("dataset", "pairs", "dataset `mine:pairs` gives a `tuple`, not a cnnjobs.components.data.datasets.DataSet"),
     ("dataset", "floats", "`train` has images float64 (192, 16, 16, 1); they are a NumPy array (N, H, W, C) of uint8"),
     ("dataset", "first_channel", "`train` has images uint8 (192, 1, 16, 16); they have to be square"),
     ("dataset", "from_one", "`train` has labels outside of 0 to 1, the places of its classes"),

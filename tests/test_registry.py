@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from cnnjobs import registry
+from cnnjobs.config.run import RunConfig, read_config
 from cnnjobs.errors import UnknownNameError
-from cnnjobs.spec.run import RunConfig, read_config
 
 REGISTERED = [(kind, name) for kind in registry.KINDS for name in sorted(registry.components(kind))]
 

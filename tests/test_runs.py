@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.files import write_whole
+from cnnjobs.disk.run_folder import KILLED_CAUSE, Attempt, RunFolder, RunRecord, RunState, RunStore, stores
 from cnnjobs.errors import InputError, StorageError
-from cnnjobs.files import write_whole
-from cnnjobs.runs import KILLED_CAUSE, Attempt, RunFolder, RunRecord, RunState, RunStore, stores
-from cnnjobs.spec.run import RunConfig
 
 CONFIG = RunConfig.model_validate({"dataset": "fashion_mnist_mini", "model": "lenet5", "lr": 1e-05, "seed": 3})
 
@@ -87,7 +87,7 @@ def test_a_line_that_the_disk_refuses_leaves_the_others_whole(folder: RunFolder)
     script = """
 import resource, sys
 from pathlib import Path
-from cnnjobs.runs import RunFolder
+from cnnjobs.disk.run_folder import RunFolder
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 with RunFolder(Path(sys.argv[1])).claim() as log:
     log.append({"step": 1, "text": "x" * 50})

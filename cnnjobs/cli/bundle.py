@@ -33,9 +33,9 @@ def bundle(
     """
     from cnnjobs.cli.report import build
     from cnnjobs.console.bundle import show_bundle
+    from cnnjobs.disk.files import can_write, check_new, write_new
     from cnnjobs.errors import InputError
-    from cnnjobs.files import can_write, check_new, write_new
-    from cnnjobs.launch.sweeps import open_sweep
+    from cnnjobs.status.sweeps import open_sweep
 
     if output.suffix.lower() != ".zip":
         raise InputError(f"--output {output}: the name of the archive ends with .zip")

@@ -20,10 +20,10 @@ def cancel(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Cancel runs that wait or run; asks first when others that share their job would end too."""
-    from cnnjobs.console.control import show_cancelled, show_shared
+    from cnnjobs.console.runs.control import show_cancelled, show_shared
     from cnnjobs.errors import InputError
-    from cnnjobs.launch.control import carry_out, plan_cancelling
-    from cnnjobs.launch.targets import find_targets
+    from cnnjobs.launch.cancel import carry_out, plan_cancelling
+    from cnnjobs.status.named_runs import find_targets
 
     plans = [plan_cancelling(target) for target in find_targets(targets, results)]
     also = [status for plan in plans for status in plan.also]

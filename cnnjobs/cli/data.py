@@ -12,8 +12,8 @@ from cnnjobs.cli.options import DataDir, check_figure, read_yaml
 from cnnjobs.errors import InputError
 
 if TYPE_CHECKING:
-    from cnnjobs.components.datasets import DataSet
-    from cnnjobs.spec.run import Choice
+    from cnnjobs.components.data.datasets import DataSet
+    from cnnjobs.config.run import Choice
 
 _PER_CLASS = 10
 
@@ -36,7 +36,7 @@ def data(
     data_dir: DataDir = None,
 ) -> None:
     """List the data sets that are here and how to fetch others; of one, its classes, splits, and a picture of both."""
-    from cnnjobs.launch.place import local_data_folders
+    from cnnjobs.launch.plan.place import local_data_folders
 
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"--data-dir {data_dir}: no such folder")
@@ -45,7 +45,7 @@ def data(
         if picture is not None:
             raise InputError(f"--picture {picture}: name the data set too: cnnjobs data NAME --picture {picture}")
         from cnnjobs.console.data import show_list
-        from cnnjobs.launch.data_sets import list_data
+        from cnnjobs.launch.plan.data_sets import list_data
 
         here, missing = list_data(folders)
         show_list(here, missing, folders)
@@ -55,10 +55,10 @@ def data(
 
 def _show(what: str, folders: tuple[Path, ...], picture: Path | None) -> None:
     """One data set, and its picture."""
-    from cnnjobs.components.datasets import place_of_data
+    from cnnjobs.components.data.datasets import place_of_data
     from cnnjobs.console.data import show_data, show_picture
-    from cnnjobs.files import write_new
-    from cnnjobs.launch.data_sets import megabytes_of
+    from cnnjobs.disk.files import write_new
+    from cnnjobs.launch.plan.data_sets import megabytes_of
 
     choice = _read(what)
     if picture is not None:
@@ -76,7 +76,7 @@ def _show(what: str, folders: tuple[Path, ...], picture: Path | None) -> None:
 
 def _read(what: str) -> Choice:
     """The data set with its options. Raises InputError."""
-    from cnnjobs.spec.run import read_config
+    from cnnjobs.config.run import read_config
 
     value = read_yaml(what, what) if what.startswith("{") else what
     config = read_config({"dataset": value, "model": "lenet5"})
@@ -90,8 +90,8 @@ def _drawn(data: DataSet, path: Path) -> bytes:
     """Training images of each class, from all over the split."""
     import numpy as np
 
-    from cnnjobs.figures.class_images import class_images
-    from cnnjobs.figures.style import figure_bytes
+    from cnnjobs.figures.drawing.class_images import class_images
+    from cnnjobs.figures.drawing.style import figure_bytes
 
     images = {}
     for label, name in enumerate(data.classes):

@@ -16,7 +16,7 @@ def doctor(
 ) -> None:
     """Show what this place offers (packages, GPUs, Slurm, data, disk), and what to do about each problem."""
     from cnnjobs.console.doctor import show_diagnosis, show_diagnosis_json
-    from cnnjobs.launch.doctor import examine
+    from cnnjobs.setup.doctor import examine
 
     diagnosis = examine(results, data_dir)
     if as_json:

@@ -19,8 +19,8 @@ def fetch(
     """Fetch published data sets and weights, each checked by its hash, into a data folder."""
     from cnnjobs.console.fetch import downloads, show_failed, show_fetched, show_stopped, show_there
     from cnnjobs.errors import FetchError
-    from cnnjobs.launch.fetching import fetch, find_items, writable_folder
-    from cnnjobs.launch.place import local_data_folders
+    from cnnjobs.launch.plan.place import local_data_folders
+    from cnnjobs.setup.fetching import fetch, find_items, writable_folder
 
     folders = local_data_folders(data_dir)
     items = find_items(names, folders)

@@ -18,10 +18,10 @@ def init(
 ) -> None:
     """Write a starter project: a first sweep, and profiles filled in for the place that is here. Overwrites nothing."""
     from cnnjobs.console.starter import show_starter
-    from cnnjobs.launch.cluster_offer import read_offer
-    from cnnjobs.launch.courses import find_course
-    from cnnjobs.launch.place import find_place
-    from cnnjobs.launch.starter import write_starter
+    from cnnjobs.launch.plan.place import find_place
+    from cnnjobs.setup.courses import find_course
+    from cnnjobs.setup.starter import write_starter
+    from cnnjobs.slurm.cluster import read_offer
 
     place = find_place()
     offer = read_offer() if place.name == "slurm" else None

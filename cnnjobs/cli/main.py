@@ -7,27 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cnnjobs.cli import (
-    bundle,
-    cancel,
-    data,
-    doctor,
-    evaluate,
-    export,
-    fetch,
-    figures,
-    init,
-    local,
-    logs,
-    predict,
-    report,
-    retry,
-    show,
-    status,
-    sweep,
-    tensorboard,
-    theory,
-)
+from cnnjobs.cli import bundle, cancel, data, doctor, fetch, init, logs, report, status, tensorboard, theory
+from cnnjobs.cli.network import evaluate, export, figures, predict, show
+from cnnjobs.cli.start import local, retry, sweep
 from cnnjobs.console.streams import UNREAD, prepare
 from cnnjobs.errors import CnnjobsError, SpecError
 

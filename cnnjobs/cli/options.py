@@ -139,8 +139,8 @@ def read_yaml(text: str, place: str) -> Any:
 
 def check_figure(path: Path) -> None:
     """Raises InputError for a name that no figure can be written to."""
+    from cnnjobs.disk.files import check_new
     from cnnjobs.errors import InputError
-    from cnnjobs.files import check_new
 
     if path.suffix.lower() not in _FIGURES:
         raise InputError(f"--picture {path}: the name of a figure ends with {' or '.join(_FIGURES)}")

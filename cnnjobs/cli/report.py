@@ -14,10 +14,10 @@ import typer
 from cnnjobs.cli.options import RESULTS, Results, results_option
 
 if TYPE_CHECKING:
-    from cnnjobs.launch.sweeps import OpenSweep
     from cnnjobs.report.build import Built
-    from cnnjobs.report.results import ResultsTable
-    from cnnjobs.spec.sweep import Sweep
+    from cnnjobs.report.results.table import ResultsTable
+    from cnnjobs.status.sweeps import OpenSweep
+    from cnnjobs.sweep.file import Sweep
 
 # As shells have it of what Ctrl-C ended.
 _STOPPED: Final = 130
@@ -57,7 +57,7 @@ def report(
     results: Results = RESULTS,
 ) -> None:
     """Collect the results of sweeps, of the latest one without SWEEP, into tables and a report."""
-    from cnnjobs.launch.sweeps import latest_sweep, open_sweep
+    from cnnjobs.status.sweeps import latest_sweep, open_sweep
 
     wanted = _read_formats(formats)
     number = _read_curves(curves) if curves is not None else None
@@ -98,12 +98,12 @@ def make_report(
     out: Path | None = None,
 ) -> None:
     """Build the report, show the results of each sweep and say where the report is."""
-    from cnnjobs.console.outcome import show_report, show_unfinished
-    from cnnjobs.console.results import show_results
+    from cnnjobs.console.network.outcome import show_report, show_unfinished
+    from cnnjobs.console.runs.results import show_results
     from cnnjobs.console.terminal import notice
     from cnnjobs.errors import StorageError
-    from cnnjobs.launch.submissions import look_at, prune
     from cnnjobs.report.build import place_for
+    from cnnjobs.status.repair import look_at, prune
 
     place, told = place_for([each.store for each in _unique(opened)], out)
     if told:
@@ -140,7 +140,7 @@ def build(
     """What is known of each sweep, once, and the report of all of them."""
     from cnnjobs.console.reporting import report_progress
     from cnnjobs.report.build import build_report, own_folder
-    from cnnjobs.report.results import ResultsTable
+    from cnnjobs.report.results.table import ResultsTable
 
     unique = _unique(opened)
     words = [f"--format {','.join(formats)}"] if tuple(formats) != _FORMATS else []

@@ -11,8 +11,8 @@ from cnnjobs.cli.options import RESULTS, Results, results_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnnjobs.launch.state import Snapshot
-    from cnnjobs.launch.sweeps import OpenSweep
+    from cnnjobs.status.run_status import RunStatuses
+    from cnnjobs.status.sweeps import OpenSweep
 
 
 def status(
@@ -26,11 +26,11 @@ def status(
     every_run: Annotated[bool, typer.Option("--all", help="Every run, however many they are.")] = False,
 ) -> None:
     """Show states, causes and the best metrics so far; without SWEEP all sweeps, and the latest in detail."""
-    from cnnjobs.console.status import show_json, show_status, show_sweeps
+    from cnnjobs.console.runs.status import show_json, show_status, show_sweeps
     from cnnjobs.console.terminal import error
     from cnnjobs.errors import InputError
-    from cnnjobs.launch.overview import overview
-    from cnnjobs.launch.sweeps import latest_sweep, open_started, open_sweep, started_stores
+    from cnnjobs.status.overview import overview
+    from cnnjobs.status.sweeps import latest_sweep, open_started, open_sweep, started_stores
 
     options = results_option(results)
     unreadable = False
@@ -59,7 +59,7 @@ def status(
 
 def follow(opened: OpenSweep) -> None:
     """Show what happens until nothing goes on; Ctrl-C ends the watching alone."""
-    from cnnjobs.console.progress import progress
+    from cnnjobs.console.runs.progress import progress
     from cnnjobs.console.terminal import shown_as_long_as_read
 
     with shown_as_long_as_read(), progress(workers=None, watched=opened.sweep.name) as view:
@@ -70,20 +70,20 @@ def follow(opened: OpenSweep) -> None:
             return
 
 
-def _snapshots(opened: OpenSweep) -> Iterator[Snapshot]:
+def _snapshots(opened: OpenSweep) -> Iterator[RunStatuses]:
     import time
 
-    from cnnjobs import locks
-    from cnnjobs.launch.truth import Lookout
-    from cnnjobs.runs import RunState
+    from cnnjobs.disk import locks
+    from cnnjobs.disk.run_folder import RunState
+    from cnnjobs.status.sweep_status import SweepWatcher
 
-    lookout = Lookout(opened.store, opened.sweep.runs)
+    watcher = SweepWatcher(opened.store, opened.sweep.runs)
     while True:
         launching = locks.is_held(opened.store.launcher_file)
-        truth = lookout.look()
+        truth = watcher.look()
         yield truth.snapshot
         at_work = launching or truth.is_queued or truth.snapshot.count(RunState.RUNNING)
         if not (truth.snapshot.open and at_work):
             return
         # A controller serves many: it is asked seldom.
-        time.sleep(10 if truth.seats else 2)
+        time.sleep(10 if truth.positions else 2)

@@ -18,8 +18,8 @@ def tensorboard(
 ) -> None:
     """Start TensorBoard on a sweep, the latest without SWEEP, with its runs named by what differs; Ctrl-C ends it."""
     from cnnjobs.console.terminal import say
-    from cnnjobs.launch.live_view import check_tensorboard, labelled, show_in_tensorboard
-    from cnnjobs.launch.sweeps import latest_sweep, open_sweep
+    from cnnjobs.status.sweeps import latest_sweep, open_sweep
+    from cnnjobs.status.tensorboard import check_tensorboard, labelled, show_in_tensorboard
 
     opened = open_sweep(sweep, results) if sweep else latest_sweep(results)
     check_tensorboard(opened)

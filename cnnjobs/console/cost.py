@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnjobs.console.durations import duration
 from cnnjobs.console.terminal import say
-from cnnjobs.launch.cost import Cost
+from cnnjobs.launch.plan.cost import Cost
 
 
 def show_cost(cost: Cost) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from cnnjobs.components.data_sources import SOURCES, in_megabytes
-from cnnjobs.components.raw_splits import class_counts
+from cnnjobs.components.data.sources import SOURCES, in_megabytes
+from cnnjobs.components.files.raw_splits import class_counts
 from cnnjobs.console.terminal import error, notice, say, show
 
 if TYPE_CHECKING:
-    from cnnjobs.components.datasets import DataSet
-    from cnnjobs.launch.data_sets import Listed
+    from cnnjobs.components.data.datasets import DataSet
+    from cnnjobs.launch.plan.data_sets import Listed
 
 
 def show_list(here: Sequence[Listed], missing: Sequence[str], folders: Sequence[Path]) -> None:

@@ -9,8 +9,8 @@ from typing import Final
 from rich.text import Text
 
 from cnnjobs.console.terminal import out, say
-from cnnjobs.launch.doctor import Diagnosis
-from cnnjobs.launch.finding import Finding
+from cnnjobs.setup.doctor import Diagnosis
+from cnnjobs.setup.finding import Finding
 
 _STYLES: Final = {"ok": "green", "note": "yellow", "problem": "bold red"}
 _WIDTH: Final = len("problem")

@@ -19,9 +19,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from cnnjobs.components.data_sources import in_megabytes
+from cnnjobs.components.data.sources import in_megabytes
 from cnnjobs.console.terminal import error, notice, out, say
-from cnnjobs.launch.downloads import Watch
+from cnnjobs.setup.downloads import Watch
 
 _LINE_EVERY_S: Final = 10.0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 
 from cnnjobs.console.terminal import notice, say
-from cnnjobs.launch.cluster_offer import ClusterOffer
-from cnnjobs.launch.place import Place
-from cnnjobs.launch.starter import Starter
+from cnnjobs.launch.plan.place import Place
+from cnnjobs.setup.starter import Starter
+from cnnjobs.slurm.cluster import ClusterOffer
 
 
 def show_starter(starter: Starter, place: Place, offer: ClusterOffer | None, sweep: str = "quickstart") -> None:

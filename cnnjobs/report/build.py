@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cnnjobs.disk.files import can_write, write_whole
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import InputError
-from cnnjobs.files import can_write, write_whole
-from cnnjobs.report import html_page, manifest, markdown_page, pdf
-from cnnjobs.report.best import best_sweep
+from cnnjobs.report import manifest
 from cnnjobs.report.chapter import chapter
-from cnnjobs.report.document import Block, Chapter, Report, Table, with_prefix, without_doubles
-from cnnjobs.report.drawings import Drawings
-from cnnjobs.report.glyphs import boxes
-from cnnjobs.report.notes import read_notes, with_notes
-from cnnjobs.report.results import ResultsTable, Tell, tell_nobody
-from cnnjobs.report.side_by_side import side_by_side
-from cnnjobs.report.tables import csv_bytes, grid_csv, markdown, tex
-from cnnjobs.report.wording import listed
-from cnnjobs.runs import RunStore
+from cnnjobs.report.pages import html as html_page
+from cnnjobs.report.pages import markdown as markdown_page
+from cnnjobs.report.pages import pdf
+from cnnjobs.report.pages.fonts import boxes
+from cnnjobs.report.plots.catalogue import Drawings
+from cnnjobs.report.results.files import csv_bytes, grid_csv, markdown, tex
+from cnnjobs.report.results.table import ResultsTable, Tell, tell_nobody
+from cnnjobs.report.sections.best import best_sweep
+from cnnjobs.report.sections.side_by_side import side_by_side
+from cnnjobs.report.text.blocks import Block, Chapter, Report, Table, with_prefix, without_doubles
+from cnnjobs.report.text.notes import read_notes, with_notes
+from cnnjobs.report.text.numbers import listed
 
 FORMATS: Final = ("html", "pdf", "md")
 # A folder of the report itself, which no chapter's may be called.

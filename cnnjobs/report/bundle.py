@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
+from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import InputError, storage_error
-from cnnjobs.opening import open_to_read
 from cnnjobs.report.build import Built
-from cnnjobs.report.codes import packed
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import RunFolder
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.report.sections.codes import packed
+from cnnjobs.system.opening import open_to_read
 
 Models = Literal["none", "best", "all"]
 # The earliest time that a zip file can tell: the same content is the same archive.

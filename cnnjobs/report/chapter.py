@@ -6,10 +6,21 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from cnnjobs.report import fitting, grids, particulars, summary, wording
-from cnnjobs.report.class_results import class_results, classes_grid
-from cnnjobs.report.codes import different_code
-from cnnjobs.report.document import (
+from cnnjobs.report.analysis import fitting
+from cnnjobs.report.analysis.class_results import class_results, classes_grid
+from cnnjobs.report.analysis.factorial import effects, effects_grid
+from cnnjobs.report.analysis.importance import Parameters, parameters, parameters_grid
+from cnnjobs.report.analysis.pairs import P_VALUE, PairedResult, by_gain, multiplicity, paired_result
+from cnnjobs.report.plots.catalogue import Drawings
+from cnnjobs.report.results.table import Choice, ResultsTable
+from cnnjobs.report.sections import runs as particulars
+from cnnjobs.report.sections import summary
+from cnnjobs.report.sections import tables as grids
+from cnnjobs.report.sections.codes import different_code
+from cnnjobs.report.sections.figures import learned
+from cnnjobs.report.sections.reached import targets, targets_grid
+from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text.blocks import (
     Block,
     Chapter,
     Details,
@@ -22,17 +33,10 @@ from cnnjobs.report.document import (
     Tone,
     paragraph,
 )
-from cnnjobs.report.drawings import Drawings
-from cnnjobs.report.factorial import effects, effects_grid
-from cnnjobs.report.importance import Parameters, parameters, parameters_grid
-from cnnjobs.report.learned import learned
-from cnnjobs.report.notes import task
-from cnnjobs.report.pairs import P_VALUE, PairedResult, by_gain, multiplicity, paired_result
-from cnnjobs.report.results import Choice, ResultsTable
-from cnnjobs.report.targets import targets, targets_grid
+from cnnjobs.report.text.notes import task
 
 if TYPE_CHECKING:
-    from cnnjobs.report.architectures import Architecture
+    from cnnjobs.report.sections.architectures import Architecture
 
 _RESULTS: Final = (
     "A row per configuration, the best by {metric} first. {spread}; losses and accuracies over whole splits, with the "
@@ -127,7 +131,7 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
 
 
 def _architectures(table: ResultsTable) -> list[Architecture]:
-    from cnnjobs.report.architectures import architectures
+    from cnnjobs.report.sections.architectures import architectures
 
     return architectures(table)
 

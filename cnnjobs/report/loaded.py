@@ -11,18 +11,18 @@ from typing import TypeVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cnnjobs import own_modules
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import InputError, UnknownNameError, suggest
-from cnnjobs.figures.style import png_bytes
-from cnnjobs.report import curves
-from cnnjobs.report.histories import Quantity
-from cnnjobs.report.importance import Parameters, parameters
-from cnnjobs.report.marginals import marginal
-from cnnjobs.report.pairs import paired_result
-from cnnjobs.report.parallel import parallel
-from cnnjobs.report.results import Choice, ResultsTable
-from cnnjobs.runs import RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.figures.drawing.style import png_bytes
+from cnnjobs.report.analysis.importance import Parameters, parameters
+from cnnjobs.report.analysis.pairs import paired_result
+from cnnjobs.report.plots import curves
+from cnnjobs.report.plots.marginals import marginal
+from cnnjobs.report.plots.parallel import parallel
+from cnnjobs.report.results.histories import Quantity
+from cnnjobs.report.results.table import Choice, ResultsTable
+from cnnjobs.sweep.file import read_sweep
+from cnnjobs.system import own_modules
 
 Each = TypeVar("Each")
 

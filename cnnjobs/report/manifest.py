@@ -11,10 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from cnnjobs.files import write_whole
-from cnnjobs.opening import read_bytes
-from cnnjobs.report.document import Pictures, Report
-from cnnjobs.report.results import ResultsTable
+from cnnjobs.disk.files import write_whole
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.report.text.blocks import Pictures, Report
+from cnnjobs.system.opening import read_bytes
 
 NAME: Final = "manifest.json"
 _DATA: Final = ("results.csv", "history.csv", "evaluations.csv", "best.yaml")

@@ -1,105 +1,10 @@
-"""One rank of one run: `python -m cnnjobs.training.rank_worker <submission folder, or job file> <run>`.
-
-`rank_starts` starts all of them, on Slurm by srun. Rank 0 claims the run and keeps what comes of it; the others train
-along.
-"""
+"""The name by which jobs that an earlier version has started begin a rank; goes with the next release."""
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from cnnjobs.opening import read_bytes
-from cnnjobs.training.stop_request import StopRequest
-
-if TYPE_CHECKING:
-    from cnnjobs.training.scheduler import Scheduler
-    from cnnjobs.training.worker import Job
-
-
-def main(arguments: list[str]) -> int:
-    """Train the run along with the other ranks; exit code 1 when this one has failed."""
-    stop = StopRequest()
-    stop.listen_to_slurm()
-    from cnnjobs.training.side_by_side import end_with
-    from cnnjobs.training.worker import say
-
-    if "CNNJOBS_RANK" in os.environ:
-        end_with(os.getppid())
-    path, run_id = Path(arguments[0]), arguments[1]
-    try:
-        job, scheduler = _read(path, run_id, stop)
-        return _lead(job, scheduler, stop) if _index() == 0 else _follow(job, run_id, stop)
-    except Exception as error:
-        say(run_id, f"rank {_index()}: {type(error).__name__}: {error}")
-        return 1
-
-
-def _index() -> int:
-    return int(os.environ.get("CNNJOBS_RANK") or os.environ["SLURM_PROCID"])
-
-
-def _read(path: Path, run_id: str, stop: StopRequest) -> tuple[Job, Scheduler]:
-    """What to train with, and on whose behalf."""
-    from cnnjobs.intents import SubmissionFolder
-    from cnnjobs.training.array_task import ArrayTask
-    from cnnjobs.training.scheduler import Scheduler
-    from cnnjobs.training.worker import Job
-
-    scheduler = Scheduler()
-    if path.is_dir():
-        intent = SubmissionFolder(path).read_intent()
-        job = Job(
-            store=intent.store,
-            run_ids=(run_id,),
-            data_folders=intent.data_folders,
-            threads=intent.threads,
-            gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "") if intent.gpus else None,
-            code=intent.code,
-        )
-        if _index() == 0:
-            scheduler = ArrayTask(SubmissionFolder(path), intent, stop)
-    else:
-        job = Job.model_validate_json(read_bytes(path)).model_copy(update={"run_ids": (run_id,)})
-    gpus = str(job.gpu).split(",")
-    return job if job.gpu is None else job.model_copy(update={"gpu": gpus[_local_index() % len(gpus)]}), scheduler
-
-
-def _local_index() -> int:
-    """The place of this rank among those of its node."""
-    return int(os.environ.get("SLURM_LOCALID") or 0) if "CNNJOBS_RANK" not in os.environ else _index()
-
-
-def _lead(job: Job, scheduler: Scheduler, stop: StopRequest) -> int:
-    from cnnjobs.training.side_by_side import SUPERSEDED_CODE
-    from cnnjobs.training.worker import prepare_process, train_runs
-
-    device, _ = prepare_process(job.threads, job.gpu)
-    from cnnjobs.training.rank_group import RankGroup, RankPlace
-
-    scheduler.ranks = ranks = RankGroup(RankPlace.read(), device, stop)
-    try:
-        is_newest = train_runs(job, stop, scheduler)
-    finally:
-        ranks.end()
-    return 0 if is_newest else SUPERSEDED_CODE
-
-
-def _follow(job: Job, run_id: str, stop: StopRequest) -> int:
-    from cnnjobs.runs import RunStore
-    from cnnjobs.training.worker import prepare_process
-
-    device, notes = prepare_process(job.threads, job.gpu)
-    from cnnjobs.training.follower import follow
-    from cnnjobs.training.pipeline import DataSets
-    from cnnjobs.training.rank_group import RankGroup, RankPlace
-
-    data_sets = DataSets(job.data_folders, device, notes, interruptible=stop.interrupting)
-    ranks = RankGroup(RankPlace.read(), device, stop)
-    return follow(job, RunStore(job.store).run(run_id), data_sets, ranks, stop)
-
+from cnnjobs.worker.parallel.rank_main import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

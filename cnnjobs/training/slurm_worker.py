@@ -1,29 +1,10 @@
-"""What an element of a job array executes: `python -m cnnjobs.training.slurm_worker <submission folder>`.
-
-It is the job's batch process itself. Slurm's signals may come at any moment and the first one would end it, so it
-listens before it loads anything.
-"""
+"""The name by which jobs that an earlier version has queued start a worker; goes with the next release."""
 
 from __future__ import annotations
 
 import sys
 
-from cnnjobs.training.stop_request import StopRequest
-
-
-def main(arguments: list[str]) -> int:
-    """Train the runs of this element; exit code 1 when one failed or could not be handed back to Slurm."""
-    stop = StopRequest()
-    stop.listen_to_slurm()
-    from pathlib import Path
-
-    from cnnjobs.training.array_training import train_array_task
-
-    if len(arguments) != 1:
-        print("usage: python -m cnnjobs.training.slurm_worker <submission folder>", file=sys.stderr)
-        return 2
-    return train_array_task(Path(arguments[0]), stop)
-
+from cnnjobs.worker.slurm_main import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

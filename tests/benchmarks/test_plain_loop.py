@@ -10,8 +10,8 @@ import torch
 
 from benchmarks import arrays, plain_loop
 from benchmarks.steps import CASES
-from cnnjobs.spec.run import RunConfig, read_choice
-from cnnjobs.training.pipeline import DataSets, Pipeline
+from cnnjobs.config.run import RunConfig, read_choice
+from cnnjobs.training.data.pipeline import DataSets, Pipeline
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -11,8 +11,8 @@ import pytest
 from benchmarks import accuracy, growth, reports, stacked, startup, sweep, time_to_accuracy, utilisation
 from benchmarks.commands import CommandError
 from benchmarks.report_scale import write_finished
-from cnnjobs.runs import RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.disk.run_folder import RunStore
+from cnnjobs.sweep.file import read_sweep
 
 
 def numbers(folder: Path) -> Any:

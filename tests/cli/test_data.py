@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnjobs.components import data_places
+from cnnjobs.components.files import places as data_places
 
 Call = Callable[..., tuple[int, str, str]]
 MINI = data_places.BUNDLED / "fashion_mnist_mini"

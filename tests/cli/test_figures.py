@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from cnnjobs import registry
-from cnnjobs.cli import figure_options
-from cnnjobs.components.class_names import FASHION_MNIST
+from cnnjobs.cli.network import figure_options
+from cnnjobs.components.data.class_names import FASHION_MNIST
 from cnnjobs.components.models.lenet5 import lenet5
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.figures.kinds import OPTIONS, STANDARD, option_name
-from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.checkpoint import weights_to_bytes
+from cnnjobs.training.loop.checkpoint import weights_to_bytes
 
 Call = Callable[..., tuple[int, str, str]]
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

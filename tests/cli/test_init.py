@@ -13,11 +13,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from cnnjobs.cli.main import run
-from cnnjobs.launch.cluster_offer import ClusterOffer, Limits, Membership, NodeGroup, Partition
-from cnnjobs.launch.courses import COURSES
-from cnnjobs.launch.starter import slurm_profiles, write_starter
-from cnnjobs.spec.profile import PROFILE_KEYS, JobProfile, read_profile
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.config.profile import PROFILE_KEYS, JobProfile, read_profile
+from cnnjobs.setup.courses import COURSES
+from cnnjobs.setup.starter import slurm_profiles, write_starter
+from cnnjobs.slurm.cluster import ClusterOffer, Limits, Membership, NodeGroup, Partition
+from cnnjobs.sweep.file import read_sweep
 
 ROOT = Path(__file__).parents[2]
 FILES = {"sweeps/quickstart.yaml", "jobs/local.yaml", "README.md", ".gitignore"}
@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_one(
 
 
 def test_the_packaged_profile_is_the_one_of_the_repository() -> None:
-    assert (ROOT / "cnnjobs/starter/local.yaml").read_text() == (ROOT / "jobs/local.yaml").read_text()
+    assert (ROOT / "cnnjobs/bundled/local.yaml").read_text() == (ROOT / "jobs/local.yaml").read_text()
 
 
 def test_profiles_share_out_the_smallest_node_that_serves(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cnnjobs.launch.live_view import labelled
-from cnnjobs.launch.sweeps import open_sweep
+from cnnjobs.status.sweeps import open_sweep
+from cnnjobs.status.tensorboard import labelled
 
 if TYPE_CHECKING:
     from conftest import Call

@@ -113,8 +113,8 @@ def test_stages_of_a_residual_network(call: Call) -> None:
 
 
 def test_a_run_by_its_id_and_by_its_folder(call: Call, tmp_path: Path) -> None:
-    from cnnjobs.runs import RunRecord, RunStore
-    from cnnjobs.spec.run import RunConfig
+    from cnnjobs.config.run import RunConfig
+    from cnnjobs.disk.run_folder import RunRecord, RunStore
 
     config = RunConfig.model_validate({"dataset": "fashion_mnist", "model": "lenet5"})
     store = RunStore(tmp_path / "results" / "any")
@@ -129,8 +129,8 @@ def test_a_run_by_its_id_and_by_its_folder(call: Call, tmp_path: Path) -> None:
 
 
 def test_a_run_that_trains_only_the_end_of_its_network(call: Call, tmp_path: Path) -> None:
-    from cnnjobs.runs import RunStore
-    from cnnjobs.spec.run import RunConfig
+    from cnnjobs.config.run import RunConfig
+    from cnnjobs.disk.run_folder import RunStore
 
     asked = {"dataset": "cifar10", "model": "resnet18", "freeze": {"all_but": ["layer4", "fc"]}}
     config = RunConfig.model_validate(asked)

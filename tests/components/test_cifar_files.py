@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnjobs.components.class_names import CIFAR100
-from cnnjobs.components.data_places import CIFAR_BATCHES, Place
-from cnnjobs.components.decoding import decode, look
+from cnnjobs.components.data.class_names import CIFAR100
+from cnnjobs.components.data.decoding import decode, look
+from cnnjobs.components.files.places import CIFAR_BATCHES, Place
 from cnnjobs.errors import DataError
 
 AGAIN = "fetch it again: cnnjobs fetch cifar10 --force"

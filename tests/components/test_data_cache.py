@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnjobs.components import data_cache
-from cnnjobs.components.data_cache import cache_folder, entry
-from cnnjobs.components.data_places import Place
-from cnnjobs.components.decoding import Decoded, Source
+from cnnjobs.components.data import cache as data_cache
+from cnnjobs.components.data.cache import cache_folder, entry
+from cnnjobs.components.data.decoding import Decoded, Source
+from cnnjobs.components.files.places import Place
 
 
 @pytest.fixture
@@ -100,9 +100,9 @@ READER = """
 import sys
 from pathlib import Path
 import numpy as np
-from cnnjobs.components.data_cache import cached, entry
-from cnnjobs.components.data_places import Place
-from cnnjobs.components.decoding import Decoded, Source
+from cnnjobs.components.data.cache import cached, entry
+from cnnjobs.components.files.places import Place
+from cnnjobs.components.data.decoding import Decoded, Source
 images = np.full((2000, 16, 16, 1), 7, np.uint8)
 labels = np.arange(2000)
 for path in sys.argv[1:]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.components import data_places
-from cnnjobs.components.data_places import CIFAR_BATCHES, IDX_FILES, Place, place_of
-from cnnjobs.components.datasets import data_folders, find_data
+from cnnjobs.components.data.datasets import data_folders, find_data
+from cnnjobs.components.files import places as data_places
+from cnnjobs.components.files.places import CIFAR_BATCHES, IDX_FILES, Place, place_of
 from cnnjobs.errors import DataError
 
 IDX = "the files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
@@ -173,7 +173,7 @@ def test_folders_are_searched_in_order(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_looking_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from cnnjobs.components.datasets import find_data; find_data('fashion_mnist_mini', [])\n"
+        "import sys; from cnnjobs.components.data.datasets import find_data; find_data('fashion_mnist_mini', [])\n"
         "assert not {'torch', 'numpy', 'PIL'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

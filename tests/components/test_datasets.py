@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from cnnjobs import registry
-from cnnjobs.components import class_names, data_cache, datasets, decoding, fingerprints
-from cnnjobs.components.data_places import BUNDLED, place_of
-from cnnjobs.components.datasets import DataSet, image_folder, remember_data
-from cnnjobs.components.decoding import channel_statistics, decode, source_of
-from cnnjobs.components.surveys import fingerprint_of
+from cnnjobs.components.data import cache as data_cache
+from cnnjobs.components.data import class_names, datasets, decoding, fingerprints
+from cnnjobs.components.data.datasets import DataSet, image_folder, remember_data
+from cnnjobs.components.data.decoding import channel_statistics, decode, source_of
+from cnnjobs.components.data.surveys import fingerprint_of
+from cnnjobs.components.files.places import BUNDLED, place_of
 from cnnjobs.errors import DataError
 
 Writer = Callable[..., Path]

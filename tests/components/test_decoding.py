@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnjobs.components.decoding import channel_statistics
+from cnnjobs.components.data.decoding import channel_statistics
 
 
 def test_statistics_are_those_of_each_channel() -> None:

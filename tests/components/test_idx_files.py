@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnjobs.components.class_names import EMNIST
-from cnnjobs.components.data_places import Place
-from cnnjobs.components.decoding import decode, look, source_of
-from cnnjobs.components.idx_files import read_idx
+from cnnjobs.components.data.class_names import EMNIST
+from cnnjobs.components.data.decoding import decode, look, source_of
+from cnnjobs.components.files.idx import read_idx
+from cnnjobs.components.files.places import Place
 from cnnjobs.errors import DataError
 
 AGAIN = "fetch it again: cnnjobs fetch mnist --force"

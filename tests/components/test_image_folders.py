@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnjobs.components import image_folders
-from cnnjobs.components.data_places import Place
-from cnnjobs.components.decoding import look, source_of
-from cnnjobs.components.image_folders import read_splits
-from cnnjobs.components.pictures import read_picture
+from cnnjobs.components.data.decoding import look, source_of
+from cnnjobs.components.files import image_folders
+from cnnjobs.components.files.image_folders import read_splits
+from cnnjobs.components.files.pictures import read_picture
+from cnnjobs.components.files.places import Place
 from cnnjobs.errors import DataError
 
 Writer = Callable[..., Path]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnjobs.components.image_folders import read_splits
-from cnnjobs.components.pictures import read_picture
+from cnnjobs.components.files.image_folders import read_splits
+from cnnjobs.components.files.pictures import read_picture
 from cnnjobs.errors import InputError
 
 

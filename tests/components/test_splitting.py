@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.components.splitting import draw_subset, draw_validation
+from cnnjobs.components.data.splitting import draw_subset, draw_validation
 from cnnjobs.errors import DataError
 
 CLASSES = ("cat", "dog", "frog")

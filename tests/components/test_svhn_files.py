@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnjobs.components.class_names import DIGITS
-from cnnjobs.components.data_places import Place
-from cnnjobs.components.decoding import decode, look
+from cnnjobs.components.data.class_names import DIGITS
+from cnnjobs.components.data.decoding import decode, look
+from cnnjobs.components.files.places import Place
 from cnnjobs.errors import DataError
 
 AGAIN = "fetch it again: cnnjobs fetch svhn --force"

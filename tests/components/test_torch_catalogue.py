@@ -11,8 +11,8 @@ import pytest
 
 from cnnjobs import registry
 from cnnjobs.components.torch_parts import catalogue
+from cnnjobs.config.run import RunConfig, read_config
 from cnnjobs.errors import UnknownNameError
-from cnnjobs.spec.run import RunConfig, read_config
 
 KNOWN = [
     (home.kind, home.module, name) for home in catalogue.HOMES for name in catalogue.class_names(home.kind, home.module)
@@ -41,7 +41,7 @@ def test_all_that_people_try_first_is_known() -> None:
 
 def test_reading_them_loads_no_torch() -> None:
     program = (
-        "import sys\nfrom cnnjobs.spec.run import read_config\n"
+        "import sys\nfrom cnnjobs.config.run import read_config\n"
         "run = read_config({'dataset': 'mnist', 'model': 'lenet5', 'optimizer': {'name': 'torch.optim:SGD',"
         " 'nesterov': True, 'momentum': 0.9}, 'augment': ['torchvision.transforms:RandomHorizontalFlip']})\n"
         "assert run.optimizer.options['momentum'] == 0.9, run\nassert 'torch' not in sys.modules\n"

@@ -10,7 +10,7 @@ import pytest
 import torchvision
 
 from cnnjobs import registry
-from cnnjobs.components import torchvision_catalogue as catalogue
+from cnnjobs.components.pretrained import torchvision as catalogue
 from cnnjobs.errors import UnknownNameError
 
 
@@ -68,7 +68,7 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 def test_nothing_is_imported_to_read_a_run() -> None:
     program = """
 import sys
-from cnnjobs.spec.run import RunConfig, read_config
+from cnnjobs.config.run import RunConfig, read_config
 config = read_config({"dataset": "mnist", "model": {"name": "torchvision/vgg11", "dropout": 0.1}, "weights": "DEFAULT"})
 assert isinstance(config, RunConfig), config
 assert config.weights == "IMAGENET1K_V1"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnnjobs.components.weights_places import (
+from cnnjobs.components.pretrained.places import (
     checked_hash,
     concrete_name,
     file_hash,

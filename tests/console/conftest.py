@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.launch.state import RunStatus, Snapshot
-from cnnjobs.runs import RunState
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.disk.run_folder import RunState
+from cnnjobs.status.run_status import RunStatus, RunStatuses
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 SWEEP = """\
 name: four
@@ -21,7 +21,7 @@ parameters:
 seeds: 2
 """
 
-Make = Callable[..., Snapshot]
+Make = Callable[..., RunStatuses]
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def sweep(tmp_path: Path) -> Sweep:
 def snapshot(sweep: Sweep) -> Make:
     """snapshot({0: {"state": ..., ...}}): the runs named as they are described, the others pending."""
 
-    def make(known: dict[int, dict[str, Any]]) -> Snapshot:
-        return Snapshot(
+    def make(known: dict[int, dict[str, Any]]) -> RunStatuses:
+        return RunStatuses(
             tuple(
                 RunStatus(run, **{"state": RunState.PENDING, **known.get(index, {})})
                 for index, run in enumerate(sweep.runs)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.console.outcome import show_failures, show_stop
-from cnnjobs.launch.state import Snapshot
-from cnnjobs.runs import RunState
+from cnnjobs.console.network.outcome import show_failures, show_stop
+from cnnjobs.disk.run_folder import RunState
+from cnnjobs.status.run_status import RunStatuses
 
-Make = Callable[..., Snapshot]
+Make = Callable[..., RunStatuses]
 FAILED = {"state": RunState.FAILED, "cause": "diverged at step 7"}
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.console.plan import show_planned_runs
-from cnnjobs.launch.plan import make_plan
-from cnnjobs.runs import RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.console.runs.plan import show_planned_runs
+from cnnjobs.disk.run_folder import RunStore
+from cnnjobs.launch.plan.plan import make_plan
+from cnnjobs.sweep.file import read_sweep
 
 
 @pytest.mark.parametrize(("count", "shown", "last"), [(99, 99, None), (3000, 20, "   and 2,980 more: 2,980 new")])

@@ -7,19 +7,19 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from cnnjobs.console.logs import show_waiting
-from cnnjobs.console.progress import LiveView, PlainView, progress, runs_table
-from cnnjobs.launch.state import Snapshot
-from cnnjobs.runs import Attempt, RunState
+from cnnjobs.console.runs.logs import show_waiting
+from cnnjobs.console.runs.progress import LiveView, PlainView, progress, runs_table
+from cnnjobs.disk.run_folder import Attempt, RunState
+from cnnjobs.status.run_status import RunStatuses
 
-Make = Callable[..., Snapshot]
+Make = Callable[..., RunStatuses]
 RUNNING = {"state": RunState.RUNNING}
 HALF = {**RUNNING, "epoch": 5.0, "seconds": 10.0, "latest": {"train.loss": 0.5, "validation.accuracy": 0.8}}
 DONE = {"state": RunState.FINISHED, "epoch": 10.0, "seconds": 20.0, "final": {"train.loss": 0.4, "test.accuracy": 0.9}}
 FAILED = {"state": RunState.FAILED, "epoch": 5.0, "cause": "diverged at step 7"}
 
 
-def said(capsys: pytest.CaptureFixture[str], *looks: Snapshot) -> list[str]:
+def said(capsys: pytest.CaptureFixture[str], *looks: RunStatuses) -> list[str]:
     view = PlainView(workers=2)
     for look in looks:
         view.update(look)
@@ -102,7 +102,7 @@ def test_a_watched_sweep_is_named_and_keeps_what_is_over(snapshot: Make) -> None
 
 def test_a_watched_sweep_has_a_screen_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     console = terminal()
-    monkeypatch.setattr("cnnjobs.console.progress.out", lambda: console)
+    monkeypatch.setattr("cnnjobs.console.runs.progress.out", lambda: console)
     with progress(None, watched="task 3"):
         pass
     with progress(2):

@@ -3,8 +3,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from cnnjobs.console.status import _causes
-from cnnjobs.runs import RunState
+from cnnjobs.console.runs.status import _causes
+from cnnjobs.disk.run_folder import RunState
 
 
 def test_runs_of_one_array_are_told_together_and_those_of_two_apart() -> None:

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from cnnjobs.console.layers import show_layers
-from cnnjobs.console.plan import show_plan, show_planned_runs
-from cnnjobs.console.results import show_results
-from cnnjobs.console.status import show_status
-from cnnjobs.launch.overview import overview
-from cnnjobs.launch.plan import make_plan
-from cnnjobs.launch.sweeps import OpenSweep
-from cnnjobs.report.layers import layer_table
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep, SweepRun, read_sweep
+from cnnjobs.console.network.layers import show_layers
+from cnnjobs.console.runs.plan import show_plan, show_planned_runs
+from cnnjobs.console.runs.results import show_results
+from cnnjobs.console.runs.status import show_status
+from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
+from cnnjobs.launch.plan.plan import make_plan
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.report.sections.layers import layer_table
+from cnnjobs.status.overview import overview
+from cnnjobs.status.sweeps import OpenSweep
+from cnnjobs.sweep.file import Sweep, SweepRun, read_sweep
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

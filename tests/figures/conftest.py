@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from cnnjobs.figures.subject import Subject
-from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.checkpoint import weights_to_bytes
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.figures.network.subject import Subject
+from cnnjobs.training.data.pipeline import DataSets, Pipeline
+from cnnjobs.training.loop.checkpoint import weights_to_bytes
 from cnnjobs.training.networks.building import build_model
-from cnnjobs.training.pipeline import DataSets, Pipeline
-from cnnjobs.training.trained import load_trained
+from cnnjobs.training.trained.network import load_trained
 
 SIDE = 16
 CLASSES = ("dark", "light")

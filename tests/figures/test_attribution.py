@@ -14,16 +14,16 @@ from cnnjobs import registry
 from cnnjobs.components.models.lenet5 import lenet5
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.errors import InputError
-from cnnjobs.figures.attribution import (
+from cnnjobs.figures.drawing.figure import Drawing
+from cnnjobs.figures.drawing.heatmap import directions, overlaid, strengths
+from cnnjobs.figures.methods.attribution import (
     class_signals,
     grad_cam,
     integrated_gradients,
     logits_of,
     smooth_gradients,
 )
-from cnnjobs.figures.drawing import Drawing
-from cnnjobs.figures.heat import directions, overlaid, strengths
-from cnnjobs.figures.subject import Subject
+from cnnjobs.figures.network.subject import Subject
 
 CLASSES = torch.tensor([3, 0, 7])
 

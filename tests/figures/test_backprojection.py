@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from cnnjobs.components.models.lenet5 import lenet5
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.errors import InputError
-from cnnjobs.figures.backprojection import back_project, trace
-from cnnjobs.figures.rules import Rules
+from cnnjobs.figures.backprop.rules import Rules
+from cnnjobs.figures.backprop.trace import back_project, trace
 
 VANILLA, DECONV, GUIDED = Rules("vanilla"), Rules("deconv"), Rules("guided")
 

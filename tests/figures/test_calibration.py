@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.calibration import calibration, confidence_at, fit_temperature
+from cnnjobs.figures.methods.calibration import calibration, confidence_at, fit_temperature
 
 
 def test_always_sure_to_nine_tenths_and_right_half_of_the_time() -> None:

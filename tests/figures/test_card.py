@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnjobs.figures.card import card_regions, draw_card
+from cnnjobs.figures.network.test_card import card_regions, draw_card
 
 
 @pytest.mark.parametrize("size", [28, 32, 97, 224])

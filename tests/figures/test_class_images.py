@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from cnnjobs.figures.class_images import class_images
-from cnnjobs.figures.style import png_bytes, svg_text
+from cnnjobs.figures.drawing.class_images import class_images
+from cnnjobs.figures.drawing.style import png_bytes, svg_text
 
 
 def test_few_classes_have_rows_and_many_one_image_each() -> None:

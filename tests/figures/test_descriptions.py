@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from cnnjobs.figures.card import card_regions, draw_card
-from cnnjobs.figures.descriptions import describe, least_coherence, orientation
+from cnnjobs.figures.methods.filter_words import describe, least_coherence, orientation
+from cnnjobs.figures.network.test_card import card_regions, draw_card
 
 Filter = NDArray[np.float64]
 

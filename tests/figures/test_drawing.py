@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnjobs.figures.drawing import Drawing, file_name, in_words, keep
-from cnnjobs.figures.mosaics import mosaic
+from cnnjobs.figures.drawing.figure import Drawing, file_name, in_words, keep
+from cnnjobs.figures.drawing.mosaics import mosaic
 
 
 def drawing() -> Drawing:

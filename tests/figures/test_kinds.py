@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from cnnjobs import registry
 from cnnjobs.errors import InputError
-from cnnjobs.figures.drawing import Drawing
+from cnnjobs.figures.drawing.figure import Drawing
+from cnnjobs.figures.drawing.mosaics import coloured
 from cnnjobs.figures.kinds import FLAGS, OPTIONS, STANDARD
-from cnnjobs.figures.mosaics import coloured
-from cnnjobs.figures.subject import Subject
-from cnnjobs.training.preprocessing import Preprocessing
+from cnnjobs.figures.network.subject import Subject
+from cnnjobs.training.data.preprocessing import Preprocessing
 
 KINDS = registry.components("figure")
 

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from cnnjobs import registry
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.errors import InputError
-from cnnjobs.figures.drawing import Drawing
-from cnnjobs.figures.landscape import direction, landscape
-from cnnjobs.figures.subject import Subject
+from cnnjobs.figures.drawing.figure import Drawing
+from cnnjobs.figures.methods.landscape import direction, landscape
+from cnnjobs.figures.network.subject import Subject
 
 
 def draw(subject: Subject, **options: Any) -> Drawing:

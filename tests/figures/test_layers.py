@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cnnjobs.components.models.lenet5 import lenet5
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.errors import InputError, UnknownNameError
-from cnnjobs.figures.layers import NamedLayer, Prefix, check_channel, check_spatial, find_layer, list_layers
+from cnnjobs.figures.network.layers import NamedLayer, Prefix, check_channel, check_spatial, find_layer, list_layers
 
 
 def images(count: int = 2, size: int = 64) -> Tensor:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from cnnjobs import registry
 from cnnjobs.errors import InputError
-from cnnjobs.figures.canvas import Pixels, Spectrum
-from cnnjobs.figures.drawing import Drawing
-from cnnjobs.figures.maximisation import Ascent, Maximised, maximise, noise
-from cnnjobs.figures.subject import Subject
-from cnnjobs.figures.top_images import search
+from cnnjobs.figures.drawing.figure import Drawing
+from cnnjobs.figures.methods.maximisation import Ascent, Maximised, maximise, noise
+from cnnjobs.figures.methods.spectrum import Pixels, Spectrum
+from cnnjobs.figures.methods.top_images import search
+from cnnjobs.figures.network.subject import Subject
 
 SHORT = Ascent(steps=100, jitter=1, variation=0.5)
 

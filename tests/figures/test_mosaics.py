@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnjobs.figures.mosaics import coloured, grays, mosaic, pages, signed, tiled
-from cnnjobs.figures.panels import Panel, in_rows, panel_rows
-from cnnjobs.figures.style import png_bytes
+from cnnjobs.figures.drawing.mosaics import coloured, grays, mosaic, pages, signed, tiled
+from cnnjobs.figures.drawing.rows import Panel, in_rows, panel_rows
+from cnnjobs.figures.drawing.style import png_bytes
 
 
 def test_tile_k_is_picture_k() -> None:

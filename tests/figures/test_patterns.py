@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.errors import InputError
-from cnnjobs.figures.backprojection import back_project, trace
-from cnnjobs.figures.patterns import find_patterns
-from cnnjobs.figures.receptive_field import Box
-from cnnjobs.figures.rules import Rules
+from cnnjobs.figures.backprop.receptive_field import Box
+from cnnjobs.figures.backprop.rules import Rules
+from cnnjobs.figures.backprop.trace import back_project, trace
+from cnnjobs.figures.methods.patterns import find_patterns
 
 
 def images(count: int = 3, size: int = 48) -> Tensor:

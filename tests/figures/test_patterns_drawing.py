@@ -12,13 +12,13 @@ import torch
 from cnnjobs.components.models.cnn import cnn
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.errors import InputError
-from cnnjobs.figures.drawing import Drawing
+from cnnjobs.figures.drawing.figure import Drawing
+from cnnjobs.figures.drawing.style import png_bytes
 from cnnjobs.figures.kinds.patterns import patterns
-from cnnjobs.figures.patterns import find_patterns
-from cnnjobs.figures.style import png_bytes
-from cnnjobs.figures.subject import Subject
-from cnnjobs.figures.top_images import search
-from cnnjobs.training.preprocessing import Preprocessing
+from cnnjobs.figures.methods.patterns import find_patterns
+from cnnjobs.figures.methods.top_images import search
+from cnnjobs.figures.network.subject import Subject
+from cnnjobs.training.data.preprocessing import Preprocessing
 
 
 def drawn(subject: Subject, **options: Any) -> Drawing:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from cnnjobs import registry
 from cnnjobs.components.models.resnet18 import resnet18
-from cnnjobs.figures.drawing import Drawing
-from cnnjobs.figures.randomisation import rank_correlations, reinitialised, summary
-from cnnjobs.figures.subject import Subject
+from cnnjobs.figures.drawing.figure import Drawing
+from cnnjobs.figures.methods.randomisation import rank_correlations, reinitialised, summary
+from cnnjobs.figures.network.subject import Subject
 
 
 def draw(subject: Subject, layer: str) -> Drawing:

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.errors import InputError
-from cnnjobs.figures.backprojection import trace
-from cnnjobs.figures.receptive_field import Box, receptive_field
-from cnnjobs.figures.rules import Rules
+from cnnjobs.figures.backprop.receptive_field import Box, receptive_field
+from cnnjobs.figures.backprop.rules import Rules
+from cnnjobs.figures.backprop.trace import trace
 
 
 def images(size: int, channels: int = 3) -> Tensor:

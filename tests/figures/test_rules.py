@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.errors import InputError
-from cnnjobs.figures.backprojection import back_project, trace
-from cnnjobs.figures.routes import residual_additions
-from cnnjobs.figures.rules import Rules
+from cnnjobs.figures.backprop.routes import residual_additions
+from cnnjobs.figures.backprop.rules import Rules
+from cnnjobs.figures.backprop.trace import back_project, trace
 
 VANILLA = Rules("vanilla")
 

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from cnnjobs.figures.samples import Sample, sample_grid
-from cnnjobs.figures.style import png_bytes, svg_text
+from cnnjobs.figures.drawing.samples import Sample, sample_grid
+from cnnjobs.figures.drawing.style import png_bytes, svg_text
 
 GRAY, COLOUR = np.full((28, 28, 1), 90, np.uint8), np.full((32, 32, 3), 120, np.uint8)
 RIGHT = Sample(COLOUR, "cat", 0.913, "cat", "test 3")

@@ -11,13 +11,13 @@ import torch
 
 from cnnjobs import registry
 from cnnjobs.errors import InputError
-from cnnjobs.figures.answers import find_logits, find_outcome
-from cnnjobs.figures.drawing import Drawing
-from cnnjobs.figures.score_charts import class_chart, confusion_chart
-from cnnjobs.figures.scores import class_scores
-from cnnjobs.figures.style import png_bytes
-from cnnjobs.figures.subject import Subject
-from cnnjobs.training.outcome import Outcome, outcome_to_bytes
+from cnnjobs.figures.drawing.figure import Drawing
+from cnnjobs.figures.drawing.style import png_bytes
+from cnnjobs.figures.methods.score_charts import class_chart, confusion_chart
+from cnnjobs.figures.methods.scores import class_scores
+from cnnjobs.figures.network.predictions import find_logits, find_outcome
+from cnnjobs.figures.network.subject import Subject
+from cnnjobs.training.data.test_predictions import Outcome, outcome_to_bytes
 
 
 def nothing(done: int, total: int) -> None:

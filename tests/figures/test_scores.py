@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnnjobs.figures.scores import ConfusedPair, class_scores, confusion_matrix, macro_f1, most_confused
+from cnnjobs.figures.methods.scores import ConfusedPair, class_scores, confusion_matrix, macro_f1, most_confused
 
 CLASSES = ("cat", "dog", "frog", "newt")
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from cnnjobs.figures.style import png_bytes, style, svg_and_png, svg_text
+from cnnjobs.figures.drawing.style import png_bytes, style, svg_and_png, svg_text
 
 
 def figure(layout: str | None) -> Figure:

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from cnnjobs.errors import DataError, InputError
-from cnnjobs.figures.card import draw_card
-from cnnjobs.figures.subject import Subject
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.preprocessing import Preprocessing
+from cnnjobs.figures.network.subject import Subject
+from cnnjobs.figures.network.test_card import draw_card
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.data.preprocessing import Preprocessing
 
 RESIZED = ({"name": "resize", "size": 24}, {"name": "normalise", "mean": [0.5], "std": [0.5]})
 

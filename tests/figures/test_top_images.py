@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.top_images import Score, top_images
+from cnnjobs.figures.methods.top_images import Score, top_images
 
 
 def batches(images: Tensor, size: int) -> Iterator[Tensor]:

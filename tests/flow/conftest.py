@@ -103,9 +103,9 @@ class Project:
 
     def table(self) -> bytes:
         """results.csv of what is on disk."""
-        from cnnjobs.report.results import ResultsTable
-        from cnnjobs.runs import RunStore
-        from cnnjobs.spec.sweep import read_sweep
+        from cnnjobs.disk.run_folder import RunStore
+        from cnnjobs.report.results.table import ResultsTable
+        from cnnjobs.sweep.file import read_sweep
 
         target = self.path / "results.csv"
         ResultsTable.load(read_sweep(self.path / "shades.yaml"), RunStore(self.store)).write_csv(target)

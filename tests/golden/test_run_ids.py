@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnjobs import registry
-from cnnjobs.spec.run import RunConfig, read_config
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.config.run import RunConfig, read_config
+from cnnjobs.sweep.file import read_sweep
 
 GOLDEN = Path(__file__).with_name("run_ids.json")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch.sbatch import script
-from cnnjobs.spec.profile import JobProfile
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
+from cnnjobs.launch.array.script import script
 
 GOLDEN = Path(__file__).parent / "sbatch"
 PLAIN = JobProfile(name="slurm-cpu")
@@ -35,13 +35,13 @@ RANKS = JobProfile(name="slurm-gpu", nodes=2, gpus_per_run=4, cpus_per_run=8, me
 @pytest.mark.parametrize("name", ["plain", "full", "ranks"])
 def test_golden_sbatch_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here = Path("/home/me/my sweeps")
-    monkeypatch.setattr("cnnjobs.launch.sbatch.Path.cwd", lambda: here)
+    monkeypatch.setattr("cnnjobs.launch.array.script.Path.cwd", lambda: here)
     monkeypatch.setattr("sys.executable", "/opt/conda/bin/python")
     full = name == "full"
     folder = SubmissionFolder(
         here / "results" / ("100% sure" if full else "first") / "jobs" / "20260102T030405-0a1b2c3d"
     )
-    intent = JobIntent(
+    intent = JobArray(
         job_name="cnnjobs-first-0a1b2c3d", tasks=[["a"], ["b"], ["c"]], store=folder.path.parents[1],
         threads={"plain": 1, "full": 4, "ranks": 2}[name], gpus={"plain": 0, "full": 1, "ranks": 4}[name],
         nodes=2 if name == "ranks" else 1, canary=full,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 SWEEP = """\
 name: four
@@ -23,11 +23,11 @@ seeds: 2
 """
 
 WORKER = '''\
-"""Stands in for cnnjobs.training.worker: claims runs as it does, and does with each what `behaviour` says."""
+"""Stands in for cnnjobs.worker.run_list: claims runs as it does, and does with each what `behaviour` says."""
 import json, os, signal, sys, time
 from datetime import datetime, UTC
 from pathlib import Path
-from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
+from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
 
 HERE = Path(__file__).parent
 
@@ -114,5 +114,5 @@ def behave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     spec.loader.exec_module(module)
     # submitit writes down the name alone, for a process that finds the module by PYTHONPATH.
     monkeypatch.setitem(sys.modules, "pretended_worker", module)
-    monkeypatch.setattr("cnnjobs.launch.jobs.run_job", module.run_job)
+    monkeypatch.setattr("cnnjobs.launch.local.workers.run_job", module.run_job)
     return (folder / "behaviour").write_text  # type: ignore[return-value]

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from cnnjobs.launch import admission
-from cnnjobs.launch.admission import Room, read_submit_limits, room, with_offers
-from cnnjobs.launch.slurm_commands import SlurmError
-from cnnjobs.spec.profile import JobProfile
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.launch.array import limits as admission
+from cnnjobs.launch.array.limits import SubmitLimit, read_submit_limits, submit_limit, with_offers
+from cnnjobs.slurm.commands import SlurmError
 
 ASSOCIATIONS = "lab||50||long\nlab|gpu|4||\nother||9|100|\n"
 QUALITIES = "normal|||\nlong|30||\nshort|7|8|\n"
@@ -45,27 +45,27 @@ CONFIG = "MaxArraySize            = {size}\nMaxJobCount             = 10000\nAcc
 
 def test_the_array_is_bounded_by_its_greatest_index(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = answer(monkeypatch, scontrol=CONFIG.format(size=1001, accounting="accounting_storage/none"))
-    assert room(JobProfile(name="x"), 100) == Room(1001, "MaxArraySize 1001")
+    assert submit_limit(JobProfile(name="x"), 100) == SubmitLimit(1001, "MaxArraySize 1001")
     assert asked == ["scontrol show config"]
 
 
 def test_many_jobs_count_against_those_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     config = CONFIG.format(size=100001, accounting="accounting_storage/none")
     answer(monkeypatch, scontrol=config, squeue="PD\n" * 7000)
-    assert room(JobProfile(name="x"), 9000) == Room(2999, "MaxJobCount 10000, less the jobs there are")
+    assert submit_limit(JobProfile(name="x"), 9000) == SubmitLimit(2999, "MaxJobCount 10000, less the jobs there are")
 
 
 def test_the_users_own_jobs_count_against_the_users_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     config = CONFIG.format(size=1001, accounting="accounting_storage/slurmdbd")
     answer(monkeypatch, scontrol=config, sacctmgr=ASSOCIATIONS, squeue="PD\nR\n")
-    found = room(JobProfile(name="x", account="other"), 10)
-    assert found == Room(7, "MaxSubmitJobs 9 of your account other, 2 of them in use")
+    found = submit_limit(JobProfile(name="x", account="other"), 10)
+    assert found == SubmitLimit(7, "MaxSubmitJobs 9 of your account other, 2 of them in use")
 
 
 def test_accounting_that_keeps_silent_bounds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     config = CONFIG.format(size=1001, accounting="accounting_storage/slurmdbd")
     answer(monkeypatch, scontrol=config, sacctmgr=SlurmError("connection refused"))
-    assert room(JobProfile(name="x"), 10).tasks == 1001
+    assert submit_limit(JobProfile(name="x"), 10).tasks == 1001
 
 
 def test_a_refusal_stands_alone_where_slurm_tells_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:

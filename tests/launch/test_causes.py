@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.launch.causes import end_in_log, ending, last_line, log_tail, matches, next_command, waiting
-from cnnjobs.launch.queue_states import Element
-from cnnjobs.runs import RunState
+from cnnjobs.disk.run_folder import RunState
+from cnnjobs.slurm.queue import ArrayTask
+from cnnjobs.status.reasons import end_in_log, ending, last_line, log_tail, matches, next_command, waiting
 
 
-def element(state: str, **changes: object) -> Element:
-    return Element(**{"job_id": 12, "index": 3, "state": state, "node": "n2", **changes})  # type: ignore[arg-type]
+def element(state: str, **changes: object) -> ArrayTask:
+    return ArrayTask(**{"job_id": 12, "index": 3, "state": state, "node": "n2", **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def element(state: str, **changes: object) -> Element:
         (element("COMPLETED"), RunState.INTERRUPTED, "job 12_3 ended and left no end in its record"),
     ],
 )  # fmt: skip
-def test_how_a_run_that_had_begun_has_ended(ended: Element, state: RunState, cause: str) -> None:
+def test_how_a_run_that_had_begun_has_ended(ended: ArrayTask, state: RunState, cause: str) -> None:
     assert ending(ended, began=True, last_line="the last line") == (state, cause)
 
 
@@ -53,7 +53,7 @@ def test_how_a_run_that_had_begun_has_ended(ended: Element, state: RunState, cau
         (element("COMPLETED"), RunState.INTERRUPTED, "job 12_3 ended before its turn came"),
     ],
 )  # fmt: skip
-def test_how_a_job_ended_before_the_run_began(ended: Element, state: RunState, cause: str) -> None:
+def test_how_a_job_ended_before_the_run_began(ended: ArrayTask, state: RunState, cause: str) -> None:
     assert ending(ended, began=False, last_line="/opt/python: No such file or directory") == (state, cause)
 
 
@@ -98,7 +98,7 @@ def test_slurms_own_words_in_the_log_tell_where_accounting_is_off(text: str, sta
     found = end_in_log(text, 12, 3)
     assert (found.state if found else None) == state
     if state == "CANCELLED":
-        assert found == Element(12, 3, "CANCELLED", node="n2", ended="2026-11-21T06:39:46")
+        assert found == ArrayTask(12, 3, "CANCELLED", node="n2", ended="2026-11-21T06:39:46")
 
 
 def test_the_end_of_a_long_log(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cnnjobs.launch.checkpoints import kept_epoch
-from cnnjobs.runs import RunFolder, RunStore
-from cnnjobs.spec.sweep import Sweep
-from cnnjobs.training import checkpoint
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.trainer import Trainer
+from cnnjobs.disk.run_folder import RunFolder, RunStore
+from cnnjobs.status.kept_epoch import kept_epoch
+from cnnjobs.sweep.file import Sweep
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.loop import checkpoint
+from cnnjobs.training.loop.trainer import Trainer
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from cnnjobs.console.control import show_cancelled
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch.control import Retrying, carry_out, plan_cancelling, scancel, to_retry
-from cnnjobs.launch.sweeps import OpenSweep
-from cnnjobs.launch.targets import Target
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.console.runs.control import show_cancelled
+from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
+from cnnjobs.launch.cancel import Retrying, carry_out, plan_cancelling, scancel, to_retry
+from cnnjobs.status.named_runs import Target
+from cnnjobs.status.sweeps import OpenSweep
+from cnnjobs.sweep.file import Sweep
 
 Put = Callable[..., None]
 
@@ -56,7 +56,7 @@ def test_a_run_on_another_host_is_overruled_by_its_record(
 def test_a_run_that_does_not_let_go_keeps_the_request(
     opened: OpenSweep, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnjobs.launch.control._PATIENCE_S", 0.0)
+    monkeypatch.setattr("cnnjobs.launch.cancel._PATIENCE_S", 0.0)
     folder = opened.store.run(opened.sweep.runs[0].run_id)
     put(0, RunState.PENDING)
     with folder.claim():
@@ -68,7 +68,7 @@ def test_a_run_that_does_not_let_go_keeps_the_request(
 
 def test_elements_are_named_in_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr("cnnjobs.launch.control.ask", lambda *words: asked.append(words))
+    monkeypatch.setattr("cnnjobs.launch.cancel.ask", lambda *words: asked.append(words))
     scancel([(12, 1), (12, 0), (12, 2), (12, 7), (13, 4)])
     scancel([])
     assert asked == [("scancel", "12_[0-2]", "12_[7]", "13_[4]")]
@@ -113,11 +113,11 @@ def test_what_was_cancelled_is_retried_though_slurm_still_ends_its_job(
     folder = SubmissionFolder(opened.store.jobs_folder / "first")
     tasks = [[run_id] for run_id in ids]
     folder.write_intent(
-        JobIntent(job_name="j", tasks=tasks, store=opened.store.path, created="2026", host="h", user="u")
+        JobArray(job_name="j", tasks=tasks, store=opened.store.path, created="2026", host="h", user="u")
     )
     folder.write_id(12)
     queue = "".join(f"12|{index}|{state}|None|0|n1|1|main|j|\n" for index in range(4))
-    monkeypatch.setattr("cnnjobs.launch.queue_states.ask", lambda *_, **__: queue)
+    monkeypatch.setattr("cnnjobs.slurm.queue.ask", lambda *_, **__: queue)
     found = to_retry(opened, None)
     assert (found.again, found.on_slurm) == (frozenset(ids[:1]), True)
     expected = ids[1:2] if state == "COMPLETING" else []

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cnnjobs.launch.cost import MOST_FILES, Cost, estimate, estimate_here
-from cnnjobs.launch.resources import Resources
-from cnnjobs.runs import Attempt, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.disk.run_folder import Attempt, RunState, RunStore
+from cnnjobs.launch.plan.cost import MOST_FILES, Cost, estimate, estimate_here
+from cnnjobs.launch.plan.resources import Resources
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 Put = Callable[..., None]
 RUN_S = 92

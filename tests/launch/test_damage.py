@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch.carrying_out import carried_out
-from cnnjobs.launch.jobs import living_workers, prune
-from cnnjobs.launch.overview import overview
-from cnnjobs.launch.plan import make_plan
-from cnnjobs.launch.slurm_commands import SlurmError
-from cnnjobs.launch.submissions import put_in_order
-from cnnjobs.launch.sweeps import OpenSweep
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import RunRecord, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
-from cnnjobs.training import fence
+from cnnjobs.disk import fence
+from cnnjobs.disk.run_folder import RunRecord, RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
+from cnnjobs.launch.local.workers import living_workers, prune
+from cnnjobs.launch.plan.carrying_out import carried_out
+from cnnjobs.launch.plan.plan import make_plan
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.slurm.commands import SlurmError
+from cnnjobs.status.overview import overview
+from cnnjobs.status.repair import put_in_order
+from cnnjobs.status.sweeps import OpenSweep
+from cnnjobs.sweep.file import Sweep
 
 Put = Callable[..., None]
 LINE = '{"attempt": 1, "step": 5, "epoch": 1.0, "seconds": 1.0, "validation.accuracy": 0.5}\n'
@@ -165,7 +165,7 @@ def test_a_damaged_file_of_a_sweep_leaves_its_runs_in_sight(
     monkeypatch.setenv("PATH", "")
     whole = SubmissionFolder(store.jobs_folder / "1")
     tasks = ((sweep.runs[0].run_id,),)
-    intent = JobIntent(
+    intent = JobArray(
         job_name="cnnjobs-four-1",
         tasks=tasks,
         store=store.path,

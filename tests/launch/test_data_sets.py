@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cnnjobs.components.data_places import place_of
-from cnnjobs.components.surveys import fingerprint_of
+from cnnjobs.components.data.surveys import fingerprint_of
+from cnnjobs.components.files.places import place_of
+from cnnjobs.config.run import read_choice
+from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.errors import DataError
-from cnnjobs.launch import data_sets
-from cnnjobs.launch.data_sets import check_choices, check_data, check_same_data, other_data
-from cnnjobs.launch.plan import make_plan
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.run import read_choice
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.launch.plan import data_sets
+from cnnjobs.launch.plan.data_sets import check_choices, check_data, check_same_data, other_data
+from cnnjobs.launch.plan.plan import make_plan
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 Put = Callable[..., None]
 
@@ -203,8 +203,8 @@ def test_finished_runs_of_other_images_are_told_and_others_refused(
 def test_checking_loads_no_torch(sweep: Sweep, pets: Path) -> None:
     of_pets(sweep, base="augment: [grayscale, {name: normalise, mean: [0.5], std: [0.5]}], batch_size: 4")
     look = (
-        "import sys; from pathlib import Path; from cnnjobs.launch.data_sets import check_data\n"
-        "from cnnjobs.spec.sweep import read_sweep\n"
+        "import sys; from pathlib import Path; from cnnjobs.launch.plan.data_sets import check_data\n"
+        "from cnnjobs.sweep.file import read_sweep\n"
         f"print(check_data(read_sweep(Path({str(sweep.path)!r})).runs, [Path({str(pets.parent)!r})]))\n"
         "print([name for name in ('torch', 'pandas', 'matplotlib') if name in sys.modules])"
     )

@@ -13,26 +13,20 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.cli.main import run
-from cnnjobs.launch import machine
-from cnnjobs.launch.cluster_offer import (
+from cnnjobs.launch.plan.place import find_place
+from cnnjobs.setup import machine
+from cnnjobs.setup.doctor import look_at_cluster, look_at_data, look_at_place, look_at_profiles, look_at_weights
+from cnnjobs.slurm.cluster import (
     ClusterOffer,
     Limits,
     Membership,
     NodeGroup,
+    describe,
+    minutes_in_words,
     parse_limits,
     parse_membership,
     parse_partitions,
 )
-from cnnjobs.launch.doctor import (
-    describe,
-    look_at_cluster,
-    look_at_data,
-    look_at_place,
-    look_at_profiles,
-    look_at_weights,
-    minutes_in_words,
-)
-from cnnjobs.launch.place import find_place
 
 DESCRIBED = """\
 PartitionName=gpu AllowAccounts=vision,bio Default=NO DefaultTime=01:00:00 MaxTime=2-00:00:00 State=UP TRES=cpu=96

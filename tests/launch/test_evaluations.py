@@ -7,23 +7,28 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.disk.run_folder import Evaluation, RunState, RunStore
+from cnnjobs.disk.submission_folder import EvaluationRequest, JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
-from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
-from cnnjobs.launch import control, dealing, evaluating, jobs, slurm, truth
-from cnnjobs.launch.admission import Room
-from cnnjobs.launch.evaluating import evaluated_here, submit_evaluation, to_evaluate
-from cnnjobs.launch.evaluations import evaluations
-from cnnjobs.launch.job_logs import find_log
-from cnnjobs.launch.queue_states import Element, QueueView
-from cnnjobs.launch.resources import Resources
-from cnnjobs.launch.state import Snapshot, Watch
-from cnnjobs.launch.submissions import Queue, prune
-from cnnjobs.launch.submitted import seats, submissions
-from cnnjobs.launch.sweeps import OpenSweep
-from cnnjobs.launch.targets import Target
-from cnnjobs.runs import Evaluation, RunState, RunStore
-from cnnjobs.spec.profile import JobProfile
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.launch import cancel as control
+from cnnjobs.launch import evaluate as evaluating
+from cnnjobs.launch.array import runs_per_job as dealing
+from cnnjobs.launch.array import submit as slurm
+from cnnjobs.launch.array.limits import SubmitLimit
+from cnnjobs.launch.evaluate import evaluated_here, submit_evaluation, to_evaluate
+from cnnjobs.launch.local import workers as jobs
+from cnnjobs.launch.plan.resources import Resources
+from cnnjobs.slurm.queue import ArrayTask, QueueView
+from cnnjobs.slurm.submissions import positions, submissions
+from cnnjobs.status import sweep_status as truth
+from cnnjobs.status.evaluations import evaluations
+from cnnjobs.status.job_logs import find_log
+from cnnjobs.status.named_runs import Target
+from cnnjobs.status.repair import Queue, prune
+from cnnjobs.status.run_status import RunFilesWatcher, RunStatuses
+from cnnjobs.status.sweeps import OpenSweep
+from cnnjobs.sweep.file import Sweep
 
 Put = Callable[..., None]
 TEST = EvaluationRequest(split="test")
@@ -34,7 +39,7 @@ def submitted(store: RunStore, *tasks: list[str], request: EvaluationRequest | N
     """Job 7, which evaluates the runs of these tasks."""
     folder = SubmissionFolder(store.jobs_folder / "20260101T110000-7")
     folder.write_intent(
-        JobIntent(job_name="n7", tasks=tasks, store=store.path, evaluation=request, created=CREATED, host="h", user="u")
+        JobArray(job_name="n7", tasks=tasks, store=store.path, evaluation=request, created=CREATED, host="h", user="u")
     )
     folder.write_id(7)
     folder.mark_started()
@@ -53,7 +58,7 @@ def evaluated(store: RunStore, run_id: str, at: str) -> None:
 
 def view(**states: str) -> QueueView:
     """The queue with job 7's elements in these states: `_0="RUNNING"`."""
-    elements = {(7, int(name[1:])): Element(7, int(name[1:]), state) for name, state in states.items()}
+    elements = {(7, int(name[1:])): ArrayTask(7, int(name[1:]), state) for name, state in states.items()}
     return QueueView(queued=elements, knows_queue=True)
 
 
@@ -67,7 +72,7 @@ def run_ids(sweep: Sweep, put: Put) -> list[str]:
 
 def looked(sweep: Sweep, store: RunStore, queue: QueueView) -> dict[str, Any]:
     """By run id, state and cause or metrics of its evaluations."""
-    snapshot: Snapshot = Watch(store, sweep.runs).look()
+    snapshot: RunStatuses = RunFilesWatcher(store, sweep.runs).look()
     found = evaluations(snapshot.runs, submissions(store), queue)
     assert {each.name for each in found} <= {"fashion_mnist_mini/test"}
     told: dict[str, Any] = {}
@@ -132,10 +137,10 @@ def test_a_submission_goes_when_all_it_was_for_is_done(store: RunStore, run_ids:
 def test_it_does_not_count_as_training(sweep: Sweep, store: RunStore, run_ids: list[str]) -> None:
     folder = submitted(store, run_ids)
     found = submissions(store)
-    assert seats(found) == {}
+    assert positions(found) == {}
     assert Queue(tuple(found), view(_0="RUNNING")).runs() == {}
     folder.log_file(0).write_text(f"{run_ids[0]}: fashion_mnist_mini/test: loss 0.5\n{run_ids[1]}: other\nwords\n")
-    (status, *_) = Watch(store, sweep.runs).look().runs
+    (status, *_) = RunFilesWatcher(store, sweep.runs).look().runs
     log = find_log(store, status, None)
     assert log.files == (folder.log_file(0),)
     assert [*log.lines(folder.log_file(0).read_text())] == [f"{run_ids[0]}: fashion_mnist_mini/test: loss 0.5", "words"]
@@ -159,7 +164,7 @@ def test_slurm_gets_one_array_with_many_runs_in_a_job(
     sweep: Sweep, store: RunStore, run_ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders: list[slurm.Order] = []
-    monkeypatch.setattr(dealing, "room", lambda profile, wanted: Room(3, "MaxArraySize 3"))
+    monkeypatch.setattr(dealing, "submit_limit", lambda profile, wanted: SubmitLimit(3, "MaxArraySize 3"))
     monkeypatch.setattr(evaluating, "put_in_order", lambda store: Queue((), view()))
     monkeypatch.setattr(evaluating, "submit", lambda order: orders.append(order) or 12)
     monkeypatch.setattr(evaluating, "let_go", lambda order, job_id: (f"let {job_id} go",))
@@ -170,7 +175,7 @@ def test_slurm_gets_one_array_with_many_runs_in_a_job(
     (order,) = orders
     assert order.intent.tasks == (tuple(run_ids),)
     assert (order.intent.evaluation, order.intent.canary, order.intent.runs_at_once) == (request, False, 1)
-    assert "cnnjobs.training.slurm_worker" in order.text
+    assert "cnnjobs.worker.slurm_main" in order.text
     one_each = profile.model_copy(update={"runs_per_job": 2})
     submit_evaluation(OpenSweep(sweep, store, "four"), sweep.runs, request, one_each, ())
     assert [len(task) for task in orders[1].intent.tasks] == [2, 2]
@@ -227,7 +232,7 @@ def test_cancelling_takes_what_a_job_has_left_and_spares_others(
     opened = OpenSweep(sweep, store, "four")
     plan = control.plan_cancelling(Target(opened, sweep.runs[1:3], is_whole=False))
     control.carry_out(plan)
-    # Element 0 has nothing else left, element 1 goes on with the last run.
+    # ArrayTask 0 has nothing else left, element 1 goes on with the last run.
     assert gone == [(7, 0)]
     outcomes = folder.read_outcomes()
     assert [outcomes.get(run_id, ("",))[0] for run_id in run_ids] == ["finished", "cancelled", "cancelled", ""]

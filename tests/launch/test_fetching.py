@@ -22,15 +22,16 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs import locks
 from cnnjobs.cli.main import run
-from cnnjobs.components import data_places, data_sources
-from cnnjobs.components.data_places import CIFAR_BATCHES, IDX_FILES, place_of
-from cnnjobs.components.data_sources import SOURCES, Original
+from cnnjobs.components.data import sources as data_sources
+from cnnjobs.components.data.sources import SOURCES, Original
+from cnnjobs.components.files import places as data_places
+from cnnjobs.components.files.places import CIFAR_BATCHES, IDX_FILES, place_of
+from cnnjobs.disk import locks
 from cnnjobs.errors import FetchError, InputError, UnknownNameError
-from cnnjobs.launch import downloads, fetching
-from cnnjobs.launch.downloads import download
-from cnnjobs.launch.fetching import fetch, find_items, writable_folder
+from cnnjobs.setup import downloads, fetching
+from cnnjobs.setup.downloads import download
+from cnnjobs.setup.fetching import fetch, find_items, writable_folder
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -457,7 +458,7 @@ def test_command_fetches_several_and_goes_on_after_a_failure(
 
 PROGRAM = """
 import sys
-from cnnjobs.components.data_sources import Original
+from cnnjobs.components.data.sources import Original
 from cnnjobs.launch import fetching
 fetching.SOURCES["mnist"] = (Original("MNIST/raw/" + sys.argv[1], (sys.argv[2],), sys.argv[3], 1.0),)
 from cnnjobs.cli.main import run

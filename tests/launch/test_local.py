@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.disk.run_folder import RunRecord, RunState, RunStore
+from cnnjobs.disk.submission_folder import Stacks
 from cnnjobs.errors import RunError
-from cnnjobs.intents import Stacks
-from cnnjobs.launch.carrying_out import carried_out
-from cnnjobs.launch.jobs import is_worker, living_workers
-from cnnjobs.launch.local import LocalPool, Stopped
-from cnnjobs.launch.resources import Resources
-from cnnjobs.runs import RunRecord, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.launch.local.pool import LocalPool, Stopped
+from cnnjobs.launch.local.workers import is_worker, living_workers
+from cnnjobs.launch.plan.carrying_out import carried_out
+from cnnjobs.launch.plan.resources import Resources
+from cnnjobs.sweep.file import Sweep
 
 Behave = Callable[[str], None]
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnjobs.launch.local._LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("cnnjobs.launch.local.pool._LOOK_EVERY_S", 0.1)
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def run_until_signalled(sweep: Sweep, store: RunStore, pids: list[int]) -> None:
 def test_a_signal_ends_every_worker_also_one_that_does_not_listen(
     sweep: Sweep, store: RunStore, behave: Behave, behaviour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnjobs.launch.local._GRACE_S", 0.5)
+    monkeypatch.setattr("cnnjobs.launch.local.pool._GRACE_S", 0.5)
     behave(behaviour)
     handler, pids = signal.getsignal(signal.SIGTERM), []
     with pytest.raises(Stopped) as stopped:
@@ -210,7 +210,7 @@ def test_no_run_is_taken_for_new_while_the_results_are_away(
         snapshot = next(running.snapshots())
         assert snapshot.count(RunState.RUNNING) == 2
         assert len(list(store.jobs_folder.glob("0001/job-*.json"))) == 2
-        monkeypatch.setattr("cnnjobs.launch.local.PATIENCE_S", 0.2)
+        monkeypatch.setattr("cnnjobs.launch.local.pool.PATIENCE_S", 0.2)
         store.path.rename(away)
         with pytest.raises(RunError, match="four has gone away and does not come back"):
             next(running.snapshots())

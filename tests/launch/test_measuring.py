@@ -4,21 +4,21 @@ import socket
 
 import pytest
 
-from cnnjobs.launch.measuring import Measuring
-from cnnjobs.launch.resources import Resources
-from cnnjobs.launch.state import RunStatus, Snapshot
-from cnnjobs.runs import Attempt, RunState
-from cnnjobs.spec.sweep import Sweep
-from cnnjobs.training import sharing
-from cnnjobs.training.sharing import Usage
+from cnnjobs.disk.run_folder import Attempt, RunState
+from cnnjobs.launch.local.measuring import Measuring
+from cnnjobs.launch.plan.resources import Resources
+from cnnjobs.status.run_status import RunStatus, RunStatuses
+from cnnjobs.sweep.file import Sweep
+from cnnjobs.system import capacity as sharing
+from cnnjobs.system.capacity import Usage
 
 GB = 10**9
 
 
-def moment(sweep: Sweep, *, validated: bool, host: str | None = None) -> Snapshot:
+def moment(sweep: Sweep, *, validated: bool, host: str | None = None) -> RunStatuses:
     attempt = Attempt(number=1, host=host or socket.gethostname(), pid=77, started="2026")
     latest = {"validation.loss": 1.0} if validated else {}
-    return Snapshot((RunStatus(sweep.runs[0], RunState.RUNNING, latest=latest, attempts=(attempt,)),))
+    return RunStatuses((RunStatus(sweep.runs[0], RunState.RUNNING, latest=latest, attempts=(attempt,)),))
 
 
 def told(usage: Usage | None, resources: Resources, sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch.overview import Overview, overview
-from cnnjobs.launch.sweeps import OpenSweep
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
+from cnnjobs.status.overview import Overview, overview
+from cnnjobs.status.sweeps import OpenSweep
+from cnnjobs.sweep.file import Sweep
 
 Put = Callable[..., None]
 
@@ -42,7 +42,7 @@ def test_who_launches_it_now(store: RunStore, look: Callable[[], Overview]) -> N
 def test_an_interrupted_run_has_one_next_command(
     sweep: Sweep, store: RunStore, put: Put, look: Callable[[], Overview], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnjobs.launch.queue_states.ask", lambda *_, **__: "")
+    monkeypatch.setattr("cnnjobs.slurm.queue.ask", lambda *_, **__: "")
     put(0, RunState.INTERRUPTED, cause="stopped")
     seen = look()
     assert seen.next_for(seen.snapshot.runs[0]) == seen.next_command == "cnnjobs local four.yaml --results elsewhere"
@@ -50,7 +50,7 @@ def test_an_interrupted_run_has_one_next_command(
         assert look().next_for(seen.snapshot.runs[0]) is None
     folder = SubmissionFolder(store.jobs_folder / "first")
     tasks = [[run.run_id] for run in sweep.runs]
-    folder.write_intent(JobIntent(job_name="j", tasks=tasks, store=store.path, created="2026", host="h", user="u"))
+    folder.write_intent(JobArray(job_name="j", tasks=tasks, store=store.path, created="2026", host="h", user="u"))
     seen = look()
     assert seen.next_for(seen.snapshot.runs[0]) == seen.next_command == "cnnjobs sweep four.yaml --results elsewhere"
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from cnnjobs import own_modules, registry
+from cnnjobs import registry
+from cnnjobs.config.run import _schema
 from cnnjobs.console.own_code import show_code, show_differences
+from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import InputError
-from cnnjobs.launch.carrying_out import carried_out
-from cnnjobs.launch.own_code import CodeChoice
-from cnnjobs.launch.plan import Fate, Plan, make_plan
-from cnnjobs.launch.sweeps import open_sweep, open_to_start
-from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
-from cnnjobs.spec.run import _schema
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.launch.plan.carrying_out import carried_out
+from cnnjobs.launch.plan.plan import Action, Plan, make_plan
+from cnnjobs.status.own_code import CodeChoice
+from cnnjobs.status.sweeps import open_sweep, open_to_start
+from cnnjobs.sweep.file import read_sweep
+from cnnjobs.system import own_modules
 
 SWEEP = """\
 name: own
@@ -65,8 +66,8 @@ def end(folder: RunFolder, state: RunState, code: str | None) -> None:
         folder.checkpoint_file.write_bytes(b"whole")
 
 
-def fates(plan: Plan) -> list[Fate]:
-    return [each.fate for each in plan.runs]
+def fates(plan: Plan) -> list[Action]:
+    return [each.action for each in plan.runs]
 
 
 def test_runs_go_on_with_their_code_and_begin_with_the_new(nets: Path, told: Told) -> None:
@@ -80,7 +81,7 @@ def test_runs_go_on_with_their_code_and_begin_with_the_new(nets: Path, told: Tol
 
     nets.write_text(NET + "# changed\n")
     plan = planned(4)
-    assert fates(plan) == [Fate.FINISHED, Fate.RESUMED, Fate.FAILED, Fate.NEW]
+    assert fates(plan) == [Action.FINISHED, Action.RESUMED, Action.FAILED, Action.NEW]
     assert [each.code for each in plan.runs[1:]] == [first, first, plan.code.hash]
     show_code(plan)
     assert told() == [
@@ -91,7 +92,7 @@ def test_runs_go_on_with_their_code_and_begin_with_the_new(nets: Path, told: Tol
         "1 new run begins with the code as it is now",
     ]
     again = planned(4, retry_failed=True)
-    assert (again.runs[2].fate, again.runs[2].code) == (Fate.AGAIN, first)
+    assert (again.runs[2].action, again.runs[2].code) == (Action.AGAIN, first)
     # Nothing is trained yet of one that failed in its first epoch: it begins with what was corrected.
     folders[2].checkpoint_file.unlink()
     again = planned(4, retry_failed=True)
@@ -109,13 +110,13 @@ def test_what_the_user_chooses(nets: Path, told: Told, choice: CodeChoice) -> No
     plan = planned(3, code=choice)
     show_code(plan)
     if choice == "new":
-        assert fates(plan) == [Fate.AGAIN, Fate.AGAIN, Fate.NEW]
+        assert fates(plan) == [Action.AGAIN, Action.AGAIN, Action.NEW]
         assert [each.from_nothing for each in plan.runs] == [True, True, False]
         assert plan.code.hash != first
         assert told() == []
     else:
         # Also where the file as it is now gives other runs.
-        assert fates(plan) == [Fate.FINISHED, Fate.FINISHED, Fate.NEW]
+        assert fates(plan) == [Action.FINISHED, Action.FINISHED, Action.NEW]
         assert {each.code for each in plan.runs} == {plan.code.hash} == {first}
         assert told() == [
             "2 finished, kept, with the old code: box/nets.py has changed since",
@@ -142,7 +143,7 @@ def test_runs_without_a_copy_go_on_as_before(nets: Path, told: Told) -> None:
     end(folders[1], RunState.INTERRUPTED, None)
     nets.write_text(NET + "# changed\n")
     plan = planned(2, code="new")
-    assert fates(plan) == [Fate.FINISHED, Fate.RESUMED]
+    assert fates(plan) == [Action.FINISHED, Action.RESUMED]
     show_code(plan)
     assert told() == ["2 runs are older than copies of code: whether your own code has changed since is not known"]
     show_differences(folders)

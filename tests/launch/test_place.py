@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.errors import InputError
-from cnnjobs.launch.place import Place, find_place, place_for, profile_file, slurm_profile
+from cnnjobs.launch.plan.place import Place, find_place, place_for, profile_file, slurm_profile
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_without_a_controller_it_is_this_machine_with_slurms_own_words(programs:
 
 
 def test_a_controller_that_keeps_silent(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnjobs.launch.place._PATIENCE_S", 0.05)
+    monkeypatch.setattr("cnnjobs.launch.plan.place._PATIENCE_S", 0.05)
     program(programs, "sbatch", "")
     program(programs, "scontrol", "exec /bin/sleep 60")
     assert find_place() == Place("local", "`scontrol ping` gave no answer within 0.05 s", slurm_is_down=True)

@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.components.weights_places import file_hash
+from cnnjobs.components.pretrained.places import file_hash
+from cnnjobs.disk.files import MetricsLog
+from cnnjobs.disk.record import RunRecord
+from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.errors import DataError, InputError, StorageError
-from cnnjobs.files import MetricsLog
-from cnnjobs.launch.carrying_out import carried_out
-from cnnjobs.launch.plan import Fate, check_weights, make_plan
-from cnnjobs.launch.state import read_status
-from cnnjobs.records import RunRecord
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.launch.plan.carrying_out import carried_out
+from cnnjobs.launch.plan.plan import Action, check_weights, make_plan
+from cnnjobs.status.run_status import read_status
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 Put = Callable[..., None]
 
 
-def fates(sweep: Sweep, store: RunStore, **options: bool) -> list[tuple[Fate, str]]:
-    return [(planned.fate, planned.reason) for planned in make_plan(sweep, store, **options).runs]
+def fates(sweep: Sweep, store: RunStore, **options: bool) -> list[tuple[Action, str]]:
+    return [(planned.action, planned.reason) for planned in make_plan(sweep, store, **options).runs]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_everything_is_new_and_looking_writes_nothing(sweep: Sweep, store: RunStore, tmp_path: Path) -> None:
     before = contents(tmp_path)
-    assert fates(sweep, store) == [(Fate.NEW, "not run yet")] * 4
+    assert fates(sweep, store) == [(Action.NEW, "not run yet")] * 4
     assert contents(tmp_path) == before
 
 
@@ -44,21 +44,21 @@ def test_each_state_has_its_fate(sweep: Sweep, store: RunStore, put: Put) -> Non
     put(2, RunState.INTERRUPTED, checkpoint=True)
     put(3, RunState.RUNNING)
     assert fates(sweep, store) == [
-        (Fate.FINISHED, "kept"),
-        (Fate.FAILED, "diverged at step 3"),
-        (Fate.RESUMED, "interrupted; goes on from its last whole epoch"),
-        (Fate.NEW, "interrupted before its first whole epoch"),
+        (Action.FINISHED, "kept"),
+        (Action.FAILED, "diverged at step 3"),
+        (Action.RESUMED, "interrupted; goes on from its last whole epoch"),
+        (Action.NEW, "interrupted before its first whole epoch"),
     ]
     with store.run(sweep.runs[3].run_id).claim():
         plan = make_plan(sweep, store)
-    assert plan.runs[3].fate is Fate.RUNNING
+    assert plan.runs[3].action is Action.RUNNING
     assert plan.runs[3].reason == "held by process 1 on elsewhere"
     assert plan.to_run == (sweep.runs[2],)
 
 
 def test_a_cancelled_run_starts_again(sweep: Sweep, store: RunStore, put: Put) -> None:
     put(0, RunState.CANCELLED)
-    assert fates(sweep, store)[0] == (Fate.AGAIN, "was cancelled")
+    assert fates(sweep, store)[0] == (Action.AGAIN, "was cancelled")
     with carried_out(sweep, store):
         assert store.run(sweep.runs[0].run_id).read_record().state is RunState.PENDING
 
@@ -71,7 +71,7 @@ def test_a_retry_forgives_what_was_interrupted_and_keeps_its_epochs(
     put(1, RunState.RUNNING)
     ids = [run.run_id for run in sweep.runs]
     with carried_out(sweep, store, only=frozenset(ids[:2]) if retry else None) as plan:
-        assert [planned.fate for planned in plan.runs[:2]] == [Fate.RESUMED, Fate.NEW]
+        assert [planned.action for planned in plan.runs[:2]] == [Action.RESUMED, Action.NEW]
     records = [store.run(run_id).read_record() for run_id in ids[:2]]
     states = ["pending", "pending"] if retry else ["interrupted", "interrupted"]
     assert [record.state for record in records] == states
@@ -93,7 +93,7 @@ def test_what_left_the_file_is_named_and_kept(sweep: Sweep, store: RunStore, put
 
 def test_retrying_keeps_the_checkpoint_and_the_attempts(sweep: Sweep, store: RunStore, put: Put) -> None:
     put(0, RunState.FAILED, cause="out of memory", checkpoint=True)
-    assert fates(sweep, store, retry_failed=True)[0] == (Fate.AGAIN, "--retry-failed: out of memory")
+    assert fates(sweep, store, retry_failed=True)[0] == (Action.AGAIN, "--retry-failed: out of memory")
     with carried_out(sweep, store, retry_failed=True) as plan:
         assert len(plan.to_run) == 4
     record = store.run(sweep.runs[0].run_id).read_record()
@@ -107,7 +107,7 @@ def test_force_forgets_what_was_trained_but_not_who_trains_now(sweep: Sweep, sto
     first = store.run(sweep.runs[0].run_id)
     first.metrics_file.write_text('{"step": 1}\n')
     with store.run(sweep.runs[1].run_id).claim(), carried_out(sweep, store, force=True) as plan:
-        assert [planned.fate for planned in plan.runs] == [Fate.AGAIN, Fate.RUNNING, Fate.NEW, Fate.NEW]
+        assert [planned.action for planned in plan.runs] == [Action.AGAIN, Action.RUNNING, Action.NEW, Action.NEW]
         assert plan.runs[0].reason == "--force: was finished, starts from nothing"
     record = first.read_record()
     assert (record.state, record.metrics, record.epochs_done) == (RunState.PENDING, {}, 0.0)

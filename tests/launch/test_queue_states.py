@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cnnjobs.launch.queue_states import QueueView, expand, look_at_ends, look_at_queue, read_accounts, read_queue
-from cnnjobs.launch.slurm_commands import SlurmError
+from cnnjobs.slurm.commands import SlurmError
+from cnnjobs.slurm.queue import QueueView, expand, look_at_ends, look_at_queue, read_accounts, read_queue
 
 # squeue --noheader --states=all --Format=ArrayJobID:|,ArrayTaskID:|,State:|,Reason:|,exit_code:|,NodeList:|,...
 SQUEUE = """\
@@ -41,7 +41,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, **said: str | SlurmError) -> list[t
             raise told
         return told
 
-    monkeypatch.setattr("cnnjobs.launch.queue_states.ask", ask)
+    monkeypatch.setattr("cnnjobs.slurm.queue.ask", ask)
     return asked
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.run import RunConfig
 from cnnjobs.errors import InputError
-from cnnjobs.launch.ranks import check_batches, dealt_to_ranks, num_ranks, of_one_rank
-from cnnjobs.spec.profile import JobProfile
-from cnnjobs.spec.run import RunConfig
+from cnnjobs.launch.plan.ranks import check_batches, dealt_to_ranks, num_ranks, of_one_rank
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.config.profile import JobProfile
 from cnnjobs.errors import InputError
-from cnnjobs.launch import resources
-from cnnjobs.launch.resources import Resources, allowed_cores, find_gpus, share_out
-from cnnjobs.spec.profile import JobProfile
+from cnnjobs.launch.plan import resources
+from cnnjobs.launch.plan.resources import Resources, allowed_cores, find_gpus, share_out
 
 
 @pytest.fixture

@@ -5,22 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch.sbatch import (
-    NO_FOLDER_CODE,
-    NO_PYTHON_CODE,
-    NO_RESULTS_CODE,
-    SETUP_CODE,
-    lead_s,
-    script,
-    scrubbed,
-)
-from cnnjobs.spec.profile import JobProfile
+from cnnjobs.launch.array.script import lead_s, script, scrubbed
+from cnnjobs.slurm.batch_script import NO_FOLDER_CODE, NO_PYTHON_CODE, NO_RESULTS_CODE, SETUP_CODE
 
 
 def text(path: Path, profile: JobProfile | None = None, *, gpus: int = 0, max_parallel: int | None = None) -> str:
-    intent = JobIntent(
+    intent = JobArray(
         job_name="cnnjobs-x-1", tasks=[["a"], ["b"], ["c"]], store=path, gpus=gpus, created="now", host="h", user="u"
     )
     folder = SubmissionFolder(path / "jobs" / "1")
@@ -146,7 +139,7 @@ def test_what_setup_does_inside_or_allows_for_itself_ends_nothing(
 
 
 def test_slurms_own_words_go_to_the_log_where_no_accounting_tells_an_end(tmp_path: Path) -> None:
-    folder, intent = SubmissionFolder(tmp_path / "5%" / "jobs" / "1"), JobIntent(
+    folder, intent = SubmissionFolder(tmp_path / "5%" / "jobs" / "1"), JobArray(
         job_name="x", tasks=[["a"]], store=tmp_path, created="now", host="h", user="u"
     )  # fmt: skip
 

@@ -8,21 +8,22 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch import dealing, slurm
-from cnnjobs.launch.admission import Room
-from cnnjobs.launch.cluster_offer import NodeGroup, Partition
-from cnnjobs.launch.dealing import deal
-from cnnjobs.launch.plan import Fate, make_plan
-from cnnjobs.launch.queue_states import Element, QueueView
-from cnnjobs.launch.slurm import Order, prepare, resolve, share_of
-from cnnjobs.launch.slurm_commands import SlurmError
-from cnnjobs.launch.submissions import Queue, prune
-from cnnjobs.launch.submitted import submissions
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.profile import JobProfile
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.launch.array import runs_per_job as dealing
+from cnnjobs.launch.array import submit as slurm
+from cnnjobs.launch.array.limits import SubmitLimit
+from cnnjobs.launch.array.runs_per_job import deal
+from cnnjobs.launch.array.submit import Order, prepare, resolve, share_of
+from cnnjobs.launch.plan.plan import Action, make_plan
+from cnnjobs.slurm.cluster import NodeGroup, Partition
+from cnnjobs.slurm.commands import SlurmError
+from cnnjobs.slurm.queue import ArrayTask, QueueView
+from cnnjobs.slurm.submissions import submissions
+from cnnjobs.status.repair import Queue, prune
+from cnnjobs.sweep.file import Sweep
 
 Put = Callable[..., None]
 EMPTY = Queue((), QueueView(knows_queue=True))
@@ -36,21 +37,21 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         Partition("gpu", False, True, None, None, (NodeGroup(1, True, 4, 4000, 2), NodeGroup(1, True, 16, 4000, 4))),
     )
     monkeypatch.setattr(slurm, "read_partitions", lambda: offered)
-    monkeypatch.setattr(dealing, "room", lambda profile, wanted: Room(3, "MaxArraySize 3"))
+    monkeypatch.setattr(dealing, "submit_limit", lambda profile, wanted: SubmitLimit(3, "MaxArraySize 3"))
     monkeypatch.setattr(slurm, "with_offers", SlurmError)
 
 
 def submitted(store: RunStore, *tasks: list[str], job_id: int = 7) -> SubmissionFolder:
     folder = SubmissionFolder(store.jobs_folder / f"20260101T000000-{job_id}")
     folder.write_intent(
-        JobIntent(job_name=f"n{job_id}", tasks=tasks, store=store.path, created=f"{job_id}", host="h", user="u")
+        JobArray(job_name=f"n{job_id}", tasks=tasks, store=store.path, created=f"{job_id}", host="h", user="u")
     )
     folder.write_id(job_id)
     return folder
 
 
 def queue(store: RunStore, states: Mapping[tuple[int, int], str]) -> Queue:
-    elements = {key: Element(*key, state) for key, state in states.items()}
+    elements = {key: ArrayTask(*key, state) for key, state in states.items()}
     return Queue(tuple(submissions(store)), QueueView(queued=elements, knows_queue=True))
 
 
@@ -96,7 +97,7 @@ def test_runs_are_dealt_in_turn() -> None:
 def test_a_full_queue_and_too_many_jobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"makes 4 jobs, but 3 fit now \(MaxArraySize 3\); write 2 or more"):
         deal(["a", "b", "c", "d"], JobProfile(name="x", runs_per_job=1))
-    monkeypatch.setattr(dealing, "room", lambda profile, wanted: Room(0, "MaxSubmitJobs 3"))
+    monkeypatch.setattr(dealing, "submit_limit", lambda profile, wanted: SubmitLimit(0, "MaxSubmitJobs 3"))
     with pytest.raises(SlurmError, match=r"no more jobs may be submitted now \(MaxSubmitJobs 3\)"):
         deal(["a"], JobProfile(name="x"))
 
@@ -173,11 +174,11 @@ def test_queued_runs_are_not_taken_up_again(sweep: Sweep, store: RunStore, put: 
     submitted(store, ids[:1], ids[1:3], ids[3:])
     seen = queue(store, {(7, 0): "PENDING", (7, 1): "RUNNING"})
     plan = make_plan(sweep, store, retry_failed=True, queued=seen.runs())
-    assert [(each.fate, each.reason) for each in plan.runs] == [
-        (Fate.QUEUED, "job 7_0, pending"),
-        (Fate.QUEUED, "job 7_1, running"),
-        (Fate.AGAIN, "--retry-failed: no"),
-        (Fate.NEW, "not run yet"),
+    assert [(each.action, each.reason) for each in plan.runs] == [
+        (Action.QUEUED, "job 7_0, pending"),
+        (Action.QUEUED, "job 7_1, running"),
+        (Action.AGAIN, "--retry-failed: no"),
+        (Action.NEW, "not run yet"),
     ]
     assert [run.run_id for run in plan.here] == ids[2:]
 

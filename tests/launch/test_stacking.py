@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.intents import Stacks
-from cnnjobs.launch.stacking import choose_stacks, gather
-from cnnjobs.spec.profile import JobProfile
-from cnnjobs.spec.run import RunConfig
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.submission_folder import Stacks
+from cnnjobs.launch.plan.stacks import choose_stacks, gather
 
 
 def run(**changes: Any) -> RunConfig:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.launch.starts import PROCESS_START_S
-from cnnjobs.launch.state import RunStatus, Snapshot, Watch, best_so_far, label, read_status
-from cnnjobs.runs import Attempt, RunFolder, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.disk.run_folder import Attempt, RunFolder, RunState, RunStore
+from cnnjobs.status.run_status import RunFilesWatcher, RunStatus, RunStatuses, best_so_far, label, read_status
+from cnnjobs.status.startup_time import PROCESS_START_S
+from cnnjobs.sweep.file import Sweep
 
 Put = Callable[..., None]
 
@@ -51,7 +51,7 @@ def test_long_lines_are_read_whole(sweep: Sweep, store: RunStore, put: Put, size
 def test_what_is_over_is_read_once(sweep: Sweep, store: RunStore, put: Put) -> None:
     put(0, RunState.FINISHED, metrics={"test.accuracy": 0.5}, epochs_done=10.0)
     put(1, RunState.INTERRUPTED)
-    watch = Watch(store, sweep.runs)
+    watch = RunFilesWatcher(store, sweep.runs)
     first = watch.look()
     assert first.count(RunState.FINISHED) == 1
     assert [status.run_id for status in first.open] == [run.run_id for run in sweep.runs[1:]]
@@ -68,9 +68,9 @@ def test_labels_hold_the_seed(sweep: Sweep) -> None:
     ]  # fmt: skip
 
 
-def statuses(sweep: Sweep, *progress: tuple[RunState, float, float]) -> Snapshot:
+def statuses(sweep: Sweep, *progress: tuple[RunState, float, float]) -> RunStatuses:
     """A snapshot of (state, epochs done, seconds) for each run."""
-    return Snapshot(
+    return RunStatuses(
         tuple(
             RunStatus(run, state, epoch=epoch, seconds=seconds)
             for run, (state, epoch, seconds) in zip(sweep.runs, progress, strict=True)
@@ -98,10 +98,10 @@ def test_the_starts_of_what_waits_count_in_the_time_left(sweep: Sweep) -> None:
     running = RunStatus(sweep.runs[2], RunState.RUNNING, epoch=5.0, seconds=10.0)
     waiting = RunStatus(sweep.runs[3], RunState.PENDING)
     runs = (finished(0, 5.0, 4.0), finished(1, 1.0, None), running, waiting)
-    assert Snapshot(runs).seconds_left(1) == 10 + 20 + 1
-    assert Snapshot(runs, processes=1.0).seconds_left(1) == 10 + 20 + 9
+    assert RunStatuses(runs).seconds_left(1) == 10 + 20 + 1
+    assert RunStatuses(runs, processes=1.0).seconds_left(1) == 10 + 20 + 9
     # Nothing has finished: only the start of its process is known.
-    assert Snapshot((running, waiting), processes=0.5).seconds_left(1) == 10 + 20 + PROCESS_START_S / 2
+    assert RunStatuses((running, waiting), processes=0.5).seconds_left(1) == 10 + 20 + PROCESS_START_S / 2
 
 
 def test_the_best_validation_so_far(sweep: Sweep, store: RunStore, put: Put) -> None:

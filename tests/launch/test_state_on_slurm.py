@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch.carrying_out import carried_out
-from cnnjobs.launch.plan import Fate, make_plan
-from cnnjobs.launch.slurm_commands import SlurmError
-from cnnjobs.launch.state import RunStatus
-from cnnjobs.launch.submitted import submissions
-from cnnjobs.launch.truth import Lookout
-from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
+from cnnjobs.launch.plan.carrying_out import carried_out
+from cnnjobs.launch.plan.plan import Action, make_plan
+from cnnjobs.slurm.commands import SlurmError
+from cnnjobs.slurm.submissions import submissions
+from cnnjobs.status.run_status import RunStatus
+from cnnjobs.status.sweep_status import SweepWatcher
+from cnnjobs.sweep.file import Sweep
 
 OFF = SlurmError("sacct: Slurm accounting storage is disabled")
 HERE = os.uname().nodename
@@ -37,8 +37,8 @@ class Place:
         self.commands: list[str] = []
         for run in sweep.runs:
             store.run(run.run_id).create(run.config)
-        monkeypatch.setattr("cnnjobs.launch.queue_states.ask", self._ask)
-        monkeypatch.setattr("cnnjobs.launch.submissions.ask", self._ask)
+        monkeypatch.setattr("cnnjobs.slurm.queue.ask", self._ask)
+        monkeypatch.setattr("cnnjobs.status.repair.ask", self._ask)
         self.submit([[run_id] for run_id in self.ids])
 
     def _ask(self, *command: str, **_: object) -> str:
@@ -51,7 +51,7 @@ class Place:
         return said
 
     def submit(self, tasks: list[list[str]], *, canary: bool = False, job_id: int | None = 12) -> None:
-        intent = JobIntent(
+        intent = JobArray(
             job_name="cnnjobs-four", tasks=tasks, store=self.store.path, canary=canary, host=HERE, user="ann",
             created="2026-01-01T00:00:00+00:00",
         )  # fmt: skip
@@ -87,7 +87,7 @@ class Place:
         self.folder.log_file(index).write_text(text)
 
     def look(self) -> tuple[RunStatus, ...]:
-        return Lookout(self.store, self.sweep.runs).look().snapshot.runs
+        return SweepWatcher(self.store, self.sweep.runs).look().snapshot.runs
 
     def told(self, index: int = 0) -> tuple[str, str | None]:
         """State and cause of one run."""
@@ -113,13 +113,13 @@ def test_what_waits_and_why(place: Place) -> None:
 
 def test_jobs_that_run_have_places_for_runs_whatever_their_records_say(place: Place) -> None:
     place.queue((0, "RUNNING", "None"), (1, "RUNNING", "None"), (2, "COMPLETING", "None"), (3, "PENDING", "Resources"))
-    snapshot = Lookout(place.store, place.sweep.runs).look().snapshot
+    snapshot = SweepWatcher(place.store, place.sweep.runs).look().snapshot
     assert (snapshot.slots, snapshot.at_work, snapshot.processes) == (2, 2, 1.0)
     assert snapshot.count(RunState.RUNNING) == 0
     place.submit([place.ids[:2], place.ids[2:]])
-    assert Lookout(place.store, place.sweep.runs).look().snapshot.processes == 0.5
+    assert SweepWatcher(place.store, place.sweep.runs).look().snapshot.processes == 0.5
     place.queue()
-    assert Lookout(place.store, place.sweep.runs).look().snapshot.at_work == 0
+    assert SweepWatcher(place.store, place.sweep.runs).look().snapshot.at_work == 0
 
 
 def test_a_requeued_run_goes_on(place: Place) -> None:
@@ -167,8 +167,8 @@ def test_a_plan_knows_the_same_ends_as_status(place: Place) -> None:
     told = [(status.state, status.cause) for status in place.look()]
     assert [state for state, _ in told] == ["failed", "interrupted", "failed", "failed"]
     planned = make_plan(place.sweep, place.store).runs
-    assert [each.fate for each in planned] == [Fate.FAILED, Fate.RESUMED, Fate.FAILED, Fate.FAILED]
-    assert [each.reason for each in planned if each.fate is Fate.FAILED] == [
+    assert [each.action for each in planned] == [Action.FAILED, Action.RESUMED, Action.FAILED, Action.FAILED]
+    assert [each.reason for each in planned if each.action is Action.FAILED] == [
         cause for _, cause in told if "time" not in str(cause)
     ]
     with carried_out(place.sweep, place.store):
@@ -177,7 +177,7 @@ def test_a_plan_knows_the_same_ends_as_status(place: Place) -> None:
     assert [record.state for record in kept] == ["failed", "interrupted", "failed", "failed"]
     # What waits in the queue, and what is asked for again, is taken up as ever.
     retried = make_plan(place.sweep, place.store, retry_failed=True, queued={place.ids[1]: "job 13"}).runs
-    assert [each.fate for each in retried] == [Fate.AGAIN, Fate.QUEUED, Fate.AGAIN, Fate.AGAIN]
+    assert [each.action for each in retried] == [Action.AGAIN, Action.QUEUED, Action.AGAIN, Action.AGAIN]
     place.asked.clear()
     place.record(0, RunState.FAILED, cause="diverged")
     for index in (1, 2, 3):
@@ -213,7 +213,7 @@ def test_silence_is_no_death_while_nobody_can_be_asked(place: Place) -> None:
     place.record(0, RunState.RUNNING, host="far", silent_s=720)
     place.record(1, RunState.RUNNING, host="far")
     place.record(2, RunState.FINISHED)
-    looked = Lookout(place.store, place.sweep.runs).look()
+    looked = SweepWatcher(place.store, place.sweep.runs).look()
     assert [(str(status.state), status.cause) for status in looked.snapshot.runs] == [
         ("running", "no sign of life for 12 min, and the queue could not be asked"),
         ("running", None),
@@ -280,7 +280,7 @@ def test_the_first_run_holds_the_others(place: Place) -> None:
     place.queue((0, "RUNNING", "None"), ("1-3", "PENDING", "JobHeldUser"))
     words = "held until the first run has passed its first validation"
     assert place.told(1) == ("pending", words)
-    assert Lookout(place.store, place.sweep.runs).look().held == (f"job 12: 3 jobs {words}",)
+    assert SweepWatcher(place.store, place.sweep.runs).look().held == (f"job 12: 3 jobs {words}",)
     place.queue(("1-3", "PENDING", "JobHeldUser"))
     place.record(0, RunState.FAILED, cause="diverged at step 3")
     failed = "held: the first run did not pass its first validation (failed: diverged at step 3)"
@@ -349,7 +349,7 @@ def test_a_number_that_slurm_gives_out_again_joins_nothing(place: Place) -> None
     place.folder.mark_started()
     place.queue((0, "RUNNING", "None"), ("1-3", "PENDING", "JobHeldUser"))
     words = "held until the first run has passed its first validation"
-    truth = Lookout(place.store, place.sweep.runs).look()
+    truth = SweepWatcher(place.store, place.sweep.runs).look()
     assert [status.cause for status in truth.snapshot.runs][1:] == [words] * 3
     assert truth.held == (f"job 12: 3 jobs {words}",)
     assert place.asked == ["squeue"]
@@ -370,13 +370,13 @@ def test_what_slurm_has_forgotten_is_told_to_it_again(place: Place) -> None:
     place.record(0, RunState.FINISHED)
     place.said["scontrol"] = ""
     released = "job 12: its first run has passed, the rest was still held and is released"
-    assert Lookout(place.store, place.sweep.runs).look().view.notices == (released,)
+    assert SweepWatcher(place.store, place.sweep.runs).look().view.notices == (released,)
     assert place.commands == ["scontrol release 12_[1-3]"]
     place.said["scontrol"] = SlurmError("scontrol: Access/permission denied")
-    (notice,) = Lookout(place.store, place.sweep.runs).look().view.notices
+    (notice,) = SweepWatcher(place.store, place.sweep.runs).look().view.notices
     assert notice == "job 12 waits, and Slurm did not let it go (scontrol: Access/permission denied)"
     place.folder.breaker_file.write_text("diverged at step 3\n")
-    assert Lookout(place.store, place.sweep.runs).look().view.notices == ()
+    assert SweepWatcher(place.store, place.sweep.runs).look().view.notices == ()
 
 
 @pytest.mark.parametrize(("minutes", "restarts", "again"), [(5, 0, True), (600, 0, False), (5, 1, False)])
@@ -389,7 +389,7 @@ def test_a_time_to_begin_is_told_and_our_own_is_taken_back(
     place.queue(("0-3", "PENDING", "BeginTime"))
     place.said["begins"] = f"12|0-3|{begins}|{restarts}|\n"
     place.said["scontrol"] = ""
-    truth = Lookout(place.store, place.sweep.runs).look()
+    truth = SweepWatcher(place.store, place.sweep.runs).look()
     told = begins.replace("T", " ")
     onwards = "after a requeue Slurm waits a moment" if restarts else None
     assert truth.snapshot.runs[2].cause == (
@@ -402,7 +402,7 @@ def test_a_time_to_begin_is_told_and_our_own_is_taken_back(
 
 def test_all_that_waits_is_held_and_what_lets_it_go(place: Place) -> None:
     def release() -> str | None:
-        return Lookout(place.store, place.sweep.runs).look().release
+        return SweepWatcher(place.store, place.sweep.runs).look().release
 
     place.submit([[run_id] for run_id in place.ids], canary=True)
     place.queue(("1-3", "PENDING", "JobHeldUser"))
@@ -429,4 +429,4 @@ def test_a_suspended_run_waits_and_has_no_time_left(place: Place) -> None:
     with place.store.run(place.ids[0]).claim():
         state, cause = place.told(0)
         assert (state, str(cause)[:24]) == ("pending", "suspended in job 12_0: g")
-        assert Lookout(place.store, place.sweep.runs).look().snapshot.at_work == 0
+        assert SweepWatcher(place.store, place.sweep.runs).look().snapshot.at_work == 0

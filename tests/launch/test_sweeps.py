@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import InputError, UnknownNameError
-from cnnjobs.launch.carrying_out import carried_out
-from cnnjobs.launch.sweeps import QUICKSTART, latest_sweep, open_quickstart, open_sweep
-from cnnjobs.runs import RunStore
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.launch.plan.carrying_out import carried_out
+from cnnjobs.status.sweeps import QUICKSTART, latest_sweep, open_quickstart, open_sweep
+from cnnjobs.sweep.file import Sweep
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.cli.networks import find_run_or_model
+from cnnjobs.cli.network.networks import find_run_or_model
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import InputError, UnknownNameError
-from cnnjobs.launch.control import plan_cancelling
-from cnnjobs.launch.targets import find_folder, find_target, find_targets
-from cnnjobs.runs import RunStore
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.launch.cancel import plan_cancelling
+from cnnjobs.status.named_runs import find_folder, find_target, find_targets
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 BASE = "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 2}\n"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import SpecError
-from cnnjobs.launch import trials
-from cnnjobs.launch.plan import Plan, make_plan
-from cnnjobs.launch.trials import try_runs
-from cnnjobs.runs import RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.launch.plan import trials
+from cnnjobs.launch.plan.plan import Plan, make_plan
+from cnnjobs.launch.plan.trials import try_runs
+from cnnjobs.sweep.file import read_sweep
 from cnnjobs.training.networks.asked import Answer, Request
 
 HEAD = """\
@@ -52,7 +52,7 @@ def parsed(in_channels, num_classes):
 def greedy(in_channels, num_classes):
     # No byte of it is touched: only a limit keeps it from being had.
     import numpy as np
-    from cnnjobs.memory import free_memory
+    from cnnjobs.system.memory import free_memory
     return np.empty(max(5 << 30, 3 * free_memory() // 4), np.uint8)
 
 def gone(in_channels, num_classes):

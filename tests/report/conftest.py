@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
-from cnnjobs.spec.sweep import Sweep, SweepRun, read_sweep
+from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.sweep.file import Sweep, SweepRun, read_sweep
 
 STEPS_PER_EPOCH = 84
 TEXT = """

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from cnnjobs.report.architectures import architectures
-from cnnjobs.report.results import ResultsTable
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.report.sections.architectures import architectures
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cnnjobs.report.best import best_sweep
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.report.sections.best import best_sweep
+from cnnjobs.sweep.file import read_sweep
 
 if TYPE_CHECKING:
     from conftest import Results

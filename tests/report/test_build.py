@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from cnnjobs.report import html_page
+from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.report.build import build_report
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.report.pages import html as html_page
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.sweep.file import read_sweep
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cnnjobs.code_walk import imported_modules, reached
+from cnnjobs.disk.code_walk import imported_modules, reached
 from cnnjobs.errors import InputError
 from cnnjobs.report.build import build_report
 from cnnjobs.report.bundle import entries, write_archive

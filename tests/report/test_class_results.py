@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnjobs.report.class_results import class_results, classes_grid
-from cnnjobs.training.outcome import Outcome, outcome_to_bytes
+from cnnjobs.report.analysis.class_results import class_results, classes_grid
+from cnnjobs.training.data.test_predictions import Outcome, outcome_to_bytes
 
 if TYPE_CHECKING:
     from conftest import Results

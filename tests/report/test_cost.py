@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cnnjobs.report.cost import cost_grid, costs_grid
-from cnnjobs.runs import Attempt
+from cnnjobs.disk.run_folder import Attempt
+from cnnjobs.report.sections.cost import cost_grid, costs_grid
 
 if TYPE_CHECKING:
     from conftest import Results

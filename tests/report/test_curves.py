@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from cnnjobs.figures import style
-from cnnjobs.report import curves
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import RunState
+from cnnjobs.disk.run_folder import RunState
+from cnnjobs.figures.drawing import style
+from cnnjobs.report.plots import curves
+from cnnjobs.report.results.table import ResultsTable
 
 if TYPE_CHECKING:
     from conftest import Results

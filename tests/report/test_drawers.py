@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.report.drawers import Drawers
+from cnnjobs.report.plots.drawers import Drawers
 
 forked = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
 

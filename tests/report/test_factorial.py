@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cnnjobs.report.factorial import effects, effects_grid
-from cnnjobs.report.importance import parameters
-from cnnjobs.report.throughput import speeds, throughput
+from cnnjobs.report.analysis.factorial import effects, effects_grid
+from cnnjobs.report.analysis.importance import parameters
+from cnnjobs.report.plots.throughput import speeds, throughput
 
 if TYPE_CHECKING:
     from conftest import Results

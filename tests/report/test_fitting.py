@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cnnjobs.report.fitting import Fit, fit_of, fit_of_run, fit_row
+from cnnjobs.report.analysis.fitting import Fit, fit_of, fit_of_run, fit_row
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.errors import InputError
 from cnnjobs.report.build import Built, build_report
-from cnnjobs.report.pdf import template
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.report.pages.pdf import template
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.sweep.file import read_sweep
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cnnjobs.report import glyphs
+from cnnjobs.report.pages import fonts as glyphs
 
 
 def test_what_fonts_everywhere_have_is_not_told_of() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.report.histories import band, merged
-from cnnjobs.report.results import ResultsTable
+from cnnjobs.report.results.histories import band, merged
+from cnnjobs.report.results.table import ResultsTable
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.report.importance import Factor, explained, parameters, parameters_grid
-from cnnjobs.runs import RunState
+from cnnjobs.disk.run_folder import RunState
+from cnnjobs.report.analysis.importance import Factor, explained, parameters, parameters_grid
 
 if TYPE_CHECKING:
     from conftest import Results

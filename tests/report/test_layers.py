@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnjobs.components.models.cnn import cnn
-from cnnjobs.report.layers import LayerTable, layer_table, layers_grid, stages_grid
+from cnnjobs.report.sections.layers import LayerTable, layer_table, layers_grid, stages_grid
 
 torch.set_num_threads(1)
 

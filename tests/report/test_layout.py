@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from cnnjobs.figures.calibration import calibration
-from cnnjobs.figures.score_charts import reliability_chart
-from cnnjobs.report import curves
+from cnnjobs.figures.methods.calibration import calibration
+from cnnjobs.figures.methods.score_charts import reliability_chart
 from cnnjobs.report.build import build_report
-from cnnjobs.report.document import Chapter, Report, Section, Table
-from cnnjobs.report.pdf import source
-from cnnjobs.report.tables import Grid
+from cnnjobs.report.pages.pdf import source
+from cnnjobs.report.plots import curves
+from cnnjobs.report.results.files import Grid
+from cnnjobs.report.text.blocks import Chapter, Report, Section, Table
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from matplotlib.figure import Figure
 
+from cnnjobs.figures.drawing.style import HALF_PAGE, png_bytes
 from cnnjobs.figures.kinds import READING_ORDER
-from cnnjobs.figures.style import HALF_PAGE, png_bytes
 from cnnjobs.registry import components
-from cnnjobs.report.architectures import architectures
-from cnnjobs.report.document import Chapter, Paragraph, Pictures, Report, Section
-from cnnjobs.report.drawings import Drawings
-from cnnjobs.report.learned import learned
-from cnnjobs.report.pdf import source
+from cnnjobs.report.pages.pdf import source
+from cnnjobs.report.plots.catalogue import Drawings
+from cnnjobs.report.sections.architectures import architectures
+from cnnjobs.report.sections.figures import learned
+from cnnjobs.report.text.blocks import Chapter, Paragraph, Pictures, Report, Section
 
 if TYPE_CHECKING:
     from conftest import Results

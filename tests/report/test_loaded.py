@@ -7,9 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import cnnjobs
+from cnnjobs.disk.run_folder import RunState
 from cnnjobs.errors import InputError
 from cnnjobs.report.loaded import SweepResults
-from cnnjobs.runs import RunState
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cnnjobs.report.grids import changes_grid
-from cnnjobs.report.pairs import multiplicity, paired_result, verdict
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.report.statistics import summarise
-from cnnjobs.runs import RunState
-from cnnjobs.spec.sweep import Metric
-from cnnjobs.training.outcome import Outcome, outcome_to_bytes
+from cnnjobs.disk.run_folder import RunState
+from cnnjobs.report.analysis.pairs import multiplicity, paired_result, verdict
+from cnnjobs.report.results.statistics import summarise
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.report.sections.tables import changes_grid
+from cnnjobs.sweep.file import Metric
+from cnnjobs.training.data.test_predictions import Outcome, outcome_to_bytes
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from cnnjobs.figures.style import svg_text
-from cnnjobs.report.importance import Parameters, parameters, parameters_grid
-from cnnjobs.report.marginals import marginal
-from cnnjobs.report.parallel import parallel, parallel_lines
+from cnnjobs.figures.drawing.style import svg_text
+from cnnjobs.report.analysis.importance import Parameters, parameters, parameters_grid
+from cnnjobs.report.plots.marginals import marginal
+from cnnjobs.report.plots.parallel import parallel, parallel_lines
 
 if TYPE_CHECKING:
     from conftest import Results

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.report.ped_anova import FEWEST, Column, ped_anova
+from cnnjobs.report.analysis.ped_anova import FEWEST, Column, ped_anova
 
 
 def search(n: int, seed: int) -> list[Column]:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cnnjobs.report import curves
-from cnnjobs.report.rates import changing_rates
+from cnnjobs.report.analysis.rates import changing_rates
+from cnnjobs.report.plots import curves
 
 if TYPE_CHECKING:
     from conftest import Results

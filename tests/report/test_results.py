@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import cnnjobs
+from cnnjobs.disk.run_folder import KILLED_CAUSE, RunState
 from cnnjobs.errors import InputError
 from cnnjobs.report.build import build_report
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.report.summary import other_data
-from cnnjobs.runs import KILLED_CAUSE, RunState
-from cnnjobs.spec.settings import METRICS
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.report.sections.summary import other_data
+from cnnjobs.sweep.settings import METRICS
 
 if TYPE_CHECKING:
     from conftest import Results
@@ -212,9 +212,9 @@ def test_history_has_the_validations_without_their_windows(results: Results) -> 
 
 def test_pandas_is_loaded_by_the_report_alone() -> None:
     program = (
-        "import sys; import cnnjobs.runs, cnnjobs.spec.sweep, cnnjobs.report\n"
+        "import sys; import cnnjobs.disk.run_folder, cnnjobs.sweep.file, cnnjobs.report\n"
         "assert not {'pandas', 'matplotlib', 'torch'} & set(sys.modules), sys.modules.keys()\n"
-        "import cnnjobs.report.results\n"
+        "import cnnjobs.report.results.table\n"
         "assert 'pandas' in sys.modules and not {'matplotlib', 'torch'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

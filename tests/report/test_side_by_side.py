@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cnnjobs.report.build import build_report
-from cnnjobs.report.document import Details, Table
-from cnnjobs.report.side_by_side import side_by_side
+from cnnjobs.report.sections.side_by_side import side_by_side
+from cnnjobs.report.text.blocks import Details, Table
 
 if TYPE_CHECKING:
     from conftest import Results

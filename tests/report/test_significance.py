@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.report.significance import mcnemar, seeds_needed, sign_flip_p, wilson_interval
-from cnnjobs.report.statistics import summarise
+from cnnjobs.report.analysis.significance import mcnemar, seeds_needed, sign_flip_p, wilson_interval
+from cnnjobs.report.results.statistics import summarise
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is the oracle here")
 

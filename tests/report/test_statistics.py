@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cnnjobs.report.statistics import summarise, t_probability, t_quantile
+from cnnjobs.report.results.statistics import summarise, t_probability, t_quantile
 
 VALUES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12).filter(lambda values: statistics.stdev(values) > 1e-6)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.report.tables import Grid, beginning, csv_bytes, markdown, tex
+from cnnjobs.report.results.files import Grid, beginning, csv_bytes, markdown, tex
 
 
 def test_csv_keeps_every_digit_and_leaves_the_missing_empty() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cnnjobs.report import wording
-from cnnjobs.report.statistics import summarise
+from cnnjobs.report.results.statistics import summarise
+from cnnjobs.report.text import numbers as wording
 
 
 def test_accuracies_are_percent_and_losses_are_not() -> None:

@@ -23,7 +23,7 @@ from cluster_daemons import ClusterError, wait_until
 from cluster_settings import ClusterSettings
 from faulty_project import FaultyProject
 
-from cnnjobs.runs import RunState
+from cnnjobs.disk.run_folder import RunState
 
 FAULTS: Final = 5
 PATIENCE_S: Final = 240

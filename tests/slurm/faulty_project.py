@@ -12,9 +12,9 @@ from cluster import Cluster
 from cluster_daemons import wait_until
 from project import PATIENCE_S, Project
 
-from cnnjobs.launch.checkpoints import kept_epoch
-from cnnjobs.runs import RunFolder, RunState
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.disk.run_folder import RunFolder, RunState
+from cnnjobs.status.kept_epoch import kept_epoch
+from cnnjobs.sweep.file import read_sweep
 
 SWEEP = """\
 name: faults

@@ -12,9 +12,9 @@ from typing import Any
 from cluster import Cluster
 from cluster_daemons import wait_until
 
-from cnnjobs.report.results import ResultsTable
-from cnnjobs.runs import RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.disk.run_folder import RunStore
+from cnnjobs.report.results.table import ResultsTable
+from cnnjobs.sweep.file import read_sweep
 
 PATIENCE_S = 120
 SHADES = """\
@@ -32,11 +32,11 @@ job: {gpus_per_run: 0}
 QUICK_WORKER = '''\
 """Stands in for the worker: its runs are finished at once, or failed while there is a file `fail`."""
 import os, sys
-if "cnnjobs.training.slurm_worker" in sys.orig_argv:
+if "cnnjobs.worker.slurm_main" in sys.orig_argv:
     from datetime import UTC, datetime
     from pathlib import Path
-    from cnnjobs.intents import SubmissionFolder
-    from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
+    from cnnjobs.disk.submission_folder import SubmissionFolder
+    from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
     intent = SubmissionFolder(Path(sys.orig_argv[-1])).read_intent()
     for run_id in intent.tasks[int(os.environ["SLURM_ARRAY_TASK_ID"])]:
         run = RunStore(intent.store).run(run_id)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cnnjobs.components.datasets import DataSet, Split
+from cnnjobs.components.data.datasets import DataSet, Split
 
 
 def stripes(name: str, folders: Sequence[Path]) -> DataSet:

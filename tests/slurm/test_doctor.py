@@ -13,9 +13,9 @@ import pytest
 from cluster import Cluster
 from cluster_settings import ClusterSettings
 
-from cnnjobs.launch.cluster_offer import read_offer
-from cnnjobs.launch.starter import write_starter
-from cnnjobs.spec.profile import read_profile
+from cnnjobs.config.profile import read_profile
+from cnnjobs.setup.starter import write_starter
+from cnnjobs.slurm.cluster import read_offer
 
 pytestmark = pytest.mark.slurm
 

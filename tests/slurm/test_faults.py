@@ -11,7 +11,7 @@ from cluster_processes import running
 from faulty_project import FaultyProject
 from project import PATIENCE_S
 
-from cnnjobs.runs import RunState
+from cnnjobs.disk.run_folder import RunState
 
 pytestmark = pytest.mark.slurm
 

@@ -17,7 +17,7 @@ from cluster_settings import ClusterSettings
 from faulty_project import SWEEP, FaultyProject
 from project import PATIENCE_S
 
-from cnnjobs.runs import RunState
+from cnnjobs.disk.run_folder import RunState
 
 pytestmark = pytest.mark.slurm
 

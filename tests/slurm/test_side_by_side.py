@@ -11,11 +11,11 @@ from cluster_processes import running, send
 from faulty_project import FaultyProject
 from project import PATIENCE_S
 
-from cnnjobs.runs import RunState
+from cnnjobs.disk.run_folder import RunState
 
 pytestmark = pytest.mark.slurm
 
-# Element 0 has the first and the third run, element 1 the second.
+# ArrayTask 0 has the first and the third run, element 1 the second.
 TOGETHER = (0, 2)
 
 

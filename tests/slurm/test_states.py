@@ -15,13 +15,13 @@ from cluster import Cluster
 from cluster_daemons import wait_until
 from cluster_settings import ClusterSettings
 
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.launch.control import carry_out, plan_cancelling
-from cnnjobs.launch.state import RunStatus
-from cnnjobs.launch.targets import find_target, find_targets
-from cnnjobs.launch.truth import Lookout, Truth
-from cnnjobs.runs import RunFolder, RunState, RunStore
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
+from cnnjobs.launch.cancel import carry_out, plan_cancelling
+from cnnjobs.status.named_runs import find_target, find_targets
+from cnnjobs.status.run_status import RunStatus
+from cnnjobs.status.sweep_status import SweepStatus, SweepWatcher
+from cnnjobs.sweep.file import read_sweep
 
 pytestmark = pytest.mark.slurm
 
@@ -37,8 +37,8 @@ WORKER = '''\
 import os, signal, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from cnnjobs.intents import SubmissionFolder
-from cnnjobs.runs import Attempt, RunRecord, RunState, RunStore
+from cnnjobs.disk.submission_folder import SubmissionFolder
+from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
 
 stopped = []
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
@@ -82,7 +82,7 @@ class Place:
         dealt = [self.ids[index::tasks] for index in range(tasks)]
         name = "cnnjobs-many-first"
         self.folder.write_intent(
-            JobIntent(
+            JobArray(
                 job_name=name, tasks=dealt, store=self.store.path, canary=hold, host="h", user="root",
                 created=datetime.now(UTC).isoformat(),
             )
@@ -101,8 +101,8 @@ class Place:
     def run(self, index: int) -> RunFolder:
         return self.store.run(self.ids[index])
 
-    def look(self) -> Truth:
-        return Lookout(self.store, self.sweep.runs).look()
+    def look(self) -> SweepStatus:
+        return SweepWatcher(self.store, self.sweep.runs).look()
 
     def statuses(self) -> tuple[RunStatus, ...]:
         return self.look().snapshot.runs
@@ -215,7 +215,7 @@ def test_an_interpreter_that_the_node_does_not_have(place: Place) -> None:
 def test_cancel_ends_exactly_what_was_named(place: Place) -> None:
     place.submit(3, at_once=2)
     wait_until("two run", lambda: place.states().count("running") == 2)
-    # Element 0 has run 0 and then run 3; element 2 waits with runs 2 and 5.
+    # ArrayTask 0 has run 0 and then run 3; element 2 waits with runs 2 and 5.
     plan = plan_cancelling(find_target(place.ids[3], place.results))
     assert (plan.elements, plan.also) == ((), ())
     assert carry_out(plan) == ()

@@ -19,9 +19,9 @@ from cluster_daemons import wait_until
 from cluster_processes import running
 from cluster_settings import ClusterSettings
 
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.runs import RunFolder, RunRecord, RunState, RunStore
-from cnnjobs.spec.run import RunConfig
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 
 pytestmark = pytest.mark.slurm
 
@@ -35,7 +35,7 @@ import time
 import numpy as np
 from torch import nn
 
-from cnnjobs.components.datasets import DataSet, Split
+from cnnjobs.components.data.datasets import DataSet, Split
 
 
 def stripes(name, folders, *, train: int = 96):
@@ -98,13 +98,13 @@ class Submission:
         self.folder = SubmissionFolder(self.store.jobs_folder / name)
         self.folders = [self._create(run) for task in tasks for run in task]
         self.folder.write_intent(
-            JobIntent(
+            JobArray(
                 job_name=f"cnnjobs-stripes-{name}", tasks=tuple(tuple(run.run_id for run in task) for task in tasks),
                 store=self.store.path, canary=canary, created="2026-01-01T00:00:00+00:00", host="here", user="root",
             )
         )  # fmt: skip
         modules = str(Path(importlib.import_module("stripes").__file__ or "").parent)
-        command = [sys.executable, "-m", "cnnjobs.training.slurm_worker", str(self.folder.path)]
+        command = [sys.executable, "-m", "cnnjobs.worker.slurm_main", str(self.folder.path)]
         lines = ["#!/bin/sh", f"export PYTHONPATH={shlex.quote(modules)}", f"exec {shlex.join(command)}"]
         self.folder.script_file.write_text("\n".join(lines) + "\n")
         self.elements = len(tasks)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cnnjobs import registry
-from cnnjobs.spec.profile import PROFILE_KEYS
-from cnnjobs.spec.report_settings import SECTIONS
-from cnnjobs.spec.run import RunConfig
+from cnnjobs.config.profile import PROFILE_KEYS
+from cnnjobs.config.run import RunConfig
+from cnnjobs.sweep.report_settings import SECTIONS
 
 # By what is wrong: the file, and each message without the file's name.
 Cases = Mapping[str, tuple[str, list[str]]]

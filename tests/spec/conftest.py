@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cnnjobs.errors import SpecError
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cnnjobs.config.run import RunConfig
 from cnnjobs.errors import InputError
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.sweep.file import Sweep
 
 TOP = re.findall(
     r"\S+",

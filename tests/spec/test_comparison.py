@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cnnjobs.spec.sweep import Pair, Sweep
+from cnnjobs.sweep.file import Pair, Sweep
 
 Read = Callable[[str], Sweep]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.spec.conditions import Condition, fits, same
-from cnnjobs.spec.reading import Node
+from cnnjobs.config.yaml import Node
+from cnnjobs.sweep.space.conditions import Condition, fits, same
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.config.run import RunConfig
 from cnnjobs.errors import SpecError
-from cnnjobs.spec.consistency import contradictions, idle_settings
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.spec.settings import Metric
-from cnnjobs.spec.sweep import read_sweep
+from cnnjobs.sweep.consistency import contradictions, idle_settings
+from cnnjobs.sweep.file import read_sweep
+from cnnjobs.sweep.settings import Metric
 
 LR = "torch.optim.lr_scheduler"
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.spec.conventions.hydra import override, split
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.sweep.file import Sweep
+from cnnjobs.sweep.other_tools.form import split
+from cnnjobs.sweep.other_tools.hydra import override
 
 # By what is tried: the file, what it is, what the offer says, and how many runs the other tool would start.
 FILES: dict[str, tuple[str, str, list[str], list[int]]] = {

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from cnnjobs import registry
-from cnnjobs.spec.distributions import Distribution
+from cnnjobs.sweep.space.distributions import Distribution
 
 DRAWS = 2000
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.sweep.file import Sweep
 
 Read = Callable[[str], Sweep]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.spec.labels import name_runs, short_names
-from cnnjobs.spec.run import RunConfig, read_config
+from cnnjobs.config.run import RunConfig, read_config
+from cnnjobs.sweep.labels import name_runs, short_names
 
 
 def configs(*changes: dict[str, Any]) -> list[RunConfig]:

@@ -8,7 +8,7 @@ import pytest
 from nasty_files import BASE, GRID, RANDOM, READ, REFUSED
 
 from cnnjobs.errors import InputError, SpecError
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.config.profile import PROFILE_KEYS, JobProfile, read_profile
 from cnnjobs.errors import SpecError, UnknownNameError
-from cnnjobs.spec.profile import PROFILE_KEYS, JobProfile, read_profile
 
 
 def profile(folder: Path, text: str) -> Path:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.config.documents import read_yaml
+from cnnjobs.config.text_files import read_text
+from cnnjobs.config.yaml import Findings, Node, number_in, shown
 from cnnjobs.errors import InputError, SpecError, UnknownNameError
-from cnnjobs.spec.documents import read_yaml
-from cnnjobs.spec.reading import Findings, Node, number_in, shown
-from cnnjobs.spec.text_files import read_text
 
 
 def parse(text: str) -> Node:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnjobs.spec.run import KeyMistake, RunConfig, flatten, our_name, read_config, read_options, suggest_key
+from cnnjobs.config.run import KeyMistake, RunConfig, flatten, our_name, read_config, read_options, suggest_key
 
 MINIMAL: dict[str, Any] = {"dataset": "mnist", "model": "cnn"}
 
@@ -87,7 +87,7 @@ def test_run_id_is_a_good_folder_name() -> None:
 
 
 def test_run_id_is_the_same_in_every_process() -> None:
-    program = f"from cnnjobs.spec.run import read_config; print(read_config({MINIMAL!r}).run_id)"
+    program = f"from cnnjobs.config.run import read_config; print(read_config({MINIMAL!r}).run_id)"
     environment = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == config().run_id

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnjobs.spec.report_settings import SECTIONS
-from cnnjobs.spec.sweep import JobSettings, Metric, ReportSettings, Sweep
+from cnnjobs.sweep.file import JobSettings, Metric, ReportSettings, Sweep
+from cnnjobs.sweep.report_settings import SECTIONS
 
 Read = Callable[[str], Sweep]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.errors import InputError, UnknownNameError
-from cnnjobs.spec.sweep import Sweep, read_sweep
+from cnnjobs.sweep.file import Sweep, read_sweep
 
 ROOT = Path(__file__).parents[2]
 BASE = "base: {dataset: mnist, model: cnn}\n"
 
 
-@pytest.mark.parametrize("path", [*sorted((ROOT / "sweeps").glob("*.yaml")), ROOT / "cnnjobs/starter/quickstart.yaml"])
+@pytest.mark.parametrize("path", [*sorted((ROOT / "sweeps").glob("*.yaml")), ROOT / "cnnjobs/bundled/quickstart.yaml"])
 def test_the_sweeps_of_this_repository_are_read_without_a_word(path: Path) -> None:
     sweep = read_sweep(path)
     assert sweep.runs
@@ -32,7 +32,7 @@ def test_the_quickstart_pairs_its_runs() -> None:
 
 def test_reading_a_sweep_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from pathlib import Path; from cnnjobs.spec.sweep import read_sweep\n"
+        "import sys; from pathlib import Path; from cnnjobs.sweep.file import read_sweep\n"
         "assert read_sweep(Path('sweeps/quickstart.yaml')).runs\n"
         "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'submitit', 'tensorboard', "
         "'torchvision'} & set(sys.modules)\n"

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.spec.conditions import same
-from cnnjobs.spec.sweep import Sweep, SweepRun
+from cnnjobs.sweep.file import Sweep, SweepRun
+from cnnjobs.sweep.space.conditions import same
 
 CHOICES: dict[str, list[Any]] = {
     "lr": [0.1, 0.01, 1e-3, 5e-4],

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cnnjobs.spec.sweep import Sweep
+from cnnjobs.sweep.file import Sweep
 
 with warnings.catch_warnings():
     # It was written for pydantic 1 and says so once.

@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from pretended_slurm import Cluster, Forks
 
-from cnnjobs.runs import RunFolder, RunState, RunStore
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.attempt import RunAttempt
-from cnnjobs.training.pipeline import DataSets, DeviceData, to_device
-from cnnjobs.training.trainer import Trainer
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
+from cnnjobs.training.data.pipeline import DataSets, DeviceData, to_device
+from cnnjobs.training.loop.trainer import Trainer
+from cnnjobs.worker.attempt import RunAttempt
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -126,10 +126,10 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 import torch._dynamo  # torch loads it for the first optimizer
-import cnnjobs.training.attempt
+import cnnjobs.worker.attempt
 from cnnjobs import registry
 from cnnjobs.training import provenance
-from cnnjobs.training.worker import run_job
+from cnnjobs.worker.run_list import run_job
 
 provenance.versions()
 for kind in registry.KINDS:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.runs import RunFolder, RunState, RunStore
-from cnnjobs.spec.run import RunConfig
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 
 SCONTROL = """\
 #!/bin/sh
@@ -28,9 +28,9 @@ import json, os, sys
 sys.path.insert(0, sys.argv[1])
 import torch
 import torch._dynamo  # torch loads it for the first optimizer
-import cnnjobs.training.array_training
-import cnnjobs.training.attempt
-from cnnjobs.training.slurm_worker import main
+import cnnjobs.worker.array_element
+import cnnjobs.worker.attempt
+from cnnjobs.worker.slurm_main import main
 
 torch.set_num_threads(1)
 for line in sys.stdin:
@@ -41,7 +41,7 @@ for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
         os.environ.update(asked["environment"])
-        cnnjobs.training.succession.PATIENCE_S = asked["patience_s"]
+        cnnjobs.worker.takeover.PATIENCE_S = asked["patience_s"]
         log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -96,7 +96,7 @@ class Cluster:
         folders = [self.store.run(run.run_id) for run in runs]
         for folder, run in zip(folders, runs, strict=True):
             folder.create(run)
-        intent = JobIntent(
+        intent = JobArray(
             job_name="cnnjobs-toys-1", tasks=tuple(tuple(run.run_id for run in task) for task in tasks),
             store=self.store.path, canary=canary, profile=profile, created="2026-01-01T00:00:00+00:00", host="login",
             user="ann",

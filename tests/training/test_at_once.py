@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.intents import JobIntent
-from cnnjobs.training import at_once, sharing
-from cnnjobs.training.at_once import Allotment, AtOnce
-from cnnjobs.training.sharing import Usage
+from cnnjobs.disk.submission_folder import JobArray
+from cnnjobs.system import capacity as sharing
+from cnnjobs.system.capacity import Usage
+from cnnjobs.worker.parallel import at_once
+from cnnjobs.worker.parallel.at_once import Allotment, AtOnce
 
 GB = 10**9
 
 
-def intent(**settings: Any) -> JobIntent:
-    return JobIntent(job_name="n", tasks=(), store="s", created="2026", host="h", user="u", **settings)  # type: ignore[arg-type]
+def intent(**settings: Any) -> JobArray:
+    return JobArray(job_name="n", tasks=(), store="s", created="2026", host="h", user="u", **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.fence import Superseded
+from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import RunError
-from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState, RunStore
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.attempt import RunAttempt
-from cnnjobs.training.causes import cause_of
-from cnnjobs.training.fence import Superseded
-from cnnjobs.training.heartbeat import Heartbeat
-from cnnjobs.training.outcome import read_outcome
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.trainer import Trainer
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.data.test_predictions import read_outcome
+from cnnjobs.training.loop.failure import cause_of
+from cnnjobs.training.loop.trainer import Trainer
+from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.heartbeat import Heartbeat
 
 
 class Runs:
@@ -112,7 +112,7 @@ def test_a_run_that_was_cancelled_on_a_host_that_sees_no_lock_stays_cancelled(ru
 def test_a_run_that_is_cancelled_while_it_trains_ends_at_the_next_heartbeat(
     runs: Runs, toy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnjobs.training.attempt.Heartbeat", partial(Heartbeat, look_s=0.001))
+    monkeypatch.setattr("cnnjobs.worker.attempt.Heartbeat", partial(Heartbeat, look_s=0.001))
     run = toy.config(epochs=1_000_000)
     folder = runs.folder(run)
 
@@ -291,7 +291,7 @@ def test_a_run_that_was_stopped_while_it_ended_ends_again(
 ) -> None:
     run = toy.config()
     with monkeypatch.context() as patch:
-        patch.setattr("cnnjobs.training.trainer.Trainer.final_metrics", lambda self: 1 / 0)
+        patch.setattr("cnnjobs.training.loop.trainer.Trainer.final_metrics", lambda self: 1 / 0)
         failed = runs.start(run)
     assert failed.cause is not None
     assert failed.cause.startswith("ZeroDivisionError: division by zero (")
@@ -311,7 +311,7 @@ def test_a_changed_network_is_refused_before_it_mixes_with_the_old(
         raise RunError("the checkpoint does not fit")
 
     with monkeypatch.context() as patch:
-        patch.setattr("cnnjobs.training.trainer.Trainer.restore", refuse)
+        patch.setattr("cnnjobs.training.loop.trainer.Trainer.restore", refuse)
         assert runs.start(run).cause == "the checkpoint does not fit"
     assert runs.start(run).state is RunState.FINISHED
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import RunError
-from cnnjobs.runs import RunFolder
-from cnnjobs.training import checkpoint
+from cnnjobs.training.loop import checkpoint
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnjobs.components.losses import cross_entropy
-from cnnjobs.training.evaluate import evaluate
-from cnnjobs.training.stop_request import Stopped
+from cnnjobs.system.stop_request import Stopped
+from cnnjobs.training.networks.evaluate import evaluate
 
 
 def network() -> nn.Module:

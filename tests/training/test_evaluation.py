@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from cnnjobs.disk.run_folder import RunFolder
+from cnnjobs.disk.submission_folder import EvaluationRequest, SubmissionFolder
 from cnnjobs.errors import InputError, RunError
-from cnnjobs.intents import EvaluationRequest, SubmissionFolder
-from cnnjobs.runs import RunFolder
-from cnnjobs.training.evaluation import evaluate_run, keep_evaluation
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.stop_request import Stopped
-from cnnjobs.training.worker import run_job
+from cnnjobs.system.stop_request import Stopped
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.trained.evaluation import evaluate_run, keep_evaluation
+from cnnjobs.worker.run_list import run_job
 
 TEST = EvaluationRequest(split="test")
 
@@ -132,7 +132,7 @@ def test_a_run_that_was_started_again_meanwhile_keeps_its_own_record(
     folder.write_record(again)
     with pytest.raises(RunError, match="was started again while it was evaluated"):
         keep_evaluation(folder, evaluation, before)
-    monkeypatch.setattr("cnnjobs.training.evaluation._PATIENCE_S", 0.0)
+    monkeypatch.setattr("cnnjobs.training.trained.evaluation._PATIENCE_S", 0.0)
     with folder.claim(), pytest.raises(RunError, match="another process holds the run"):
         keep_evaluation(folder, evaluation, before)
     assert folder.read_record() == again

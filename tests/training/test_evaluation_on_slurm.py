@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.intents import EvaluationRequest, JobIntent, SubmissionFolder
-from cnnjobs.runs import RunFolder, RunStore
-from cnnjobs.training import array_task
-from cnnjobs.training.array_training import train_array_task
-from cnnjobs.training.stop_request import StopRequest
+from cnnjobs.disk.run_folder import RunFolder, RunStore
+from cnnjobs.disk.submission_folder import EvaluationRequest, JobArray, SubmissionFolder
+from cnnjobs.system.stop_request import StopRequest
+from cnnjobs.worker import slurm_environment as array_task
+from cnnjobs.worker.array_element import train_array_task
 
 
 class Element:
@@ -25,7 +25,7 @@ class Element:
         self.folder = SubmissionFolder(self.store.jobs_folder / "one")
         self.calls: list[tuple[str, ...]] = []
         self.stop = StopRequest()
-        intent = JobIntent(
+        intent = JobArray(
             job_name="n", tasks=(tuple(run.run_id for run in self.runs),), store=self.store.path,
             evaluation=EvaluationRequest(split="test"), profile={"timeout_min": 1}, created="2026", host="h", user="u",
         )  # fmt: skip

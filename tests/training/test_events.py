@@ -7,8 +7,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from cnnjobs.runs import RunFolder
-from cnnjobs.training.events import EventFile, all_hyperparameters
+from cnnjobs.disk.run_folder import RunFolder
+from cnnjobs.worker.tensorboard import EventFile, all_hyperparameters
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import cnnjobs
+from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import InputError, UnknownNameError
-from cnnjobs.runs import RunFolder
-from cnnjobs.training.export import exported, exported_weights
-from cnnjobs.training.trained import TrainedNetwork, load_trained
+from cnnjobs.training.trained.export import exported, exported_weights
+from cnnjobs.training.trained.network import TrainedNetwork, load_trained
 
 CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

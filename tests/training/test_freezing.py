@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from cnnjobs import registry
+from cnnjobs.config.run import RunConfig
+from cnnjobs.config.transfer import Freeze
 from cnnjobs.errors import InputError
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.spec.transfer import Freeze
-from cnnjobs.training.freezing import freeze, train_mode
+from cnnjobs.training.networks.freezing import freeze, train_mode
 
 
 def network(name: str) -> nn.Module:

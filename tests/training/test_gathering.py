@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from cnnjobs.training.gathering import Gathered
+from cnnjobs.training.data.gathering import Gathered
 
 
 def test_values_come_back_in_order_whatever_their_number() -> None:

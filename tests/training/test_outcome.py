@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from cnnjobs.runs import RunFolder
-from cnnjobs.training.gathering import OutcomeCollector
-from cnnjobs.training.outcome import outcome_to_bytes, read_outcome
+from cnnjobs.disk.run_folder import RunFolder
+from cnnjobs.training.data.gathering import OutcomeCollector
+from cnnjobs.training.data.test_predictions import outcome_to_bytes, read_outcome
 
 
 def test_an_outcome_survives_the_disk(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from cnnjobs.components.datasets import DataSet, Part, Split
+from cnnjobs.components.data.datasets import DataSet, Part, Split
 from cnnjobs.errors import DataError, InputError
-from cnnjobs.training import pipeline, streaming
-from cnnjobs.training.pipeline import DataSets, Pipeline, to_device
-from cnnjobs.training.trainer import Trainer
+from cnnjobs.training.data import pipeline, streaming
+from cnnjobs.training.data.pipeline import DataSets, Pipeline, to_device
+from cnnjobs.training.loop.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -56,7 +56,7 @@ def test_the_last_partial_batch(toy: Any, batch_size: int, drop_last: bool, size
 
 def test_chunks_do_not_change_the_sizes_of_batches(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, _ = epoch_of(toy, 0)
-    monkeypatch.setattr("cnnjobs.training.pipeline._CHUNK_BYTES", 1)
+    monkeypatch.setattr("cnnjobs.training.data.pipeline._CHUNK_BYTES", 1)
     parts, _ = epoch_of(toy, 0)
     assert torch.equal(whole, parts)
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from cnnjobs.runs import RunFolder
-from cnnjobs.training import precision, provenance
-from cnnjobs.training.attempt import RunAttempt
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.ranks import Ranks
-from cnnjobs.training.trainer import Trainer
+from cnnjobs.disk.run_folder import RunFolder
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.data.ranks import Ranks
+from cnnjobs.training.loop import provenance
+from cnnjobs.training.loop.trainer import Trainer
+from cnnjobs.training.networks import precision
+from cnnjobs.worker.attempt import RunAttempt
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from cnnjobs.errors import InputError
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.predictions import predict_files, predict_split
-from cnnjobs.training.trained import TrainedNetwork, load_trained
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.trained.network import TrainedNetwork, load_trained
+from cnnjobs.training.trained.predictions import predict_files, predict_split
 
 CPU = torch.device("cpu")
 

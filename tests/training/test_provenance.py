@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnnjobs.spec.run import RunConfig, read_config
-from cnnjobs.training import provenance
+from cnnjobs.config.run import RunConfig, read_config
+from cnnjobs.training.loop import provenance
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -18,12 +18,12 @@ import pytest
 import torch
 from pretended_slurm import until
 
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.errors import DivergedError
-from cnnjobs.runs import RunFolder, RunState, RunStore
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.outcome import read_outcome
-from cnnjobs.training.rank_group import RankGroup
-from cnnjobs.training.worker import run_job
+from cnnjobs.training.data.test_predictions import read_outcome
+from cnnjobs.training.ranks.group import RankGroup
+from cnnjobs.worker.run_list import run_job
 
 # Where pixels are erased, values tie in a maximum or a ReLU: with batch norm, rounding decides which of them counts.
 WITH_NORM: dict[str, Any] = {"model__dropout": 0.0, "augment": ["crop", "flip"]}
@@ -36,8 +36,8 @@ import json, os, sys
 sys.path.insert(0, sys.argv[1])
 import torch
 import torch._dynamo  # torch loads it for the first optimizer
-import cnnjobs.training.follower
-from cnnjobs.training.rank_worker import main
+import cnnjobs.training.ranks.follower
+from cnnjobs.worker.parallel.rank_main import main
 
 torch.set_num_threads(1)
 for line in sys.stdin:

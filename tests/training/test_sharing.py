@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cnnjobs.training.sharing import Usage, measured, read_usage
+from cnnjobs.system.capacity import Usage, measured, read_usage
 
 GB = 10**9
 

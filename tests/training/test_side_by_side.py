@@ -15,13 +15,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from cnnjobs.intents import JobIntent, SubmissionFolder
-from cnnjobs.runs import RunState
-from cnnjobs.training import side_by_side
-from cnnjobs.training.at_once import AtOnce
-from cnnjobs.training.side_by_side import MOST_DEATHS, SUPERSEDED_CODE, SideBySide
-from cnnjobs.training.stop_request import StopRequest
-from cnnjobs.training.worker import run_job
+from cnnjobs.disk.run_folder import RunState
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
+from cnnjobs.system.stop_request import StopRequest
+from cnnjobs.worker.parallel import side_by_side
+from cnnjobs.worker.parallel.at_once import AtOnce
+from cnnjobs.worker.parallel.side_by_side import MAX_KILLS, SUPERSEDED_CODE, SideBySide
+from cnnjobs.worker.run_list import run_job
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +118,7 @@ def test_a_process_that_always_dies_does_not_go_on_for_ever(
     nursery: Nursery, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert not nursery.train(["a", "b"], "[ $1 = a ] && kill -11 $$")
-    assert nursery.log().count("+ a") == MOST_DEATHS + 1
+    assert nursery.log().count("+ a") == MAX_KILLS + 1
     assert capfd.readouterr().out.splitlines()[-1] == "a: its process was killed by signal 11: it is not started again"
 
 
@@ -176,14 +176,14 @@ def test_runs_give_beside_each_other_what_they_give_alone(
     submission = SubmissionFolder(tmp_path / "together" / "sweep" / "jobs" / "one")
     run_ids = tuple(run.run_id for run in runs)
     submission.write_intent(
-        JobIntent(
+        JobArray(
             job_name="cnnjobs-toys-1", tasks=(run_ids,), store=together[0].path.parent, runs_at_once=2,
             measured=measured, created="2026-01-01T00:00:00+00:00", host="login", user="ann",
         )
     )  # fmt: skip
     slurm = {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "0", "PYTHONPATH": str(toys)}
     slurm |= {"SLURM_MEM_PER_NODE": "100000"}
-    command = [sys.executable, "-m", "cnnjobs.training.slurm_worker", str(submission.path)]
+    command = [sys.executable, "-m", "cnnjobs.worker.slurm_main", str(submission.path)]
     done = subprocess.run(command, env={**os.environ, **slurm}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("worker: up to ")
@@ -204,8 +204,8 @@ def test_runs_give_beside_each_other_what_they_give_alone(
 
 LATE = """
 import os, signal, time
-from cnnjobs.training.side_by_side import SideBySide
-from cnnjobs.training.stop_request import StopRequest
+from cnnjobs.worker.parallel.side_by_side import SideBySide
+from cnnjobs.system.stop_request import StopRequest
 
 def train(run_id):
     time.sleep(0.2)
@@ -231,7 +231,7 @@ def test_a_signal_that_comes_before_a_process_listens_is_not_lost() -> None:
 
 ORPHAN = """
 import os, time
-from cnnjobs.training.side_by_side import fork
+from cnnjobs.worker.parallel.side_by_side import fork
 
 def work():
     os.write(1, b"here\\n")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pretended_slurm import Cluster, assert_same_results, caught, undisturbed, until
 
-from cnnjobs.runs import Attempt, RunRecord, RunState
+from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState
 
 
 def test_two_time_limits_cost_nothing(cluster: Cluster, other: Cluster, toy: Any) -> None:
@@ -141,7 +141,7 @@ def limited_at_once(cluster: Cluster, toys: Path, restart: int) -> int:
     """The exit code of a start whose time limit is ahead as soon as it listens."""
     modules = os.pathsep.join(filter(None, (str(toys), os.environ.get("PYTHONPATH"))))
     own = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_RESTART_COUNT": str(restart), "PYTHONPATH": modules}
-    command = [sys.executable, "-m", "cnnjobs.training.slurm_worker", str(cluster.submission.path)]
+    command = [sys.executable, "-m", "cnnjobs.worker.slurm_main", str(cluster.submission.path)]
     with subprocess.Popen(command, env=os.environ | cluster.environment | own, stdout=subprocess.DEVNULL) as worker:
         until(lambda: bool(caught(worker.pid) >> (signal.SIGUSR2 - 1) & 1))
         worker.send_signal(signal.SIGUSR2)
@@ -153,7 +153,7 @@ def test_a_signal_is_heard_before_anything_is_loaded(cluster: Cluster, toy: Any,
     assert limited_at_once(cluster, toys, restart=0) == 0
     assert cluster.calls() == ["requeue 12_0"]
     assert (folder.read_record().state, folder.read_record().attempts) == (RunState.PENDING, ())
-    listening = "import sys, cnnjobs.training.slurm_worker; assert not {'torch', 'pydantic', 'json'} & set(sys.modules)"
+    listening = "import sys, cnnjobs.worker.slurm_main; assert not {'torch', 'pydantic', 'json'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", listening], check=True)
 
 

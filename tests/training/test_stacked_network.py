@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from cnnjobs.training.stacked_layers import NotStackableError
-from cnnjobs.training.stacked_network import StackedNetwork
+from cnnjobs.training.stacks.layers import NotStackableError
+from cnnjobs.training.stacks.network import StackedNetwork
 
 
 def chain() -> nn.Sequential:

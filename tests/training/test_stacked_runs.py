@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 import torch
 
-from cnnjobs.runs import RunFolder, RunRecord, RunState
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training import checkpoint
-from cnnjobs.training.attempt import RunAttempt
-from cnnjobs.training.outcome import read_outcome
-from cnnjobs.training.pipeline import DataSets, Pipeline
-from cnnjobs.training.scheduler import Scheduler
-from cnnjobs.training.stacked_runs import Member, StackedRuns
-from cnnjobs.training.stacked_training import Stack, StackedTrainer
-from cnnjobs.training.worker import run_job
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
+from cnnjobs.training.data.pipeline import DataSets, Pipeline
+from cnnjobs.training.data.test_predictions import read_outcome
+from cnnjobs.training.loop import checkpoint
+from cnnjobs.training.stacks.trainer import Stack, StackedTrainer
+from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.environment import JobEnvironment
+from cnnjobs.worker.parallel.stacked_runs import Member, StackedRuns
+from cnnjobs.worker.run_list import run_job
 
 CNN = {"name": "cnn", "filters": [4, 6], "kernel_size": 3, "hidden": [8], "dropout": 0.3}
 
@@ -204,11 +204,11 @@ def test_a_run_that_waits_for_others_of_its_stack_is_not_given_up_for_it(
 def test_a_time_limit_while_a_run_waits_does_not_count_against_it(
     toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def limited(_: Scheduler, before: RunRecord, epoch: int) -> tuple[RunState, str]:
+    def limited(_: JobEnvironment, before: RunRecord, epoch: int) -> tuple[RunState, str]:
         cause = f"goes on from epoch {epoch}"
         return RunState.FAILED if before.cause == cause else RunState.INTERRUPTED, cause
 
-    monkeypatch.setattr(Scheduler, "stopped", limited)
+    monkeypatch.setattr(JobEnvironment, "stopped", limited)
     ahead, behind = (toy.config(model=CNN, lr=lr, epochs=4) for lr in (0.01, 0.02))
     wishes = itertools.count()
     stacked(tmp_path, ahead, stopped=lambda: next(wishes) > 40)

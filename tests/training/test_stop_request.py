@@ -15,15 +15,16 @@ import pytest
 import torch
 from PIL import Image
 
-from cnnjobs.components import data_cache, image_folders
-from cnnjobs.runs import RunState, RunStore
-from cnnjobs.training.attempt import RunAttempt
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.stop_request import Stopped, StopRequest
+from cnnjobs.components.data import cache as data_cache
+from cnnjobs.components.files import image_folders
+from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.system.stop_request import Stopped, StopRequest
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.worker.attempt import RunAttempt
 
 PROGRAM = """
 import os, signal, time
-from cnnjobs.training.stop_request import StopRequest
+from cnnjobs.system.stop_request import StopRequest
 stop = StopRequest()
 stop.listen_to_slurm()
 child = os.fork()

@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.disk import outage as storage
+from cnnjobs.disk.files import MetricsLog, write_whole
+from cnnjobs.disk.outage import Storage
+from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.errors import StorageError
-from cnnjobs.files import MetricsLog, write_whole
-from cnnjobs.runs import RunFolder, RunState, RunStore
-from cnnjobs.training import checkpoint, storage
-from cnnjobs.training.stop_request import Stopped
-from cnnjobs.training.storage import Storage
-from cnnjobs.training.worker import run_job, say
+from cnnjobs.system.log import say
+from cnnjobs.system.stop_request import Stopped
+from cnnjobs.training.loop import checkpoint
+from cnnjobs.worker.run_list import run_job
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pretended_slurm import Cluster, assert_same_results, undisturbed, until
 
-from cnnjobs.runs import Attempt, RunFolder, RunRecord, RunState
-from cnnjobs.training import fence
-from cnnjobs.training.heartbeat import Heartbeat
+from cnnjobs.disk import fence
+from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
+from cnnjobs.worker.heartbeat import Heartbeat
 
 
 def test_the_older_of_two_copies_lets_go_and_the_newer_ends_the_same(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import InputError
-from cnnjobs.runs import RunFolder
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.attempt import RunAttempt
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.stacked_training import StackedTrainer
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.stacks.trainer import StackedTrainer
+from cnnjobs.worker.attempt import RunAttempt
 
 if TYPE_CHECKING:
     from conftest import Toy

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import InputError
-from cnnjobs.runs import RunFolder
-from cnnjobs.training.evaluate import evaluate
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.trained import load_trained
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.networks.evaluate import evaluate
+from cnnjobs.training.trained.network import load_trained
 
 CPU = torch.device("cpu")
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from cnnjobs.errors import DivergedError, InputError, RunError
-from cnnjobs.training import checkpoint
-from cnnjobs.training.stop_request import Stopped
-from cnnjobs.training.trainer import Trainer
+from cnnjobs.system.stop_request import Stopped
+from cnnjobs.training.loop import checkpoint
+from cnnjobs.training.loop.trainer import Trainer
 
 
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -115,7 +115,7 @@ def test_one_less_than_the_starter_codes_count_stops_at_the_same_validation(
     losses = [1 / (1 + 0.3 * number) + draw.gauss(0, 0.08) for number in range(60)]
     found = iter(losses)
     monkeypatch.setattr(
-        "cnnjobs.training.trainer.evaluate", lambda *given, **settings: {"loss": next(found), "accuracy": 0.1}
+        "cnnjobs.training.loop.trainer.evaluate", lambda *given, **settings: {"loss": next(found), "accuracy": 0.1}
     )
     trainer, lines = toy.trained(toy.config(epochs=60, early_stopping=count - 1))
     assert trainer.stopped_early
@@ -125,7 +125,7 @@ def test_one_less_than_the_starter_codes_count_stops_at_the_same_validation(
 def test_of_equal_losses_the_earlier_weights_count(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = iter([0.5, 0.4, 0.4])
     monkeypatch.setattr(
-        "cnnjobs.training.trainer.evaluate", lambda *given, **settings: {"loss": next(found), "accuracy": 0.1}
+        "cnnjobs.training.loop.trainer.evaluate", lambda *given, **settings: {"loss": next(found), "accuracy": 0.1}
     )
     trainer, _ = toy.trained(toy.config())
     assert trainer.best is not None
@@ -153,7 +153,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_its_step(toy: Any, validate_
 
 def test_a_validation_loss_that_is_no_number_ends_it_too(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"loss": float("inf"), "accuracy": 0.1}
-    monkeypatch.setattr("cnnjobs.training.trainer.evaluate", lambda *given, **settings: found)
+    monkeypatch.setattr("cnnjobs.training.loop.trainer.evaluate", lambda *given, **settings: found)
     with pytest.raises(DivergedError, match="diverged at step 12"):
         toy.trained(toy.config())
 

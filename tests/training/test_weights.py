@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs import registry
-from cnnjobs.components.weights_files import check_weights_file
-from cnnjobs.components.weights_places import file_hash
+from cnnjobs.components.pretrained.places import file_hash
+from cnnjobs.components.pretrained.weights_files import check_weights_file
 from cnnjobs.errors import DataError
-from cnnjobs.training.weights import InitialWeights, read_initial_weights
-from cnnjobs.training.weights_source import Normalisation, WeightsSource
+from cnnjobs.training.weights.initial import InitialWeights, read_initial_weights
+from cnnjobs.training.weights.source import Normalisation, WeightsSource
 
 
 def source(path: Path, content: Any, normalisation: Normalisation | None = None) -> WeightsSource:

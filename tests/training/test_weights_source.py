@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import torch
 
-from cnnjobs.components import torchvision_catalogue
-from cnnjobs.components.weights_places import file_hash
+from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
+from cnnjobs.components.pretrained.places import file_hash
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.record import RunRecord
+from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.errors import DataError, UnknownNameError
-from cnnjobs.records import RunRecord
-from cnnjobs.runs import RunFolder, RunState, RunStore
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.attempt import RunAttempt
-from cnnjobs.training.pipeline import DataSets
-from cnnjobs.training.weights_source import Normalisation, find_weights
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.weights.source import Normalisation, find_weights
+from cnnjobs.worker.attempt import RunAttempt
 
 STEPS = ({"name": "resize", "size": 8}, {"name": "normalise", "mean": [0.5], "std": [0.25]})
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnjobs.errors import DivergedError
-from cnnjobs.training.windows import TrainingCurve, validation_steps, window_ends
+from cnnjobs.training.loop.curve import TrainingCurve, validation_steps, window_ends
 
 
 def test_twice_an_epoch_of_703_steps_is_at_351_and_703() -> None:

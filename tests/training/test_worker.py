@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from cnnjobs.runs import RunFolder, RunState
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training import checkpoint
-from cnnjobs.training.worker import StopRequest, prepare_process, run_job
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.run_folder import RunFolder, RunState
+from cnnjobs.training.loop import checkpoint
+from cnnjobs.worker.process import prepare_process
+from cnnjobs.worker.run_list import StopRequest, run_job
 
 
 def test_a_process_that_trains_flushes_denormals_and_the_next_test_counts_with_them(
@@ -232,14 +233,14 @@ def test_a_full_disk_fails_the_run_and_keeps_what_was_there(jobs: Any, toy: Any)
 
 
 def test_planning_a_worker_loads_no_torch() -> None:
-    program = "import sys, cnnjobs.training.worker; assert not {'torch', 'numpy', 'tensorboard'} & set(sys.modules)"
+    program = "import sys, cnnjobs.worker.run_list; assert not {'torch', 'numpy', 'tensorboard'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_threads_and_devices_are_set_before_torch_comes(tmp_path: Path) -> None:
     program = (
         "import os, sys\n"
-        "from cnnjobs.training.worker import prepare_process\n"
+        "from cnnjobs.worker.run_list import prepare_process\n"
         "device, notes = prepare_process(1, None)\n"
         "import torch\n"
         "assert torch.get_num_threads() == 1\n"

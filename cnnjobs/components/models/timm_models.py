@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from cnnjobs.components import timm_catalogue
+from cnnjobs.components.pretrained import timm as timm_catalogue
 from cnnjobs.errors import InputError
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import torchvision
 from torch import nn
 
-from cnnjobs.components import torchvision_catalogue
 from cnnjobs.components.models.first_convolution import with_channels
+from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
 from cnnjobs.errors import InputError
 
 # What torchvision asks for is more than these need.

@@ -15,11 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from cnnjobs.annotations import type_of
-from cnnjobs.components import torchvision_catalogue
+from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
 from cnnjobs.components.torch_parts.refusals import FIXED, NEVER_OPTIONS, why_refused
 from cnnjobs.errors import UnknownNameError, suggest, suggest_nearest
 from cnnjobs.registry import REQUIRED, Component, Parameter, components
+from cnnjobs.registry.annotations import type_of
 
 _BUILDERS: Final = "cnnjobs.components.torch_parts.builders"
 # Steps after each batch are what these two are made for.

@@ -9,11 +9,11 @@ import numpy as np
 from torch import nn
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.drawing import Drawing, file_name, in_words
-from cnnjobs.figures.layers import find_layer
-from cnnjobs.figures.mosaics import Maps, grays, signed
-from cnnjobs.figures.sheets import sheets
-from cnnjobs.figures.subject import InputImage, Subject
+from cnnjobs.figures.drawing.figure import Drawing, file_name, in_words
+from cnnjobs.figures.drawing.mosaics import Maps, grays, signed
+from cnnjobs.figures.drawing.sheets import sheets
+from cnnjobs.figures.network.layers import find_layer
+from cnnjobs.figures.network.subject import InputImage, Subject
 from cnnjobs.registry import NonNegativeInt, PositiveInt, register
 
 

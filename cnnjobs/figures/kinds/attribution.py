@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnnjobs.figures.attribution import class_signals, grad_cam, integrated_gradients, smooth_gradients
-from cnnjobs.figures.drawing import Drawing, file_name
-from cnnjobs.figures.heat import directions, enlarged, overlaid, strengths
-from cnnjobs.figures.mosaics import Pixels
-from cnnjobs.figures.panels import Panel, panel_rows
-from cnnjobs.figures.questions import Questions, ask
-from cnnjobs.figures.subject import Subject
+from cnnjobs.figures.drawing.figure import Drawing, file_name
+from cnnjobs.figures.drawing.heatmap import directions, enlarged, overlaid, strengths
+from cnnjobs.figures.drawing.mosaics import Pixels
+from cnnjobs.figures.drawing.rows import Panel, panel_rows
+from cnnjobs.figures.methods.asked_class import Questions, ask
+from cnnjobs.figures.methods.attribution import class_signals, grad_cam, integrated_gradients, smooth_gradients
+from cnnjobs.figures.network.subject import Subject
 from cnnjobs.registry import NonNegativeFloat, NonNegativeInt, PositiveInt, register
 
 _MOST_BESIDE: Final = 2

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnjobs.figures.answers import find_logits, find_outcome
-from cnnjobs.figures.calibration import BINS, Calibration, calibration, confidence_at, fit_temperature
-from cnnjobs.figures.drawing import Drawing, file_name
-from cnnjobs.figures.score_charts import reliability_chart
-from cnnjobs.figures.subject import Progress, Subject
+from cnnjobs.figures.drawing.figure import Drawing, file_name
+from cnnjobs.figures.methods.calibration import BINS, Calibration, calibration, confidence_at, fit_temperature
+from cnnjobs.figures.methods.score_charts import reliability_chart
+from cnnjobs.figures.network.predictions import find_logits, find_outcome
+from cnnjobs.figures.network.subject import Progress, Subject
 from cnnjobs.registry import register
 
 

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.descriptions import FilterDescription, describe
-from cnnjobs.figures.drawing import Drawing, file_name, in_words
-from cnnjobs.figures.layers import find_layer
-from cnnjobs.figures.mosaics import Maps, Pixels, coloured, signed
-from cnnjobs.figures.panels import Panel, in_rows, panel_rows
-from cnnjobs.figures.sheets import FEW, sheets
-from cnnjobs.figures.subject import InputImage, Subject
+from cnnjobs.figures.drawing.figure import Drawing, file_name, in_words
+from cnnjobs.figures.drawing.mosaics import Maps, Pixels, coloured, signed
+from cnnjobs.figures.drawing.rows import Panel, in_rows, panel_rows
+from cnnjobs.figures.drawing.sheets import FEW, sheets
+from cnnjobs.figures.methods.filter_words import FilterDescription, describe
+from cnnjobs.figures.network.layers import find_layer
+from cnnjobs.figures.network.subject import InputImage, Subject
 from cnnjobs.registry import NonNegativeInt, register
 
 _COLOURS: Final = ("red", "green", "blue")

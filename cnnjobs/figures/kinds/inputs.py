@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.drawing import Drawing, file_name, in_words
-from cnnjobs.figures.panels import Panel, in_rows, panel_rows
-from cnnjobs.figures.subject import Subject
+from cnnjobs.figures.drawing.figure import Drawing, file_name, in_words
+from cnnjobs.figures.drawing.rows import Panel, in_rows, panel_rows
+from cnnjobs.figures.network.subject import Subject
 from cnnjobs.registry import NonNegativeInt, register
 
 

@@ -11,12 +11,12 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.answers import draw_images
-from cnnjobs.figures.drawing import Drawing, file_name
-from cnnjobs.figures.landscape import Landscape
-from cnnjobs.figures.landscape import landscape as measure
-from cnnjobs.figures.style import HALF_PAGE, INK, PAPER, set_title, style
-from cnnjobs.figures.subject import Progress, Subject
+from cnnjobs.figures.drawing.figure import Drawing, file_name
+from cnnjobs.figures.drawing.style import HALF_PAGE, INK, PAPER, set_title, style
+from cnnjobs.figures.methods.landscape import Landscape
+from cnnjobs.figures.methods.landscape import landscape as measure
+from cnnjobs.figures.network.predictions import draw_images
+from cnnjobs.figures.network.subject import Progress, Subject
 from cnnjobs.registry import NonNegativeInt, PositiveFloat, PositiveInt, register
 
 _COLOURS: Final = "cividis"

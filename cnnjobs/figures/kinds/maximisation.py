@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.drawing import Drawing, file_name, in_words
-from cnnjobs.figures.layers import Prefix, check_channel, check_spatial
-from cnnjobs.figures.maximisation import REACH, Ascent, Maximised, maximise, noise
-from cnnjobs.figures.mosaics import Pixels, coloured, rgb
-from cnnjobs.figures.panels import Panel, panel_rows
-from cnnjobs.figures.sheets import sheets
-from cnnjobs.figures.subject import InputImage, Progress, Subject
-from cnnjobs.figures.top_images import SCORES, search
+from cnnjobs.figures.drawing.figure import Drawing, file_name, in_words
+from cnnjobs.figures.drawing.mosaics import Pixels, coloured, rgb
+from cnnjobs.figures.drawing.rows import Panel, panel_rows
+from cnnjobs.figures.drawing.sheets import sheets
+from cnnjobs.figures.methods.maximisation import REACH, Ascent, Maximised, maximise, noise
+from cnnjobs.figures.methods.top_images import SCORES, search
+from cnnjobs.figures.network.layers import Prefix, check_channel, check_spatial
+from cnnjobs.figures.network.subject import InputImage, Progress, Subject
 from cnnjobs.registry import NonNegativeFloat, NonNegativeInt, PositiveInt, register
 
 # Of the images that are drawn from noise; one that starts from an image has what its source has: neither.

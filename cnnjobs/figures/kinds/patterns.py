@@ -13,18 +13,18 @@ import torch
 from matplotlib.figure import Figure
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.backprojection import trace
-from cnnjobs.figures.drawing import Drawing, file_name, in_words
-from cnnjobs.figures.heat import cut
-from cnnjobs.figures.layers import check_channel, check_spatial
-from cnnjobs.figures.mosaics import Maps, Pixels, coloured, pixel, rgb, tiled
-from cnnjobs.figures.panels import Panel, in_rows, panel_rows
-from cnnjobs.figures.patterns import Patterns, Units, find_patterns
-from cnnjobs.figures.routes import residual_additions
-from cnnjobs.figures.rules import Route, Rules
-from cnnjobs.figures.style import INK, RULE
-from cnnjobs.figures.subject import InputImage, Progress, Subject
-from cnnjobs.figures.top_images import search
+from cnnjobs.figures.backprop.routes import residual_additions
+from cnnjobs.figures.backprop.rules import Route, Rules
+from cnnjobs.figures.backprop.trace import trace
+from cnnjobs.figures.drawing.figure import Drawing, file_name, in_words
+from cnnjobs.figures.drawing.heatmap import cut
+from cnnjobs.figures.drawing.mosaics import Maps, Pixels, coloured, pixel, rgb, tiled
+from cnnjobs.figures.drawing.rows import Panel, in_rows, panel_rows
+from cnnjobs.figures.drawing.style import INK, RULE
+from cnnjobs.figures.methods.patterns import Patterns, Units, find_patterns
+from cnnjobs.figures.methods.top_images import search
+from cnnjobs.figures.network.layers import check_channel, check_spatial
+from cnnjobs.figures.network.subject import InputImage, Progress, Subject
 from cnnjobs.registry import NonNegativeInt, PositiveInt, register
 
 _METHODS: Final[dict[str, str]] = {

@@ -8,12 +8,12 @@ from typing import Final, Literal
 import numpy as np
 from matplotlib.figure import Figure
 
-from cnnjobs.figures.drawing import Drawing, file_name
-from cnnjobs.figures.heat import strengths
-from cnnjobs.figures.panels import Panel, panel_rows
-from cnnjobs.figures.questions import Questions, ask
-from cnnjobs.figures.randomisation import Maps, pictures, rank_correlations, reinitialised, summary
-from cnnjobs.figures.subject import Progress, Subject
+from cnnjobs.figures.drawing.figure import Drawing, file_name
+from cnnjobs.figures.drawing.heatmap import strengths
+from cnnjobs.figures.drawing.rows import Panel, panel_rows
+from cnnjobs.figures.methods.asked_class import Questions, ask
+from cnnjobs.figures.methods.randomisation import Maps, pictures, rank_correlations, reinitialised, summary
+from cnnjobs.figures.network.subject import Progress, Subject
 from cnnjobs.registry import NonNegativeInt, PositiveInt, register
 
 _IMAGES: Final = 8

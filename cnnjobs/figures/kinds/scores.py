@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.answers import find_outcome
-from cnnjobs.figures.drawing import Drawing, file_name
-from cnnjobs.figures.panels import Panel, in_rows, panel_rows
-from cnnjobs.figures.score_charts import MOST_NAMED, class_chart, confusion_chart, pair_chart
-from cnnjobs.figures.scores import class_scores, confusion_matrix, macro_f1, most_confused
-from cnnjobs.figures.subject import Progress, Subject
+from cnnjobs.figures.drawing.figure import Drawing, file_name
+from cnnjobs.figures.drawing.rows import Panel, in_rows, panel_rows
+from cnnjobs.figures.methods.score_charts import MOST_NAMED, class_chart, confusion_chart, pair_chart
+from cnnjobs.figures.methods.scores import class_scores, confusion_matrix, macro_f1, most_confused
+from cnnjobs.figures.network.predictions import find_outcome
+from cnnjobs.figures.network.subject import Progress, Subject
 from cnnjobs.registry import PositiveInt, register
 
 # More rows do not fit on a page.

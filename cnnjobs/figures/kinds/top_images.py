@@ -7,10 +7,10 @@ from typing import Literal
 
 import torch
 
-from cnnjobs.figures.drawing import Drawing, file_name
-from cnnjobs.figures.panels import Panel, in_rows, panel_rows
-from cnnjobs.figures.subject import Progress, Subject
-from cnnjobs.figures.top_images import SCORES, TopImages, search
+from cnnjobs.figures.drawing.figure import Drawing, file_name
+from cnnjobs.figures.drawing.rows import Panel, in_rows, panel_rows
+from cnnjobs.figures.methods.top_images import SCORES, TopImages, search
+from cnnjobs.figures.network.subject import Progress, Subject
 from cnnjobs.registry import NonNegativeInt, PositiveInt, register
 
 

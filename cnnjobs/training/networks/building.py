@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from cnnjobs.config.run import RunConfig
 from cnnjobs.errors import InputError
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.evaluate import evaluating
-from cnnjobs.training.networks.misfits import misfit
-from cnnjobs.training.random_state import random_state, restore_random_state
+from cnnjobs.training.data.random_state import random_state, restore_random_state
+from cnnjobs.training.networks.evaluate import evaluating
+from cnnjobs.training.networks.shape_errors import misfit
 
 Shape = tuple[int, int, int]
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from cnnjobs.config.run import RunConfig
 from cnnjobs.errors import concerning
-from cnnjobs.spec.run import RunConfig
-from cnnjobs.training.freezing import freeze, frozen_by_itself
 from cnnjobs.training.networks.building import build_model, left_out, refuse_shared_weights
+from cnnjobs.training.networks.freezing import freeze, frozen_by_itself
 from cnnjobs.training.networks.memory import lay_out
+from cnnjobs.training.networks.parts import build_loss
+from cnnjobs.training.networks.precision import with_precision
 from cnnjobs.training.networks.trial import Question, Trial, try_out
-from cnnjobs.training.parts import build_loss
-from cnnjobs.training.precision import with_precision
 
 if TYPE_CHECKING:
-    from cnnjobs.training.evaluate import Loss
-    from cnnjobs.training.pipeline import DeviceData, Pipeline
-    from cnnjobs.training.ranks import Ranks
-    from cnnjobs.training.weights import InitialWeights
+    from cnnjobs.training.data.pipeline import DeviceData, Pipeline
+    from cnnjobs.training.data.ranks import Ranks
+    from cnnjobs.training.networks.evaluate import Loss
+    from cnnjobs.training.weights.initial import InitialWeights
 
 
 @dataclass(frozen=True, eq=False)

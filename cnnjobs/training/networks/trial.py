@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs.errors import CnnjobsError, RunError, concerning
-from cnnjobs.training.evaluate import Loss, autocast, evaluating
+from cnnjobs.training.data.preprocessing import Preprocessing
+from cnnjobs.training.data.random_state import random_state, restore_random_state
+from cnnjobs.training.networks.evaluate import Loss, autocast, evaluating
 from cnnjobs.training.networks.memory import in_order, lay_out, spread_out
-from cnnjobs.training.networks.misfits import misfit
 from cnnjobs.training.networks.outputs import check_logits, strangeness
-from cnnjobs.training.preprocessing import Preprocessing
-from cnnjobs.training.random_state import random_state, restore_random_state
+from cnnjobs.training.networks.shape_errors import misfit
 
 FASTER: Final = "channels_last: convolutions on a CPU are 1.1 to 1.7 times as fast"
 _CLOSE: Final = 1e-4

@@ -32,4 +32,4 @@ export SRUN_CPUS_PER_TASK=1
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-exec /opt/conda/bin/python -u -m cnnjobs.training.slurm_worker '/home/me/my sweeps/results/first/jobs/20260102T030405-0a1b2c3d'
+exec /opt/conda/bin/python -u -m cnnjobs.worker.slurm_main '/home/me/my sweeps/results/first/jobs/20260102T030405-0a1b2c3d'

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cnnjobs.errors import RunError
-from cnnjobs.training.networks.misfits import misfit
+from cnnjobs.training.networks.shape_errors import misfit
 
 
 class Fixed(nn.Module):

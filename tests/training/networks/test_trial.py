@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cnnjobs.errors import InputError, RunError, key_of
-from cnnjobs.training.random_state import random_state
+from cnnjobs.training.data.random_state import random_state
 
 
 def run(toy: Any, name: str, **changes: Any) -> Any:
@@ -176,7 +176,7 @@ def test_a_compiled_network_trains(toy: Any) -> None:
 
 
 def test_the_cause_is_where_the_users_own_code_was(toy: Any) -> None:
-    from cnnjobs.training.causes import cause_of
+    from cnnjobs.training.loop.failure import cause_of
 
     with pytest.raises(ValueError, match="dropout probability") as raised:
         toy.trainer(run(toy, "Impossible"))
@@ -203,11 +203,11 @@ def test_one_image_in_an_evaluation_is_tried_too(toy: Any) -> None:
 
 
 def test_a_run_that_was_contiguous_is_asked_contiguous(toy: Any, tmp_path: Any) -> None:
-    from cnnjobs.intents import EvaluationRequest
-    from cnnjobs.training.evaluation import evaluate_run
-    from cnnjobs.training.export import exported, load_exported
-    from cnnjobs.training.pipeline import DataSets
-    from cnnjobs.training.trained import load_trained
+    from cnnjobs.disk.submission_folder import EvaluationRequest
+    from cnnjobs.training.data.pipeline import DataSets
+    from cnnjobs.training.trained.evaluation import evaluate_run
+    from cnnjobs.training.trained.export import exported, load_exported
+    from cnnjobs.training.trained.network import load_trained
 
     folder = toy.finished(tmp_path, run(toy, "LeNet5"))
     record = folder.read_record()

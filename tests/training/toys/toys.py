@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cnnjobs.components.datasets import DataSet, Split
+from cnnjobs.components.data.datasets import DataSet, Split
 
 
 def stripes(name, folders, *, train: int = 96, validation: int = 40, test: int = 30, channels: int = 1, size: int = 8):

@@ -1,0 +1,1 @@
+"""Commands about one trained or untrained network."""

@@ -1,0 +1,128 @@
+"""Files of a data set -> arrays and what is known of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from cnnjobs.components.files.places import Place
+from cnnjobs.components.files.raw_splits import Contents
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PIXELS_PER_COUNT: Final = 1 << 20
+# The form of images that lie as their EXIF orientation says.
+_UPRIGHT: Final = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Images (N, H, W, C) uint8 and labels (N,) int64 of both splits; `mean` and `std` as in DataSet."""
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A data set before its images are read: contents, classes, and what a user must know of its files."""
+
+    contents: Contents
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Every file that `decode` reads, in order, and what a user must know of the folder that they lie in.
+
+    `form` counts the changes to what becomes of such files: what was decoded otherwise serves no more.
+    """
+
+    files: Sequence[Path | os.DirEntry[str]]
+    notes: tuple[str, ...] = ()
+    form: int = 1
+
+
+def source_of(place: Place) -> Source:
+    """The files of a data set. Raises DataError for folders of images that cannot be trained on."""
+    if place.layout != "image_folder":
+        return Source(place.files)
+    from cnnjobs.components.files.image_listing import list_splits, notes_of
+
+    train, test = list_splits(place.path)
+    return Source([*train.entries, *test.entries], notes_of(place.path, train, test), form=_UPRIGHT)
+
+
+def decode(place: Place, classes: tuple[str, ...], work: Path | None = None) -> Decoded:
+    """Read the whole data set; a folder of images names its own classes. Raises DataError with the file at fault.
+
+    Images of a folder become files in `work`, where there is one: they may be too many for memory.
+    """
+    import numpy as np
+
+    if place.layout == "image_folder":
+        from cnnjobs.components.files import image_folders
+
+        *arrays, classes = image_folders.read_splits(place.path, work)
+    else:
+        arrays = _reader(place).read_splits(place, len(classes))
+    train_images, train_labels, test_images, test_labels = map(np.ascontiguousarray, arrays)
+    statistics = channel_statistics(train_images)
+    return Decoded(train_images, train_labels, test_images, test_labels, classes, *statistics)
+
+
+def look(place: Place, classes: tuple[str, ...]) -> Survey:
+    """What names, headers and labels tell of a data set, without reading its images. Raises DataError."""
+    if place.layout != "image_folder":
+        contents: Contents = _reader(place).look(place, len(classes))
+        return Survey(contents, classes)
+    from cnnjobs.components.files import image_folders
+    from cnnjobs.components.files.image_listing import list_splits, notes_of
+
+    train, test = list_splits(place.path)
+    contents = image_folders.look(train, test)
+    return Survey(contents, tuple(train.classes), notes_of(place.path, train, test))
+
+
+def _reader(place: Place) -> ModuleType:
+    """The module that reads files of this kind."""
+    from cnnjobs.components.files import cifar as cifar_files
+    from cnnjobs.components.files import idx as idx_files
+    from cnnjobs.components.files import stl10 as stl10_files
+    from cnnjobs.components.files import svhn as svhn_files
+
+    return {
+        "idx": idx_files,
+        "emnist": idx_files,
+        "cifar10": cifar_files,
+        "cifar100": cifar_files,
+        "svhn": svhn_files,
+        "stl10": stl10_files,
+    }[place.layout]
+
+
+def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of images (N, H, W, C), of pixel values in [0, 1]."""
+    import numpy as np
+
+    counts = np.zeros((images.shape[3], 256), np.int64)
+    number = max(1, _PIXELS_PER_COUNT // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), number):
+        for channel, pixels in enumerate(np.moveaxis(images[start : start + number], 3, 0)):
+            counts[channel] += np.bincount(pixels.ravel(), minlength=256)
+    values, shares = np.arange(256) / 255, counts / counts.sum(axis=1, keepdims=True)
+    means = shares @ values
+    deviations = [np.sqrt(share @ (values - mean) ** 2) for share, mean in zip(shares, means, strict=True)]
+    return tuple(map(float, means)), tuple(map(float, deviations))

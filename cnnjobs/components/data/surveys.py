@@ -1,0 +1,70 @@
+"""A data set before its images are read: what is wrong with it, what a user must know, which images a run draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cnnjobs.components.data.class_names import classes_of
+from cnnjobs.components.files.places import Place
+from cnnjobs.errors import DataError, concerning, key_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cnnjobs.components.data.decoding import Survey
+    from cnnjobs.components.data.splitting import Drawn
+
+
+def look_into(place: Place) -> Survey:
+    """What names, headers and labels tell of a data set. Raises DataError."""
+    from cnnjobs.components.data.decoding import look
+
+    return look(place, classes_of(place.name, place.split))
+
+
+def survey(place: Place, options: Mapping[str, Any]) -> tuple[Survey, Drawn]:
+    """All that can be known of a run's images before any is decoded, and which it draws.
+
+    Raises DataError for what no run could be trained on.
+    """
+    found = look_into(place)
+    return found, drawn_from(found, place.name, options)
+
+
+def drawn_from(found: Survey, name: str, options: Mapping[str, Any]) -> Drawn:
+    """The rows of each split. Raises DataError that names the data set."""
+    return draw(name, found.contents.train_labels, found.contents.test_labels, found.classes, options)
+
+
+def fingerprint_of(place: Place) -> str:
+    """The SHA-256 of what the files of a data set hold: one for all its copies. Raises DataError."""
+    from cnnjobs.components.data.cache import entry
+    from cnnjobs.components.data.decoding import source_of
+    from cnnjobs.components.data.fingerprints import fingerprint
+
+    return fingerprint(place, entry(place, source_of(place)))
+
+
+def draw(
+    name: str, train: NDArray[np.int64], test: NDArray[np.int64], classes: Sequence[str], options: Mapping[str, Any]
+) -> Drawn:
+    """The rows of each split, by the labels (N,) of both kinds of images. Raises DataError that names the data set."""
+    from cnnjobs.components.data.splitting import draw_splits
+
+    given = {key: options[key] for key in ("validation", "split_seed", "subset")}
+    try:
+        return draw_splits(train, test, classes, **given)
+    except DataError as error:
+        with concerning(key_of(error) or "dataset"):
+            raise DataError(f"data set `{name}`: {error}") from None
+
+
+def notes_on(name: str, classes: Sequence[str]) -> tuple[str, ...]:
+    """What a user must know of the classes of a data set."""
+    if len(classes) > 1:
+        return ()
+    return (
+        f"data set `{name}` has one class, `{classes[0]}`: any network is right on every image, which tells nothing",
+    )

@@ -1,0 +1,1 @@
+"""Formats of data sets on disk, a module a format. Nouns: RawSplit, ImageFolder, ImageStore."""

@@ -1,0 +1,1 @@
+"""Words about one network."""

@@ -1,0 +1,81 @@
+"""A sweep that is handed to Slurm: where it goes, what it costs, its number, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.console.durations import duration
+from cnnjobs.console.terminal import notice, say
+from cnnjobs.launch.array.submit import Order, Submitted
+from cnnjobs.launch.plan.plan import Action
+
+
+def show_order(order: Order, profile: JobProfile, reason: str) -> None:
+    """The place, why there, and what each job gets."""
+    intent = order.intent
+    parts = [f"partition {profile.partition}" if profile.partition else "the default partition"]
+    if intent.runs_at_once > 1:
+        up_to, how = ("up to ", ", found out by the first") if intent.measured else ("", "")
+        parts.append(f"{up_to}{intent.runs_at_once} runs side by side in each{how}")
+    parts.append(f"{_counted(intent.cpus, 'core')} each")
+    parts.append(_counted(intent.gpus, "GPU") if intent.gpus else "no GPU")
+    parts += [f"{intent.ranks} ranks on {_counted(intent.nodes, 'node')} for each run"] if intent.ranks > 1 else []
+    parts += [f"{profile.mem_gb:g} GB"] if profile.mem_gb else []
+    parts += [f"at most {duration(60 * profile.timeout_min)}"] if profile.timeout_min else []
+    jobs = _counted(len(intent.tasks), "job")
+    at_once = f", {order.at_once} at a time" if order.at_once < len(intent.tasks) else ""
+    say(f"on Slurm ({reason}), profile {profile.name}: {jobs}{at_once}: {', '.join(parts)}")
+    if order.after:
+        waits = ", ".join(map(str, order.after))
+        say(f"it starts when job {waits} of this sweep has ended: max_parallel holds for the whole sweep")
+    if intent.canary:
+        say("the first run goes ahead; the others start when it has passed its first validation")
+
+
+def show_script(order: Order) -> None:
+    """The text for sbatch, as it would be submitted, after what is to be known of it."""
+    for text in order.notices:
+        notice(text)
+    say(f"sbatch {order.folder.script_file}:")
+    say(order.text.rstrip())
+
+
+def show_submitted(submitted: Submitted, words: str) -> None:
+    """The number of the job and the commands that come next."""
+    for text in submitted.notices:
+        notice(text)
+    say(f"submitted: job {submitted.job_id}", style="bold")
+    say(f"follow it with: cnnjobs status {words} --watch")
+    say(f"stop it with: cnnjobs cancel {words}")
+
+
+def show_held(lines: Sequence[str]) -> None:
+    """What is in the queue and does not start before the user has looked at it."""
+    for text in lines:
+        say(text, style="yellow")
+
+
+def show_nothing_new(submitted: Submitted, words: str, *, release: str | None = None) -> None:
+    """That there is nothing to submit, and why; `release` is what lets go what is held, if all that waits is."""
+    for text in submitted.notices:
+        notice(text)
+    plan = submitted.plan
+    counts = [
+        f"{plan.count(action)} {action}"
+        for action in (Action.QUEUED, Action.RUNNING, Action.FINISHED, Action.FAILED)
+        if plan.count(action)
+    ]
+    say(f"nothing to submit: {', '.join(counts)}")
+    if release is not None:
+        say(f"let it go on with: {release.format(sweep=words)}")
+    elif plan.count(Action.QUEUED, Action.RUNNING):
+        say(f"follow it with: cnnjobs status {words} --watch")
+    elif plan.count(Action.FAILED):
+        say(f"run the failed ones again with: cnnjobs retry {words}")
+    else:
+        say(f"report with: cnnjobs report {words}")
+
+
+def _counted(number: int, word: str) -> str:
+    return f"1 {word}" if number == 1 else f"{number} {word}s"

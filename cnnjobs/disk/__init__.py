@@ -1,0 +1,1 @@
+"""Files under results/ and how they are written. Nouns: RunFolder, RunRecord, SubmissionFolder, lock."""

@@ -1,0 +1,1 @@
+"""Computations behind figures, a module a method."""

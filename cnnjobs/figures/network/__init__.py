@@ -1,0 +1,1 @@
+"""The network that figures are about. Nouns: Subject, layer, predictions."""

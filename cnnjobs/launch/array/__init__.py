@@ -1,0 +1,1 @@
+"""A job array on Slurm: its script, its limits, its submission."""

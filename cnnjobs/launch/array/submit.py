@@ -1,0 +1,292 @@
+"""Hands a sweep to Slurm: one job array, written down before sbatch and numbered after it; nothing goes twice."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from cnnjobs.config.profile import JobProfile
+from cnnjobs.disk import locks
+from cnnjobs.disk.files import write_whole
+from cnnjobs.disk.run_folder import RunStore
+from cnnjobs.disk.submission_folder import EvaluationRequest, JobArray, SubmissionFolder
+from cnnjobs.errors import InputError, RunError, StorageError, storage_error
+from cnnjobs.launch.array.limits import is_accounted, with_offers
+from cnnjobs.launch.array.runs_per_job import cores_for, deal, dealing
+from cnnjobs.launch.array.script import script, scrubbed
+from cnnjobs.launch.cancel import scancel
+from cnnjobs.launch.plan.carrying_out import held, take_up_again, write_down
+from cnnjobs.launch.plan.plan import Plan
+from cnnjobs.launch.plan.ranks import check_batches, dealt_to_ranks, num_ranks
+from cnnjobs.launch.plan.stacks import gather
+from cnnjobs.slurm.cluster import Partition, read_partitions
+from cnnjobs.slurm.commands import SlurmError, ask
+from cnnjobs.slurm.queue import ArrayTask, look_at_queue
+from cnnjobs.slurm.submissions import Submission
+from cnnjobs.status.repair import SBATCH_S, Queue, put_in_order, start
+from cnnjobs.sweep.file import Sweep
+
+CANARY_ABOVE: Final = 8
+_UNSURE: Final = ("Socket timed out", "Zero Bytes", "Unable to contact slurm controller", "Communication")
+
+
+@dataclass(frozen=True)
+class Order:
+    """An array that is ready to be submitted; `at_once` bounds its elements, which start `after` other jobs."""
+
+    folder: SubmissionFolder
+    intent: JobArray
+    text: str
+    at_once: int
+    after: tuple[int, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a launch: the plan that was carried out, and its job, if there was anything to run."""
+
+    plan: Plan
+    order: Order | None = None
+    job_id: int | None = None
+    notices: tuple[str, ...] = ()
+
+
+def resolve(profile: JobProfile) -> JobProfile:
+    """The profile with what it leaves open: one core, and a GPU where its partition has some. Raises InputError.
+
+    `runs_at_once: auto` becomes the number of runs that a job asks for cores for.
+    """
+    offered = read_partitions()
+    wanted = profile.partition.split(",") if profile.partition else []
+    chosen = [each for each in offered if each.name in wanted or (not wanted and each.is_default)]
+    has_gpus = any(each.num_gpus for each in chosen)
+    most = profile.at_once
+    if profile.runs_at_once == "auto":
+        most = cores_for(dealt_to_ranks(profile, has_gpus=has_gpus), chosen)
+    profile = profile.model_copy(update={"runs_at_once": min(most, profile.max_parallel or most)})
+    _check_size(profile, chosen)
+    return dealt_to_ranks(profile, has_gpus=has_gpus)
+
+
+def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
+    """Slurm takes some jobs that no partition will ever let start."""
+    limits = [each.max_minutes for each in chosen if each.max_minutes is not None]
+    if profile.timeout_min and limits and len(limits) == len(chosen) and profile.timeout_min > max(limits):
+        raise with_offers(f"job.timeout_min: found {profile.timeout_min}, over the limit of partition {chosen[0].name}")
+    if profile.runs_per_job and profile.runs_per_job < profile.at_once:
+        raise InputError(
+            f"job.runs_per_job: found {profile.runs_per_job}, fewer than runs_at_once ({profile.at_once}); write"
+            f" {profile.at_once} or more, or leave it out"
+        )
+    largest = max((each.num_nodes for each in chosen), default=profile.nodes)
+    if profile.nodes > largest:
+        raise with_offers(f"job.nodes: found {profile.nodes}, more than the {largest} of the partition")
+    cores = max((group.cores for each in chosen for group in each.groups), default=0)
+    wanted = profile.cpus_per_run or 1
+    if cores and wanted * profile.at_once > cores * profile.nodes:
+        times = f", {profile.at_once} times (runs_at_once)" if profile.at_once > 1 else ""
+        raise with_offers(f"job.cpus_per_run: found {wanted}{times}, more than any node has")
+
+
+def prepare(
+    plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue, *, measured: bool = False
+) -> Order:
+    """The array for what the plan takes up; `profile` is resolved. Writes nothing. Raises InputError.
+
+    Where it is `measured`, `runs_at_once` was left to the jobs.
+    """
+    check_batches([run.config for run in plan.to_run], profile)
+    runs = [run.run_id for run in plan.to_run]
+    tasks, stacks = gather([run.config for run in plan.to_run], deal(runs, profile), profile)
+    canary = _has_canary(plan, profile, len(tasks))
+    order = make_order(plan.store, plan.sweep.name, tasks, profile, data_folders, queue=queue, canary=canary)
+    own = {"stacks": stacks, "measured": measured and order.intent.runs_at_once > 1, "code": plan.code.hash}
+    intent = order.intent.model_copy(update=own)
+    return replace(order, intent=intent, notices=dealing(runs, tasks, profile, measured=measured))
+
+
+def make_order(
+    store: RunStore,
+    name: str,
+    tasks: tuple[tuple[str, ...], ...],
+    profile: JobProfile,
+    data_folders: Sequence[Path],
+    *,
+    queue: Queue,
+    canary: bool = False,
+    evaluation: EvaluationRequest | None = None,
+) -> Order:
+    """The array with these tasks, each of some runs of a sweep. Writes nothing. Raises InputError."""
+    created, token, place = datetime.now(UTC), secrets.token_hex(4), store.path.absolute()
+    intent = JobArray(
+        job_name=f"cnnjobs-{name}-{token}",
+        tasks=tasks,
+        store=place,
+        data_folders=tuple(folder.absolute() for folder in data_folders),
+        threads=(profile.cpus_per_run or 1) // num_ranks(profile),
+        runs_at_once=min(profile.at_once, max(map(len, tasks), default=1)),
+        nodes=profile.nodes,
+        gpus=profile.gpus_per_run or 0,
+        canary=canary,
+        evaluation=evaluation,
+        profile=profile.model_dump(mode="json"),
+        created=created.isoformat(),
+        host=socket.gethostname(),
+        user=getpass.getuser(),
+    )
+    folder = SubmissionFolder(place / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
+    share, after = share_of(profile.max_parallel, queue, intent.runs_at_once)
+    text = script(folder, intent, profile, max_parallel=share, after=after, accounted=is_accounted())
+    return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after)
+
+
+def _has_canary(plan: Plan, profile: JobProfile, num_tasks: int) -> bool:
+    if num_tasks * profile.at_once < 2:
+        return False
+    if profile.canary is not None:
+        return profile.canary
+    # A run that has finished before has shown what a first one is to show.
+    return len(plan.to_run) > CANARY_ABOVE and not any(planned.action == "finished" for planned in plan.runs)
+
+
+def share_of(max_parallel: int | None, queue: Queue, runs_at_once: int = 1) -> tuple[int | None, tuple[int, ...]]:
+    """How many elements of a new array may run at once, `runs_at_once` runs in each, and the jobs it waits for.
+
+    The limit is the whole sweep's: what earlier arrays have in the queue counts, and where they may use all of it the
+    new array starts when they have ended.
+    """
+    if max_parallel is None:
+        return None, ()
+    alive = {element.job_id for each in queue.submissions for element in queue.elements(each)}
+    busy = sum(each.runs_at_once * len(queue.elements(each)) for each in queue.submissions)
+    free = (max_parallel - busy) // runs_at_once
+    if free < 1:
+        return max(1, max_parallel // runs_at_once), tuple(sorted(alive))
+    return free, ()
+
+
+def launch(
+    sweep: Sweep,
+    store: RunStore,
+    *,
+    make: Callable[[Queue, frozenset[str]], Plan],
+    prepared: Callable[[Plan, Queue], Order],
+) -> Submitted:
+    """Put earlier submissions in order, plan, and submit what is missing; returns at once.
+
+    `make` plans by what is queued, with runs that are to be taken up even where only others were asked for.
+
+    Raises InputError: nothing new is left behind then. RunError when it is not known whether sbatch has taken the job.
+    """
+    with held(sweep, store) as undone:
+        with undone:
+            queue = put_in_order(store)
+            plan = make(queue, frozenset())
+            halted = _halted(plan, queue)
+            if halted:
+                before = queue.runs()
+                scancel((element.job_id, element.index) for element in halted)
+                queue = queue.without(halted).with_notice(
+                    f"{len(halted)} jobs that were held back are submitted again with what they waited for"
+                )
+                plan = make(queue, frozenset(before.keys() - queue.runs().keys()))
+            if not plan.to_run:
+                return Submitted(plan, notices=queue.notices)
+            order = prepared(plan, queue)
+            write_down(plan)
+            job_id = submit(order)
+        take_up_again(plan)
+        return Submitted(plan, order, job_id, (*queue.notices, *order.notices, *let_go(order, job_id)))
+
+
+def _halted(plan: Plan, queue: Queue) -> list[ArrayTask]:
+    """What is held because of runs that are now taken up again: it goes along with them, and gets what they get."""
+    again = {run.run_id for run in plan.to_run}
+    found = []
+    for submission in queue.submissions:
+        first = set(submission.tasks[0]) if submission.canary and not submission.has_passed else set()
+        all_runs = (
+            {run_id for task in submission.tasks for run_id in task} if submission.breaker() is not None else set()
+        )
+        if again & (first | all_runs):
+            found += queue.held(submission)
+    return found
+
+
+def let_go(order: Order, job_id: int) -> tuple[str, ...]:
+    """Let a submitted job start, now that its number is written down; a notice when Slurm does not hear it."""
+    intent = order.intent
+    try:
+        start(Submission(order.folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created))
+    except SlurmError as error:
+        return (f"job {job_id} is submitted; Slurm did not let it go at once ({error}), but will within 5 minutes",)
+    return ()
+
+
+def submit(order: Order) -> int:
+    """Write the intent, call sbatch, write the number. Raises InputError with nothing left behind, or RunError."""
+    folder = order.folder
+    try:
+        folder.write_intent(order.intent)
+        write_whole(folder.script_file, order.text.encode())
+        number = _sbatch(order)
+    except InputError:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    try:
+        folder.write_id(number)
+    except StorageError:
+        # A job whose folders go away is not to start.
+        ask("scancel", str(number))
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return number
+
+
+def _sbatch(order: Order) -> int:
+    folder = order.folder
+    with locks.hold(folder.intent_file) as hold:
+        if hold is None:
+            raise storage_error(folder.intent_file, BlockingIOError(0, "another process holds it"))
+        try:
+            # sbatch inherits the hold: where it outlives this process, the next launcher sees that it is at work.
+            done = subprocess.run(
+                ["sbatch", "--parsable", str(folder.script_file)],
+                capture_output=True, text=True, errors="replace", timeout=SBATCH_S, check=False,
+                env=scrubbed(os.environ), stdin=subprocess.DEVNULL, pass_fds=(hold.file.fileno(),),
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise SlurmError("sbatch is not on the PATH") from None
+        except subprocess.TimeoutExpired:
+            return _look_up(order, f"sbatch did not answer within {SBATCH_S} s")
+    if done.returncode == 0:
+        # A site's own words may stand before it.
+        number = re.search(r"^(\d+)(?:;\S*)?\s*\Z", done.stdout, flags=re.MULTILINE)
+        return int(number[1]) if number else _look_up(order, f"sbatch answered without a number: {done.stdout.strip()}")
+    said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]
+    words = "; ".join(said) or f"exit code {done.returncode}"
+    if any(word in words for word in _UNSURE):
+        return _look_up(order, words)
+    raise with_offers(f"sbatch refused: {words}")
+
+
+def _look_up(order: Order, words: str) -> int:
+    """The job may have been taken although sbatch says otherwise: the queue tells."""
+    view = look_at_queue({order.intent.job_name})
+    number = view.job_ids.get(order.intent.job_name)
+    if number is not None:
+        return number
+    if view.knows_queue or "connect failure" in words:
+        raise SlurmError(f"nothing was submitted: {words}; is the controller up? try: scontrol ping")
+    raise RunError(f"it is not known whether Slurm has taken the job: {words}; start the sweep again to find out")

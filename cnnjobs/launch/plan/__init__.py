@@ -1,0 +1,1 @@
+"""Plans: which runs start, at which cost, with which resources."""

@@ -1,0 +1,202 @@
+"""What a sweep file asks for against what is on disk: what runs, what is kept, and why."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from cnnjobs.disk.code_copies import have_changed
+from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.errors import DataError, UnknownNameError
+from cnnjobs.status.own_code import CodeChoice, OwnCode
+from cnnjobs.status.sweep_status import failed_on_slurm
+from cnnjobs.sweep.file import Sweep, SweepRun
+from cnnjobs.training.weights.source import changed as weights_changed
+from cnnjobs.training.weights.source import find_weights
+
+
+class Action(enum.StrEnum):
+    """What becomes of a run when the sweep is started."""
+
+    NEW = "new"
+    RESUMED = "resumed"
+    AGAIN = "again"
+    RUNNING = "running"
+    QUEUED = "queued"
+    FINISHED = "finished"
+    FAILED = "failed"
+    LEFT = "left"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of the sweep, what becomes of it, and why.
+
+    One that starts `from_nothing` replaces what it has left, which stays until that has finished if it had finished.
+    It trains with the copy `code` of the user's own code; `changed` are files that are not as its copy has them.
+    """
+
+    run: SweepRun
+    action: Action
+    reason: str
+    from_nothing: bool = False
+    code: str | None = None
+    changed: tuple[str, ...] = ()
+    has_unknown_code: bool = False
+
+    @property
+    def starts(self) -> bool:
+        """Whether a worker is to take it up."""
+        return self.action in (Action.NEW, Action.RESUMED, Action.AGAIN)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The action of every run of the sweep; `left` are runs on disk that the file asks for no longer.
+
+    Runs that begin train with `code`. `is_retry` where the user asked for what has ended to be taken up again.
+    """
+
+    sweep: Sweep
+    store: RunStore
+    runs: tuple[PlannedRun, ...]
+    left: tuple[str, ...]
+    is_retry: bool
+    code: OwnCode
+
+    @property
+    def to_run(self) -> tuple[SweepRun, ...]:
+        """What a worker has to take up."""
+        return tuple(planned.run for planned in self.runs if planned.starts)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any run is still to come or under way."""
+        return bool(self.to_run) or self.count(Action.RUNNING) > 0
+
+    @property
+    def here(self) -> tuple[SweepRun, ...]:
+        """What this machine may have to do with: neither left as it is nor in Slurm's queue."""
+        return tuple(planned.run for planned in self.runs if planned.action not in (Action.LEFT, Action.QUEUED))
+
+    def count(self, *fates: Action) -> int:
+        """How many runs meet one of these fates."""
+        return sum(planned.action in fates for planned in self.runs)
+
+
+def make_plan(
+    sweep: Sweep,
+    store: RunStore,
+    *,
+    retry_failed: bool = False,
+    force: bool = False,
+    only: Collection[str] | None = None,
+    queued: Mapping[str, str] = MappingProxyType({}),
+    code: CodeChoice | None = None,
+) -> Plan:
+    """Look, and write nothing. `retry_failed` takes failed runs up again, `force` every run and from nothing.
+
+    With `only` nothing but the runs of these ids is taken up, the failed ones among them too. `queued` tells by run id
+    which job of Slurm's queue is to train a run.
+    """
+    again = retry_failed or only is not None
+    own_code = OwnCode.look(sweep, store, code)
+    failed = failed_on_slurm(store, sweep.runs, queued)
+    runs = tuple(
+        _planned(run, store, own_code, again=again, force=force, job=queued.get(run.run_id), failed=failed)
+        for run in sweep.runs
+    )
+    if only is not None:
+        runs = tuple(
+            replace(planned, action=Action.LEFT, reason="was not asked for")
+            if planned.starts and planned.run.run_id not in only
+            else planned
+            for planned in runs
+        )
+    asked = {run.run_id for run in sweep.runs}
+    left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
+    return Plan(sweep, store, runs, left, is_retry=again, code=own_code)
+
+
+def _planned(
+    run: SweepRun,
+    store: RunStore,
+    code: OwnCode,
+    *,
+    again: bool,
+    force: bool,
+    job: str | None,
+    failed: Mapping[str, str],
+) -> PlannedRun:
+    folder = store.run(run.run_id)
+    record = folder.read_record()
+    if run.run_id in failed:
+        record = record.model_copy(update={"state": RunState.FAILED, "cause": failed[run.run_id]})
+    action, reason = _action(folder, record, again, force, job)
+    changed = code.changed(record, run.config, is_queued=action is Action.QUEUED)
+    unknown = code.is_unknown(record, run.config)
+    if changed and code.choice == "new" and not force and action not in (Action.RUNNING, Action.QUEUED):
+        reason = f"--code new: was {record.state}, {have_changed(changed)}; starts from nothing"
+        return PlannedRun(run, Action.AGAIN, reason, from_nothing=True, code=code.hash, changed=changed)
+    own = None if force else folder.code_for_start(code.hash)
+    if action in (Action.NEW, Action.AGAIN) and not folder.has_checkpoint:
+        # It begins with the code as it is now.
+        changed = ()
+    return PlannedRun(run, action, reason, force, own or code.hash, changed, unknown)
+
+
+def _action(
+    folder: RunFolder, record: RunRecord, retry_failed: bool, force: bool, job: str | None
+) -> tuple[Action, str]:
+    state = record.state
+    if job is not None and state in (RunState.PENDING, RunState.INTERRUPTED):
+        return Action.QUEUED, job
+    again = force and folder.config_file.exists() and state is not RunState.RUNNING
+    if again:
+        return Action.AGAIN, f"--force: was {state}, starts from nothing"
+    cause = record.cause or "no cause was written"
+    known = {
+        RunState.RUNNING: (Action.RUNNING, f"held by {_holder(record)}"),
+        RunState.FINISHED: (Action.FINISHED, "kept"),
+        RunState.CANCELLED: (Action.AGAIN, "was cancelled"),
+        RunState.FAILED: (Action.AGAIN, f"--retry-failed: {cause}") if retry_failed else (Action.FAILED, cause),
+    }
+    return known.get(state) or _unfinished(folder, record)
+
+
+def _unfinished(folder: RunFolder, record: RunRecord) -> tuple[Action, str]:
+    if folder.has_checkpoint:
+        return Action.RESUMED, f"{record.state}; goes on from its last whole epoch"
+    if record.attempts:
+        return Action.NEW, f"{record.state} before its first whole epoch"
+    return Action.NEW, "not run yet"
+
+
+def _holder(record: RunRecord) -> str:
+    last = record.attempts[-1] if record.attempts else None
+    return f"process {last.pid} on {last.host}" if last else "a process that has just started it"
+
+
+def check_weights(plan: Plan, folders: Sequence[Path]) -> None:
+    """Look for the weights that runs start from. Raises DataError that tells of all that are missing or have changed.
+
+    A run's id stands for the content of the file: one that has changed since serves no run of that id, finished or not.
+    """
+    problems: dict[str, None] = {}
+    for planned in plan.runs:
+        try:
+            source = find_weights(planned.run.config, folders, plan.store.path.parent)
+        except (DataError, UnknownNameError) as error:
+            if planned.starts:
+                problems[str(error)] = None
+            continue
+        if source is None or (planned.from_nothing and planned.starts):
+            continue
+        before = plan.store.run(planned.run.run_id).read_record().weights_sha256
+        if before not in (None, source.sha256):
+            problems[weights_changed(source, before)] = None
+    if problems:
+        raise DataError("\n".join(problems))

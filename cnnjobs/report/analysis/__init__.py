@@ -1,0 +1,1 @@
+"""Numbers that a report tells beside the results themselves."""

@@ -1,0 +1,1 @@
+"""This place made ready. Nouns: Finding, starter project, download. `doctor` looks, `init` writes, `fetch` gets."""

@@ -1,0 +1,1 @@
+"""The door to Slurm: its commands and what they answer. Nouns: Submission, queue, partition."""

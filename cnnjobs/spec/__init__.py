@@ -1,1 +1,0 @@
-"""What to run and where: run configurations, sweep files, job profiles."""

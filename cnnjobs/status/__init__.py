@@ -1,0 +1,1 @@
+"""States of runs. Nouns: RunStatus, SweepStatus, reason."""

@@ -1,0 +1,217 @@
+"""What every run of a sweep is doing, from its own files: cheap enough to look twice a second."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from cnnjobs.disk.files import NO_FILE
+from cnnjobs.disk.metric_lines import read_line
+from cnnjobs.disk.run_folder import Attempt, Evaluation, RunFolder, RunState, RunStore
+from cnnjobs.status.startup_time import Starts, measured_starts, only_attempt
+from cnnjobs.sweep.file import SweepRun
+from cnnjobs.system.opening import open_to_read
+
+_TAIL_BYTES: Final = 1 << 16
+_ALIVE: Final = (RunState.RUNNING, RunState.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run at one moment. `latest` are the metrics of its last validation, `final` those of its best weights.
+
+    `silent_s` is the time since an unfinished run's last sign of life; `job` is its element of a job array, `ahead` the
+    number of those that wait before it.
+    """
+
+    run: SweepRun
+    state: RunState
+    epoch: float = 0.0
+    cause: str | None = None
+    traceback: str | None = None
+    seconds: float = 0.0
+    latest: Mapping[str, float] = field(default_factory=dict)
+    final: Mapping[str, float] = field(default_factory=dict)
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
+    silent_s: float | None = None
+    job: str | None = None
+    ahead: int | None = None
+
+    @property
+    def run_id(self) -> str:  # noqa: D102
+        return self.run.run_id
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it may train; early stopping may end it before."""
+        return self.run.config.epochs
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens to it by itself."""
+        return self.state in (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+
+    @property
+    def label(self) -> str:
+        """What tells it from the other runs of the sweep, its seed included."""
+        return label(self.run)
+
+
+def label(run: SweepRun) -> str:
+    """What tells a run from the others of its sweep, its seed included; the model's name when nothing does."""
+    seed = f"seed={run.overrides['seed']}" if "seed" in run.overrides else ""
+    # A line, whatever the values are.
+    return " ".join(f"{run.label} {seed}".split()) or run.config.model.name
+
+
+@dataclass(frozen=True)
+class RunStatuses:
+    """All runs of a sweep at one moment, in the order of its file.
+
+    `processes` is how many processes start for each run that waits: workers of this machine are there already. `slots`
+    is how many runs Slurm has a place for now.
+    """
+
+    runs: tuple[RunStatus, ...]
+    processes: float = 0.0
+    slots: int = 0
+
+    def count(self, *states: RunState) -> int:
+        """How many runs are in one of these states."""
+        return sum(status.state in states for status in self.runs)
+
+    def having(self, *states: RunState) -> tuple[RunStatus, ...]:
+        """The runs in one of these states."""
+        return tuple(status for status in self.runs if status.state in states)
+
+    @property
+    def open(self) -> tuple[RunStatus, ...]:
+        """The runs that are not over."""
+        return tuple(status for status in self.runs if not status.is_over)
+
+    @property
+    def at_work(self) -> int:
+        """How many runs, or stacks of them, go on at once: short ones are often looked at between two of them."""
+        running = self.having(RunState.RUNNING)
+        shares = (1 / (1 + status.attempts[-1].stacked) if status.attempts else 1 for status in running)
+        return max(math.ceil(sum(shares) - 1e-6), self.slots)
+
+    def seconds_left(self, workers: int) -> float | None:
+        """The time to come when `workers` runs go on at once; None before the first validation of all."""
+        paces: dict[str, list[float]] = defaultdict(list)
+        for status in self.runs:
+            if status.epoch > 0 and status.seconds > 0:
+                paces[status.run.config.model.name].append(status.seconds / status.epoch)
+        if not paces:
+            return None
+        overall = _mean([pace for group in paces.values() for pace in group])
+        means = {model: _mean(group) for model, group in paces.items()}
+        starts = self._starts()
+        start_s = self.processes * starts.first_s + (1 - self.processes) * starts.later_s
+        ahead = [
+            max(0.0, status.epochs - status.epoch) * means.get(status.run.config.model.name, overall)
+            + (0.0 if status.state is RunState.RUNNING else start_s)
+            for status in self.open
+        ]
+        return max([sum(ahead) / max(1, workers), *ahead], default=0.0)
+
+    def _starts(self) -> Starts:
+        alone = ((only_attempt(status.state, status.attempts), status.seconds) for status in self.runs)
+        return measured_starts((attempt, seconds) for attempt, seconds in alone if attempt is not None)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+class RunFilesWatcher:
+    """Looks at the same runs again and again; what is over is read once."""
+
+    def __init__(self, store: RunStore, runs: Iterable[SweepRun]) -> None:
+        self._store = store
+        self._runs = tuple(runs)
+        self._over: dict[str, RunStatus] = {}
+
+    def look(self) -> RunStatuses:
+        """Every run now."""
+        statuses = tuple(
+            self._over.get(run.run_id) or read_status(self._store.run(run.run_id), run) for run in self._runs
+        )
+        self._over.update({status.run_id: status for status in statuses if status.is_over})
+        return RunStatuses(statuses)
+
+
+def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
+    """What the run's own files tell."""
+    record = folder.read_record()
+    line = last_line(folder.metrics_file) if record.attempts or record.state is RunState.RUNNING else {}
+    return RunStatus(
+        run,
+        record.state,
+        epoch=max(record.epochs_done, float(line.get("epoch", 0.0))),
+        cause=None if record.cause is None else " ".join(record.cause.split()),
+        traceback=record.traceback,
+        seconds=float(line.get("seconds", 0.0)),
+        latest=_metrics(line),
+        final=record.metrics,
+        evaluations=record.evaluations,
+        attempts=record.attempts,
+        notes=(*(" ".join(note.split()) for note in record.notes), *_replacing(folder, record.state)),
+        silent_s=_silence(folder) if record.attempts and record.state in _ALIVE else None,
+    )
+
+
+def _replacing(folder: RunFolder, state: RunState) -> tuple[str, ...]:
+    if state is RunState.FINISHED or not folder.earlier_folder.is_dir():
+        return ()
+    return ("starts again from nothing; what it had reached before stays in reports until it has finished",)
+
+
+def _silence(folder: RunFolder) -> float | None:
+    """Seconds since the worker last touched its metrics: it does so twice a minute."""
+    with suppress(OSError):
+        return max(0.0, time.time() - folder.metrics_file.stat().st_mtime)
+    return None
+
+
+def best_so_far(folder: RunFolder, metric: str, goal: str, tell: Callable[[str], None]) -> float | None:
+    """The best value of a metric that the run has reached; `tell` hears of a damaged file."""
+    values = [line[metric] for line in folder.read_metrics(windows=False, tell=tell) if line.get(metric) is not None]
+    if not values:
+        return None
+    best: float = max(values) if goal == "maximize" else min(values)
+    return best
+
+
+def _metrics(line: Mapping[str, Any]) -> dict[str, float]:
+    """The losses and accuracies of a line: the names with a dot."""
+    return {name: value for name, value in line.items() if "." in name and value is not None}
+
+
+def last_line(path: Path) -> dict[str, Any]:
+    """The last whole line of metrics, from the file's end; {} where that holds none.
+
+    A line that is still being written is not one.
+    """
+    try:
+        with open_to_read(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            length = min(size, _TAIL_BYTES)
+            while True:
+                file.seek(size - length)
+                lines = file.read(length).split(b"\n")
+                if len(lines) > 2 or length == size:
+                    break
+                length = min(size, 2 * length)
+    except (FileNotFoundError, NotADirectoryError, *NO_FILE):
+        return {}
+    return (read_line(lines[-2]) if len(lines) > 1 else None) or {}

@@ -1,0 +1,161 @@
+"""Every run of a sweep at one moment, wherever it was sent: marks, then at most one squeue and one sacct."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Final
+
+from cnnjobs.disk import locks
+from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.disk.submission_folder import SubmissionFolder
+from cnnjobs.slurm.queue import WAITING, ArrayTask, QueueView, look_at_ends, look_at_queue, named
+from cnnjobs.slurm.submissions import Position, Submission, damages, positions, submissions
+from cnnjobs.status.evaluations import EvaluationStatus, evaluations
+from cnnjobs.status.repair import repeat
+from cnnjobs.status.run_status import RunFilesWatcher, RunStatus, RunStatuses
+from cnnjobs.status.slurm_status import SlurmFacts, held_by, needs_user, run_state
+from cnnjobs.sweep.file import SweepRun
+
+_HELD = ("JobHeld", "launch_failed_requeued_held")
+
+_OPEN_ENDS: Final = (RunState.PENDING, RunState.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """The runs, their places in Slurm, what holds them back, and what could not be asked.
+
+    Where all that waits is held for the user, `release` is what to type, with `{sweep}` for the sweep.
+    """
+
+    snapshot: RunStatuses
+    positions: Mapping[str, Position]
+    view: QueueView
+    held: tuple[str, ...]
+    evaluations: tuple[EvaluationStatus, ...] = ()
+    damaged: tuple[str, ...] = ()
+    release: str | None = None
+
+    @property
+    def held_for_user(self) -> tuple[str, ...]:
+        """The lines of `held` that nothing but the user changes."""
+        return tuple(line for line in self.held if needs_user(line))
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether Slurm has anything of the sweep that goes on by itself."""
+        return bool(self.view.queued) and self.release is None
+
+    def is_live(self, run_id: str) -> bool:
+        """Whether the run's element is in the queue."""
+        return self.element(run_id) is not None
+
+    def element(self, run_id: str) -> ArrayTask | None:
+        """The run's element in the queue."""
+        position = self.positions.get(run_id)
+        return position.submission.queued(self.view, position.index) if position else None
+
+
+def failed_on_slurm(store: RunStore, runs: Sequence[SweepRun], queued: Container[str]) -> Mapping[str, str]:
+    """By run id the cause of each failure that only Slurm tells of, as a process that was killed leaves no word.
+
+    Slurm is asked where a run was handed to it, is in no queue, and has no end of its own.
+    """
+    places = positions(submissions(store))
+    handed = [run.run_id for run in runs if run.run_id in places and run.run_id not in queued]
+    open_ends = {run_id for run_id in handed if store.run(run_id).read_record().state in _OPEN_ENDS}
+    if not open_ends:
+        return {}
+    # The launcher that asks takes nothing up that has failed.
+    judged = SweepWatcher(store, runs).look(at_launch=False).snapshot.having(RunState.FAILED)
+    return {status.run_id: status.cause or "" for status in judged if status.run_id in open_ends}
+
+
+class SweepWatcher:
+    """Looks at a sweep again and again; what is over is read once."""
+
+    def __init__(self, store: RunStore, runs: Iterable[SweepRun]) -> None:
+        self._store = store
+        self._watch = RunFilesWatcher(store, runs)
+
+    def look(self, *, at_launch: bool | None = None) -> SweepStatus:
+        """Every run now; `at_launch` says whether a launcher is at work that takes runs up, where it is not looked."""
+        damaged: list[SubmissionFolder] = []
+        found = submissions(self._store, damaged)
+        # The queue before the marks: what ends in between has left its mark.
+        view = look_at_queue({submission.job_name for submission in found})
+        marks = self._watch.look()
+        places = positions(found)
+        view = look_at_ends(view, _to_account(marks, places, view))
+        judged = {status.run_id: status for status in marks.runs}
+        is_launching = locks.is_held(self._store.launcher_file)
+        at_launch = is_launching if at_launch is None else at_launch
+        # The first runs before those that they hold back.
+        first = [submission.tasks[0][0] for submission in found if submission.tasks and submission.tasks[0]]
+        for run_id in dict.fromkeys((*first, *judged)):
+            if run_id in places and run_id in judged:
+                folder = self._store.run(run_id)
+                judged[run_id] = run_state(SlurmFacts(judged[run_id], places[run_id], view, judged, folder, at_launch))
+        processes = fmean(position.processes for position in places.values()) if places else 0.0
+        snapshot = RunStatuses(tuple(judged.values()), processes, _slots(places.values(), view))
+        asked = evaluations(snapshot.runs, found, view)
+        said = () if is_launching else repeat(self._store, found, view)
+        view = replace(view, notices=(*view.notices, *said))
+        held, release = tuple(_held(found, judged, view)), _release(found, judged, view)
+        return SweepStatus(snapshot, places, view, held, asked, damages(damaged), release)
+
+
+def _slots(places: Iterable[Position], view: QueueView) -> int:
+    """How many runs have a place in a job that runs."""
+    submissions = {position.submission.folder.path: position.submission for position in places}.values()
+    return sum(
+        submission.runs_at_once
+        for submission in submissions
+        for element in submission.elements(view)
+        if element.state == "RUNNING"
+    )
+
+
+def _to_account(marks: RunStatuses, places: Mapping[str, Position], view: QueueView) -> dict[int, str]:
+    """Number and name of the jobs that hold an open run and have left the queue."""
+    asked: dict[int, str] = {}
+    positions = [position for status in marks.open if (position := places.get(status.run_id))]
+    # Of two jobs with one number accounting tells of the newer one.
+    for position in sorted(positions, key=lambda position: position.submission.created):
+        number = position.submission.number(view)
+        if number is not None and position.submission.queued(view, position.index) is None:
+            asked[number] = position.submission.job_name
+    return asked
+
+
+def _held(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: QueueView) -> Iterable[str]:
+    """One line for each submission that is held back by us, with its number of elements."""
+    for submission in found:
+        waiting = [each for each in submission.elements(view) if each.reason.startswith("JobHeld")]
+        why = held_by(Position(submission, 1), judged) if waiting else None
+        if why:
+            jobs = f"{len(waiting)} {'job' if len(waiting) == 1 else 'jobs'}"
+            yield f"job {submission.number(view)}: {jobs} {why}"
+
+
+def _release(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: QueueView) -> str | None:
+    """What to type where nothing in the queue starts before; `{sweep}` is the sweep. None where something does."""
+    if not view.queued or not all(map(_is_held, view.queued.values())):
+        return None
+    by_hand: dict[int, list[int]] = defaultdict(list)
+    for submission in found:
+        for element in submission.elements(view):
+            why = held_by(Position(submission, element.index), judged)
+            if why is not None and needs_user(why):
+                return "cnnjobs retry {sweep}"
+            if why is None:
+                by_hand[element.job_id].append(element.index)
+    names = [named(job_id, indices) for job_id, indices in by_hand.items()]
+    return f"scontrol release {' '.join(names)}" if names else None
+
+
+def _is_held(element: ArrayTask) -> bool:
+    return element.state in WAITING and element.reason.replace(" ", "_").strip("()").startswith(_HELD)

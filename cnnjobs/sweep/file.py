@@ -1,0 +1,214 @@
+"""A sweep file -> every run of it, checked before anything is started.
+
+The format is W&B's, read strictly: `name description method metric parameters early_terminate run_cap`. Beside it stand
+our own keys, each optional: `base seeds sampling_seed zip when exclude variants ablate compare report job code`. Each
+is described where it is read: parameters.py, spaces.py, expansion.py, comparison.py, settings.py.
+
+    name: task3
+    method: grid                       # or random, with run_cap and sampling_seed
+    base: {dataset: cifar10, model: cnn, optimizer: {name: sgd, momentum: 0.9}, epochs: 10}
+    parameters:
+      lr: {values: [5e-2, 1e-2]}
+      model.batch_norm: {values: [false, true]}
+    seeds: 3
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from cnnjobs.config.documents import read_yaml
+from cnnjobs.config.run import RunConfig, our_name
+from cnnjobs.config.text_files import read_text, yaml_files
+from cnnjobs.config.yaml import Findings, Node, is_list, shown
+from cnnjobs.errors import InputError, suggest
+from cnnjobs.sweep.consistency import measured_metric
+from cnnjobs.sweep.labels import SweepRun
+from cnnjobs.sweep.other_tools import recognise
+from cnnjobs.sweep.report_settings import ReportSettings, read_report
+from cnnjobs.sweep.settings import JobSettings, Metric, read_early_terminate, read_job, read_metric, text
+from cnnjobs.sweep.space.compare import Pair, pair_runs
+from cnnjobs.sweep.space.expansion import expand
+from cnnjobs.sweep.space.spaces import read_space
+from cnnjobs.sweep.validation import check_base, check_runs
+
+__all__ = ["JobSettings", "Metric", "Pair", "ReportSettings", "Sweep", "SweepRun", "read_sweep"]
+
+_KEYS: Final = (
+    "name", "description", "method", "metric", "parameters", "early_terminate", "run_cap",
+    "base", "seeds", "sampling_seed", "zip", "when", "exclude", "variants", "ablate", "compare", "report", "job",
+    "code",
+)  # fmt: skip
+
+_LONGEST_NAME: Final = 100
+
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("slurm", "resources"), "resources stand in a file of jobs/: write job: {profile: its name}"),
+    **dict.fromkeys(("fixed", "defaults", "config"), "what every run shares stands in `base`"),
+    "seed": "write seeds: [0], or base: {seed: 0}",
+    **dict.fromkeys(
+        ("trainer", "training", "hyperparameters", "params"),
+        "what every run shares stands in `base`, what is varied in `parameters`",
+    ),
+    "monitor": "write metric: {name: validation.loss}",
+}
+
+_PASSED_OVER: Final = {
+    "program": "it is not run: cnnjobs trains image classifiers itself, a network of yours as model: module:Name, with "
+    "the keys of docs/sweep-file.md; to sweep over any other program, go on with the tool that this file was made for",
+    "command": "nothing is called: runs are trained by cnnjobs itself",
+    "project": "results go to results/<name>",
+    "entity": "results go to results/<name>",
+    "controller": "no server is needed",
+    "apiVersion": "no server is needed",
+    "kind": "no server is needed",
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One sweep file and every run that it asks for; `code` are files to be copied with the user's own modules, each
+    with its place in the file."""
+
+    name: str
+    path: Path
+    text: str
+    description: str
+    method: str
+    metric: Metric
+    runs: tuple[SweepRun, ...]
+    pairs: tuple[Pair, ...]
+    report: ReportSettings
+    job: JobSettings
+    notices: tuple[str, ...]
+    code: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
+    """Read a sweep file. Raises InputError where there is no text to read, SpecError with every mistake in it.
+
+    Of one that `is_started`, by an earlier version perhaps, runs that contradict themselves are no mistake.
+    """
+    findings = Findings(path, is_started=is_started)
+    content = read_text(path, yaml_files(path.parent, Path("sweeps")), findings.tell)
+    keys = _top_level(read_yaml(content, findings), findings)
+    name = _read_name(keys, path, findings)
+    description = text(keys["description"], "description", findings) if "description" in keys else ""
+    metric = read_metric(keys["metric"], findings) if "metric" in keys else Metric()
+    if "early_terminate" in keys:
+        read_early_terminate(keys["early_terminate"], findings)
+    report = read_report(keys["report"], path.parent, findings) if "report" in keys else ReportSettings()
+    if metric.target is not None:
+        report = replace(report, targets={metric.name: (metric.target,), **report.targets})
+    job = read_job(keys["job"], findings) if "job" in keys else JobSettings()
+    code = _read_code(keys, findings) if "code" in keys else {}
+    space, comparisons, unread = read_space(keys, findings)
+    check_base(space.base, findings)
+    candidates, complete = expand(space, unread, findings)
+    runs = check_runs(space, candidates, unread, findings)
+    metric = measured_metric(metric, [run.config for run in runs], keys.get("metric"), findings)
+    pairs = pair_runs(comparisons, runs, space.variants, findings) if runs and complete else ()
+    findings.stop_at_mistakes()
+    told = findings.notices
+    return Sweep(name, path, content, description, space.method, metric, runs, pairs, report, job, told, code)
+
+
+def name_in(path: Path) -> str:
+    """The name of the sweep in a file, as far as that can be told of one with mistakes."""
+    with suppress(InputError, AttributeError, KeyError, TypeError):
+        root = read_yaml(read_text(path), Findings(path))
+        named = root if "name" in root.value else root.value["sweep"]
+        return str(named.value["name"].value)
+    return path.stem
+
+
+def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
+    """The keys of the file that are ours. Raises SpecError for what is no sweep file at all."""
+    if isinstance(root.value, dict) and list(root.value) == ["sweep"]:
+        findings.notice(root.value["sweep"].line, "sweep", "read as if its content stood at the top of the file")
+        return _top_level(root.value["sweep"], findings)
+    _refuse_other_files(root, findings)
+    for key, node in root.value.items():
+        # Places for anchors alone, as elsewhere in YAML.
+        if key.startswith("x-"):
+            continue
+        if key in _PASSED_OVER:
+            findings.notice(node.line, key, f"passed over: {_PASSED_OVER[key]}")
+        elif key in _ELSEWHERE:
+            findings.mistake(node.line, key, "unknown key", _ELSEWHERE[key])
+        elif our_name(key) in RunConfig.model_fields:
+            ours, varied = our_name(key), isinstance(node.value, list) and len(node.value) > 1
+            remedy = f"parameters: {{{ours}: {{values: {shown(node.plain)}}}}}" if varied else f"base: {{{ours}: ...}}"
+            findings.mistake(node.line, key, "stands at the top of the file", f"write {remedy}")
+        elif key not in _KEYS:
+            findings.mistake(node.line, key, "unknown key", suggest(key, _KEYS))
+    return {key: node for key, node in root.value.items() if key in _KEYS}
+
+
+def _refuse_other_files(root: Node, findings: Findings) -> None:
+    """Raise SpecError for an empty file, for what is no mapping, and for another tool's file."""
+    foreign = (
+        recognise(root, frozenset({*_KEYS, *_PASSED_OVER}))
+        if root.value and isinstance(root.value, dict | list)
+        else None
+    )
+    if foreign:
+        findings.mistake(root.line, "", foreign[0], _offer(foreign[1]))
+    elif isinstance(root.value, dict) and root.value:
+        return
+    elif root.value in (None, {}):
+        findings.mistake(root.line, "", "no key in it", "a sweep has at least base: {dataset: ..., model: ...}")
+    else:
+        found = "a list" if isinstance(root.value, list) else shown(root.plain)
+        findings.mistake(root.line, "", f"found {found}", f"a sweep is a mapping of keys: {', '.join(_KEYS)}")
+    findings.stop_at_mistakes()
+
+
+def _offer(texts: Mapping[str, str]) -> str:
+    """The same sweeps in the form that is read here, with the number of their runs."""
+    several = f" as {len(texts)} sweeps" if len(texts) > 1 else ""
+    told = [f"the same sweep in the form that is read here{several}:"]
+    for name, ours in texts.items():
+        findings = Findings(Path(name))
+        keys = dict(read_yaml(ours, findings).value)
+        space, _, _ = read_space(keys, findings)
+        candidates, complete = expand(space, frozenset(), findings)
+        count = len(candidates)
+        runs = "1 run" if count == 1 else f"{count:,} runs"
+        chosen = candidates[0].settings if candidates else {}
+        lacks = [key for key in ("dataset", "model") if key not in chosen]
+        lines = [f"# {name}: a file of its own"] if name else []
+        lines += [*ours.split("\n"), f"# {runs}"] if complete else ours.split("\n")
+        lines += [f"# {each}" for each in (mistake.found for mistake in findings.mistakes)]
+        lines += [f"# still to be added: base: {{{', '.join(f'{key}: ...' for key in lacks)}}}"] if lacks else []
+        told += [f"    {line}" for line in lines]
+    return "\n".join(told)
+
+
+def _read_code(keys: dict[str, Node], findings: Findings) -> dict[str, str]:
+    """`code: [mine/table.json, ../shared]`, or one alone."""
+    node = keys["code"]
+    if isinstance(node.value, str) and node.value:
+        node = Node([node], node.line)
+    if not is_list(node, "code", findings, "[mine/table.json]"):
+        return {}
+    items = [(text(each, "code", findings), each) for each in node.value]
+    return {item: f"{findings.file}:{each.line}: code" for item, each in items if item}
+
+
+def _read_name(keys: dict[str, Node], path: Path, findings: Findings) -> str:
+    """The sweep's name, as its folder can be called: what no folder's name should hold becomes a dash."""
+    line = keys["name"].line if "name" in keys else None
+    given = text(keys["name"], "name", findings) if "name" in keys else path.stem
+    printable = "".join(letter if letter.isprintable() else "-" for letter in given)
+    name = re.sub(r"\s*[/\\]+\s*", "-", printable.strip()).lstrip(".-~")[:_LONGEST_NAME].rstrip()
+    if given and not name:
+        findings.mistake(line, "name", f"found {shown(given)}", "it becomes a folder's name: give it some letters")
+    elif name != given:
+        findings.notice(line, "name", f"{shown(given)} is called {name}, since it becomes a folder's name")
+    return name

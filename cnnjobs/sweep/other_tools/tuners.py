@@ -1,0 +1,166 @@
+"""Search spaces as Optuna, Ray Tune, NNI, Ax, Determined and Guild write them, and plain lists of values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cnnjobs.sweep.other_tools.form import Foreign, Form, Range, parsed, split, spread, stepped, uniform
+
+_SPACES: Final = (
+    "search_space", "searchSpace", "param_space", "space", "hyperparameters", "hyperparams", "hparams", "config",
+    "params", "flags",
+)  # fmt: skip
+_COUNTS: Final = (
+    "n_trials", "num_samples", "num_trials", "max_trials", "maxTrialNumber", "max_trial_number", "trials", "n_iter",
+)  # fmt: skip
+_LOW: Final = ("low", "min", "minval", "lower")
+_HIGH: Final = ("high", "max", "maxval", "upper")
+_CHOICES: Final = ("choices", "options", "values", "vals", "categories", "grid_search", "choice")
+_PAIRS: Final = ("uniform", "loguniform", "randint", "lograndint", "quniform")
+_GUILD: Final = re.compile(r"(uniform|loguniform|range|linspace|logspace)?\[([^\]]*)\]")
+
+
+def space_of(keys: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The part of a file that is another tool's search space, however deep; None for a file that has none."""
+    for name in _SPACES:
+        inner = keys.get(name)
+        if isinstance(inner, dict) and (any(_is_form(form) for form in inner.values()) or name == "flags"):
+            return inner
+        if isinstance(inner, list) and inner and all(isinstance(each, dict) and "name" in each for each in inner):
+            return {str(each["name"]): {key: each[key] for key in each if key != "name"} for each in inner}
+    if any(_is_form(form) for form in keys.values()):
+        return keys
+    found = (space_of(inner) for inner in keys.values() if isinstance(inner, dict))
+    return next((space for space in found if space is not None), None)
+
+
+def read_space(keys: Mapping[str, Any]) -> dict[str, Foreign]:
+    """The sweep of such a file."""
+    space = space_of(keys)
+    assert space is not None
+    sweep = Foreign()
+    for key, form in space.items():
+        if key in _COUNTS:
+            continue
+        read = read_form(form)
+        if read is not None:
+            sweep.parameters[key] = read
+        elif isinstance(form, list):
+            sweep.parameters[key] = form
+        else:
+            sweep.share({key: form})
+    counts = _found(keys, _COUNTS)
+    count = next((each for each in counts.values() if isinstance(each, int)), None)
+    ranges = [key for key, form in sweep.parameters.items() if isinstance(form, Range)]
+    grids = [key for key, form in space.items() if isinstance(form, dict) and "grid_search" in form]
+    if grids and len(grids) < len(sweep.parameters):
+        sweep.draw([key for key in sweep.parameters if key not in grids], count or 1)
+    elif grids and count:
+        sweep.left_out["num_samples"] = f"each configuration is run {count} times there: write seeds: {count}"
+    elif count or ranges:
+        sweep.at_random, sweep.run_cap = True, count
+    outside = [key for key in keys if key not in counts and keys[key] is not space and space is not keys]
+    sweep.left_out.update(dict.fromkeys(outside, "see docs/sweep-file.md for what stands in its place"))
+    return {"": sweep}
+
+
+def _found(keys: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """The values of these keys, at whatever depth."""
+    found = {key: value for key, value in keys.items() if key in names}
+    for inner in keys.values():
+        found.update(_found(inner, names) if isinstance(inner, dict) else {})
+    return found
+
+
+def _is_form(form: Any) -> bool:
+    if isinstance(form, dict):
+        kinds = ("float", "int", "categorical", "uniform", "loguniform", "log", "double", "const", "range", "choice")
+        is_typed = "_type" in form or (form.get("type") in kinds and len(form) > 1)
+        return is_typed or "grid_search" in form or (len(form) == 1 and next(iter(form)) in (*_PAIRS, "choice"))
+    return isinstance(form, str) and form.startswith(("tune.", "trial.suggest_", "hp."))
+
+
+def read_form(form: Any) -> Form | None:
+    """What one parameter of a search space can be; None for what is no such form."""
+    if isinstance(form, str):
+        return _spelled(form)
+    if not isinstance(form, dict):
+        return None
+    pair = next((name for name in _PAIRS if name in form), None)
+    if "_type" in form or pair is not None:
+        return _paired(pair, form[pair]) if pair is not None else _paired(str(form["_type"]), form["_value"])
+    listed = next((form[key] for key in _CHOICES if isinstance(form.get(key), list)), None)
+    if listed is not None:
+        return list(listed)
+    return _bounded(form)
+
+
+def _spelled(text: str) -> Form | None:
+    if guild := _GUILD.fullmatch(text):
+        return _guild(guild[1] or "uniform", [_number(part) for part in guild[2].split(":")])
+    return _called(text) if text.startswith(("tune.", "trial.suggest_", "hp.")) else None
+
+
+def _bounded(form: Mapping[str, Any]) -> Form | None:
+    kind = str(form.get("type", ""))
+    if kind in ("const", "fixed"):
+        return [form.get("val", form.get("value"))]
+    bounds = form.get("bounds") or [next((form[key] for key in names if key in form), None) for names in (_LOW, _HIGH)]
+    low, high = bounds
+    if low is None or high is None:
+        return None
+    whole = kind.startswith("int") or (form.get("value_type") == "int")
+    if kind == "log" and "base" in form:
+        return uniform(form["base"] ** low, form["base"] ** high, logarithmic=True)
+    logarithmic = bool(form.get("log") or form.get("log_scale")) or kind in ("log", "loguniform", "log_float")
+    if form.get("step"):
+        return stepped(low, high, form["step"], closed=True)
+    if isinstance(form.get("count"), int):
+        values = spread(low, high, form["count"], logarithmic=logarithmic)
+        return [round(each) for each in values] if whole else values
+    return uniform(low, high, logarithmic=logarithmic, whole=whole)
+
+
+def _paired(kind: str, given: Any) -> Form | None:
+    """`uniform: [0, 1]` and the like; a whole number is drawn below its upper bound."""
+    if kind == "choice":
+        return list(given)
+    low, high, *rest = given
+    if kind == "randint":
+        return uniform(low, high - 1, whole=True)
+    if kind == "quniform":
+        return stepped(low, high, rest[0], closed=True)
+    if kind in ("uniform", "loguniform", "lograndint"):
+        return uniform(low, high, logarithmic=kind.startswith("log"), whole=kind == "lograndint")
+    return None
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.strip().lstrip("+-").isdigit() else float(text)
+
+
+def _guild(kind: str, numbers: list[int | float]) -> Form:
+    low, high, *rest = numbers
+    if kind == "range":
+        return stepped(low, high, rest[0] if rest else 1, closed=True)
+    if kind.endswith("space"):
+        count = int(rest[0]) if rest else 5
+        return [10**each for each in spread(low, high, count)] if kind == "logspace" else spread(low, high, count)
+    return uniform(low, high, logarithmic=kind == "loguniform")
+
+
+def _called(text: str) -> Form | None:
+    """`tune.loguniform(1e-4, 1e-1)`, `trial.suggest_float("lr", 1e-4, 1e-1, log=True)`."""
+    name, _, inner = text.partition("(")
+    parts = split(inner.rstrip(") "))
+    plain = [parsed(part) for part in parts if "=" not in part]
+    if plain and isinstance(plain[0], str) and not isinstance(plain[-1], str):
+        plain = plain[1:]
+    kind = name.rpartition(".")[2].removeprefix("suggest_")
+    if kind in ("choice", "categorical", "grid_search"):
+        return list(plain[0])
+    logarithmic = "log" in kind or any(re.fullmatch(r"log\s*=\s*True", part) for part in parts)
+    whole = "int" in kind
+    return uniform(plain[0], plain[1] - (kind == "randint"), logarithmic=logarithmic, whole=whole)

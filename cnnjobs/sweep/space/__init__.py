@@ -1,0 +1,1 @@
+"""Configurations that a sweep file spans. Nouns: Space, Axis, Condition, sampler, distribution."""

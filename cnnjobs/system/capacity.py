@@ -1,0 +1,99 @@
+"""How many runs a device carries, found from what one of them takes of it."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from cnnjobs.system.memory import free_memory, own_memory
+
+# More processes on one GPU wait for each other more than they compute.
+MOST_ON_GPU: Final = 8
+# A run takes more in its evaluations than before them, and others may need some.
+_SAFE: Final = 0.8
+_PATIENCE_S: Final = 10
+_GB: Final = 1e9
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one run takes: `memory` where `free` is left beside it (bytes), and the share of the time it computes."""
+
+    memory: int
+    free: int
+    busy: float | None = None
+
+    def carried(self, most: int) -> int:
+        """How many such runs go on at once, up to `most`: as many as fit in memory and have work to do there."""
+        room = 1 + math.floor(_SAFE * self.free / max(1, self.memory))
+        turns = math.ceil(1 / self.busy) if self.busy else most
+        return max(1, min(most, room, turns))
+
+    def told(self, where: str) -> str:
+        """What was found, in words."""
+        busy = "" if self.busy is None else f" and computes {self.busy:.0%} of the time"
+        return f"one takes {self.memory / _GB:.1f} GB{busy}, {self.free / _GB:.1f} GB of {where} are free"
+
+
+def carried(
+    pid: int, gpus: Sequence[str], most: int, *, where: str = "this machine", limit: int | None = None
+) -> tuple[int, str]:
+    """How many runs like that of a process go on at once, up to `most` on each GPU or on the cores; and why, in a line.
+
+    `limit` is how much memory (bytes) this process and the runs that it starts may take together.
+    """
+    places = len(gpus) or 1
+    number = most * places
+    told = []
+    usage = measured(pid, None, limit)
+    # Where it is not told, only memory is not guarded; on a GPU, a second run may be too much.
+    if usage is not None:
+        number = usage.carried(number)
+        told.append(usage.told(where))
+    if gpus:
+        usage = measured(pid, gpus[0])
+        number = min(number, places * (usage.carried(most) if usage is not None else 1))
+        each = f", the same on each of {places} GPUs" if places > 1 else ""
+        told.append(usage.told(f"GPU {gpus[0]}") + each if usage is not None else "the GPU does not tell what it takes")
+    words = "; ".join(told) or "this system does not tell what a run takes"
+    return number, f"{number} {'run' if number == 1 else 'runs'} at once, of {most * places} at most: {words}"
+
+
+def measured(pid: int, gpu: str | None, limit: int | None = None) -> Usage | None:
+    """What the run of a process takes of this machine's memory or of its GPU; None where that is not told."""
+    return _of_process(pid, limit) if gpu is None else _of_gpu(gpu)
+
+
+def _of_process(pid: int, limit: int | None) -> Usage | None:
+    memory, free = own_memory(pid), free_memory()
+    if memory is None or free is None:
+        return None
+    taken = memory + (own_memory(os.getpid()) or 0)
+    return Usage(memory, free if limit is None else min(free, max(0, limit - taken)))
+
+
+def _of_gpu(gpu: str) -> Usage | None:
+    """All that is taken of it counts as the run's: a container does not tell whose it is."""
+    tool, query = shutil.which("nvidia-smi"), "--query-gpu=memory.used,memory.total,utilization.gpu"
+    if tool is None:
+        return None
+    with suppress(OSError, subprocess.SubprocessError):
+        asked = [tool, query, "--format=csv,noheader,nounits", f"--id={gpu}"]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+        return read_usage(said.stdout)
+    return None
+
+
+def read_usage(said: str) -> Usage | None:
+    """The answer `used, total, busy` in MiB and percent; a part of a GPU has no share of the time: `[N/A]`."""
+    fields = [field.strip() for field in said.partition("\n")[0].split(",")]
+    if len(fields) != 3 or not (fields[0].isdecimal() and fields[1].isdecimal()):
+        return None
+    used, total = (int(field) << 20 for field in fields[:2])
+    return Usage(used, total - used, int(fields[2]) / 100 if fields[2].isdecimal() else None)

@@ -1,0 +1,57 @@
+"""What every image goes through before the network: the augmentations that are not random, and the normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from torch import Tensor
+
+from cnnjobs.components.augment import output_shape
+from cnnjobs.config.run import Choice, read_choice
+from cnnjobs.training.data.augmentations import build_augmentations
+
+if TYPE_CHECKING:
+    from cnnjobs.training.data.device_split import Batches, DeviceSplit
+
+_EVALUATION_BATCH: Final = 256
+_EVALUATION_PIXELS: Final = 1 << 21
+
+
+class Preprocessing:
+    """The steps from images (N, C, H, W) uint8 of `image_shape` (C, H, W) to those of `input_shape` for the network.
+
+    `steps` are plain values, `{name: resize, size: 64}`, complete: the same steps again give the same images, bit for
+    bit. Raises InputError for steps that do not fit.
+    """
+
+    def __init__(self, choices: Sequence[Choice], image_shape: tuple[int, int, int]) -> None:
+        built = zip(choices, build_augmentations(choices), strict=True)
+        fixed = [(choice, augmentation) for choice, augmentation in built if not augmentation.random]
+        self.steps: tuple[dict[str, Any], ...] = tuple(choice.model_dump(mode="json") for choice, _ in fixed)
+        self.image_shape = image_shape
+        self._augmentations = tuple(augmentation for _, augmentation in fixed)
+        self.input_shape = output_shape(self._augmentations, image_shape)
+
+    @classmethod
+    def from_steps(cls, steps: Sequence[Mapping[str, Any]], image_shape: tuple[int, int, int]) -> Preprocessing:
+        """The preprocessing that has these `steps`. Raises InputError when this version does not know them."""
+        return cls([read_choice("augmentation", step) for step in steps], image_shape)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """images (N, C, H, W) uint8 -> images (N, C, H, W) as the network sees them in evaluation."""
+        for augmentation in self._augmentations:
+            images = augmentation(images)
+        return images
+
+    def batches(self, split: DeviceSplit, batch_size: int) -> Batches:
+        """The whole split in its order: images (B, C, H, W) and labels (B,), at least `batch_size` at a time."""
+        size = self.at_a_time(batch_size)
+        places = [slice(start, start + size) for start in range(0, len(split), size)]
+        for place, images in zip(places, split.load(places), strict=True):
+            yield self(images), split.labels[place]
+
+    def at_a_time(self, batch_size: int) -> int:
+        """How many images of a split are evaluated at a time."""
+        side_pixels = max(height * width for _, height, width in (self.image_shape, self.input_shape))
+        return max(batch_size, min(_EVALUATION_BATCH, _EVALUATION_PIXELS // side_pixels))

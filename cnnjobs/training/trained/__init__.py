@@ -1,0 +1,1 @@
+"""Networks that have been trained: evaluated, asked, exported."""

@@ -1,0 +1,299 @@
+"""One attempt at a run: from its claim to its last record."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import torch
+
+from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.fence import Fence, Superseded
+from cnnjobs.disk.files import MetricsLog, write_whole
+from cnnjobs.disk.outage import Storage
+from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
+from cnnjobs.errors import RunError, StorageError
+from cnnjobs.system.stop_request import Stopped
+from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.data.ranks import RankLost, same_sums
+from cnnjobs.training.data.test_predictions import outcome_to_bytes
+from cnnjobs.training.loop import checkpoint, provenance
+from cnnjobs.training.loop.curve import progress
+from cnnjobs.training.loop.failure import cause_of, why_hopeless
+from cnnjobs.training.loop.trainer import Trainer
+from cnnjobs.training.weights.initial import InitialWeights, read_initial_weights
+from cnnjobs.training.weights.source import find_same_weights
+from cnnjobs.worker.environment import JobEnvironment
+from cnnjobs.worker.heartbeat import Heartbeat
+from cnnjobs.worker.tensorboard import EventFile
+
+NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
+# Of the attempts in this process, and in those that it was forked from.
+NUMBERS: Final = itertools.count()
+# What an attempt takes over from the record of the one before it.
+_KEPT: Final = {"notes", "forgiven", "num_images", "weights_sha256", "data_sha256", "code"}
+AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
+
+
+class RunAttempt:
+    """A start of a claimed run that goes on from its last whole epoch and leaves a record of how it ended.
+
+    `beside` are the ids of the runs with which it trains as one network.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        log: MetricsLog,
+        data_sets: DataSets,
+        *,
+        threads: int,
+        stopped: Callable[[], bool],
+        say: Callable[[str], None] = print,
+        scheduler: JobEnvironment | None = None,
+        beside: Sequence[str] = (),
+    ) -> None:
+        self._folder, self._log, self._data_sets = folder, log, data_sets
+        self._scheduler, self._say, self._beside = scheduler or JobEnvironment(), say, tuple(beside)
+        self._ranks = self._scheduler.ranks
+        self._fence = Fence(folder)
+        self.heartbeat = Heartbeat(log, self._fence.is_passed, self._fence.is_cancelled)
+        self._stopped = lambda: self.heartbeat.stops or stopped()
+        self._storage = Storage(folder, self._stopped, say)
+        self._clock = time.perf_counter()
+        self._before = self._storage.look(folder.read_record)
+        self._attempt = Attempt(
+            number=max(len(self._before.attempts), self._storage.look(folder.last_attempt)) + 1,
+            host=provenance.host(),
+            pid=os.getpid(),
+            job_id=provenance.job_id(),
+            job_name=provenance.job_name(),
+            restart=self._scheduler.restart,
+            submitted=self._scheduler.submitted,
+            device=provenance.device_name(data_sets.device),
+            threads=threads,
+            ranks=self._ranks.number,
+            started=provenance.now(),
+            process_s=provenance.process_age() if next(NUMBERS) == 0 else None,
+            stacked=len(self._beside),
+        )
+        self._record = RunRecord(run_id=folder.run_id, **self._before.model_dump(include=_KEPT))
+        self._trainer: Trainer | None = None
+        self._events: EventFile | None = None
+        self._has_saved = self.has_ended = False
+
+    def execute(self) -> RunState:
+        """Train to the end, or to whatever ends it.
+
+        Raises Superseded when a newer attempt has the run, RankLost when this one has lost another rank, and
+        StorageError when not even the end can be written.
+        """
+        with self.heartbeat, self.recorded(), self._ranks.explaining():
+            self.prepare().train(self.on_validation, self.on_epoch)
+            self.finish()
+        return self.tell_end()
+
+    @property
+    def threads(self) -> int:
+        """Those that it has had from its first epoch on."""
+        return self._attempt.threads
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """What ends the run in here goes to its record. Raises Superseded, RankLost, StorageError when it cannot."""
+        try:
+            yield
+        except Superseded:
+            raise
+        except RankLost as lost:
+            # It ends without a word, as that rank did.
+            self.note(f"attempt {self._attempt.number}: {lost}")
+            self._write_record()
+            raise
+        except (Stopped, KeyboardInterrupt):
+            self._end_stopped()
+        except Exception as error:
+            self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
+
+    def prepare(self, kind: type[AnyTrainer] = Trainer) -> AnyTrainer:  # type: ignore[assignment]
+        """The run's trainer, at its last whole epoch."""
+        code, config = self._storage.look(lambda: self._folder.read_to_start(self._scheduler.code))
+        self._update(planned_epochs=config.epochs, code=code)
+        for note in provenance.code_notes(self._before, code):
+            self.note(note)
+        state, lines = self._resumed()
+        if state is not None:
+            changes, note = same_sums(state, self._ranks)
+            self._attempt = self._attempt.model_copy(update={"from_epoch": state["epoch"], **changes})
+            self.note(f"attempt {self._attempt.number}: {note}" if note else "")
+            self._update(epochs_done=state["epoch"])
+        torch.set_num_threads(self._attempt.threads)
+        self._refuse_a_hopeless_start()
+        self._begin()
+        self._ranks.give(state)
+        weights = self._initial_weights(config)
+        data = self._data_sets.get(config)
+        given: dict[str, Any] = {"weights": weights, "stopped": self._stopped, "ranks": self._ranks, "say": self._say}
+        trainer = kind(config, data, **given)
+        if state is not None:
+            provenance.refuse_other_data(self._before, config.dataset.name, data)
+            trainer.restore(state)
+        for note in trainer.notes:
+            self.note(note)
+        self._update(choices=provenance.chosen(config, trainer), **provenance.images(trainer))
+        self._write_record()
+        self._trainer, self._events = trainer, self._storage.insist(lambda: EventFile(self._folder, config, lines))
+        return trainer
+
+    def _initial_weights(self, config: RunConfig) -> InitialWeights | None:
+        results = self._folder.path.parent.parent
+        source = find_same_weights(config, self._data_sets.folders, results, self._before.weights_sha256)
+        if source is None:
+            return None
+        self._update(weights_sha256=source.sha256)
+        return read_initial_weights(source)
+
+    def wait(self) -> None:
+        """Note that others of its stack go ahead of it: where it gets nowhere now, that is no fault of its own."""
+        if self._attempt.waited:
+            return
+        self._before = self._before.model_copy(update={"cause": None})
+        self._attempt = self._attempt.model_copy(update={"waited": True})
+        self._update(attempts=(*self._before.attempts, self._attempt))
+        self._write_record()
+
+    def on_validation(self, line: dict[str, Any]) -> None:
+        """Keep a line of metrics."""
+        assert self._trainer
+        assert self._events
+        line, events = {"attempt": self._attempt.number, **line}, self._events
+        self._storage.insist(lambda: self._add(line))
+        self._storage.insist(lambda: events.add(line))
+        self._say(progress(line, self._trainer.config))
+        self._storage.insist(lambda: self._scheduler.validated(self._folder))
+
+    def on_epoch(self) -> None:
+        """Keep a checkpoint."""
+        assert self._trainer
+        given = {"threads": self._attempt.threads, "ranks": self._attempt.ranks}
+        state, check = {**given, **self._trainer.state()}, not self._has_saved
+        self._storage.insist(lambda: checkpoint.save(self._folder, state, check=check, guard=self._fence.check))
+        self._has_saved = True
+
+    def _add(self, line: dict[str, Any]) -> None:
+        self._fence.check()
+        self._log.append(line)
+
+    def finish(self) -> None:
+        """Keep what has been learned, and how well."""
+        assert self._trainer
+        assert self._events
+        trainer, events = self._trainer, self._events
+        metrics = trainer.final_metrics()
+        self._keep(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model))
+        outcome = trainer.test_outcome
+        if outcome is not None:
+            self._keep(self._folder.predictions_file, outcome_to_bytes(outcome))
+        self._storage.insist(lambda: events.finish(trainer.step, trainer.seconds, metrics))
+        if trainer.best is None:
+            self.note("no validation images: the final metrics are those of the last epoch's weights")
+        if trainer.stopped_early:
+            self.note(f"stopped early: {trainer.config.early_stopping} validations without a lower validation loss")
+        best_epoch = trainer.best.epoch if trainer.best else trainer.epochs_done
+        self._end(RunState.FINISHED, metrics=metrics, best_epoch=best_epoch)
+        # Else they go when a worker passes the run.
+        with suppress(OSError, StorageError):
+            self._storage.look(self._folder.drop_leftovers, at_the_end=True)
+
+    def _keep(self, file: Path, content: bytes) -> None:
+        self._storage.insist(lambda: write_whole(file, content, guard=self._fence.check, make_folder=False))
+
+    def _resumed(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """What the run goes on from: a checkpoint and the lines of metrics up to it, or nothing."""
+        self._fence.check()
+        state, notes = self._storage.insist(lambda: checkpoint.load(self._folder))
+        step = 0 if state is None else state["step"]
+        lines = self._storage.insist(lambda: self._log.keep_up_to(step)) if state is not None else []
+        if state is not None and len(lines) != state["validations"]:
+            notes += (f"metrics.jsonl holds {len(lines)} of the checkpoint's {state['validations']} lines",)
+            state, lines = None, []
+        if notes:
+            then = "started anew" if state is None else f"went on from epoch {state['epoch']}"
+            self.note(f"attempt {self._attempt.number}: {'; '.join(notes)}: {then}")
+        if state is None:
+            self._storage.insist(lambda: self._log.keep_up_to(0))
+            self._storage.look(self._folder.reset)
+        return state, lines
+
+    def _refuse_a_hopeless_start(self) -> None:
+        """A run that keeps taking its process down is not started for ever."""
+        refused = self._scheduler.refuse(self._before) or why_hopeless(self._before, self._attempt.from_epoch)
+        if refused:
+            raise RunError(refused)
+
+    def _begin(self) -> None:
+        if not self._log.locked:
+            self.note(NO_LOCKS_NOTE)
+        if not self._log.is_alone:
+            self.note(f"attempt {self._attempt.number}: the one before was given up with its node and kept the run")
+        for note in self._data_sets.notes:
+            self.note(note)
+        if self._beside:
+            # In the same words for all of them, and for every attempt: it is told once.
+            together = ", ".join(sorted((self._folder.run_id, *self._beside)))
+            stacked = "trained stacked (one network, the same batches; times are its share)"
+            self.note(f"{stacked}: {together}")
+        commit, dirty = provenance.git_state(Path.cwd())
+        self._update(
+            state=RunState.RUNNING,
+            attempts=(*self._before.attempts, self._attempt),
+            versions=provenance.versions(),
+            git_commit=commit,
+            git_dirty=dirty,
+        )
+        self._write_record()
+        self._storage.insist(lambda: self._fence.begun(self._attempt))
+        where = f"from epoch {self._attempt.from_epoch}, " if self._attempt.from_epoch else ""
+        self._say(f"attempt {self._attempt.number}, {where}{self._attempt.device}, threads: {self._attempt.threads}")
+
+    def tell_end(self) -> RunState:
+        """Let the scheduler hear how it has ended."""
+        self._storage.insist(lambda: self._scheduler.ended(self._record), at_the_end=True)
+        return self._record.state
+
+    def _end(self, state: RunState, cause: str | None = None, **changes: Any) -> None:
+        self.has_ended = True
+        ended = {"ended": provenance.now(), "seconds": time.perf_counter() - self._clock}
+        if self._trainer is not None:
+            # Only whole epochs are on disk when a run does not finish.
+            finished = state is RunState.FINISHED
+            changes["epochs_done"] = self._trainer.epochs_done if finished else float(self._trainer.epoch)
+        attempts = (*self._before.attempts, self._attempt.model_copy(update=ended))
+        self._update(state=state, cause=cause, attempts=attempts, **changes)
+        self._write_record(at_the_end=True)
+        results = [f"{name} {value:.4f}" for name, value in self._record.metrics.items()]
+        self._say(" ".join(filter(None, (f"{state}:", self._record.cause, *results))))
+
+    def _end_stopped(self) -> None:
+        cause = self._storage.look(self._folder.cancellation, at_the_end=True)
+        trained = self._trainer.epoch if self._trainer else 0
+        stopped = self._scheduler.stopped(self._before, max(trained, self._attempt.from_epoch))
+        self._end(*(stopped if cause is None else (RunState.CANCELLED, cause)))
+
+    def _write_record(self, *, at_the_end: bool = False) -> None:
+        self._storage.insist(lambda: self._folder.write_record(self._record, self._fence.check), at_the_end=at_the_end)
+
+    def _update(self, **changes: Any) -> None:
+        self._record = self._record.model_copy(update=changes)
+
+    def note(self, note: str) -> None:
+        """Add a note to the record and the log."""
+        if note and note not in self._record.notes:
+            self._update(notes=(*self._record.notes, note))
+            self._say(f"note: {note}")

@@ -1,0 +1,45 @@
+"""What stands above a worker: where a run comes from, what its end means, who is told. On this machine: nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cnnjobs.disk.files import MetricsLog
+from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
+from cnnjobs.training.data.ranks import ALONE, Ranks
+
+
+class JobEnvironment:
+    """No scheduler: every run starts once, whoever holds it keeps it, and a stop is a stop.
+
+    `restart` counts how often the job was started again, `submitted` is when it began to wait for its first start.
+    The process trains with its `ranks`. `code` is the copy of the user's own code that the job was submitted with.
+    """
+
+    restart: int | None = None
+    submitted: str | None = None
+    ranks: Ranks = ALONE
+    code: str | None = None
+
+    @contextmanager
+    def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:
+        """The run's metrics log, held; None when another worker has the run. Raises StorageError."""
+        with folder.claim() as log:
+            yield log
+
+    def stopped(self, before: RunRecord, epoch: int) -> tuple[RunState, str]:
+        """State and cause of a run that was stopped after `epoch` whole epochs; `before` is what was known of it."""
+        del before, epoch
+        return RunState.INTERRUPTED, "stopped"
+
+    def refuse(self, before: RunRecord) -> str | None:
+        """Why a run is not to be started once more."""
+        del before
+        return None
+
+    def validated(self, folder: RunFolder) -> None:
+        """Hear that a run has passed a validation."""
+
+    def ended(self, record: RunRecord) -> None:
+        """Hear how an attempt has ended."""

@@ -1,0 +1,1 @@
+"""Several processes of one job: ranks of a run, runs side by side, stacks."""

@@ -1,0 +1,61 @@
+"""What a job of a sweep does for the sweep's other jobs: nobody else may be looking.
+
+A release that Slurm's controller has forgotten is repeated. Where preemption cancels jobs instead of requeueing them,
+those that were too slow to requeue themselves are requeued, as long as Slurm remembers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
+from cnnjobs.slurm.scontrol import QueuedElement, scontrol, squeue
+from cnnjobs.system.log import say
+from cnnjobs.worker.settled import SETTLED
+
+_WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD"})
+
+
+def keep_up(store: RunStore, *, max_requeues: int) -> None:
+    """Look once after every job of the sweep. What cannot be asked or read now is left to the next one."""
+    with suppress(OSError, ValueError):
+        found = sorted(_submissions(store), key=lambda each: each[1].created)
+        latest = {run_id: intent.job_name for _, intent in found for task in intent.tasks for run_id in task}
+        elements = squeue([intent.job_name for _, intent in found]) if found else []
+        for folder, intent in found:
+            own = [each for each in elements if each.job_name == intent.job_name]
+            _release(store, folder, intent, own)
+            for each in own:
+                if each.state == "PREEMPTED" and each.index < len(intent.tasks) and each.restarts < max_requeues:
+                    run_ids = [run_id for run_id in intent.tasks[each.index] if latest[run_id] == intent.job_name]
+                    _requeue(store, each, run_ids)
+
+
+def _submissions(store: RunStore) -> Iterable[tuple[SubmissionFolder, JobArray]]:
+    """Those that train runs and were let go."""
+    for path in store.jobs_folder.glob("*/intent.json"):
+        folder = SubmissionFolder(path.parent)
+        with suppress(OSError, ValueError):
+            intent = folder.read_intent()
+            if intent.evaluation is None and folder.started_file.exists():
+                yield folder, intent
+
+
+def _release(store: RunStore, folder: SubmissionFolder, intent: JobArray, own: Sequence[QueuedElement]) -> None:
+    if not intent.canary or len(intent.tasks) < 2 or not own:
+        return
+    waiting = {each.index: each.reason for each in own if each.state in _WAITING}
+    at_work = [each.index for each in own if each.state == "RUNNING"]
+    first_done = store.run(intent.tasks[0][0]).read_record().state is RunState.FINISHED
+    if folder.release_is_due(waiting, at_work, first_done=first_done):
+        job = str(own[0].job_id)
+        say("worker", f"the first run of job {job} has passed, and the rest is still held: released again")
+        scontrol("release", job)
+
+
+def _requeue(store: RunStore, element: QueuedElement, run_ids: Sequence[str]) -> None:
+    if any(store.run(run_id).read_record().state not in SETTLED for run_id in run_ids):
+        say("worker", f"job {element.name} was preempted, and cancelled for it: requeued")
+        scontrol("requeue", element.name)
