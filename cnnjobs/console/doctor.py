@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.text import Text
 
-from cnnjobs.console.terminal import out, say
+from cnnjobs.console.terminal import out, say, written
 from cnnjobs.setup.doctor import Diagnosis
 from cnnjobs.setup.finding import Finding
 
@@ -35,7 +35,8 @@ def _show(finding: Finding, topic_width: int) -> None:
     line.append(finding.text.replace("\n", indent), style="default")
     if finding.remedy:
         line.append(indent + "→ " + finding.remedy.replace("\n", indent + "  "), style="default")
-    out().print(line, soft_wrap=True)
+    with written(out()):
+        out().print(line, soft_wrap=True)
 
 
 def show_diagnosis_json(diagnosis: Diagnosis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import traceback
@@ -157,9 +158,11 @@ def written(console: Console) -> Iterator[None]:
     try:
         yield
         console.file.flush()
-    except OSError:
+    except OSError as problem:
         with suppress(OSError, ValueError):
             silence(console.file)
+        if not console.stderr and problem.errno != errno.EPIPE:
+            error(f"the output cannot be written ({problem.strerror}); what is not shown is done all the same")
         if _Reading.only_shows:
             sys.exit(UNREAD)
         _Reading.unread = True

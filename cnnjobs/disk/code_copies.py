@@ -21,10 +21,15 @@ from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.code_walk import imported_modules, reached, read_file
 from cnnjobs.disk.files import write_whole
 from cnnjobs.errors import InputError, storage_error
+from cnnjobs.system.opening import read_bytes, read_words
 
 _DIGITS: Final = 16
 _MOST_FILES: Final = 2000
 _MOST_BYTES: Final = 64 << 20
+MEND: Final = (
+    "put it back, or start the sweep again: that writes it anew where your code is still the same, and with --code new"
+    " trains its runs again where it is not"
+)
 _SKIPPED: Final = ("__pycache__",)
 
 
@@ -97,8 +102,17 @@ class CodeCopies:
         return self.path / hash
 
     def here(self, hash: str | None) -> Path | None:
-        """The copy of that hash if it is there."""
-        return self.folder(hash) if hash and self.folder(hash).is_dir() else None
+        """The copy of that hash if it is there as it was."""
+        return self.folder(hash) if hash and not self.damage(hash) else None
+
+    def damage(self, hash: str) -> str:
+        """What became of a copy; nothing where it is whole."""
+        folder = self.folder(hash)
+        if not folder.is_dir():
+            return f"{folder}: the copy of the code that runs were submitted with is gone"
+        if _digest_then(folder) != hash:
+            return f"{folder}: the copy of the code that runs were submitted with has been changed"
+        return ""
 
     def hashes(self) -> list[str]:
         """Every copy that is there."""
@@ -107,8 +121,8 @@ class CodeCopies:
     def latest(self) -> str | None:
         """The copy that the sweep was last started with."""
         with suppress(OSError):
-            hash = self.latest_file.read_text(encoding="utf-8").strip()
-            return hash if self.here(hash) else None
+            hash = read_words(self.latest_file)
+            return hash if hash in self.hashes() else None
         return None
 
     def keep(self, code: Code | None) -> None:
@@ -118,10 +132,14 @@ class CodeCopies:
             return
         for leftover in self.path.glob(".*.tmp"):
             shutil.rmtree(leftover, ignore_errors=True)
+        self.restore(code)
+        write_whole(self.latest_file, f"{code.hash}\n".encode())
+
+    def restore(self, code: Code) -> None:
+        """Write the copy of this code where it is not there as it was. Raises StorageError."""
         folder = self.folder(code.hash)
         if not folder.is_dir() or digest_of(folder) != code.hash:
             self._write(code, folder)
-        write_whole(self.latest_file, f"{code.hash}\n".encode())
 
     def forget_latest(self) -> None:
         """The sweep was last started without code of its own."""
@@ -158,26 +176,36 @@ class CodeCopies:
 
     def checked(self, hash: str) -> Path:
         """The copy of that hash, whole as it was. Raises InputError, OSError."""
-        folder = self.folder(hash)
         # Results that are away altogether are no damage: they may come back.
         self.path.parent.stat()
-        remedy = "put it back, or train its runs again with: --code new"
-        if not folder.is_dir():
-            raise InputError(f"{folder}: the copy of the code that runs were submitted with is gone; {remedy}")
-        if digest_of(folder) != hash:
-            raise InputError(f"{folder}: the copy of the code that runs were submitted with has been changed; {remedy}")
-        return folder
+        damage = self.damage(hash)
+        if damage:
+            raise InputError(f"{damage}; {MEND}")
+        return self.folder(hash)
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
     """The files of a copy by their names, without what Python leaves there."""
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+    return {file.relative_to(folder).as_posix(): read_bytes(file) for file in files}
 
 
 def digest_of(folder: Path) -> str:
     """The hash of what a copy holds now."""
     return Code(read_folder(folder)).hash
+
+
+def _digest_then(folder: Path) -> str:
+    """The same, read once for as long as no file of the copy is touched. Raises OSError."""
+    seen = [
+        (str(file), found.st_mtime_ns, found.st_size) for file in sorted(folder.rglob("*")) if (found := file.lstat())
+    ]
+    return _digest_of_state(folder, tuple(seen))
+
+
+@lru_cache(maxsize=64)
+def _digest_of_state(folder: Path, _seen: tuple[tuple[str, int, int], ...]) -> str:
+    return digest_of(folder)
 
 
 class Comparison:

@@ -16,7 +16,7 @@ from cnnjobs.report.results.table import Choice, ResultsTable
 from cnnjobs.report.sections import runs as particulars
 from cnnjobs.report.sections import summary
 from cnnjobs.report.sections import tables as grids
-from cnnjobs.report.sections.codes import different_code
+from cnnjobs.report.sections.codes import remarks_on_code
 from cnnjobs.report.sections.figures import learned
 from cnnjobs.report.sections.reached import targets, targets_grid
 from cnnjobs.report.text import numbers as wording
@@ -163,9 +163,8 @@ def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     metric, spread = wording.metric_name(table.sweep.metric.name), _SPREAD if table.several_seeds else _NO_SPREAD
     yield paragraph(_RESULTS.format(metric=metric, spread=spread, weights=weights))
     yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
-    codes = different_code(table)
-    if codes:
-        yield paragraph(f"{codes}.")
+    for remark in remarks_on_code(table):
+        yield paragraph(f"{remark}.")
     held = targets_grid(table, ranked)
     if held.rows:
         yield Table(held, "Targets: which configurations reach them", "targets", sortable=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cnnjobs.disk import locks
+from cnnjobs.disk.code_copies import MEND
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.status.evaluations import EvaluationStatus
 from cnnjobs.status.reasons import next_command
@@ -71,7 +72,7 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
         launcher,
         " ".join(command.split()),
         truth.held,
-        (*truth.view.notices, *truth.damaged, *damaged),
+        (*truth.view.notices, *truth.damaged, *damaged, *_damaged_copies(snapshot, store)),
         snapshot.seconds_left(snapshot.at_work) if snapshot.at_work else None,
         opened.word,
         options,
@@ -85,6 +86,14 @@ def _best(status: RunStatus, store: RunStore, metric: Metric, tell: Callable[[st
     if metric.name in status.final:
         return status.final[metric.name]
     return best_so_far(store.run(status.run_id), metric.name, metric.goal, tell) if status.attempts else None
+
+
+def _damaged_copies(snapshot: RunStatuses, store: RunStore) -> Iterator[str]:
+    """The copies of the user's own code that runs were trained with and that are not as they were."""
+    for hash in sorted({status.code for status in snapshot.runs if status.code}):
+        damage = store.codes.damage(hash)
+        if damage:
+            yield f"{damage}; {MEND}"
 
 
 def _next(truth: SweepStatus, launcher: str | None, verb: str) -> str:

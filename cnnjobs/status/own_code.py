@@ -56,14 +56,19 @@ class OwnCode:
 
 
 def kept_code(store: RunStore) -> str:
-    """The code that most finished runs were trained with, else the latest. Raises InputError when there is none."""
+    """The code that most finished runs were trained with, else the latest.
+
+    Raises InputError when there is none, or it is not as it was.
+    """
     records = [folder.read_record() for folder in store.runs()]
     latest = store.codes.latest()
     count = Counter(record.code for record in records if record.state is RunState.FINISHED and record.code)
     here = [hash for hash in count if store.codes.folder(hash).is_dir()]
     if not here and latest is None:
         raise InputError(f"--code kept: {store.path} has no copy of code to go on with; leave --code out")
-    return max(here, key=lambda hash: (count[hash], hash == latest)) if here else str(latest)
+    kept = max(here, key=lambda hash: (count[hash], hash == latest)) if here else str(latest)
+    store.codes.checked(kept)
+    return kept
 
 
 def differences(folders: Sequence[RunFolder]) -> list[str]:

@@ -42,6 +42,7 @@ class RunStatus:
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     notes: tuple[str, ...] = ()
+    code: str | None = None
     silent_s: float | None = None
     job: str | None = None
     ahead: int | None = None
@@ -166,6 +167,7 @@ def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
         evaluations=record.evaluations,
         attempts=record.attempts,
         notes=(*(" ".join(note.split()) for note in record.notes), *_replacing(folder, record.state)),
+        code=record.code,
         silent_s=_silence(folder) if record.attempts and record.state in _ALIVE else None,
     )
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.config.text_files import read_text, yaml_files
+from cnnjobs.disk.code_copies import MEND
 from cnnjobs.disk.run_folder import RunStore, stores
-from cnnjobs.errors import InputError, StorageError, UnknownNameError, suggest
+from cnnjobs.errors import InputError, SpecError, StorageError, UnknownNameError, suggest
 from cnnjobs.slurm.queue import jobs_of
 from cnnjobs.status.own_code import CodeChoice, kept_code
 from cnnjobs.sweep.file import Sweep, name_in, read_sweep
@@ -127,8 +128,16 @@ def started_stores(results: Path) -> list[RunStore]:
 
 def open_started(store: RunStore) -> OpenSweep:
     """A started sweep, from the copies of its file and of its code. Raises SpecError."""
-    with own_modules.used(store.codes.here(store.codes.latest())):
-        return _read(store)
+    latest = store.codes.latest()
+    try:
+        with own_modules.used(store.codes.here(latest)):
+            return _read(store)
+    except SpecError as error:
+        # Without its copy it was read by the user's own code as it is now, which need not be here.
+        damage = latest and store.codes.damage(latest)
+        if damage:
+            raise InputError(f"{damage}; {MEND}") from error
+        raise
 
 
 def _read(store: RunStore) -> OpenSweep:

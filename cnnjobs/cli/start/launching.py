@@ -52,10 +52,21 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
         snapshot = _run(opened, options, resources, folders, stacks=stacks, command=command)
     else:
         show_idle(plan)
+        tell_restored(plan)
         snapshot = RunFilesWatcher(store, sweep.runs).look()
     if options.report:
         make_report([opened], results=options.results)
     _tell_failures(opened, snapshot, command)
+
+
+def tell_restored(plan: Plan) -> None:
+    """Mend a damaged copy of the runs' own code, and say so."""
+    from cnnjobs.console.terminal import notice
+    from cnnjobs.launch.plan.carrying_out import restore_code
+
+    if restore_code(plan):
+        folder = plan.store.codes.folder(plan.code.hash or "")
+        notice(f"{folder}: was damaged; written anew, as your code is still the same")
 
 
 def _show_place(plan: Plan, options: LaunchOptions, resources: Resources, stacks: Stacks, reason: str) -> None:

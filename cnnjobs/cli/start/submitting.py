@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnnjobs.cli.options import LaunchOptions, results_option
 from cnnjobs.cli.start.checks import check
+from cnnjobs.cli.start.launching import tell_restored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
         if plan.to_run:
             show_script(prepared(plan, queue))
         return
+    tell_restored(plan)
     _tell(launch(opened.sweep, store, make=make, prepared=prepared), opened, options)
 
 

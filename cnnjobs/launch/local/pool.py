@@ -40,7 +40,7 @@ class LocalPool:
 
     Inside the `with` block, Ctrl-C, SIGTERM and a closed terminal end `snapshots` with Stopped. An exception that
     leaves the block stops every worker; what is unfinished goes on at the next start. `tell` hears how many runs go on
-    at once where that had to be found out.
+    at once where that had to be found out, and that the results are away.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class LocalPool:
     ) -> None:
         self._store = plan.store
         self._resources, self._stacks = resources, stacks or Stacks()
-        self._measuring = Measuring(resources, tell)
+        self._measuring, self._tell = Measuring(resources, tell), tell
         self._code = plan.code.hash
         self._folders = [str(folder) for folder in folders]
         self._watch = RunFilesWatcher(plan.store, plan.here)
@@ -110,8 +110,11 @@ class LocalPool:
 
     def _await_results(self) -> None:
         """While the results folder is away its workers wait, and no run is to be taken for new. Raises RunError."""
-        until = time.monotonic() + PATIENCE_S
-        while not self._store.sweep_file.exists():
+        until, told = time.monotonic() + PATIENCE_S, False
+        while not os.path.exists(self._store.sweep_file):  # noqa: PTH110 - one that cannot be asked is away, too
+            if not told:
+                self._tell(f"{self._store.path} is away: waiting for it, {PATIENCE_S / 60:g} minutes at most")
+                told = True
             if time.monotonic() > until:
                 raise RunError(f"{self._store.path} has gone away and does not come back; start again when it is there")
             self._sleep()

@@ -73,6 +73,22 @@ def write_down(plan: Plan) -> None:
             _write_end(plan.store.run(planned.run.run_id), planned.reason)
 
 
+def restore_code(plan: Plan) -> bool:
+    """Whether the copy that runs were trained with was damaged and is written anew, from the same code as it is now.
+
+    Raises StorageError.
+    """
+    code, store = plan.code.given, plan.store
+    if code is None or not store.codes.damage(code.hash):
+        return False
+    if not any(folder.read_record().code == code.hash for folder in store.runs()):
+        return False
+    with store.launching() as is_ours:
+        if is_ours:
+            store.codes.restore(code)
+    return is_ours
+
+
 def _write_end(folder: RunFolder, cause: str) -> None:
     """Keep a failure of which only Slurm has told so far: a worker that looks at the run alone is to know it, too."""
     record = folder.read_record()

@@ -45,7 +45,7 @@ def architectures(table: ResultsTable) -> list[Architecture]:
         model = config.model
         choice = f"{json.dumps(model.model_dump(mode='json'), sort_keys=True)} {config.freeze} {seen}"
         if choice not in by_choice:
-            code = table.store.codes.folder(record.code) if record and record.code else None
+            code = table.store.codes.here(record.code) if record else None
             with own_modules.used(code):
                 by_choice[choice] = (model.name, *_table(configuration, record))
         name, layers, problem = by_choice[choice]

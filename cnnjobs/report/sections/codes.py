@@ -12,8 +12,16 @@ from cnnjobs.report.results.table import ResultsTable
 from cnnjobs.report.text import numbers as wording
 
 
-def different_code(table: ResultsTable) -> str | None:
-    """What a reader must know where runs were trained with more than one state of a file; None where they were not."""
+def remarks_on_code(table: ResultsTable) -> list[str]:
+    """What a reader must know of the runs' own code: copies that are damaged, and files that differ between runs."""
+    hashes = {record.code for record in table.records.values() if record.code}
+    damaged = [damage for hash in sorted(hashes) if (damage := table.store.codes.damage(hash))]
+    different = _different_code(table)
+    return [*damaged, *([different] if different else [])]
+
+
+def _different_code(table: ResultsTable) -> str | None:
+    """Where runs were trained with more than one state of a file; None where they were not."""
     states: dict[str, dict[str, set[str]]] = {}
     counts: Counter[str] = Counter()
     older = 0
