@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -66,12 +67,26 @@ def test_a_copy_is_made_once_and_whole(project: Path) -> None:
     (folder / "kit" / "__pycache__" / "one.pyc").write_bytes(b"")
     assert copies.checked(code.hash) == folder
     (folder / "kit" / "one.py").write_text("changed")
-    with pytest.raises(InputError, match="has been changed; put it back, or train its runs again with: --code new"):
+    with pytest.raises(InputError, match="has been changed; put it back, or start the sweep again"):
         copies.checked(code.hash)
+    assert copies.here(code.hash) is None
+    assert copies.latest() == code.hash
     copies.keep(code)
     assert copies.checked(code.hash) == folder
     with pytest.raises(InputError, match="is gone"):
         copies.checked("0" * 16)
+
+
+def test_what_stands_in_place_of_the_latest_names_no_copy(project: Path) -> None:
+    copies, code = kept(project, config("kit.one:Net"))
+    copies.latest_file.write_bytes(b"\xff\xfe\x00")
+    assert copies.latest() is None
+    copies.latest_file.unlink()
+    # To read it would wait for ever.
+    os.mkfifo(copies.latest_file)
+    assert copies.latest() is None
+    copies.keep(code)
+    assert copies.latest() == code.hash
 
 
 def test_a_run_has_changed_by_what_it_reaches_itself(project: Path) -> None:

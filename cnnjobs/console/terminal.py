@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import sys
 import traceback
@@ -161,8 +160,8 @@ def written(console: Console) -> Iterator[None]:
     except OSError as problem:
         with suppress(OSError, ValueError):
             silence(console.file)
-        if not console.stderr and problem.errno != errno.EPIPE:
-            error(f"the output cannot be written ({problem.strerror}); what is not shown is done all the same")
+        if not console.stderr and not isinstance(problem, BrokenPipeError):
+            error(f"the output cannot be written: {problem.strerror}")
         if _Reading.only_shows:
             sys.exit(UNREAD)
         _Reading.unread = True

@@ -197,10 +197,8 @@ def digest_of(folder: Path) -> str:
 
 def _digest_then(folder: Path) -> str:
     """The same, read once for as long as no file of the copy is touched. Raises OSError."""
-    seen = [
-        (str(file), found.st_mtime_ns, found.st_size) for file in sorted(folder.rglob("*")) if (found := file.lstat())
-    ]
-    return _digest_of_state(folder, tuple(seen))
+    looks = [(str(file), file.lstat()) for file in sorted(folder.rglob("*"))]
+    return _digest_of_state(folder, tuple((name, found.st_mtime_ns, found.st_size) for name, found in looks))
 
 
 @lru_cache(maxsize=64)

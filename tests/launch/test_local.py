@@ -199,7 +199,7 @@ def test_a_worker_whose_controller_was_killed_still_counts(sweep: Sweep, store: 
 
 
 def test_no_run_is_taken_for_new_while_the_results_are_away(
-    sweep: Sweep, store: RunStore, behave: Behave, monkeypatch: pytest.MonkeyPatch
+    sweep: Sweep, store: RunStore, behave: Behave, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     behave("hang")
     away = store.path.with_name("away")
@@ -209,6 +209,7 @@ def test_no_run_is_taken_for_new_while_the_results_are_away(
         threading.Timer(0.4, lambda: away.rename(store.path)).start()
         snapshot = next(running.snapshots())
         assert snapshot.count(RunState.RUNNING) == 2
+        assert f"{store.path} is away: waiting for it, 5 minutes at most\n" in capsys.readouterr().out
         assert len(list(store.jobs_folder.glob("0001/job-*.json"))) == 2
         monkeypatch.setattr("cnnjobs.launch.local.pool.PATIENCE_S", 0.2)
         store.path.rename(away)

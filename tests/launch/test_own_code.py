@@ -12,8 +12,9 @@ from cnnjobs.config.run import _schema
 from cnnjobs.console.own_code import show_code, show_differences
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import InputError
-from cnnjobs.launch.plan.carrying_out import carried_out
+from cnnjobs.launch.plan.carrying_out import carried_out, restore_code
 from cnnjobs.launch.plan.plan import Action, Plan, make_plan
+from cnnjobs.status.overview import overview
 from cnnjobs.status.own_code import CodeChoice
 from cnnjobs.status.sweeps import open_sweep, open_to_start
 from cnnjobs.sweep.file import read_sweep
@@ -134,6 +135,33 @@ def test_what_is_looked_at_is_read_by_the_code_of_the_last_start(nets: Path) -> 
     assert [run.run_id for run in open_sweep("own", Path("results")).sweep.runs] == ids
     with pytest.raises(InputError, match=r"no module `box\.nets` can be found"):
         open_to_start("own", Path("results"), None)
+
+
+def test_a_damaged_copy_is_told_and_written_anew_from_the_same_code(nets: Path) -> None:
+    plan = started(1)
+    run, copies = plan.to_run[0], plan.store.codes
+    end(plan.store.run(run.run_id), RunState.FINISHED, plan.code.hash)
+    copy = copies.folder(str(plan.code.hash)) / "box" / "nets.py"
+    copy.write_text("Net = 1\n")
+    for cache in (_schema, registry._imported):
+        cache.cache_clear()
+    opened = open_sweep("own", Path("results"))
+    assert [each.run_id for each in opened.sweep.runs] == [run.run_id]
+    assert [text for text in overview(opened).notices if "has been changed" in text]
+    with pytest.raises(InputError, match="has been changed; put it back"):
+        planned(1, code="kept")
+    nets.write_text(NET + "# another\n")
+    assert not restore_code(planned(1))
+    nets.unlink()
+    for cache in (_schema, registry._imported):
+        cache.cache_clear()
+    with pytest.raises(InputError, match="the copy of the code that runs were submitted with has been changed"):
+        open_sweep("own", Path("results"))
+    nets.write_text(NET)
+    assert restore_code(planned(1))
+    assert copy.read_text() == NET
+    assert overview(open_sweep("own", Path("results"))).notices == ()
+    assert not restore_code(planned(1))
 
 
 def test_runs_without_a_copy_go_on_as_before(nets: Path, told: Told) -> None:
