@@ -32,8 +32,10 @@ _REMEDIES: Final = {
     "but got '<document": "a bracket or a quote that is opened is closed again",
     "'<document start>'": "a sweep file is YAML: lines of `key: value`",
     "expected <block end>": "keys of one mapping have the same indentation",
+    "scanning an alias": 'a text that begins with this sign needs quotes: "*"',
     "cannot start any token": "a text that begins with this sign needs quotes",
 }
+_OPENED: Final = {"flow mapping": "bracket `{`", "flow sequence": "bracket `[`", "quoted scalar": "quote"}
 _GLUED: Final = re.compile(r"[\w.]+:(?=[\[{])|^ *[\w.]+:(?=[\w\"'])")
 _LONG_KEY: Final = re.compile(r"^[ \t-]*([^\s:#]{1025,})[ \t]*:", re.MULTILINE)
 _CURLY: Final = re.compile("^[\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb].*[\u201c\u201d\u2018\u2019\u00ab\u00bb]$")
@@ -121,16 +123,24 @@ def _hint(error: MarkedYAMLError, text: str, line: int | None) -> str:
     near = lines[max(0, (line or 1) - 2) : line or 1]
     glued = next((found[0] for each in near if (found := _GLUED.search(each))), None)
     if "'\\t'" in problem or any(re.match(r" *\t", each) for each in near):
-        return "indent with spaces, not tabs"
+        indents = any(re.match(r" *\t", each) for each in near)
+        return "indent with spaces, not tabs" if indents else "write spaces in place of tabs"
     if glued:
         return f"write a space after the colon: `{glued.strip()} ...`"
     if any(each.startswith(("<<<<<<<", "=======", ">>>>>>>")) for each in near):
         return "git has left both sides of a merge here: keep one, without the lines of <<<, === and >>>"
     if any("\uff1a" in each for each in near):
         return "write a plain colon `:` in place of the wide one"
-    return next(
-        (remedy for part, remedy in _REMEDIES.items() if part in problem), "see docs/sweep-file.md for examples"
-    )
+    return _general_hint(error, line)
+
+
+def _general_hint(error: MarkedYAMLError, line: int | None) -> str:
+    """What helps by the parser's own words."""
+    opened = next((sign for what, sign in _OPENED.items() if what in f"{error.context}"), None)
+    if opened and error.context_mark and error.context_mark.line + 1 < (line or 0):
+        return f"the {opened} that is opened in line {error.context_mark.line + 1} is not closed"
+    said = f"{error.problem} {error.context}"
+    return next((remedy for part, remedy in _REMEDIES.items() if part in said), "see docs/sweep-file.md for examples")
 
 
 class _Builder:
@@ -232,6 +242,9 @@ class _Builder:
         except ValueError:
             number = None if len(text) > 4000 else text
         infinite = isinstance(number, float) and math.isinf(number) and "inf" not in text.lower()
+        vanished = isinstance(number, float) and number == 0 and re.search(r"[1-9]", re.split("[eE]", text)[0])
+        if vanished:
+            self._findings.mistake(line, "", f"the number {_cut(text)} is too small", "write 0, or a larger one")
         if number is None or infinite or (isinstance(number, int) and abs(number) > _LARGEST):
             self._findings.mistake(line, "", f"the number {_cut(text)} is too large", "write a smaller one")
             return 1

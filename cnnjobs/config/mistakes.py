@@ -34,6 +34,10 @@ _ALLOWED: Final = {
 }
 
 
+_NUMBERS: Final = ("int_type", "float_type", "int_from_float")
+_SPELLED: Final = re.compile(r"([+-]?[\d.]*\d)\s*(?:(%|[/^](?=\s*[+-]?[\d.]*\d$))\s*([+-]?[\d.]*\d)?|[a-zA-Z]+)")
+
+
 @dataclass(frozen=True)
 class KeyMistake:
     """One mistake in a configuration: the dotted key, what was found, what is allowed."""
@@ -90,17 +94,40 @@ def _wrong_value(key: str, details: Any) -> KeyMistake:
     found = f"found {shown(value)}"
     if kind == "literal_error":
         return KeyMistake(key, found, suggest(str(value), re.findall(r"'([^']*)'", context["expected"])))
-    number = number_in(value)
-    if number is not None and kind in ("int_type", "float_type"):
+    is_quoted = kind == "bool_type" and value in ("true", "false")
+    if is_quoted or (number_in(value) is not None and kind in ("int_type", "float_type")):
         return KeyMistake(key, f"found the text {shown(value)}", f"write {value} without quotes")
-    meant = value.replace(",", ".").replace("\u2212", "-") if isinstance(value, str) else None
-    if number_in(meant) is not None and kind in ("int_type", "float_type"):
-        return KeyMistake(key, f"found {shown(value)}", f"write {meant}, with a point and a plain minus sign")
+    meant = _meant(value) if kind in _NUMBERS else None
+    if meant is not None:
+        return KeyMistake(key, found, f"write {meant}")
     allowed = _ALLOWED[kind].format(**context) if kind in _ALLOWED else details["msg"]
     allowed = "one value or more" if kind == "too_short" and context["min_length"] == 1 else allowed
     if kind in ("list_type", "tuple_type") and isinstance(value, str) and value.startswith("("):
         return KeyMistake(key, f"found the text {shown(value)}", f"write a list: [{value.strip('()').strip(', ')}]")
     return KeyMistake(key, found, f"allowed: {allowed}")
+
+
+def _meant(value: Any) -> str | None:
+    """The number that a value was meant to be: `0,1`, `1e\u22123`, `10%`, `1/10`, `2**5`, `10 epochs`, 1e1."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return f"{value:.0f}"
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    text = value.strip().replace("\u2212", "-").replace("\u2013", "-").replace("**", "^")
+    if number_in(text.replace(",", ".")) is not None:
+        return f"{text.replace(',', '.')}, with a point and a plain minus sign"
+    found = _SPELLED.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        number, other = float(found[1]), float(found[3] or 100)
+        if found[2] in ("/", "%"):
+            number /= other
+        elif found[2]:
+            number = number**other
+        return f"{number:.6g}"
+    except (ValueError, ArithmeticError, TypeError):
+        return None
 
 
 def _either(mistakes: list[KeyMistake]) -> KeyMistake:

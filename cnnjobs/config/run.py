@@ -247,6 +247,8 @@ def _unknown_option(component: registry.Component, path: Sequence[str]) -> KeyMi
     remedy = suggest(path[-1], component.parameters) if component.parameters else f"`{component.name}` has no options"
     if component.name == "image_folder" and path[-1] in ("root", "path", "dir", "folder", "data_dir"):
         remedy = "a folder of images is named itself: dataset: flowers for data/flowers/train/<class>/, see --data-dir"
+    if path[-1] in RunConfig.model_fields:
+        remedy = f"`{path[-1]}` is a key of the run: write it beside `{path[0]}`, not in it"
     return KeyMistake(".".join(path), found, remedy)
 
 

@@ -15,6 +15,8 @@ is described where it is read: parameters.py, spaces.py, expansion.py, compariso
 
 from __future__ import annotations
 
+import difflib
+import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,6 +32,7 @@ from cnnjobs.errors import InputError, suggest
 from cnnjobs.sweep.consistency import measured_metric
 from cnnjobs.sweep.labels import SweepRun
 from cnnjobs.sweep.other_tools import recognise
+from cnnjobs.sweep.overrides import nest
 from cnnjobs.sweep.report_settings import ReportSettings, read_report
 from cnnjobs.sweep.settings import JobSettings, Metric, read_early_terminate, read_job, read_metric, text
 from cnnjobs.sweep.space.compare import Pair, pair_runs
@@ -160,13 +163,23 @@ def _refuse_other_files(root: Node, findings: Findings) -> None:
     if foreign:
         findings.mistake(root.line, "", foreign[0], _offer(foreign[1]))
     elif isinstance(root.value, dict) and root.value:
-        return
+        if not any(_is_known(key) for key in root.value):
+            keys = list(root.value)
+            found = f"no key of a sweep file: {', '.join(keys[:6])}{', ...' if len(keys) > 6 else ''}"
+            remedy = "a sweep has at least base: {dataset: ..., model: ...}, see docs/sweep-file.md"
+            findings.mistake(root.line, "", found, remedy)
     elif root.value in (None, {}):
         findings.mistake(root.line, "", "no key in it", "a sweep has at least base: {dataset: ..., model: ...}")
     else:
         found = "a list" if isinstance(root.value, list) else shown(root.plain)
         findings.mistake(root.line, "", f"found {found}", f"a sweep is a mapping of keys: {', '.join(_KEYS)}")
     findings.stop_at_mistakes()
+
+
+def _is_known(key: str) -> bool:
+    """Whether a key tells a file that is meant for us, with a slip in it perhaps."""
+    known = key in _KEYS or key in _PASSED_OVER or key in _ELSEWHERE or our_name(key) in RunConfig.model_fields
+    return known or key.startswith("x-") or bool(difflib.get_close_matches(key[:100], _KEYS, n=1))
 
 
 def _offer(texts: Mapping[str, str]) -> str:
@@ -178,7 +191,7 @@ def _offer(texts: Mapping[str, str]) -> str:
         keys = dict(read_yaml(ours, findings).value)
         space, _, _ = read_space(keys, findings)
         candidates, complete = expand(space, frozenset(), findings)
-        count = len(candidates)
+        count = len({json.dumps(nest(each.settings), sort_keys=True, default=str) for each in candidates})
         runs = "1 run" if count == 1 else f"{count:,} runs"
         chosen = candidates[0].settings if candidates else {}
         lacks = [key for key in ("dataset", "model") if key not in chosen]
@@ -205,10 +218,10 @@ def _read_name(keys: dict[str, Node], path: Path, findings: Findings) -> str:
     """The sweep's name, as its folder can be called: what no folder's name should hold becomes a dash."""
     line = keys["name"].line if "name" in keys else None
     given = text(keys["name"], "name", findings) if "name" in keys else path.stem
-    printable = "".join(letter if letter.isprintable() else "-" for letter in given)
-    name = re.sub(r"\s*[/\\]+\s*", "-", printable.strip()).lstrip(".-~")[:_LONGEST_NAME].rstrip()
+    printable = "".join(letter if letter.isprintable() else "-" for letter in given.strip())
+    name = re.sub(r"\s*[/\\]+\s*", "-", printable).lstrip(".-~")[:_LONGEST_NAME].rstrip()
     if given and not name:
         findings.mistake(line, "name", f"found {shown(given)}", "it becomes a folder's name: give it some letters")
-    elif name != given:
+    elif name != given.strip():
         findings.notice(line, "name", f"{shown(given)} is called {name}, since it becomes a folder's name")
     return name

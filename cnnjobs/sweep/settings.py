@@ -138,7 +138,11 @@ def read_metric(node: Node, findings: Findings) -> Metric:
 
 def read_early_terminate(node: Node, findings: Findings) -> None:
     """Check W&B's `early_terminate`, and say that it is not applied."""
-    allowed = ("type", "min_iter", "max_iter", "s", "eta")
+    allowed = ("type", "min_iter", "max_iter", "s", "eta", "strict")
+    if isinstance(node.value, str):
+        remedy = "write early_terminate: {type: hyperband, min_iter: 3}"
+        findings.mistake(node.line, "early_terminate", f"found {shown(node.value)}", remedy)
+        return
     keys = known_keys(node, "early_terminate", allowed, findings)
     if not keys:
         return

@@ -12,7 +12,7 @@ FILES: Cases = {
         "method: grid\nbase: {dataset: mnist\n",
         [
             "3: not YAML: expected ',' or '}', but got '<stream end>' (while parsing a flow mapping); "
-            "a bracket or a quote that is opened is closed again"
+            "the bracket `{` that is opened in line 2 is not closed"
         ],
     ),
     "a text that needs quotes": (
@@ -20,6 +20,58 @@ FILES: Cases = {
         [
             "1: not YAML: mapping values are not allowed here; a text with `: ` in it needs quotes, and keys of one "
             "mapping the same indentation"
+        ],
+    ),
+    "a bracket that stays open": (
+        "method: grid\nbase: {dataset: mnist, model: cnn\nparameters:\n  lr: {values: [0.1]}\n",
+        [
+            "3: not YAML: expected ',' or '}', but got ':' (while parsing a flow mapping); the bracket `{` that is opened"
+            " in line 2 is not closed"
+        ],
+    ),
+    "a quote that stays open": (
+        'method: grid\nbase: {dataset: "mnist, model: cnn}\n',
+        [
+            "3: not YAML: found unexpected end of stream (while scanning a quoted scalar); the quote that is opened in"
+            " line 2 is not closed"
+        ],
+    ),
+    "a number that is nothing": (
+        "base: {dataset: mnist, model: cnn, weight_decay: 1e-400}\n",
+        ["1: the number 1e-400 is too small; write 0, or a larger one"],
+    ),
+    "numbers in words": (
+        "base: {dataset: mnist, model: cnn, lr: 1/10, weight_decay: 10%, batch_size: 2**5, epochs: 10 epochs}\n",
+        [
+            '1: lr: found "1/10"; write 0.1',
+            '1: weight_decay: found "10%"; write 0.1',
+            '1: batch_size: found "2**5"; write 32',
+            '1: epochs: found "10 epochs"; write 10',
+        ],
+    ),
+    "a run_cap in quotes": (
+        'method: random\nrun_cap: "5"\nbase: {dataset: mnist, model: cnn}\nparameters: {lr: {min: 0.1, max: 0.2}}\n',
+        ['2: run_cap: found the text "5"; write 5 without quotes'],
+    ),
+    "names of other tools in a parameter": (
+        "method: grid\nbase: {dataset: mnist, model: cnn}\nparameters: {lr: {choices: [0.1]}, epochs: {low: 1, max: 2}}\n",
+        [
+            "3: parameters.lr.choices: unknown key; write values: [...]",
+            "3: parameters.epochs.low: unknown key; write min: ...",
+        ],
+    ),
+    "lr within the optimizer": (
+        "base: {dataset: mnist, model: cnn, optimizer: {name: sgd, lr: 0.1}}\n",
+        [
+            "1: optimizer.lr: optimizer `sgd` has no `lr`; `lr` is a key of the run: write it beside `optimizer`, not in"
+            " it"
+        ],
+    ),
+    "no key of ours": (
+        "searchSpaceFile: s.json\ntrialCommand: python a.py\ntuner: {name: GridSearch}\n",
+        [
+            "1: no key of a sweep file: searchSpaceFile, trialCommand, tuner; a sweep has at least base: {dataset: ...,"
+            " model: ...}, see docs/sweep-file.md"
         ],
     ),
     "tabs": (

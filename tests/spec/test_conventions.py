@@ -244,8 +244,87 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
         searcher: {name: grid}
         """,
         "another tool's search space",
-        ["  epochs: 2"],
+        ["  epochs: 2", "  lr: {values: [0.0001, 0.001, 0.01, 0.1]}"],
+        [16],
+    ),
+    "Determined, with its name": (
+        """\
+        name: mine
+        entrypoint: model_def:Trial
+        hyperparameters:
+          lr: {type: log, base: 10, minval: -4, maxval: -1}
+          epochs: {type: int, minval: 1, maxval: 5}
+        searcher: {name: random, metric: val_loss, max_trials: 10}
+        """,
+        "another tool's search space",
+        ["  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}", "# left out: name, entrypoint, searcher: "],
+        [10],
+    ),
+    "Katib": (
+        """\
+        apiVersion: kubeflow.org/v1beta1
+        kind: Experiment
+        spec:
+          algorithm: {algorithmName: random}
+          maxTrialCount: 12
+          parameters:
+            - {name: lr, parameterType: double, feasibleSpace: {min: "0.01", max: "0.03"}}
+            - {name: batch_size, parameterType: discrete, feasibleSpace: {list: ["16", "32"]}}
+        """,
+        "another tool's search space",
+        ["  lr: {distribution: uniform, min: 0.01, max: 0.03}", "  batch_size: {values: [16, 32]}"],
+        [12],
+    ),
+    "Ax": (
+        """\
+        parameters:
+          - {name: lr, type: range, bounds: [1.0e-4, 0.4], log_scale: true}
+          - {name: batch_size, type: choice, values: [16, 32]}
+        objective_name: accuracy
+        """,
+        "another tool's search space",
+        ["  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.4}", "  batch_size: {values: [16, 32]}"],
         [20],
+    ),
+    "Azure": (
+        """\
+        type: sweep
+        sampling_algorithm: random
+        search_space:
+          lr: {type: loguniform, min_value: -6, max_value: -1}
+          batch_size: {type: choice, values: [16, 32]}
+        limits: {max_total_trials: 9}
+        """,
+        "another tool's search space",
+        ["  lr: {distribution: log_uniform, min: -6, max: -1}", "# left out: type, sampling_algorithm, limits: "],
+        [9],
+    ),
+    "NNI, with forms of its own": (
+        """\
+        lr: {_type: qloguniform, _value: [0.01, 1, 0.01]}
+        weight_decay: {_type: normal, _value: [0, 1]}
+        """,
+        "another tool's search space",
+        ["  lr: {distribution: q_log_uniform_values, min: 0.01, max: 1, q: 0.01}", "# left out: weight_decay: its form"],
+        [20],
+    ),
+    "Guild's whole numbers": (
+        "train: {flags: {lr: [0.1, 0.2], epochs: '[1:3]'}}\n",
+        "another tool's search space",
+        ["  epochs: {min: 1, max: 3}"],
+        [6],
+    ),
+    "plain settings": (
+        "dataset: fashion_mnist_mini\nmodel: cnn\nlr: 0.1\n",
+        "a plain mapping of settings",
+        ['  dataset: "fashion_mnist_mini"', "  lr: 0.1"],
+        [1],
+    ),
+    "a named list of configurations": (
+        "dataset: mnist\nruns:\n  - {model: cnn, lr: 0.1}\n  - {model: cnn, lr: 0.2}\n  - {model: cnn, lr: 0.2}\n",
+        "a plain mapping of lists",
+        ['  "2": {model: "cnn", lr: 0.2}'],
+        [2],
     ),
     "Guild": (
         "train: {main: train, flags: {lr: [0.1, 0.2], epochs: 'range[1:3]', seed: 1}}\n",

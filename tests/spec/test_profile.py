@@ -93,7 +93,7 @@ def test_mistakes_in_slurms_settings_have_their_lines(tmp_path: Path) -> None:
         read_profile(path, {"timeout_min": 5})
     assert str(error.value).split("\n") == [
         f"{path}:1: partition: found 3; allowed: a text",
-        f'{path}:2: mem_gb: found "16G"; allowed: a number',
+        f'{path}:2: mem_gb: found "16G"; write 16',
         f'{path}:3: timeout_min: found the text "90"; write 90 without quotes',
         f'{path}:4: setup: found "module load cuda"; allowed: a list',
         f'{path}:5: extra: found the option "cpus_per_task"; write cpus_per_run:',

@@ -92,3 +92,21 @@ def test_ten_thousand_runs_are_all_different(read: Callable[[str], Sweep]) -> No
     }
     sweep = read(json.dumps({"method": "grid", "base": {"dataset": "mnist", "model": "cnn"}, "parameters": parameters}))
     assert len({run.run_id for run in sweep.runs}) == len({run.label for run in sweep.runs}) == 10_000
+
+
+def test_categorical_with_probabilities_and_a_strict_hyperband_are_read(read: Callable[[str], Sweep]) -> None:
+    sweep = read("""\
+        method: random
+        run_cap: 2
+        early_terminate: {type: hyperband, min_iter: 3, strict: true}
+        base: {dataset: mnist, model: cnn}
+        parameters:
+          optimizer: {distribution: categorical, values: [adam, sgd], probabilities: [0, 1]}
+          lr: {min: 0.1, max: 0.2}
+        """)
+    assert [run.config.optimizer.name for run in sweep.runs] == ["sgd", "sgd"]
+
+
+def test_a_folded_name_has_no_dash_at_its_end(read: Callable[[str], Sweep]) -> None:
+    sweep = read("name: >\n  my long\n  name\nbase: {dataset: mnist, model: cnn}\n")
+    assert (sweep.name, sweep.notices) == ("my long name", ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from cnnjobs.config.run import our_name
+from cnnjobs.config.run import RunConfig, our_name
 from cnnjobs.config.yaml import Node
 from cnnjobs.sweep.other_tools.form import Foreign
 from cnnjobs.sweep.other_tools.hydra import is_hydra, read_hydra
@@ -18,6 +18,8 @@ __all__ = ["Offer", "recognise"]
 Offer = tuple[str, dict[str, str]]
 """What a file is, and the same sweep in ours: the texts of its parts by their names, "" where it is one."""
 
+# Keys that a file of ours and one of another tool may both have.
+_NEUTRAL: Final = frozenset(("name", "description", "project", "apiVersion", "kind", "metric"))
 _SHARED: Final = ("lr", "learning_rate", "batch_size", "weight_decay")
 _EXAMPLE: Final = Foreign(parameters={"lr": [0.1, 0.01]})
 
@@ -27,6 +29,8 @@ def recognise(root: Node, ours: frozenset[str]) -> Offer | None:
     if isinstance(root.value, list):
         return _from_list(root.plain)
     keys: Mapping[str, Any] = root.plain
+    is_foreign = not ours & set(keys)
+    has_space = not _telling(keys, ours) and space_of(keys) is not None
     convert: Callable[[Mapping[str, Any]], dict[str, Foreign]]
     if is_hyperherd(keys):
         name, convert = "a HyperHerd configuration", read_hyperherd
@@ -34,15 +38,23 @@ def recognise(root: Node, ours: frozenset[str]) -> Offer | None:
         name, convert = "a Hydra configuration", read_hydra
     elif is_seml(keys):
         name, convert = "a seml configuration", read_seml
-    elif not ours & set(keys) and isinstance(keys.get("trainer"), dict):
+    elif is_foreign and isinstance(keys.get("trainer"), dict):
         name, convert = "a Lightning configuration", _from_lightning
-    elif not ours & set(keys) and space_of(keys) is not None:
+    elif has_space:
         name, convert = "another tool's search space", read_space
-    elif not ours & set(keys) and any(isinstance(value, list) for value in keys.values()):
+    elif is_foreign and any(isinstance(value, list) for value in keys.values()):
         name, convert = "a plain mapping of lists", _from_lists
+    elif is_foreign and any(our_name(key) in RunConfig.model_fields for key in keys):
+        name, convert = "a plain mapping of settings", _from_lists
     else:
         return None
     return f"this is {name}", _in_ours(convert, keys)
+
+
+def _telling(keys: Mapping[str, Any], ours: frozenset[str]) -> frozenset[str]:
+    """The keys that tell a file of ours; a list of named parameters is Ax's."""
+    listed = {"parameters"} if isinstance(keys.get("parameters"), list) else set()
+    return (ours & set(keys)) - _NEUTRAL - listed
 
 
 def _in_ours(convert: Callable[[Any], dict[str, Foreign]], keys: Any) -> dict[str, str]:
@@ -54,6 +66,10 @@ def _in_ours(convert: Callable[[Any], dict[str, Foreign]], keys: Any) -> dict[st
 
 
 def _from_lists(keys: Mapping[str, Any]) -> dict[str, Foreign]:
+    lists = [key for key, value in keys.items() if isinstance(value, list)]
+    if len(lists) == 1 and (listed := _variants(keys[lists[0]])) is not None:
+        listed.share({key: value for key, value in keys.items() if key not in lists})
+        return {"": listed}
     sweep = Foreign(parameters={key: value for key, value in keys.items() if isinstance(value, list)})
     sweep.share({key: value for key, value in keys.items() if key not in sweep.parameters})
     return {"": sweep}
@@ -66,12 +82,19 @@ def _from_list(entries: list[Any]) -> Offer | None:
     spaces = [space for each in entries if (space := space_of(each)) is not None]
     if spaces:
         return "this is another tool's search space", _in_ours(read_space, {"flags": spaces[0]})
+    sweep = _variants(entries)
+    return None if sweep is None else ("this is a list of configurations", {"": sweep.text()})
+
+
+def _variants(entries: list[Any]) -> Foreign | None:
+    """The sweep of a list of configurations; None for what is none."""
+    if not entries or not all(isinstance(each, dict) and each for each in entries):
+        return None
     names = [str(each.get("name", number)) for number, each in enumerate(entries, start=1)]
     changes = [{key: value for key, value in each.items() if key != "name"} for each in entries]
     if len(set(names)) < len(names) or not all(changes):
         return None
-    sweep = Foreign(variants=dict(zip(names, changes, strict=True)))
-    return "this is a list of configurations", {"": sweep.text()}
+    return Foreign(variants=dict(zip(names, changes, strict=True)))
 
 
 def _from_lightning(keys: Mapping[str, Any]) -> dict[str, Foreign]:

@@ -100,7 +100,9 @@ class Foreign:
     def _left_out(self) -> list[str]:
         names = dict.fromkeys(name for name in (*self.base, *self.parameters) if not _is_ours(name))
         unknown = [f"# no keys of a run here, to be renamed or dropped: {', '.join(names)}"] if names else []
-        return [*unknown, *(f"# left out: {key}: {why}" for key, why in self.left_out.items())]
+        reasons = dict.fromkeys(self.left_out.values())
+        alike = {why: ", ".join(key for key, its in self.left_out.items() if its == why) for why in reasons}
+        return [*unknown, *(f"# left out: {keys}: {why}" for why, keys in alike.items())]
 
 
 def _is_ours(name: str) -> bool:
@@ -139,7 +141,9 @@ def uniform(low: float, high: float, *, logarithmic: bool = False, whole: bool =
     if not 0 < high - low < math.inf:
         raise ValueError(low, high)
     if step is not None:
-        return Range(f"{{distribution: q_uniform, min: {flow(low)}, max: {flow(high)}, q: {flow(step)}}}", low, high)
+        kind = "q_log_uniform_values" if logarithmic else "q_uniform"
+        form = f"{{distribution: {kind}, min: {flow(low)}, max: {flow(high)}, q: {flow(step)}}}"
+        return Range(form, low, high, logarithmic)
     if logarithmic and whole:
         form = f"{{distribution: q_log_uniform_values, min: {flow(low)}, max: {flow(high)}}}"
     elif logarithmic:
@@ -149,6 +153,12 @@ def uniform(low: float, high: float, *, logarithmic: bool = False, whole: bool =
     else:
         form = f"{{distribution: uniform, min: {flow(low)}, max: {flow(high)}}}"
     return Range(form, low, high, logarithmic, whole)
+
+
+def exponents(low: float, high: float) -> Range:
+    """A range whose bounds are exponents of e."""
+    form = f"{{distribution: log_uniform, min: {flow(low)}, max: {flow(high)}}}"
+    return Range(form, math.exp(low), math.exp(high), logarithmic=True)
 
 
 def spread(low: float, high: float, count: int, *, logarithmic: bool = False) -> list[Any]:

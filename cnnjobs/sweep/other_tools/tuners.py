@@ -1,4 +1,4 @@
-"""Search spaces as Optuna, Ray Tune, NNI, Ax, Determined and Guild write them, and plain lists of values."""
+"""Search spaces as Optuna, Ray Tune, NNI, Ax, Determined, Katib, Azure and Guild write them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,31 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cnnjobs.sweep.other_tools.form import Foreign, Form, Range, parsed, split, spread, stepped, uniform
+from cnnjobs.sweep.other_tools.form import (
+    Foreign,
+    Form,
+    Range,
+    exponents,
+    flow,
+    parsed,
+    split,
+    spread,
+    stepped,
+    uniform,
+)
 
 _SPACES: Final = (
     "search_space", "searchSpace", "param_space", "space", "hyperparameters", "hyperparams", "hparams", "config",
-    "params", "flags",
+    "params", "parameters", "flags",
 )  # fmt: skip
 _COUNTS: Final = (
     "n_trials", "num_samples", "num_trials", "max_trials", "maxTrialNumber", "max_trial_number", "trials", "n_iter",
+    "maxTrialCount", "max_total_trials",
 )  # fmt: skip
-_LOW: Final = ("low", "min", "minval", "lower")
-_HIGH: Final = ("high", "max", "maxval", "upper")
-_CHOICES: Final = ("choices", "options", "values", "vals", "categories", "grid_search", "choice")
+_SEARCHERS: Final = ("searcher", "tuner", "sampler", "algorithm", "sampling_algorithm")
+_LOW: Final = ("low", "min", "minval", "lower", "min_value")
+_HIGH: Final = ("high", "max", "maxval", "upper", "max_value")
+_CHOICES: Final = ("choices", "options", "values", "vals", "categories", "grid_search", "choice", "list")
 _PAIRS: Final = ("uniform", "loguniform", "randint", "lograndint", "quniform")
 _GUILD: Final = re.compile(r"(uniform|loguniform|range|linspace|logspace)?\[([^\]]*)\]")
 
@@ -45,7 +58,9 @@ def read_space(keys: Mapping[str, Any]) -> dict[str, Foreign]:
         if key in _COUNTS:
             continue
         read = read_form(form)
-        if read is not None:
+        if _is_form(form) and (read is None or (isinstance(read, list) and _is_nested(read))):
+            sweep.left_out[key] = f"its form is known to the other tool alone: {flow(form)}"
+        elif read is not None:
             sweep.parameters[key] = read
         elif isinstance(form, list):
             sweep.parameters[key] = form
@@ -60,10 +75,32 @@ def read_space(keys: Mapping[str, Any]) -> dict[str, Foreign]:
     elif grids and count:
         sweep.left_out["num_samples"] = f"each configuration is run {count} times there: write seeds: {count}"
     elif count or ranges:
-        sweep.at_random, sweep.run_cap = True, count
-    outside = [key for key in keys if key not in counts and keys[key] is not space and space is not keys]
+        sweep.at_random, sweep.run_cap = bool(ranges) or not _is_grid(keys), count
+    outside = _outside(keys, space) if space is not keys else []
     sweep.left_out.update(dict.fromkeys(outside, "see docs/sweep-file.md for what stands in its place"))
     return {"": sweep}
+
+
+def _outside(keys: Mapping[str, Any], space: Mapping[str, Any]) -> list[str]:
+    """The names of all that is not carried over, dotted where the space stands beside them."""
+    names: list[str] = []
+    for key, value in keys.items():
+        if key in _SPACES and space_of({key: value}) == space:
+            continue
+        if isinstance(value, dict) and value != space and space_of(value) == space:
+            names += [f"{key}.{inner}" for inner in _outside(value, space)]
+        elif value != space and key not in _COUNTS:
+            names.append(key)
+    return names
+
+
+def _is_grid(keys: Mapping[str, Any]) -> bool:
+    searcher = " ".join(f"{given}" for given in _found(keys, _SEARCHERS).values())
+    return "grid" in searcher.lower()
+
+
+def _is_nested(values: list[Any]) -> bool:
+    return any(isinstance(each, dict) and "_name" in each for each in values)
 
 
 def _found(keys: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -78,7 +115,12 @@ def _is_form(form: Any) -> bool:
     if isinstance(form, dict):
         kinds = ("float", "int", "categorical", "uniform", "loguniform", "log", "double", "const", "range", "choice")
         is_typed = "_type" in form or (form.get("type") in kinds and len(form) > 1)
-        return is_typed or "grid_search" in form or (len(form) == 1 and next(iter(form)) in (*_PAIRS, "choice"))
+        return (
+            is_typed
+            or "grid_search" in form
+            or "feasibleSpace" in form
+            or (len(form) == 1 and next(iter(form)) in (*_PAIRS, "choice"))
+        )
     return isinstance(form, str) and form.startswith(("tune.", "trial.suggest_", "hp."))
 
 
@@ -88,6 +130,9 @@ def read_form(form: Any) -> Form | None:
         return _spelled(form)
     if not isinstance(form, dict):
         return None
+    if isinstance(form.get("feasibleSpace"), dict):
+        feasible = {key: _plain(value) for key, value in form["feasibleSpace"].items()}
+        return read_form({**feasible, "type": form.get("parameterType")})
     pair = next((name for name in _PAIRS if name in form), None)
     if "_type" in form or pair is not None:
         return _paired(pair, form[pair]) if pair is not None else _paired(str(form["_type"]), form["_value"])
@@ -112,8 +157,10 @@ def _bounded(form: Mapping[str, Any]) -> Form | None:
     if low is None or high is None:
         return None
     whole = kind.startswith("int") or (form.get("value_type") == "int")
+    if kind == "loguniform" and "min_value" in form:
+        return exponents(low, high)
     if kind == "log" and "base" in form:
-        return uniform(form["base"] ** low, form["base"] ** high, logarithmic=True)
+        low, high = form["base"] ** low, form["base"] ** high
     logarithmic = bool(form.get("log") or form.get("log_scale")) or kind in ("log", "loguniform", "log_float")
     if form.get("step"):
         return stepped(low, high, form["step"], closed=True)
@@ -132,9 +179,21 @@ def _paired(kind: str, given: Any) -> Form | None:
         return uniform(low, high - 1, whole=True)
     if kind == "quniform":
         return stepped(low, high, rest[0], closed=True)
+    if kind == "qloguniform":
+        return uniform(low, high, logarithmic=True, step=rest[0])
     if kind in ("uniform", "loguniform", "lograndint"):
         return uniform(low, high, logarithmic=kind.startswith("log"), whole=kind == "lograndint")
     return None
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that stand as texts, as in Katib's files."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    try:
+        return _number(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _number(text: str) -> int | float:
@@ -148,7 +207,8 @@ def _guild(kind: str, numbers: list[int | float]) -> Form:
     if kind.endswith("space"):
         count = int(rest[0]) if rest else 5
         return [10**each for each in spread(low, high, count)] if kind == "logspace" else spread(low, high, count)
-    return uniform(low, high, logarithmic=kind == "loguniform")
+    whole = isinstance(low, int) and isinstance(high, int) and kind == "uniform"
+    return uniform(low, high, logarithmic=kind == "loguniform", whole=whole)
 
 
 def _called(text: str) -> Form | None:
@@ -161,6 +221,8 @@ def _called(text: str) -> Form | None:
     kind = name.rpartition(".")[2].removeprefix("suggest_")
     if kind in ("choice", "categorical", "grid_search"):
         return list(plain[0])
+    if kind == "loguniform" and name.startswith("hp."):
+        return exponents(plain[0], plain[1])
     logarithmic = "log" in kind or any(re.fullmatch(r"log\s*=\s*True", part) for part in parts)
     whole = "int" in kind
     return uniform(plain[0], plain[1] - (kind == "randint"), logarithmic=logarithmic, whole=whole)

@@ -182,7 +182,10 @@ def _sample(space: Space) -> Iterable[Point]:
     if space.method == "random" and space.run_cap is None:
         remedy = "say how many configurations to draw, for example run_cap: 20"
         line = space.lines.get("method")
-        raise SamplerRefusal([(line, "run_cap", "missing, and method: random needs it", remedy)])
+        # One that could not be read is a mistake already.
+        raise SamplerRefusal(
+            [] if "run_cap" in space.lines else [(line, "run_cap", "missing, and method: random needs it", remedy)]
+        )
     given = {"axes": space.axes, "run_cap": space.run_cap, "seed": space.sampling_seed}
     points: Iterable[Point] = registry.find("sampler", space.method).build(given=given, options={})
     return points

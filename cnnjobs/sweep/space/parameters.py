@@ -39,6 +39,19 @@ _KEYS: Final = (
     "parameters",
 )
 
+# What other tools call the same.
+_THEIRS: Final = {
+    **dict.fromkeys(("choices", "options", "vals", "choice", "list"), "values: [...]"),
+    **dict.fromkeys(("low", "lower", "minval", "min_value"), "min: ..."),
+    **dict.fromkeys(("high", "upper", "maxval", "max_value"), "max: ..."),
+    **dict.fromkeys(("range", "bounds"), "min: ... and max: ..."),
+    **dict.fromkeys(("type", "_type"), "distribution: uniform, log_uniform_values or another of docs/sweep-file.md"),
+    **dict.fromkeys(("log", "log_scale"), "distribution: log_uniform_values"),
+    "step": "distribution: q_uniform and q: ...",
+    "std": "sigma: ...",
+    "mean": "mu: ...",
+}
+
 _LISTING: Final = ("constant", "categorical", "categorical_w_probabilities")
 
 
@@ -123,13 +136,14 @@ def _distribution_name(place: str, node: Node, findings: Findings) -> str | None
     if "distribution" in keys:
         named = keys["distribution"]
         if isinstance(named.value, str):
-            return named.value
+            return _implied(keys) if named.value == "categorical" and "values" in keys else named.value
         found = f"found {shown(named.plain)}"
         findings.mistake(named.line, f"{place}.distribution", found, "allowed: the name of a distribution")
         return None
     unknown = [key for key in keys if key not in _KEYS]
     for key in unknown:
-        findings.mistake(keys[key].line, f"{place}.{key}", "unknown key", suggest(key, _KEYS))
+        meant = f"write {_THEIRS[key]}" if key in _THEIRS else suggest(key, _KEYS)
+        findings.mistake(keys[key].line, f"{place}.{key}", "unknown key", meant)
     implied = _implied(keys)
     if implied is None and not unknown:
         names = ", ".join(sorted(registry.components("distribution")))
