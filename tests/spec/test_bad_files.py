@@ -25,8 +25,8 @@ FILES: Cases = {
     "a bracket that stays open": (
         "method: grid\nbase: {dataset: mnist, model: cnn\nparameters:\n  lr: {values: [0.1]}\n",
         [
-            "3: not YAML: expected ',' or '}', but got ':' (while parsing a flow mapping); the bracket `{` that is opened"
-            " in line 2 is not closed"
+            "3: not YAML: expected ',' or '}', but got ':' (while parsing a flow mapping); the bracket `{` that is"
+            " opened in line 2 is not closed"
         ],
     ),
     "a quote that stays open": (
@@ -54,7 +54,8 @@ FILES: Cases = {
         ['2: run_cap: found the text "5"; write 5 without quotes'],
     ),
     "names of other tools in a parameter": (
-        "method: grid\nbase: {dataset: mnist, model: cnn}\nparameters: {lr: {choices: [0.1]}, epochs: {low: 1, max: 2}}\n",
+        "method: grid\nbase: {dataset: mnist, model: cnn}\n"
+        "parameters: {lr: {choices: [0.1]}, epochs: {low: 1, max: 2}}\n",
         [
             "3: parameters.lr.choices: unknown key; write values: [...]",
             "3: parameters.epochs.low: unknown key; write min: ...",
@@ -63,8 +64,8 @@ FILES: Cases = {
     "lr within the optimizer": (
         "base: {dataset: mnist, model: cnn, optimizer: {name: sgd, lr: 0.1}}\n",
         [
-            "1: optimizer.lr: optimizer `sgd` has no `lr`; `lr` is a key of the run: write it beside `optimizer`, not in"
-            " it"
+            "1: optimizer.lr: optimizer `sgd` has no `lr`; `lr` is a key of the run: write it beside `optimizer`, not"
+            " in it"
         ],
     ),
     "no key of ours": (

@@ -305,7 +305,7 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
         weight_decay: {_type: normal, _value: [0, 1]}
         """,
         "another tool's search space",
-        ["  lr: {distribution: q_log_uniform_values, min: 0.01, max: 1, q: 0.01}", "# left out: weight_decay: its form"],
+        ["  lr: {distribution: q_log_uniform_values, min: 0.01, max: 1, q: 0.01}", "# left out: weight_decay: its"],
         [20],
     ),
     "Guild's whole numbers": (
