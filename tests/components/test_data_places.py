@@ -161,6 +161,27 @@ def test_unfinished_folder_of_images_is_named(tmp_path: Path) -> None:
     assert f"  {tmp_path}/pets (no train)" in failure("pets", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("below", "told"),
+    [
+        (("train", "val"), "no test, rename `val` to test: runs are tested on it, and validate on images drawn from train"),
+        (("Train", "Test"), "no train, no test, rename `Test` to test"),
+        (("training", "test"), "no train, rename `training` to train"),
+        (("pets/train", "pets/test"), "no train, no test, train and test lie in `pets`: move them up"),
+        (("cat", "dog", ".git"), "no train, no test, it holds `cat`, `dog`: make train and test, with these classes in both"),
+        (("train",), "no test"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_lies_otherwise_is_told_what_to_do(tmp_path: Path, below: tuple[str, ...], told: str) -> None:
+    for each in below:
+        (tmp_path / "pets" / each).mkdir(parents=True)
+    assert failure("pets", tmp_path).splitlines() == [
+        f"data set `pets` is not complete; looked for {SPLITS}, in",
+        f"  {tmp_path}/pets ({told})",
+        NAME_FOLDER,
+    ]
+
+
 def test_folders_are_searched_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CNNJOBS_DATA", "from_environment")

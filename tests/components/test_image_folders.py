@@ -254,3 +254,42 @@ def test_what_another_process_has_decoded_is_gone_on_with(
     assert len(opened) == 1 + 2 * 2
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
     assert isinstance(found[0], np.memmap)
+
+
+def test_headers_tell_before_the_start_what_cannot_serve(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    first = min((folder / "train" / "cat").iterdir())
+    Image.new("RGB", (9, 9)).save(folder / "train" / "dog" / "large.png")
+    (folder / "test" / "dog" / "page.png").write_text("<html>404</html>")
+    with pytest.raises(DataError) as raised:
+        look(place(folder), ("cat", "dog"))
+    assert str(raised.value).splitlines() == [
+        f"{folder}: 2 of 14 images cannot be used",
+        f"  {folder}/train/dog/large.png: is 9×9 pixels, not 6×6 like {first}; {REMEDY}",
+        f"  {folder}/test/dog/page.png: cannot be read as an image (it is of no known kind); replace or remove it",
+    ]
+
+
+def test_first_image_that_is_not_square_is_told_before_the_start(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    first = min((folder / "train" / "cat").iterdir())
+    Image.new("RGB", (8, 6)).save(first)
+    with pytest.raises(DataError, match=r"is 8×6 pixels, but networks here take square images"):
+        look(place(folder), ("cat", "dog"))
+
+
+def test_one_colour_header_tells_that_all_become_colour(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets", mode="L")
+    assert look(place(folder), ("cat", "dog")).contents.channels == 1
+    Image.new("RGB", (6, 6)).save(folder / "test" / "dog" / "colour.png")
+    assert look(place(folder), ("cat", "dog")).contents.channels == 3
+
+
+def test_images_beside_the_classes_and_splits_that_nobody_takes_are_told(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    Image.new("RGB", (6, 6)).save(folder / "train" / "loose.png")
+    (folder / "val" / "cat").mkdir(parents=True)
+    assert source_of(place(folder)).notes == (
+        f"{folder}/val: is passed over; validation images are drawn from train (dataset.validation says how many)",
+        f"{folder}: 1 image lies in no class's folder and was passed over, the first is {folder}/train/loose.png",
+    )

@@ -92,7 +92,7 @@ def look(place: Place, classes: tuple[str, ...]) -> Survey:
     from cnnjobs.components.files.image_listing import list_splits, notes_of
 
     train, test = list_splits(place.path)
-    contents = image_folders.look(train, test)
+    contents = image_folders.look(place.path, train, test)
     return Survey(contents, tuple(train.classes), notes_of(place.path, train, test))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cnnjobs.components.files.image_listing import Listing, list_splits
 from cnnjobs.components.files.image_store import ImageStore, channels_begun
@@ -25,6 +26,7 @@ _COLOUR_MODES: Final = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _IMAGES_PER_TASK: Final = 256
 _BYTES_PER_TASK: Final = 8 << 20
 _PROBLEMS_TOLD: Final = 5
+_HEADERS: Final = 1000
 _REMEDY: Final = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
 
 
@@ -39,11 +41,41 @@ def read_splits(folder: Path, work: Path | None = None) -> NamedSplits:
     return images["train"], train.labels, images["test"], test.labels, tuple(train.classes)
 
 
-def look(train: Listing, test: Listing) -> Contents:
-    """What the names of the files and the first image tell. Raises DataError."""
-    pixels = _pixels(Path(train.entries[0]))
-    height, width, channels = (*pixels.shape, 1)[:3]
+def look(folder: Path, train: Listing, test: Listing) -> Contents:
+    """Contents by the names of the files, the first image, and the headers of a thousand spread over all.
+
+    Raises DataError that names those of them that cannot serve.
+    """
+    paths = [*train.files, *test.files]
+    pixels = _pixels(paths[0])
+    height, width = pixels.shape[:2]
+    if height != width:
+        raise DataError(_not_square(paths[0], width, height))
+    some = paths[:: -(-len(paths) // _HEADERS)]
+    modes, problems = {""}, []
+    for path in some:
+        try:
+            modes.add(_mode_of(path, height, paths[0]))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError(_told(folder, problems, len(some)))
+    channels = 3 if pixels.ndim == 3 or modes.intersection(_COLOUR_MODES) else 1
     return Contents(height, width, channels, len(train.classes), train.labels, test.labels)
+
+
+def _mode_of(path: Path, size: int, first: Path) -> str:
+    """The mode of an image, by its header. Raises DataError where it cannot serve beside the `first` one."""
+    from PIL import Image
+
+    with _opened(path) as file:
+        image = Image.open(file)
+        (width, height), mode = image.size, image.mode
+    if (width, height) != (size, size):
+        raise DataError(_other_size(path, (width, height), size, first))
+    if mode not in (*_GRAY_MODES, *_COLOUR_MODES):
+        raise DataError(_deep(path, mode))
+    return mode
 
 
 def _read_images(folder: Path, splits: Mapping[str, Sequence[Path]], work: Path | None) -> dict[str, NDArray[np.uint8]]:
@@ -103,8 +135,7 @@ def _decode(paths: Sequence[Path], form: tuple[int, int], first: Path) -> tuple[
             problems.append(str(error))
             continue
         if pixels.shape[:2] != (size, size):
-            found = f"{pixels.shape[1]}×{pixels.shape[0]}"
-            problems.append(f"{path}: is {found} pixels, not {size}×{size} like {first}; {_REMEDY}")
+            problems.append(_other_size(path, (pixels.shape[1], pixels.shape[0]), size, first))
             continue
         if pixels.ndim > 2 and channels == 1:
             raise _ColourError
@@ -121,7 +152,7 @@ def _first_shape(paths: Sequence[Path]) -> tuple[int, Path, int]:
             continue
         height, width = pixels.shape[:2]
         if height != width:
-            raise DataError(f"{path}: is {width}×{height} pixels, but networks here take square images; {_REMEDY}")
+            raise DataError(_not_square(path, width, height))
         return height, path, 1 if pixels.ndim == 2 else 3
     return 0, paths[0], 3
 
@@ -134,26 +165,47 @@ def _told(folder: Path, problems: Sequence[str], total: int) -> str:
     return "\n".join([f"{folder}: {len(problems)} of {total} images cannot be used", *listed, *more])
 
 
+def _not_square(path: Path, width: int, height: int) -> str:
+    return f"{path}: is {width}×{height} pixels, but networks here take square images; {_REMEDY}"
+
+
+def _other_size(path: Path, found: tuple[int, int], size: int, first: Path) -> str:
+    return f"{path}: is {found[0]}×{found[1]} pixels, not {size}×{size} like {first}; {_REMEDY}"
+
+
+def _deep(path: Path, mode: str) -> str:
+    return f"{path}: holds pixels of mode {mode}; save it as gray or RGB with 8 bits per channel"
+
+
 def _pixels(path: Path) -> NDArray[np.uint8]:
     """The image (H, W) when gray, else (H, W, 3), upright as its EXIF orientation says."""
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
+
+    with _opened(path) as file:
+        image = upright(Image.open(file))
+        mode = image.mode
+        if mode in _GRAY_MODES:
+            return np.asarray(image.convert("L"))
+        if mode in _COLOUR_MODES:
+            return np.asarray(image.convert("RGB"))
+    raise DataError(_deep(path, mode))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """An image file; what goes wrong with it becomes DataError."""
+    from PIL import UnidentifiedImageError
 
     try:
         with path.open("rb") as file:
-            image = upright(Image.open(file))
-            mode = image.mode
-            if mode in _GRAY_MODES:
-                return np.asarray(image.convert("L"))
-            if mode in _COLOUR_MODES:
-                return np.asarray(image.convert("RGB"))
+            yield file
     except MemoryError:
         raise
     except UnidentifiedImageError:
         raise DataError(f"{path}: cannot be read as an image (it is of no known kind); replace or remove it") from None
     except Exception as error:  # a damaged file may raise anything
         raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from None
-    raise DataError(f"{path}: holds pixels of mode {mode}; save it as gray or RGB with 8 bits per channel")
 
 
 def _num_cores() -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cnnjobs.components.files.places import HELD_OUT
 from cnnjobs.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ SUFFIXES: Final = tuple(sorted((*_JPEG, *_TIFF, *_PORTABLE, ".bmp", ".gif", ".pn
 _ONE_KIND: Final = (_JPEG, _TIFF, _PORTABLE)
 _KINDS_TOLD: Final = 4
 _FOLDER: Final = "folder"
+_LIE: Final = "{} images lie in no class's folder and were"
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,7 @@ def _list(split: Path) -> Listing:
         images: list[os.DirEntry[str]] = []
         others: list[os.DirEntry[str]] = []
         for entry in _visible(folder):
-            is_image = entry.name.lower().endswith(SUFFIXES) and entry.is_file()
-            (images if is_image else others).append(entry)
+            (images if _is_image(entry) else others).append(entry)
         if not images:
             below = ", but folders" if any(entry.is_dir() for entry in others) else ""
             raise DataError(
@@ -136,8 +137,13 @@ def _is_text(name: str) -> bool:
 
 def notes_of(folder: Path, train: Listing, test: Listing) -> tuple[str, ...]:
     """What a user must know of a folder of images that can be trained on, a line each."""
-    told = []
-    if others := [*train.others, *test.others]:
+    told = [*_beside_the_splits(folder)]
+    listed = [*train.others, *test.others]
+    loose = [entry for entry in listed if Path(entry).parent.parent == folder and _is_image(entry)]
+    if loose:
+        lie = "1 image lies in no class's folder and was" if len(loose) == 1 else _LIE.format(len(loose))
+        told.append(f"{folder}: {lie} passed over, the first is {loose[0].path}")
+    if others := [entry for entry in listed if entry not in loose]:
         first = others[0].path
         are = "1 file is not an image and was" if len(others) == 1 else f"{len(others)} files are not images and were"
         told.append(f"{folder}: {are} passed over ({_kinds(others)}), the first is {first}")
@@ -150,6 +156,17 @@ def notes_of(folder: Path, train: Listing, test: Listing) -> tuple[str, ...]:
     for name in sorted(name for name, written in names.items() if len(written) > 1):
         told.append(f"{folder}: folders called {name} in two Unicode forms (NFC and NFD) are one class")
     return tuple(told)
+
+
+def _beside_the_splits(folder: Path) -> list[str]:
+    """A line where validation images of the user's own lie there, which no run takes."""
+    own = [name for name in HELD_OUT if (folder / name).is_dir()]
+    why = "validation images are drawn from train (dataset.validation says how many)"
+    return [f"{folder / name}: is passed over; {why}" for name in own]
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(SUFFIXES) and entry.is_file()
 
 
 def _kinds(entries: Collection[os.DirEntry[str]]) -> str:

@@ -44,7 +44,11 @@ _BELOW: Final[dict[str, tuple[tuple[str, Layout], ...]]] = {
     "svhn": (("", "svhn"), ("svhn", "svhn")),
 }
 _DEBIAN_PACKAGE: Final = "or, on Debian and Ubuntu, with: apt-get install dataset-fashion-mnist\n"
+# What others call the images that are held out.
+HELD_OUT: Final = ("val", "valid", "validation", "dev", "eval")
+_ALIKE: Final = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 NAME_FOLDER: Final = "name the folder that holds it with --data-dir or CNNJOBS_DATA"
+_FOLDERS_TOLD: Final = 3
 _IMAGE_FOLDER: Final = "the folders train and test, one folder of images per class in each"
 
 
@@ -79,9 +83,38 @@ class Place:
         try:
             if not self.path.is_dir():
                 return ["no such folder"]
-            return [f"no {name}" for name in self.names if _find(self, name) is None]
+            missing = [f"no {name}" for name in self.names if _find(self, name) is None]
+            return [*missing, *self._in_their_place()] if missing and self.layout == "image_folder" else missing
         except PermissionError:
             return ["may not be read"]
+
+    def _in_their_place(self) -> list[str]:
+        """What lies in a folder of images without both splits, and what to do about it."""
+        below = sorted(path.name for path in self.path.iterdir() if path.is_dir() and not path.name.startswith("."))
+        there = [name for name in below if name not in self.names]
+        if not there:
+            return []
+        held_out = next((name for name in there if name.lower() in HELD_OUT), None)
+        alike = next((name for name in there if name.lower() in _ALIKE), None)
+        deeper = next((name for name in there if not set(self.names) - _folders(self.path / name)), None)
+        if alike:
+            told = f"rename `{alike}` to {_ALIKE[alike.lower()]}"
+        elif held_out and "test" not in below:
+            told = f"rename `{held_out}` to test: runs are tested on it, and validate on images drawn from train"
+        elif deeper:
+            told = f"train and test lie in `{deeper}`: move them up"
+        else:
+            more = ", ..." if len(there) > _FOLDERS_TOLD else ""
+            listed = ", ".join(f"`{name}`" for name in there[:_FOLDERS_TOLD])
+            told = f"it holds {listed}{more}: make train and test, with these classes in both"
+        return [told]
+
+
+def _folders(path: Path) -> set[str]:
+    try:
+        return {each.name for each in path.iterdir() if each.is_dir()}
+    except OSError:
+        return set()
 
 
 def place_of(name: str, folders: Sequence[Path], split: str = EMNIST_SPLIT) -> Place:
@@ -131,6 +164,8 @@ def _headline(name: str, folders: Sequence[Path], split: str) -> str:
         return f"data set `{name}` comes with the package, but is not where it belongs; looked in"
     if name == "image_folder":
         return "`image_folder` reads any folder of images, which is named itself (dataset: flowers); looked for it in"
+    if any((folder / name).is_dir() for folder in folders):
+        return f"data set `{name}` is not complete; looked for {_IMAGE_FOLDER}, in"
     known = [*_BELOW, "fashion_mnist_mini", *(found for folder in folders for found in image_folders(folder))]
     headline = f"no data set is called `{name}`; {suggest(name, known)}, or a folder of images by its name"
     return f"{headline}; looked for {_IMAGE_FOLDER}, in"

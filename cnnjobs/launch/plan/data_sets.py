@@ -145,7 +145,13 @@ def _notes_on_splits(data: Choice, found: Survey, drawn: Drawn) -> Iterator[str]
     if isinstance(subset, int) and validation + test > subset:
         share = subset / (len(found.contents.train_labels) - validation)
         others = {"validation": validation, "test": test} if validation else {"test": test}
-        smaller = {name: max(len(found.classes), round(share * size)) for name, size in others.items()}
+        smaller = {
+            name: fewer
+            for name, size in others.items()
+            if (fewer := max(len(found.classes), round(share * size))) < size
+        }
+        if not smaller:
+            return
         listed = ", ".join(f"{name}: {size}" for name, size in {"train": subset, **smaller}.items())
         measured = " and ".join(f"{size:,} {name}" for name, size in others.items())
         yield (
