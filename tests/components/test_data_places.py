@@ -161,17 +161,21 @@ def test_unfinished_folder_of_images_is_named(tmp_path: Path) -> None:
     assert f"  {tmp_path}/pets (no train)" in failure("pets", tmp_path)
 
 
+TESTED = "runs are tested on it, and validate on images drawn from train"
+MAKE = "make train and test, with these classes in both"
+
+
 @pytest.mark.parametrize(
     ("below", "told"),
     [
-        (("train", "val"), "no test, rename `val` to test: runs are tested on it, and validate on images drawn from train"),
+        (("train", "val"), f"no test, rename `val` to test: {TESTED}"),
         (("Train", "Test"), "no train, no test, rename `Test` to test"),
         (("training", "test"), "no train, rename `training` to train"),
         (("pets/train", "pets/test"), "no train, no test, train and test lie in `pets`: move them up"),
-        (("cat", "dog", ".git"), "no train, no test, it holds `cat`, `dog`: make train and test, with these classes in both"),
+        (("cat", "dog", ".git"), f"no train, no test, it holds `cat`, `dog`: {MAKE}"),
         (("train",), "no test"),
     ],
-)  # fmt: skip
+)
 def test_a_folder_that_lies_otherwise_is_told_what_to_do(tmp_path: Path, below: tuple[str, ...], told: str) -> None:
     for each in below:
         (tmp_path / "pets" / each).mkdir(parents=True)
