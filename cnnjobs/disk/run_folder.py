@@ -188,7 +188,9 @@ class RunStore:
         """Where the file lay of which the sweep was started last, if that is known."""
         with suppress(OSError):
             place = os.fsdecode(read_bytes(self.origin_file))
-            return Path(os.path.normpath(self.path.resolve() / place)) if place and "\0" not in place else None
+            # A place in full may be that of the project of which this one is a copy.
+            if place and "\0" not in place and not os.path.isabs(place):
+                return Path(os.path.normpath(self.path.resolve() / place))
         return None
 
     @contextmanager

@@ -52,10 +52,10 @@ def measured_metric(metric: Metric, runs: Sequence[RunConfig], node: Node | None
         return metric
     other = metric.in_training
     told = f"no run has validation images (validation: 0), `{metric.name}` is never measured"
-    if node is not None and not findings.is_started:
-        findings.mistake(line, "metric.name", told, f"choose by {other.name}, or set validation above 0")
-    else:
+    if node is not None and findings.is_started:
         findings.notice(line, "metric", f"{told}: the best is chosen by {other.name}")
+    elif node is not None:
+        findings.mistake(line, "metric.name", told, f"choose by {other.name}, or set validation above 0")
     return other
 
 

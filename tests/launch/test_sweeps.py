@@ -60,6 +60,11 @@ def test_a_second_file_of_the_same_name_takes_nothing_over(here: Path, sweep: Sw
     copied = here / "copy" / "of" / "all"
     (copied / "four.yaml").write_text(sweep.text.replace("0.2", "0.7"))
     assert open_sweep(str(copied / "four.yaml"), copied / "results").sweep.name == "four"
+    # So may one whose results tell of the file in full, as an earlier version kept it.
+    kept = RunStore(copied / "results/four")
+    kept.origin_file.write_text(str(sweep.path.resolve()))
+    assert kept.origin() is None
+    assert open_sweep(str(copied / "four.yaml"), copied / "results").sweep.name == "four"
     # A file that was renamed, moved or given another name goes on.
     sweep.path.rename(here / "away.yaml")
     opened = open_sweep("second.yaml", Path("results"))
