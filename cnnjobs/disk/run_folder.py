@@ -189,7 +189,7 @@ class RunStore:
         with suppress(OSError):
             place = os.fsdecode(read_bytes(self.origin_file))
             # A place in full may be that of the project of which this one is a copy.
-            if place and "\0" not in place and not os.path.isabs(place):
+            if place and "\0" not in place and not Path(place).is_absolute():
                 return Path(os.path.normpath(self.path.resolve() / place))
         return None
 
