@@ -130,5 +130,7 @@ def is_list(node: Node, place: str, findings: Findings, example: str) -> bool:
     if node.value in (None, []):
         findings.mistake(node.line, place, "empty list", f"fill it or leave the key out, for example {example}")
     else:
-        findings.mistake(node.line, place, f"found {shown(node.plain)}", f"allowed: a list, for example {example}")
+        flat = shown(node.plain)
+        remedy = f"write [{flat}]" if isinstance(node.value, dict) else f"allowed: a list, for example {example}"
+        findings.mistake(node.line, place, f"found {flat}", remedy)
     return False

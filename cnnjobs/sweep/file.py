@@ -136,6 +136,7 @@ def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
         findings.notice(root.value["sweep"].line, "sweep", "read as if its content stood at the top of the file")
         return _top_level(root.value["sweep"], findings)
     _refuse_other_files(root, findings)
+    _refuse_lost_indentation(root, findings)
     for key, node in root.value.items():
         # Places for anchors alone, as elsewhere in YAML.
         if key.startswith("x-"):
@@ -174,6 +175,16 @@ def _refuse_other_files(root: Node, findings: Findings) -> None:
         found = "a list" if isinstance(root.value, list) else shown(root.plain)
         findings.mistake(root.line, "", f"found {found}", f"a sweep is a mapping of keys: {', '.join(_KEYS)}")
     findings.stop_at_mistakes()
+
+
+def _refuse_lost_indentation(root: Node, findings: Findings) -> None:
+    """Raise SpecError where `base:` is empty and its keys stand below it as if they were beside it."""
+    base = root.value.get("base")
+    below = [key for key in root.value if our_name(key) in RunConfig.model_fields]
+    if base is not None and base.value is None and below:
+        found = f"empty, and {', '.join(below)} {'stands' if len(below) == 1 else 'stand'} beside it"
+        findings.mistake(base.line, "base", found, "write two spaces before each of them")
+        findings.stop_at_mistakes()
 
 
 def _is_known(key: str) -> bool:

@@ -104,3 +104,22 @@ def test_a_table_of_layers_loads_no_compiler() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+class _Masked(nn.Module):
+    """A convolution, and attention to it with a mask that is made from its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 1), nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.conv(images).flatten(2).transpose(1, 2)
+        shares = (tokens @ tokens.transpose(1, 2) + tokens.new_zeros(1)).softmax(-1)
+        result: Tensor = self.fc((tokens + shares @ tokens).mean(1))
+        return result
+
+
+def test_the_softmax_of_attention_is_no_activation_of_the_layer_before() -> None:
+    table = layer_table(_Masked(), (3, 4, 4))
+    assert {layer.name: layer.design.activation for layer in table.layers if layer.name == "conv"} == {"conv": ""}

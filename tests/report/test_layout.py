@@ -57,6 +57,16 @@ def test_no_word_of_the_pdf_is_longer_than_its_column() -> None:
     assert [name.replace("\u200b", "") for name in header] == [*columns]
 
 
+def test_headings_of_many_runs_break_between_words_alone() -> None:
+    columns = ("batch_size", "run", "state", "seed", "epochs", "best epoch", "train accuracy", "validation loss")
+    columns += ("validation accuracy", "test loss", "test accuracy", "training time")
+    row = ("16", "lenet5-fashion_mnist_mini-sgd-lr0.05-s0-11c96f9e", "finished", "0", "3 of 3", "3", "49.00 %")
+    grid = Grid(columns, ((*row, "1.4233", "48.83 %", "1.4882", "46.40 %", "3 s"),), labels=3)
+    text = source(Report("r", (Chapter("c", "", "", (), (Section("s", (Table(grid, "t"),)),)),)))
+    header = re.findall(r'\[#"([^"]*)";\]', re.search("header: (.*)", text)[1])  # type: ignore[index]
+    assert header == [*columns]
+
+
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_a_spread_over_seeds_is_told_where_there_are_several(make_results: Callable[..., Results], seeds: int) -> None:
     results = make_results(ONE_SEED + f"seeds: {seeds}\n")

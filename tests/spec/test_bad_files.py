@@ -68,6 +68,19 @@ FILES: Cases = {
             " in it"
         ],
     ),
+    "lost indentation": (
+        "method: grid\nbase:\ndataset: mnist\nmodel: cnn\n",
+        ["2: base: empty, and dataset, model stand beside it; write two spaces before each of them"],
+    ),
+    "a condition without its list": (
+        "method: grid\nbase: {dataset: mnist, model: cnn}\n"
+        "parameters: {lr: {values: [0.1, 0.2]}}\nexclude: {lr: 0.1}\n",
+        ['4: exclude: found {"lr": 0.1}; write [{"lr": 0.1}]'],
+    ),
+    "variants without names": (
+        "base: {dataset: mnist, model: cnn}\nvariants: [{lr: 0.1}, {lr: 0.2}]\n",
+        ['2: variants: found a list; give each a name: {1: {"lr": 0.1}, 2: {"lr": 0.2}}'],
+    ),
     "no key of ours": (
         "searchSpaceFile: s.json\ntrialCommand: python a.py\ntuner: {name: GridSearch}\n",
         [

@@ -314,6 +314,12 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
         ["  epochs: {min: 1, max: 3}"],
         [6],
     ),
+    "Hydra's mappings": (
+        "hydra: {sweeper: {params: {optimizer: '{name:sgd,momentum:0.9},{name:adam}'}}}\n",
+        "a Hydra configuration",
+        ['  optimizer: {values: [{"name": "sgd", "momentum": 0.9}, {"name": "adam"}]}'],
+        [2],
+    ),
     "plain settings": (
         "dataset: fashion_mnist_mini\nmodel: cnn\nlr: 0.1\n",
         "a plain mapping of settings",

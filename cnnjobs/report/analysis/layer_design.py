@@ -28,6 +28,11 @@ _RISING: Final = {
     "ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "CELU", "Softplus", "Softsign", "Sigmoid", "LogSigmoid", "Tanh",
     "Hardtanh", "Hardsigmoid",
 }  # fmt: skip
+# Products with weights that are no module's, attention, and new tensors.
+_AFRESH: Final = (
+    "linear", "conv", "matmul", "bmm", "baddbmm", "addmm", "mm", "einsum", "scaled_dot_product", "new_", "zeros_like",
+    "ones_like", "full_like",
+)  # fmt: skip
 _MAX_POOLINGS: Final = ("max_pool", "adaptive_max_pool", "fractional_max_pool")
 _OTHER_POOLINGS: Final = ("avg_pool", "adaptive_avg_pool", "lp_pool")
 _SHARE_OF: Final = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -142,6 +147,8 @@ class Activations(TorchFunctionMode):
         name = str(getattr(function, "__name__", "")).strip("_")
         layers = frozenset().union(*(origin.layers for origin in given))
         poolings = tuple(dict.fromkeys(each for origin in given for each in origin.poolings))
+        if name.startswith(_AFRESH):
+            return _Origin()
         if name in _ACTIVATIONS:
             for layer in layers:
                 self.found.setdefault(layer, (_activation(name, arguments, options), poolings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -183,8 +184,10 @@ def _table(table: Table) -> Iterator[str]:
 
 def _widths(grid: Grid) -> list[float]:
     """How many letters each column takes where long cells are broken."""
-    # A heading takes two lines where it can.
-    headings = [max(*map(len, name.split()), len(name) * 0.6) if name else 0 for name in grid.columns]
+    # A heading takes two lines where it can, and breaks within no word.
+    headings = [
+        math.ceil(_BOLD * max(*map(len, name.split()), len(name) * 0.6)) if name else 0 for name in grid.columns
+    ]
     cells = [max(map(len, column)) for column in zip(*grid.rows, strict=True)] if grid.rows else [0] * len(headings)
     whole = [max(both) for both in zip(headings, cells, strict=True)]
     tried = [[min(each, longest) + _LETTERS_BESIDE for each in whole] for longest in _LONG_CELLS]

@@ -205,6 +205,9 @@ def parsed(text: str) -> Any:
         return text[1:-1]
     if text.startswith("[") and text.endswith("]"):
         return [parsed(part) for part in split(text[1:-1])] if text[1:-1].strip() else []
+    if text.startswith("{") and text.endswith("}") and all(":" in part for part in split(text[1:-1])):
+        pairs = (part.partition(":") for part in split(text[1:-1]))
+        return {str(parsed(key)): parsed(inner) for key, _, inner in pairs}
     for kind in (int, float):
         try:
             return kind(text)

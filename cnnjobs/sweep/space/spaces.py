@@ -63,6 +63,11 @@ def _read_when(
 
 
 def _read_variants(keys: dict[str, Node], findings: Findings) -> dict[str, Layer]:
+    listed = keys["variants"].value if "variants" in keys else None
+    if listed and isinstance(listed, list) and all(isinstance(each.value, dict) for each in listed):
+        named = ", ".join(f"{number}: {shown(each.plain)}" for number, each in enumerate(listed, 1))
+        findings.mistake(keys["variants"].line, "variants", "found a list", f"give each a name: {{{named[:200]}}}")
+        return {}
     if "variants" not in keys or not is_mapping(keys["variants"], "variants", findings):
         return {}
     return {
