@@ -185,7 +185,7 @@ def _table(table: Table) -> Iterator[str]:
 def _widths(grid: Grid) -> list[float]:
     """How many letters each column takes where long cells are broken."""
     # A heading takes two lines where it can, and breaks within no word.
-    headings = [
+    headings: list[float] = [
         math.ceil(_BOLD * max(*map(len, name.split()), len(name) * 0.6)) if name else 0 for name in grid.columns
     ]
     cells = [max(map(len, column)) for column in zip(*grid.rows, strict=True)] if grid.rows else [0] * len(headings)
