@@ -27,6 +27,8 @@ def test_failures_have_cause_log_and_next_command(
     ]
     show_failures(failed[:1], tmp_path / "pruned", "cnnjobs local x.yaml")
     assert "logs:" not in capsys.readouterr().err
+    show_failures(failed, tmp_path, "cnnjobs retry x")
+    assert capsys.readouterr().err.splitlines()[-1] == "run the failed ones again with: cnnjobs retry x"
 
 
 def test_a_stop_says_what_is_left(snapshot: Make, capsys: pytest.CaptureFixture[str]) -> None:

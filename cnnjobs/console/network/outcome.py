@@ -15,7 +15,9 @@ def show_failures(failed: Sequence[RunStatus], jobs_folder: Path, command: str) 
     many = "1 run failed" if len(failed) == 1 else f"{len(failed)} runs failed"
     lines = [f"  {status.label}: {status.cause or 'no cause was written'}" for status in failed]
     logs = [f"logs: {jobs_folder}"] if jobs_folder.is_dir() else []
-    error("\n".join([f"{many}:", *lines, *logs, f"run the failed ones again with: {command} --retry-failed"]))
+    # To run failed ones again is what `retry` is for: it has no such option.
+    again = command if command.startswith("cnnjobs retry ") else f"{command} --retry-failed"
+    error("\n".join([f"{many}:", *lines, *logs, f"run the failed ones again with: {again}"]))
 
 
 def show_stopping() -> None:
