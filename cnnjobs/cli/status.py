@@ -35,7 +35,7 @@ def status(
     options = results_option(results)
     unreadable = False
     if watch:
-        opened = open_sweep(sweep, results) if sweep else latest_sweep(results)
+        opened = latest_sweep(results) if sweep is None else open_sweep(sweep, results)
         follow(opened)
         found = [overview(opened, options)]
     elif sweep is not None:

@@ -21,7 +21,7 @@ def tensorboard(
     from cnnjobs.status.sweeps import latest_sweep, open_sweep
     from cnnjobs.status.tensorboard import check_tensorboard, labelled, show_in_tensorboard
 
-    opened = open_sweep(sweep, results) if sweep else latest_sweep(results)
+    opened = latest_sweep(results) if sweep is None else open_sweep(sweep, results)
     check_tensorboard(opened)
     say(f"{opened.sweep.name}: http://localhost:{port}, until Ctrl-C")
     with labelled(opened) as folder:

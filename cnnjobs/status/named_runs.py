@@ -128,7 +128,9 @@ def _runs_first(found: list[Target]) -> list[Target]:
 
 
 def _targets(word: str, results: Path) -> list[Target]:
-    """All that the word names, by the first of its readings that fits anything."""
+    """All that the word names, by the first of its readings that fits anything. Raises UnknownNameError."""
+    if not word.strip():
+        raise UnknownNameError(f"`{word}` names nothing: is it a variable that is not set?")
     found = _exact(word, results)
     if not found:
         rest, runs = _candidates(word, results)
@@ -171,9 +173,10 @@ def _of_that_id(word: str, results: Path) -> list[RunStore]:
 def _candidates(word: str, results: Path) -> tuple[str, list[Target]]:
     """Every run of all started sweeps, or for SWEEP/RUN of one, and what of the word is to name it there."""
     # Labels of import paths have slashes, too.
-    if _is_in_sweep(word, results):
-        head, _, rest = word.partition("/")
-        return rest, [target for opened in _readable([RunStore(results / head)]) for target in _runs(opened)]
+    place = _in_sweep(word, results)
+    if place is not None:
+        store, rest = place
+        return rest, [target for opened in _readable([store]) for target in _runs(opened)]
     return word, [target for opened in _readable(stores(results)) for target in _runs(opened)]
 
 
@@ -195,12 +198,19 @@ def _left(folder: RunFolder) -> SweepRun:
 
 def names_place(word: str, results: Path) -> bool:
     """Whether it is the folder of a run, or SWEEP/RUN."""
-    return _is_run(Path(word)) or _is_in_sweep(word, results)
+    return _is_run(Path(word)) or _in_sweep(word, results) is not None
 
 
-def _is_in_sweep(word: str, results: Path) -> bool:
-    head, _, rest = word.partition("/")
-    return bool(rest) and _is_file(RunStore(results / head).sweep_file)
+def _in_sweep(word: str, results: Path) -> tuple[RunStore, str] | None:
+    """The sweep of SWEEP/RUN, by its name or its folder, and what of the word is to name the run."""
+    for head, rest in ((word[:at], word[at:].lstrip("/")) for at, sign in enumerate(word) if sign == "/"):
+        named, folder = RunStore(results / head), RunStore(Path(head))
+        if head and rest and _is_file(named.sweep_file):
+            return named, rest
+        # A folder with a file of that name need not be one of results.
+        if head and rest and _is_file(folder.sweep_file) and folder.runs():
+            return folder, rest
+    return None
 
 
 def _is_run(path: Path) -> bool:

@@ -35,6 +35,8 @@ def open_sweep(given: str, results: Path, *, to_start: bool = False) -> OpenSwee
 
     One `to_start` is read by the user's own code as it is now, a started one else by that of its last start.
     """
+    if not given.strip():
+        raise UnknownNameError(f"`{given}` names no sweep: is it a variable that is not set?")
     path, store = Path(given), RunStore(results / given)
     try:
         is_started = not path.is_file() and store.sweep_file.is_file()

@@ -12,6 +12,7 @@ from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import InputError, UnknownNameError
 from cnnjobs.launch.cancel import plan_cancelling
 from cnnjobs.status.named_runs import find_folder, find_target, find_targets
+from cnnjobs.status.sweeps import open_sweep
 from cnnjobs.sweep.file import Sweep, read_sweep
 
 BASE = "base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 2}\n"
@@ -37,17 +38,28 @@ def names(word: str, results: Path) -> str:
     return find_target(word, results).name
 
 
-@pytest.mark.parametrize(
-    "form", ["{id}", "{id:.36}", "lr=0.1", "lr=0", "one/{id}", "one/lr=0.1", "one/{id:.36}", "{folder}"]
-)
+FORMS = ["{id}", "{id:.36}", "lr=0.1", "lr=0", "one/{id}", "one/lr=0.1", "one/{id:.36}", "{folder}"]
+PATHS = ["results/one/lr=0.1", "./one/lr=0.1", "one//lr=0.1", "{sweep}/lr=0.1"]
+
+
+@pytest.mark.parametrize("form", [*FORMS, *PATHS])
 def test_a_run_has_many_names(results: Path, form: str) -> None:
     run, *_ = start(
         results, "one", f"name: one\n{BASE}seeds: [0]\nvariants: {{lr=0.1: {{lr: 0.1}}, rest: {{lr: 3}}}}\n"
     ).runs
     start(results, "other", f"name: other\n{BASE.replace('2', '3')}variants: {{small: {{lr: 0.01}}}}\n")
-    word = form.format(id=run.run_id, folder=(results / "one" / run.run_id).absolute())
+    sweep = (results / "one").absolute()
+    word = form.format(id=run.run_id, folder=sweep / run.run_id, sweep=sweep)
     assert names(word, results) == f"one/{run.run_id}"
     assert find_folder(word, results).path.resolve() == (results / "one" / run.run_id).resolve()
+
+
+@pytest.mark.parametrize("word", ["", " "])
+def test_an_empty_word_names_nothing_where_there_is_one_run(results: Path, word: str) -> None:
+    start(results, "one", f"name: one\n{BASE}")
+    for find in (find_target, find_folder, open_sweep):
+        with pytest.raises(UnknownNameError, match="is it a variable that is not set"):
+            find(word, results)
 
 
 def test_the_same_run_in_two_sweeps_is_named_by_its_sweep(results: Path) -> None:

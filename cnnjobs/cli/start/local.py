@@ -21,5 +21,7 @@ def local(
     from cnnjobs.cli.start.launching import launch
     from cnnjobs.status.sweeps import open_quickstart, open_to_start
 
-    opened = open_to_start(sweep, options.results, options.code) if sweep else open_quickstart(options.results)
+    # An empty word is no wish for the quickstart.
+    is_named = sweep is not None
+    opened = open_to_start(str(sweep), options.results, options.code) if is_named else open_quickstart(options.results)
     launch(opened, options, verb="local", reason="as asked")
