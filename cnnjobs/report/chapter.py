@@ -92,8 +92,8 @@ _TARGETS: Final = (
 )
 _SCORES: Final = (
     "Of the configuration that was chosen, {}, on the test images; mean ± standard deviation over its seeds. "
-    "Precision: how many of the images that are taken for a class are of it. Recall: how many of its images are told. "
-    "F1: their harmonic mean."
+    "Precision: how many of the images that are taken for a class are of it. Recall: how many of its images are "
+    "recognised. F1: their harmonic mean. A value without ± comes from the only seed that has it."
 )
 
 

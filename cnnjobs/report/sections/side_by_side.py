@@ -13,8 +13,8 @@ from cnnjobs.report.text.blocks import Block, Details, Table, paragraph
 from cnnjobs.sweep.settings import METRICS
 
 _BEST: Final = (
-    "The best configuration of each sweep, chosen by the metric of its own; mean ± standard deviation over the seeds "
-    "that finished, with the weights of the lowest validation loss of each run. No test accuracy chose any."
+    "The best configuration of each sweep, chosen by its own metric; mean ± standard deviation over the seeds "
+    "that finished, with the weights of the lowest validation loss of each run. None was chosen by its test accuracy."
 )
 _DIFFERENT: Final = "They are of different data ({}): their numbers are not to be compared with each other."
 
