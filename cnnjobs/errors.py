@@ -145,6 +145,10 @@ def storage_error(path: Path, error: OSError) -> StorageError:
             f"{path}: the file system can only be read; copy the results to a place that can be written, and name its"
             " folder with --results"
         )
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        above = next((each for each in path.parents if each.is_symlink() or each.exists()), path)
+        if not above.is_dir():
+            return StorageError(f"{above}: is no folder, so nothing can be written below it; remove or rename it")
     if isinstance(error, NotAFileError | IsADirectoryError):
         return StorageError(f"{path}: cannot be written ({error.strerror}); remove or rename what is there")
     return StorageError(f"{path}: cannot be written ({error.strerror}); choose another folder with --results")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from cnnjobs import registry
 from cnnjobs.config.run import RunConfig, read_config
 from cnnjobs.disk.code_copies import Code, CodeCopies, Comparison, collect, have_changed
 from cnnjobs.disk.run_folder import RunFolder
-from cnnjobs.errors import InputError, UnknownNameError
+from cnnjobs.errors import InputError, StorageError, UnknownNameError
 from cnnjobs.system import own_modules
 
 NET = """\
@@ -87,6 +88,14 @@ def test_what_stands_in_place_of_the_latest_names_no_copy(project: Path) -> None
     assert copies.latest() is None
     copies.keep(code)
     assert copies.latest() == code.hash
+
+
+def test_what_stands_in_place_of_the_folder_of_copies_is_named(project: Path) -> None:
+    copies, code = kept(project, config("kit.one:Net"))
+    shutil.rmtree(copies.path)
+    copies.path.write_text("a file")
+    with pytest.raises(StorageError, match=rf"^{copies.path}: is no folder, .*; remove or rename it$"):
+        copies.keep(code)
 
 
 def test_a_run_has_changed_by_what_it_reaches_itself(project: Path) -> None:

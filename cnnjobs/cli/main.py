@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -73,6 +74,14 @@ def _is_unread() -> bool:
     return console is not None and not console.was_read()
 
 
+def _stands_nowhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def _tell(problem: Exception, debug: bool) -> int:
     from cnnjobs.console.terminal import error, failure, notice
 
@@ -87,6 +96,9 @@ def _tell(problem: Exception, debug: bool) -> int:
     if isinstance(problem, CnnjobsError):
         error(str(problem))
         return problem.exit_code
+    if isinstance(problem, FileNotFoundError) and _stands_nowhere():
+        error("the folder in which this shell stands is gone; go to another one with: cd")
+        return 2
     said = " ".join(str(problem).split())
     error(f"{type(problem).__name__}: {said}" + ("" if debug else "; run again with --debug to see where"))
     return 1

@@ -72,6 +72,16 @@ def test_a_name_of_no_ascii_is_a_folder_under_any_locale(tmp_path: Path) -> None
     assert (tmp_path / "λ").read_text(encoding="utf-8") == "ü"
 
 
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    shell = (
+        f"mkdir gone && cd gone && rmdir ../gone && {sys.executable} -m cnnjobs local {tmp_path / 's.yaml'} --dry-run"
+    )
+    (tmp_path / "s.yaml").write_text(SWEEP, encoding="utf-8")
+    done = subprocess.run(shell, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    told = "error: the folder in which this shell stands is gone; go to another one with: cd\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
 def test_a_closed_output_is_none_that_files_get(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(SWEEP, encoding="utf-8")
     shell = f"{sys.executable} -m cnnjobs local s.yaml --dry-run >&- <&-"
