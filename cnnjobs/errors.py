@@ -113,7 +113,8 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
     names = [str(choice) for choice in allowed]
     # Nothing is near a text that is no name; to compare it would take long.
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6) if len(name) <= 100 else []
-    near = [each for each in names if each.lower() == name.lower()] or near
+    last = name.rpartition(".")[2].lower()
+    near = [each for each in names if each.lower() == name.lower()] or near or [each for each in names if each == last]
     near = near or [each for each in names if min(len(each), len(name)) > 2 and (each in name or name in each)]
     listed = f"allowed: {', '.join(sorted(names))}" if names else "nothing is allowed here"
     return f"did you mean `{near[0]}`? {listed}" if near else listed

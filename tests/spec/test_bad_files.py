@@ -81,6 +81,14 @@ FILES: Cases = {
         "base: {dataset: mnist, model: cnn}\nvariants: [{lr: 0.1}, {lr: 0.2}]\n",
         ['2: variants: found a list; give each a name: {1: {"lr": 0.1}, 2: {"lr": 0.2}}'],
     ),
+    "the base of an ablation as a variant": (
+        "ablate: true\nmethod: grid\nbase: {dataset: mnist, model: cnn}\nvariants: {bn: {model.batch_norm: true}}\n"
+        "compare: [{title: x, before: {variant: base}, after: {variant: bn}}]\n",
+        [
+            "5: compare.0.before.variant: no variant is called `base`; `base` itself is no variant: name what it has,"
+            " for example model.batch_norm: false"
+        ],
+    ),
     "no key of ours": (
         "searchSpaceFile: s.json\ntrialCommand: python a.py\ntuner: {name: GridSearch}\n",
         [

@@ -148,7 +148,7 @@ FILES: Cases = {
             "8: parameters.weight_decay: min and max of `log_uniform` are exponents of e: 0.0001 and 0.1 give values "
             "from 1 to 1.105; did you mean `log_uniform_values`?",
             "9: parameters.validate_every.distribution: no distribution is called `loguniform`; "
-            f"did you mean `log_uniform`? allowed: {names('distribution')}, or an import path `module:Name`",
+            f"did you mean `log_uniform_values`? allowed: {names('distribution')}, or an import path `module:Name`",
             '10: parameters.model.dropout.min: found the text "0.1"; write 0.1 without quotes',
             "11: parameters.optimizer.momentum: the probabilities add up to 1.1; they must add up to 1",
             "12: parameters.drop_last: 2 values, 1 probabilities; give one for each value",

@@ -320,6 +320,12 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
         ['  optimizer: {values: [{"name": "sgd", "momentum": 0.9}, {"name": "adam"}]}'],
         [2],
     ),
+    "Ray's and Optuna's steps": (
+        "config: {weight_decay: 'tune.quniform(0, 1, 0.25)', epochs: 'trial.suggest_int(\"e\", 1, 9, step=4)'}\n",
+        "another tool's search space",
+        ["  weight_decay: {values: [0.0, 0.25, 0.5, 0.75, 1.0]}", "  epochs: {values: [1, 5, 9]}"],
+        [15],
+    ),
     "plain settings": (
         "dataset: fashion_mnist_mini\nmodel: cnn\nlr: 0.1\n",
         "a plain mapping of settings",

@@ -224,5 +224,9 @@ def _called(text: str) -> Form | None:
     if kind == "loguniform" and name.startswith("hp."):
         return exponents(plain[0], plain[1])
     logarithmic = "log" in kind or any(re.fullmatch(r"log\s*=\s*True", part) for part in parts)
+    named = next((found[1] for part in parts if (found := re.fullmatch(r"step\s*=\s*(.+)", part))), None)
+    step = parsed(named) if named else plain[2] if kind.startswith("q") else None
+    if step and not logarithmic:
+        return stepped(plain[0], plain[1], step, closed=True)
     whole = "int" in kind
-    return uniform(plain[0], plain[1] - (kind == "randint"), logarithmic=logarithmic, whole=whole)
+    return uniform(plain[0], plain[1] - (kind == "randint"), logarithmic=logarithmic, whole=whole, step=step)

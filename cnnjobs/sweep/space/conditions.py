@@ -88,6 +88,8 @@ def _check(key: str, node: Node, place: str, words: Vocabulary, findings: Findin
         for choice in choices:
             if choice.value not in words.variants:
                 remedy = suggest(str(choice.value), words.variants) if words.variants else "this sweep has no variants"
+                if choice.value == "base" and words.variants:
+                    remedy = "`base` itself is no variant: name what it has, for example model.batch_norm: false"
                 findings.mistake(choice.line, place, f"no variant is called `{choice.value}`", remedy)
     elif kind not in COMPONENTS and key not in RunConfig.model_fields:
         findings.mistake(node.line, place, "unknown key", suggest_key(key))

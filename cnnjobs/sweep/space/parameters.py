@@ -174,6 +174,9 @@ def _build(name: str, place: str, node: Node, findings: Findings) -> Distributio
         options = read_options("distribution", name, given)
     except UnknownNameError as error:
         found, _, remedy = str(error).partition("; ")
+        if name.replace("_", "").startswith("log") and "uniform" in name:
+            # The bounds of other tools' `loguniform` are the values themselves.
+            remedy = remedy.replace("did you mean `log_uniform`?", "did you mean `log_uniform_values`?")
         findings.mistake(node.value["distribution"].line, f"{place}.distribution", found, remedy)
         return None
     if isinstance(options, list):
