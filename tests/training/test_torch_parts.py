@@ -218,3 +218,9 @@ def test_what_the_data_shows_to_be_idle_is_noted(toy: Toy) -> None:
     assert any(note.startswith("early_stopping 4 cannot end the run sooner: it has 4") for note in noted)
     acting = toy.trainer(toy.config(early_stopping=2, validate_every={"steps": 9})).notes
     assert not any("early_stopping" in note for note in acting)
+
+
+def test_a_cycle_that_ends_before_the_run_is_refused(toy: Toy) -> None:
+    config = toy.config(schedule={"name": f"{LR}:OneCycleLR", "total_steps": 2 * STEPS}, epochs=3)
+    with pytest.raises(InputError, match=f"total_steps {2 * STEPS} ends before the run, which has {3 * STEPS}"):
+        toy.trained(config)

@@ -52,7 +52,10 @@ def schedule(
         own = {"max_lr": optimizer.param_groups[0]["lr"], "total_steps": length}
     elif path.endswith(":CosineAnnealingLR"):
         own = {"T_max": length}
-    made: LRScheduler = _class(path)(optimizer, **own | _given(options))
+    given = own | _given(options)
+    if own and given.get("total_steps", length) < length:
+        raise ValueError(f"total_steps {given['total_steps']} ends before the run, which has {length}; leave it out")
+    made: LRScheduler = _class(path)(optimizer, **given)
     return made
 
 

@@ -80,4 +80,9 @@ def strangeness(logits: Tensor) -> str:
             "its outputs are probabilities, as of a softmax at the end of `forward`: the loss takes logits and has a"
             " softmax of its own, so that training is slow; leave the last one out"
         )
+    if bool(((rows > 0) & (rows < 1)).all()):
+        return (
+            "all its outputs lie between 0 and 1, as of a sigmoid at the end of `forward`: the loss takes logits and"
+            " has a softmax of its own, so that training is slow; leave the sigmoid out"
+        )
     return ""

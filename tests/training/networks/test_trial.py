@@ -10,6 +10,7 @@ from torch import nn
 
 from cnnjobs.errors import InputError, RunError, key_of
 from cnnjobs.training.data.random_state import random_state
+from cnnjobs.training.networks.outputs import strangeness
 
 
 def run(toy: Any, name: str, **changes: Any) -> Any:
@@ -232,3 +233,10 @@ def test_a_network_in_channels_last_keeps_it(toy: Any) -> None:
     trainer = toy.trainer(toy.config())
     assert trainer.model[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert isinstance(trainer.model[0], nn.Conv2d)
+
+
+def test_sigmoid_at_the_end_is_told() -> None:
+    logits = torch.tensor([[-2.0, 1.0], [0.5, -0.1]])
+    assert "as of a sigmoid at the end of `forward`" in strangeness(logits.sigmoid())
+    assert "as of a softmax at the end of `forward`" in strangeness(logits.softmax(1))
+    assert strangeness(logits) == ""
