@@ -207,3 +207,9 @@ class TestImportPaths:
             "a default is a plain value, as YAML writes it"
         )
         assert registry.find("model", f"{module}:other").parameters["act"].default == (1, {"a": None})
+
+
+@pytest.mark.parametrize("module", ["mine/nets.py", "./mine/nets.py", "mine/nets"])
+def test_the_path_of_a_file_is_told_as_an_import_path(module: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"is the path of a file; write `mine\.nets:Net`"):
+        registry.find("model", f"{module}:Net")

@@ -228,10 +228,13 @@ def _default(node: ast.expr | None) -> Any:
 def _imported(kind: str, name: str, place: Path) -> Component:
     """The component that `module.path:Name` names; imported only when its source cannot tell its signature."""
     module, _, attribute = name.partition(":")
+    if module.endswith(".py") or "/" in module:
+        dotted = module.removesuffix(".py").removeprefix("./").replace("/", ".")
+        raise UnknownNameError(f"{kind} `{name}`: `{module}` is the path of a file; write `{dotted}:{attribute}`")
     # Looking for a module that is installed runs the packages around it, which may fail in any way.
     try:
         path = _source(module)
-        nodes = ast.parse(path.read_text(encoding="utf-8")).body if path and path.suffix == ".py" else []
+        nodes = ast.parse(path.read_text("utf-8"), path.name).body if path and path.suffix == ".py" else []
     except ModuleNotFoundError:
         path = None
     except InputError as error:
