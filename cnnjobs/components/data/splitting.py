@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cnnjobs.components.files.raw_splits import Labels
+
     Rows = NDArray[np.int64]
 
 SplitName = Literal["train", "validation", "test"]
@@ -59,11 +61,52 @@ def draw_splits(
     return Drawn(**rows)
 
 
+def split_sizes(
+    train_labels: Labels,
+    test_labels: Labels,
+    classes: Sequence[str],
+    *,
+    validation: float,
+    split_seed: int,
+    subset: Subset,
+) -> dict[SplitName, int]:
+    """How many images `draw_splits` gives each split; without a subset nothing is drawn. Raises DataError."""
+    if sizes_of(subset):
+        drawn = draw_splits(
+            as_array(train_labels), as_array(test_labels), classes,
+            validation=validation, split_seed=split_seed, subset=subset,
+        )  # fmt: skip
+        return {"train": len(drawn.train), "validation": len(drawn.validation), "test": len(drawn.test)}
+    with concerning("dataset.validation"):
+        held_out = validation_size(len(train_labels), validation)
+    return {"train": len(train_labels) - held_out, "validation": held_out, "test": len(test_labels)}
+
+
+def as_array(labels: Labels) -> NDArray[np.int64]:
+    """Labels (N,), one byte each where they have been read so."""
+    import numpy as np
+
+    return np.frombuffer(labels, np.uint8).astype(np.int64) if isinstance(labels, bytes) else labels
+
+
 def sizes_of(subset: Subset) -> dict[SplitName, int]:
     """How many images of which splits: a plain number is that of the training images."""
     if isinstance(subset, Mapping):
         return dict(subset)
     return {} if subset is None else {"train": subset}
+
+
+def validation_size(total: int, validation: float) -> int:
+    """How many of all training images are the validation split, none for 0.
+
+    Raises DataError when one of the two would be empty all the same.
+    """
+    size = round(total * validation)
+    if validation and not 0 < size < total:
+        found = f"validation {validation:g} takes {size} of {total} training images"
+        none = ", or write validation: 0 to train on all images and have none" if size == 0 else ""
+        raise DataError(f"{found}; training and validation need at least one each{none}")
+    return size
 
 
 def draw_validation(labels: NDArray[np.int64], validation: float, seed: int) -> tuple[Rows, Rows]:
@@ -74,13 +117,9 @@ def draw_validation(labels: NDArray[np.int64], validation: float, seed: int) -> 
     import numpy as np
 
     total = len(labels)
-    if validation == 0:
+    size = validation_size(total, validation)
+    if not size:
         return np.arange(total), np.arange(0)
-    size = round(total * validation)
-    if not 0 < size < total:
-        found = f"validation {validation:g} takes {size} of {total} training images"
-        none = ", or write validation: 0 to train on all images and have none" if size == 0 else ""
-        raise DataError(f"{found}; training and validation need at least one each{none}")
     # RandomState is frozen: the same split with every version of NumPy.
     order = np.random.RandomState(np.random.MT19937(seed)).permutation(total)
     return np.sort(order[size:]), np.sort(order[:size])

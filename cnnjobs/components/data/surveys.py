@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cnnjobs.components.data.class_names import classes_of
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnnjobs.components.data.decoding import Survey
-    from cnnjobs.components.data.splitting import Drawn
+    from cnnjobs.components.data.splitting import Drawn, SplitName
 
 
 def look_into(place: Place) -> Survey:
@@ -24,18 +25,22 @@ def look_into(place: Place) -> Survey:
     return look(place, classes_of(place.name, place.split))
 
 
-def survey(place: Place, options: Mapping[str, Any]) -> tuple[Survey, Drawn]:
-    """All that can be known of a run's images before any is decoded, and which it draws.
+def survey(place: Place, options: Mapping[str, Any]) -> tuple[Survey, dict[SplitName, int]]:
+    """All that can be known of a run's images before any is decoded, and how many it has of each split.
 
     Raises DataError for what no run could be trained on.
     """
     found = look_into(place)
-    return found, drawn_from(found, place.name, options)
+    return found, sizes_from(found, place.name, options)
 
 
-def drawn_from(found: Survey, name: str, options: Mapping[str, Any]) -> Drawn:
-    """The rows of each split. Raises DataError that names the data set."""
-    return draw(name, found.contents.train_labels, found.contents.test_labels, found.classes, options)
+def sizes_from(found: Survey, name: str, options: Mapping[str, Any]) -> dict[SplitName, int]:
+    """How many images each split has. Raises DataError that names the data set."""
+    from cnnjobs.components.data.splitting import split_sizes
+
+    contents = found.contents
+    with _naming(name):
+        return split_sizes(contents.train_labels, contents.test_labels, found.classes, **_drawing(options))
 
 
 def fingerprint_of(place: Place) -> str:
@@ -53,9 +58,18 @@ def draw(
     """The rows of each split, by the labels (N,) of both kinds of images. Raises DataError that names the data set."""
     from cnnjobs.components.data.splitting import draw_splits
 
-    given = {key: options[key] for key in ("validation", "split_seed", "subset")}
+    with _naming(name):
+        return draw_splits(train, test, classes, **_drawing(options))
+
+
+def _drawing(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: options[key] for key in ("validation", "split_seed", "subset")}
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
     try:
-        return draw_splits(train, test, classes, **given)
+        yield
     except DataError as error:
         with concerning(key_of(error) or "dataset"):
             raise DataError(f"data set `{name}`: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,9 +35,9 @@ def look(place: Place, num_classes: int) -> Contents:
     first = _first_label(place)
     read = []
     for path in (train_labels, test_labels):
-        labels = read_idx(path, 1, place.again).astype("int64")
+        labels = bytes(_values(path, 1, place.again)[1])
         check_labels(path, labels, first, num_classes, place.again)
-        read.append(labels - first)
+        read.append(bytes(label - first for label in labels) if first else labels)
     return Contents(height, width, 1, num_classes, *read)
 
 
@@ -56,14 +57,20 @@ def read_idx(path: Path, dimensions: int, again: str) -> NDArray[np.uint8]:
     """The unsigned bytes of an IDX file, plain or packed. Raises DataError, with `again` as what to do."""
     import numpy as np
 
+    sizes, values = _values(path, dimensions, again)
+    return np.frombuffer(values, np.uint8).reshape(sizes)
+
+
+def _values(path: Path, dimensions: int, again: str) -> tuple[tuple[int, ...], memoryview]:
+    """Length in each dimension, and the bytes behind the header."""
     content = _content(path, again)
     sizes = _sizes(path, content, dimensions, again)
     start = _header_bytes(dimensions)
-    expected = start + int(np.prod(sizes, dtype=object))
+    expected = start + math.prod(sizes)
     if len(content) != expected:
         state = "cut short" if len(content) < expected else "too long"
         raise DataError(f"{path}: {state}: by its header it holds {expected} bytes, found {len(content)}; {again}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes)
+    return tuple(sizes), memoryview(content)[start:]
 
 
 def _header_bytes(dimensions: int) -> int:

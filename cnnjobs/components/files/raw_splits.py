@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    # One byte an image where the files hold it so: a plan reads labels without NumPy.
+    Labels = bytes | NDArray[np.int64]
     Splits = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]
 
 
@@ -23,8 +25,8 @@ class Contents:
     width: int
     channels: int
     num_classes: int
-    train_labels: NDArray[np.int64]
-    test_labels: NDArray[np.int64]
+    train_labels: Labels
+    test_labels: Labels
 
     @property
     def train(self) -> tuple[int, ...]:
@@ -58,12 +60,12 @@ class RawSplit:
         check_labels(self.labels_file, self.labels, self.first_label, num_classes, again)
 
 
-def check_labels(path: Path, labels: NDArray[np.int64], first: int, num_classes: int, again: str) -> None:
+def check_labels(path: Path, labels: Labels, first: int, num_classes: int, again: str) -> None:
     """Raises DataError when a label is none of `num_classes` from `first` on."""
-    wrong = (labels < first) | (labels >= first + num_classes)
-    if wrong.any():
-        index, allowed = int(wrong.argmax()), f"{first} to {first + num_classes - 1}"
-        raise DataError(f"{path}: label {labels[index]} of image {index}; allowed: {allowed}; {again}")
+    last = first + num_classes - 1
+    if len(labels) and not (first <= min(labels) and max(labels) <= last):
+        index = next(place for place, label in enumerate(labels) if not first <= label <= last)
+        raise DataError(f"{path}: label {labels[index]} of image {index}; allowed: {first} to {last}; {again}")
 
 
 def joined(train: RawSplit, test: RawSplit, num_classes: int, again: str) -> Splits:
@@ -77,8 +79,10 @@ def joined(train: RawSplit, test: RawSplit, num_classes: int, again: str) -> Spl
     return train.images, train.labels - train.first_label, test.images, test.labels - test.first_label
 
 
-def class_counts(labels: NDArray[np.int64], num_classes: int) -> tuple[int, ...]:
+def class_counts(labels: Labels, num_classes: int) -> tuple[int, ...]:
     """How many labels (N,) there are of each class."""
+    if isinstance(labels, bytes):
+        return tuple(map(labels.count, range(num_classes)))
     import numpy as np
 
     return tuple(map(int, np.bincount(labels, minlength=num_classes)))

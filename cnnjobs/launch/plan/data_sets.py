@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
@@ -14,7 +14,7 @@ from cnnjobs.components.augment import output_shape
 from cnnjobs.components.data.datasets import place_of_data
 from cnnjobs.components.data.decoding import source_of
 from cnnjobs.components.data.fingerprints import OTHER_DATA_REMEDY, changed
-from cnnjobs.components.data.surveys import drawn_from, fingerprint_of, look_into, notes_on, survey
+from cnnjobs.components.data.surveys import fingerprint_of, look_into, notes_on, sizes_from, survey
 from cnnjobs.components.files.places import Place, image_folders, place_of
 from cnnjobs.components.files.raw_splits import Contents
 from cnnjobs.config.run import Choice, RunConfig
@@ -27,7 +27,7 @@ from cnnjobs.training.loop.idle import large_batch
 
 if TYPE_CHECKING:
     from cnnjobs.components.data.decoding import Survey
-    from cnnjobs.components.data.splitting import Drawn
+    from cnnjobs.components.data.splitting import SplitName
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ def _check(runs: Sequence[SweepRun], folders: Sequence[Path], looked: dict[Place
     if place is None:
         return
     found = looked[place] = looked.get(place) or look_into(place)
-    drawn = drawn_from(found, data.name, data.options)
+    sizes = sizes_from(found, data.name, data.options)
     for config in {str(config.augment): config for config in configs}.values():
         _check_shapes(config, found.contents)
     yield from found.notes
     yield from notes_on(data.name, found.classes)
-    yield from _notes_on_splits(data, found, drawn)
+    yield from _notes_on_splits(data, found, sizes)
     largest = max(configs, key=lambda config: int(config.batch_size))
-    yield from large_batch(largest, len(drawn.train))
+    yield from large_batch(largest, sizes["train"])
 
 
 def _check_shapes(config: RunConfig, contents: Contents) -> None:
@@ -133,9 +133,9 @@ def _check_shapes(config: RunConfig, contents: Contents) -> None:
         output_shape([step.build() for step in steps], (contents.channels, contents.height, contents.width))
 
 
-def _notes_on_splits(data: Choice, found: Survey, drawn: Drawn) -> Iterator[str]:
+def _notes_on_splits(data: Choice, found: Survey, sizes: Mapping[SplitName, int]) -> Iterator[str]:
     """What the options of a data set bring with them that users may not expect."""
-    validation, test = len(drawn.validation), len(drawn.test)
+    validation, test = sizes["validation"], sizes["test"]
     if not validation:
         yield (
             f"data set `{data.name}` has validation 0: runs are trained on all its training images, and their results"

@@ -121,10 +121,10 @@ def _images(data: Choice, folders: Sequence[Path]) -> Images | None:
     place = place_of_data(data.name, folders, data.options)
     if place is None:
         return None
-    found, drawn = survey(place, data.options)
+    found, sizes = survey(place, data.options)
     contents = found.contents
-    sizes = {"train": len(drawn.train), "validation": len(drawn.validation), "test": len(drawn.test)}
-    return Images(shape=(contents.channels, contents.height, contents.width), classes=found.classes, sizes=sizes)
+    shape = (contents.channels, contents.height, contents.width)
+    return Images(shape=shape, classes=found.classes, sizes=dict(sizes))
 
 
 def _digest(asked: Asked, config: RunConfig, code: str | None, *, folders: Sequence[Path], results: Path) -> str:
