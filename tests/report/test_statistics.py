@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cnnjobs.report.results.statistics import summarise, t_probability, t_quantile
+from cnnjobs.report.results.statistics import Summary, summarise, t_probability, t_quantile
 
 VALUES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12).filter(lambda values: statistics.stdev(values) > 1e-6)
 
@@ -58,3 +58,9 @@ def test_an_interval_leaves_out_zero_only_when_all_of_it_is_on_one_side() -> Non
     assert summarise([-1.0, -1.1, -1.2]).excludes_zero
     assert not summarise([-0.1, 0.2, 0.3]).excludes_zero
     assert summarise([0.5, 0.5]).excludes_zero
+
+
+def test_an_interval_that_ends_at_zero_does_not_leave_it_out() -> None:
+    assert not Summary(3, 0.5, 0.2, 0.0, 1.0).excludes_zero
+    assert not Summary(3, -0.5, 0.2, -1.0, 0.0).excludes_zero
+    assert Summary(3, 0.5, 0.2, 0.1, 0.9).excludes_zero

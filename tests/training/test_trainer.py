@@ -122,6 +122,31 @@ def test_one_less_than_the_starter_codes_count_stops_at_the_same_validation(
     assert len(lines) == starter_stops_at(losses, count)
 
 
+def test_validations_without_a_better_one_are_counted_across_an_interruption(
+    toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([0.5, 0.6, 0.7, 0.8, 0.9])
+    monkeypatch.setattr(
+        "cnnjobs.training.loop.trainer.evaluate", lambda *given, **settings: {"loss": next(found), "accuracy": 0.1}
+    )
+    run, states = toy.config(epochs=9, early_stopping=3), []
+    first = toy.trainer(run, stopped=lambda: len(states) == 2)
+    with pytest.raises(Stopped):
+        first.train(lambda line: None, lambda: states.append(copied(first.state())))
+    second, lines = toy.trainer(run), []
+    second.restore(states[-1])
+    second.train(lines.append, lambda: None)
+    assert [line["validation.loss"] for line in lines] == [0.7, 0.8]
+    assert second.stopped_early
+
+
+def test_a_validation_between_two_windows_closes_one(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnjobs.training.loop.curve.WINDOWS_PER_EPOCH", 2)
+    _, lines = toy.trained(toy.config(epochs=1, batch_size=8, validate_every={"steps": 2}))
+    for line in lines:
+        assert line["windows"]["step"][-1] == line["step"]
+
+
 def test_of_equal_losses_the_earlier_weights_count(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = iter([0.5, 0.4, 0.4])
     monkeypatch.setattr(

@@ -75,6 +75,16 @@ def test_a_window_tells_the_standard_deviation_of_its_steps_and_the_last_one_may
     assert curve.line()["train.loss"] == pytest.approx(sum(losses) / 5)
 
 
+def test_images_weigh_alike_however_large_their_batches_are() -> None:
+    curve = TrainingCurve()
+    curve.add(torch.tensor(1.0), logits_for([0, 1, 2]), torch.tensor([0, 1, 2]))
+    curve.add(torch.tensor(5.0), logits_for([1]), torch.tensor([1]))
+    curve.close_window(2)
+    curve.seconds = 1.0
+    assert curve.line()["train.loss"] == 2.0
+    assert curve.loss == [3.0]
+
+
 def test_a_curve_goes_on_from_its_state() -> None:
     curve = TrainingCurve()
     curve.add(torch.tensor(0.1), logits_for([0]), torch.tensor([0]))
