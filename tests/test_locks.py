@@ -16,7 +16,7 @@ from cnnjobs.disk import locks
 HOLDER = """
 import sys, time
 from pathlib import Path
-from cnnjobs import locks
+from cnnjobs.disk import locks
 with locks.hold(Path(sys.argv[1])) as hold:
     print("held" if hold else "refused", flush=True)
     time.sleep(60)

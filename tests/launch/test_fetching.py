@@ -459,7 +459,7 @@ def test_command_fetches_several_and_goes_on_after_a_failure(
 PROGRAM = """
 import sys
 from cnnjobs.components.data.sources import Original
-from cnnjobs.launch import fetching
+from cnnjobs.setup import fetching
 fetching.SOURCES["mnist"] = (Original("MNIST/raw/" + sys.argv[1], (sys.argv[2],), sys.argv[3], 1.0),)
 from cnnjobs.cli.main import run
 sys.argv = ["cnnjobs", "fetch", "mnist", "--data-dir", sys.argv[4]]

@@ -128,7 +128,7 @@ import torch
 import torch._dynamo  # torch loads it for the first optimizer
 import cnnjobs.worker.attempt
 from cnnjobs import registry
-from cnnjobs.training import provenance
+from cnnjobs.training.loop import provenance
 from cnnjobs.worker.run_list import run_job
 
 provenance.versions()
