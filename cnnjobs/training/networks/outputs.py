@@ -10,6 +10,18 @@ from torch import Tensor
 
 from cnnjobs.errors import RunError
 
+_SHAPING: Final = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "ToCopy",
+    "Clone",
+    "Transpose",
+    "Permute",
+    "T",
+)
 _WANTED: Final = "cnnjobs trains single-label classification"
 
 
@@ -80,9 +92,20 @@ def strangeness(logits: Tensor) -> str:
             "its outputs are probabilities, as of a softmax at the end of `forward`: the loss takes logits and has a"
             " softmax of its own, so that training is slow; leave the last one out"
         )
-    if bool(((rows > 0) & (rows < 1)).all()):
+    if _last_operation(logits).startswith(("Sigmoid", "Hardsigmoid")):
         return (
             "all its outputs lie between 0 and 1, as of a sigmoid at the end of `forward`: the loss takes logits and"
             " has a softmax of its own, so that training is slow; leave the sigmoid out"
         )
     return ""
+
+
+def _last_operation(output: Tensor) -> str:
+    """The operation that made a tensor, whatever has been done to its shape and type since; empty where none is known.
+
+    By its values it cannot be told: those of a new network may lie between 0 and 1, too.
+    """
+    node = output.grad_fn
+    while node is not None and node.name().startswith(_SHAPING) and node.next_functions:
+        node = node.next_functions[0][0]
+    return node.name() if node is not None else ""

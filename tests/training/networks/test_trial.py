@@ -236,7 +236,10 @@ def test_a_network_in_channels_last_keeps_it(toy: Any) -> None:
 
 
 def test_sigmoid_at_the_end_is_told() -> None:
-    logits = torch.tensor([[-2.0, 1.0], [0.5, -0.1]])
+    logits = 1 * torch.tensor([[-2.0, 1.0], [0.5, -0.1]], requires_grad=True)
     assert "as of a sigmoid at the end of `forward`" in strangeness(logits.sigmoid())
+    assert "as of a sigmoid at the end of `forward`" in strangeness(logits.sigmoid()[..., None].flatten(1).double())
     assert "as of a softmax at the end of `forward`" in strangeness(logits.softmax(1))
     assert strangeness(logits) == ""
+    # Logits of a new network may lie there by chance.
+    assert strangeness(0.5 + 0.1 * logits) == ""
