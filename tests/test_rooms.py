@@ -6,8 +6,10 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -56,3 +58,21 @@ def test_planning_loads_nothing_heavy(command: list[str], tmp_path: Path) -> Non
 def test_results_are_read_without_torch() -> None:
     program = "import sys; import cnnjobs.report.loaded; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+FOLDERS = sorted({path.parent for path in SOURCES})
+LARGER = {ROOT / "cnnjobs": 20, ROOT / "cnnjobs" / "cli": 20}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms_stay_small_and_have_names(folder: Path) -> None:
+    entries = {path.name for path in folder.iterdir()} - {"__pycache__", "__init__.py", "__main__.py"}
+    assert len(entries) <= LARGER.get(folder, 15), sorted(entries)
+    assert not entries & {"utils.py", "helpers.py", "common.py", "misc.py"}
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+
+
+def test_no_two_files_import_each_other_lazily_or_not() -> None:
+    graph = grimp.build_graph("cnnjobs")
+    order = TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
+    order.prepare()

@@ -31,7 +31,7 @@ MOST_BYTES: Final = 9_000_000
 
 def page(report: Report, folder: Path) -> str:
     """The page; pictures that are files are read from the report's folder."""
-    files = resources.files("cnnjobs.report")
+    files = resources.files("cnnjobs.report.pages")
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     css, html, *scripts = (
         files.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.html", *_SCRIPTS)

@@ -56,7 +56,7 @@ class PdfError(InputError):
 def template(path: Path | None) -> str:
     """The template of that file, or our own. Raises InputError."""
     if path is None:
-        return resources.files("cnnjobs.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
+        return resources.files("cnnjobs.report.pages").joinpath(TEMPLATE).read_text(encoding="utf-8")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
