@@ -101,9 +101,7 @@ def test_a_results_folder_that_cannot_be_written(project: Project) -> None:
     (project.path / "taken").write_text("a file")
     done = project.call("local", "shades.yaml", "--results", "taken/results")
     assert done.returncode == 2
-    assert done.stderr == (
-        "error: taken/results/shades: cannot be written (Not a directory); choose another folder with --results\n"
-    )
+    assert done.stderr == ("error: taken: is no folder, so nothing can be written below it; remove or rename it\n")
 
 
 def test_a_full_disk_leaves_nothing_behind(project: Project) -> None:

@@ -111,7 +111,6 @@ WRONG: list[dict[str, Any]] = [
     {"distribution": "normal", "mean": 1},
     {"min": 1, "max": 3, "q": 0, "distribution": "q_uniform"},
     {"values": [1, 2], "probabilities": [-0.5, 1.5]},
-    {"values": [1, 2], "probabilities": [0.5, 0.5], "distribution": "categorical"},
 ]
 
 
