@@ -142,12 +142,12 @@ class Schedule:
 
     def kill(self, job: str) -> None:
         """The worker is killed."""
-        self.slurm.kill_job_processes(job, command="slurm_worker", number=signal.SIGKILL)
+        self.slurm.kill_job_processes(job, command="slurm_main", number=signal.SIGKILL)
         self._settle(job)
 
     def terminate(self, job: str) -> None:
         """A SIGTERM that nobody explains."""
-        self.slurm.kill_job_processes(job, command="slurm_worker", number=signal.SIGTERM)
+        self.slurm.kill_job_processes(job, command="slurm_main", number=signal.SIGTERM)
         self._settle(job)
 
     def time_limit(self, job: str) -> None:
@@ -197,10 +197,10 @@ class Schedule:
 
     def stop(self, job: str) -> None:
         """The process stands still for a while."""
-        self.slurm.kill_job_processes(job, command="slurm_worker", number=signal.SIGSTOP)
+        self.slurm.kill_job_processes(job, command="slurm_main", number=signal.SIGSTOP)
         time.sleep(2)
         self.look()
-        self.slurm.kill_job_processes(job, command="slurm_worker", number=signal.SIGCONT)
+        self.slurm.kill_job_processes(job, command="slurm_main", number=signal.SIGCONT)
 
     def suspend(self, job: str) -> None:
         """Slurm suspends the job and resumes it."""

@@ -20,7 +20,7 @@ def test_a_killed_process(quick_slurm: Cluster, faulty: FaultyProject, quiet: by
     faulty.sweep()
     faulty.await_epoch(0)
     job = faulty.job()
-    assert quick_slurm.kill_job_processes(f"{job}_0", command="slurm_worker", number=signal.SIGKILL)
+    assert quick_slurm.kill_job_processes(f"{job}_0", command="slurm_main", number=signal.SIGKILL)
     wait_until("the element has ended", lambda: f"{job}_0" not in quick_slurm.queue())
     state, cause = faulty.told()[0]
     assert state == "interrupted"
@@ -162,7 +162,7 @@ def test_slurmdbd_is_down(quick_slurm: Cluster, faulty: FaultyProject, quiet: by
     faulty.sweep()
     faulty.await_epoch(0)
     job = faulty.job()
-    quick_slurm.kill_job_processes(f"{job}_0", command="slurm_worker", number=signal.SIGKILL)
+    quick_slurm.kill_job_processes(f"{job}_0", command="slurm_main", number=signal.SIGKILL)
     wait_until("the element has ended", lambda: f"{job}_0" not in quick_slurm.queue())
     status = faulty.status()
     assert any(notice.startswith("accounting could not be asked: sacct") for notice in status["notices"])

@@ -229,7 +229,7 @@ def test_accounting_is_off(
     faulty.sweep("max_parallel=2")
     faulty.await_epoch(0)
     job = faulty.job()
-    slurm.kill_job_processes(f"{job}_0", command="slurm_worker")
+    slurm.kill_job_processes(f"{job}_0", command="slurm_main")
     slurm.client("scancel", f"{job}_2")
     wait_until("both have left", lambda: set(slurm.queue()) <= {f"{job}_1"}, timeout_s=PATIENCE_S)
     status = faulty.status()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slurm
 
 def ranks(slurm: Cluster, job: str) -> list[Process]:
     """The processes that train, which srun has started on the nodes."""
-    return [one for one in slurm.job_processes(job) if "rank_worker" in one.command() and "srun" not in one.command()]
+    return [one for one in slurm.job_processes(job) if "rank_main" in one.command() and "srun" not in one.command()]
 
 
 def test_a_run_on_two_nodes_goes_on_after_a_lost_rank_and_a_time_limit(

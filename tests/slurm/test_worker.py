@@ -263,7 +263,7 @@ def test_a_killed_process_costs_its_element_and_a_new_submission_goes_on(
     (folder,) = submission.folders
     job = submission.submit(cluster)
     await_lines(folder, 3)
-    cluster.kill_job_processes(f"{job}_0", command="slurm_worker", number=signal.SIGKILL)
+    cluster.kill_job_processes(f"{job}_0", command="slurm_main", number=signal.SIGKILL)
     record = await_state(folder, RunState.INTERRUPTED)
     assert "ended without a word" in str(record.cause)
     cluster.wait_idle()
