@@ -96,10 +96,11 @@ class Submission:
     def __init__(self, path: Path, *tasks: list[RunConfig], canary: bool = False, name: str = "one") -> None:
         self.store = RunStore(path / "results")
         self.folder = SubmissionFolder(self.store.jobs_folder / name)
+        self.job_name = f"cnnjobs-stripes-{name}"
         self.folders = [self._create(run) for task in tasks for run in task]
         self.folder.write_intent(
             JobArray(
-                job_name=f"cnnjobs-stripes-{name}", tasks=tuple(tuple(run.run_id for run in task) for task in tasks),
+                job_name=self.job_name, tasks=tuple(tuple(run.run_id for run in task) for task in tasks),
                 store=self.store.path, canary=canary, created="2026-01-01T00:00:00+00:00", host="here", user="root",
             )
         )  # fmt: skip
@@ -116,7 +117,8 @@ class Submission:
         return folder
 
     def submit(self, slurm: Cluster, *options: str) -> str:
-        array = (f"--array=0-{self.elements - 1}", "--requeue", "--open-mode=append", "--mem=400")
+        named = (f"--job-name={self.job_name}", f"--array=0-{self.elements - 1}")
+        array = (*named, "--requeue", "--open-mode=append", "--mem=400")
         given = (*array, *options, f"--output={self.folder.log_file('%a')}", str(self.folder.script_file))
         return slurm.submit(*given)
 
