@@ -5,6 +5,7 @@ results/<sweep>/
   jobs/               one folder per submission, pruned when its runs are collected
   logs.zip            what the jobs of pruned folders have said
   report/             what `cnnjobs report` writes
+  networks/           the layers of the networks, for reports (see layer_tables.py)
   code/               the user's own code that runs are trained with (see code_copies.py)
   <run_id>/
     .successor        who waits for the run, while an attempt that was given up still holds it
@@ -36,6 +37,7 @@ from cnnjobs.config.run import RunConfig, read_config
 from cnnjobs.disk.code_copies import CodeCopies
 from cnnjobs.disk.code_walk import names_modules
 from cnnjobs.disk.files import NO_FILE, remove_folder, set_aside, set_aside_damaged, why_damaged, write_whole
+from cnnjobs.disk.layer_tables import LayerTables
 from cnnjobs.disk.metric_lines import whole_lines, without_windows
 from cnnjobs.disk.record import RunRecord, RunState
 from cnnjobs.errors import InputError, storage_error
@@ -63,7 +65,8 @@ class RunFiles:
         self.model_file = path / "model.pt"
         self.predictions_file = path / "predictions.npz"
         self.earlier_folder = path / "earlier"
-        self.codes = CodeCopies((path if run_id is None else path.parent).parent / "code")
+        sweep = (path if run_id is None else path.parent).parent
+        self.codes, self.networks = CodeCopies(sweep / "code"), LayerTables(sweep / "networks")
 
     @property
     def has_checkpoint(self) -> bool:

@@ -13,6 +13,7 @@ from cnnjobs.config.run import RunConfig
 from cnnjobs.disk import locks
 from cnnjobs.disk.code_copies import CodeCopies
 from cnnjobs.disk.files import NO_FILE, MetricsLog, remove_mark, write_whole
+from cnnjobs.disk.layer_tables import LayerTables
 from cnnjobs.disk.record import Attempt, Evaluation, RunRecord, RunState
 from cnnjobs.disk.run_files import RunFiles
 from cnnjobs.errors import InputError, storage_error
@@ -165,7 +166,7 @@ class RunStore:
         self.jobs_folder = path / "jobs"
         self.logs_file = path / "logs.zip"
         self.report_folder = path / "report"
-        self.codes = CodeCopies(path / "code")
+        self.codes, self.networks = CodeCopies(path / "code"), LayerTables(path / "networks")
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a run, whether it exists or not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from cnnjobs.report.pages.fonts import boxes
 from cnnjobs.report.plots.catalogue import Drawings
 from cnnjobs.report.results.files import csv_bytes, grid_csv, markdown, tex
 from cnnjobs.report.results.table import ResultsTable, Tell, tell_nobody
+from cnnjobs.report.sections.architectures import unrecorded
 from cnnjobs.report.sections.best import best_sweep
 from cnnjobs.report.sections.side_by_side import side_by_side
 from cnnjobs.report.text.blocks import Block, Chapter, Report, Table, with_prefix, without_doubles
@@ -78,7 +80,12 @@ def build_report(
     files = manifest.files(folder, report, prefixes, written)
     manifest.write(folder, files, tables, command)
     manifest.remove_others(folder, earlier, files)
-    return Built(folder, tuple(folder / prefix for prefix in prefixes), pages, (*notices, *told))
+    return Built(
+        folder,
+        tuple(folder / prefix for prefix in prefixes),
+        pages,
+        (*notices, *told, *chain.from_iterable(map(unrecorded, tables))),
+    )
 
 
 def own_folder(found: Sequence[RunStore]) -> Path:

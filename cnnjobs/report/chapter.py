@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cnnjobs.report.analysis import fitting
 from cnnjobs.report.analysis.class_results import class_results, classes_grid
@@ -16,6 +16,7 @@ from cnnjobs.report.results.table import Choice, ResultsTable
 from cnnjobs.report.sections import runs as particulars
 from cnnjobs.report.sections import summary
 from cnnjobs.report.sections import tables as grids
+from cnnjobs.report.sections.architectures import architectures
 from cnnjobs.report.sections.codes import remarks_on_code
 from cnnjobs.report.sections.figures import learned
 from cnnjobs.report.sections.reached import targets, targets_grid
@@ -34,9 +35,6 @@ from cnnjobs.report.text.blocks import (
     paragraph,
 )
 from cnnjobs.report.text.notes import task
-
-if TYPE_CHECKING:
-    from cnnjobs.report.sections.architectures import Architecture
 
 _RESULTS: Final = (
     "A row per configuration, the best by {metric} first. {spread}; losses and accuracies over whole splits, with the "
@@ -106,9 +104,8 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
         "curves": tuple(_curves(table, ranked, drawings)),
     }
     speed = drawings.speed()
-    # While these are drawn, torch is loaded and the networks are built.
     with drawings.drawing():
-        networks = _architectures(table)
+        networks = architectures(table)
         parts: dict[str, Iterator[Block]] = {
             "results": _results(table, ranked),
             "changes": _changes(table, pairs),
@@ -128,12 +125,6 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
     progress = summary.progress(table) + (f" · state of {state_of}" if state_of else "")
     verdict = tuple(_verdict(table, ranked))
     return Chapter(table.sweep.name, table.sweep.description, progress, verdict, tuple(sections))
-
-
-def _architectures(table: ResultsTable) -> list[Architecture]:
-    from cnnjobs.report.sections.architectures import architectures
-
-    return architectures(table)
 
 
 def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:

@@ -148,6 +148,7 @@ class RunAttempt:
             self.note(note)
         self._update(choices=provenance.chosen(config, trainer), **provenance.images(trainer))
         self._write_record()
+        self._storage.insist(lambda: provenance.keep_layers(self._folder, config, self._record, self._say))
         self._trainer, self._events = trainer, self._storage.insist(lambda: EventFile(self._folder, config, lines))
         return trainer
 

@@ -16,10 +16,10 @@ from cnnjobs.console.runs.status import show_status
 from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
 from cnnjobs.launch.plan.plan import make_plan
 from cnnjobs.report.results.table import ResultsTable
-from cnnjobs.report.sections.layers import layer_table
 from cnnjobs.status.overview import overview
 from cnnjobs.status.sweeps import OpenSweep
 from cnnjobs.sweep.file import Sweep, SweepRun, read_sweep
+from cnnjobs.training.networks.layer_table import layer_table
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cnnjobs.components.models.cnn import cnn
 from cnnjobs.components.models.resnet18 import resnet18
 from cnnjobs.report.sections.design_grid import design_grid, design_notes
-from cnnjobs.report.sections.layers import layer_table
+from cnnjobs.training.networks.layer_table import layer_table
 
 torch.set_num_threads(1)
 
@@ -86,7 +86,7 @@ def test_pooling_ahead_of_the_activation(network: nn.Module, told: str) -> None:
 
 
 def test_values_are_not_kept() -> None:
-    from cnnjobs.report.analysis.layer_design import Activations
+    from cnnjobs.training.networks.layer_design import Activations
 
     seen = Activations()
     network = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(3)))
@@ -98,7 +98,7 @@ def test_values_are_not_kept() -> None:
 
 def test_a_table_of_layers_loads_no_compiler() -> None:
     program = (
-        "import sys; from torch import nn; from cnnjobs.report.sections.layers import layer_table\n"
+        "import sys; from torch import nn; from cnnjobs.training.networks.layer_table import layer_table\n"
         "assert layer_table(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), (1, 4, 4)).macs == 2 * 4 * 9\n"
         "assert 'torch._dynamo' not in sys.modules"
     )

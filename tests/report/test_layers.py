@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnnjobs.components.models.cnn import cnn
-from cnnjobs.report.sections.layers import LayerTable, layer_table, layers_grid, stages_grid
+from cnnjobs.disk.layer_tables import LayerTable
+from cnnjobs.report.sections.layers import layers_grid, stages_grid
+from cnnjobs.training.networks.layer_table import layer_table
 
 torch.set_num_threads(1)
 

@@ -53,9 +53,9 @@ def show(
 
     from cnnjobs.console.network.layers import show_layers
     from cnnjobs.console.runs.evaluations import show_measured
-    from cnnjobs.report.sections.layers import layer_table
     from cnnjobs.training.networks.building import build_model
     from cnnjobs.training.networks.freezing import freeze
+    from cnnjobs.training.networks.layer_table import layer_table
 
     network = build_model(config, shape, number)
     if config.freeze:

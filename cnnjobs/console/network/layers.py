@@ -11,8 +11,8 @@ from rich.table import Table
 from cnnjobs.console.terminal import say, show, write
 
 if TYPE_CHECKING:
+    from cnnjobs.disk.layer_tables import LayerTable
     from cnnjobs.report.results.files import Grid
-    from cnnjobs.report.sections.layers import LayerTable
 
 
 def show_layers(

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from cnnjobs.errors import InputError
 from cnnjobs.figures.backprop.rules import ReluRule, Rules
 from cnnjobs.figures.backprop.trace import trace
-from cnnjobs.figures.network.layers import Prefix, called, check_channel, check_spatial, find_layer, undisturbed
+from cnnjobs.figures.network.layers import Prefix, called, check_channel, check_spatial, find_layer
+from cnnjobs.training.networks.evaluate import undisturbed
 
 _BATCH: Final = 32
 # Sums of so many gradients are taken for complete that come this close to what they add up to.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnjobs.errors import InputError, UnknownNameError
-from cnnjobs.training.networks.evaluate import evaluating
+from cnnjobs.training.networks.evaluate import undisturbed
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,6 @@ def watching(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], Non
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Eval mode; afterwards modes and random generators are what they were."""
-    devices = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
-    with torch.random.fork_rng(devices=list(devices)), evaluating(model):
-        yield
 
 
 def _first_tensor(output: Any) -> Tensor | None:

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnjobs.errors import InputError
-from cnnjobs.figures.network.layers import undisturbed
 from cnnjobs.figures.network.subject import Progress, Subject
 from cnnjobs.training.data.gathering import OutcomeCollector
 from cnnjobs.training.data.test_predictions import Outcome, read_outcome
-from cnnjobs.training.networks.evaluate import autocast
+from cnnjobs.training.networks.evaluate import autocast, undisturbed
 
 
 def find_outcome(subject: Subject, split: str, progress: Progress) -> Outcome:

@@ -16,11 +16,12 @@ from cnnjobs.components.files.pictures import read_picture
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import InputError
-from cnnjobs.figures.network.layers import Prefix, check_channel, check_spatial, undisturbed, watching
+from cnnjobs.figures.network.layers import Prefix, check_channel, check_spatial, watching
 from cnnjobs.figures.network.test_card import draw_card
 from cnnjobs.training.data.device_split import DeviceSplit
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.data.preprocessing import Preprocessing
+from cnnjobs.training.networks.evaluate import undisturbed
 from cnnjobs.training.trained.network import TrainedNetwork
 
 SPLITS: Final = ("train", "validation", "test")

@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from cnnjobs.disk.run_folder import RunRecord
+from cnnjobs.disk.layer_tables import LayerTable
+from cnnjobs.disk.run_folder import RunRecord, RunStore
 from cnnjobs.report.results.table import Configuration, ResultsTable
-from cnnjobs.report.sections.layers import LayerTable, layer_table
+from cnnjobs.report.text.numbers import counted
 from cnnjobs.system import own_modules
-from cnnjobs.training.networks.building import build_model
-from cnnjobs.training.networks.freezing import freeze
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,7 @@ def architectures(table: ResultsTable) -> list[Architecture]:
         model = config.model
         choice = f"{json.dumps(model.model_dump(mode='json'), sort_keys=True)} {config.freeze} {seen}"
         if choice not in by_choice:
-            code = table.store.codes.here(record.code) if record else None
-            with own_modules.used(code):
-                by_choice[choice] = (model.name, *_table(configuration, record))
+            by_choice[choice] = (model.name, *_table(configuration, record, table.store))
         name, layers, problem = by_choice[choice]
         found.setdefault((name, layers, problem), (name, layers, problem, []))[3].append(configuration.label)
     return [Architecture(name, tuple(labels), layers, problem) for name, layers, problem, labels in found.values()]
@@ -59,16 +54,45 @@ def _started(configuration: Configuration, records: Mapping[str, RunRecord]) -> 
     return next((record for record in known if record.input_shape is not None), None)
 
 
-def _table(configuration: Configuration, record: RunRecord | None) -> tuple[LayerTable | None, str]:
+def unrecorded(table: ResultsTable) -> list[str]:
+    """Notices of networks that the report has built, as no table of their layers was kept, or a damaged one."""
+    missing: dict[str, None] = {}
+    damaged: dict[str, None] = {}
+    for configuration in table.configurations:
+        record = _started(configuration, table.records)
+        found = _recorded(configuration, record, table.store) if record else None
+        if isinstance(found, str):
+            damaged[found] = None
+        elif record and found is None:
+            config = configuration.runs[0].config
+            missing[f"{config.model.model_dump_json()} {config.freeze} {record.input_shape} {record.code}"] = None
+    told = [f"{damage}: its network was built for the report" for damage in damaged]
+    if missing:
+        networks = counted(len(missing), "network")
+        told.append(f"{table.sweep.name}: {networks} built for the report: no table of layers was kept in training")
+    return told
+
+
+def _recorded(configuration: Configuration, record: RunRecord, store: RunStore) -> LayerTable | str | None:
+    """What training has kept: the layers, the damage of their file, or nothing."""
+    assert record.input_shape
+    config = configuration.runs[0].config
+    file = store.networks.file(config, record.input_shape, len(record.classes), record.code)
+    found = store.networks.read(file) if file else None
+    return f"{file} is damaged ({found})" if isinstance(found, str) else found
+
+
+def _table(configuration: Configuration, record: RunRecord | None, store: RunStore) -> tuple[LayerTable | None, str]:
     """The layers, or why there are none: a network of the user's own may need what is not here."""
     if record is None or record.input_shape is None:
         return None, "the size of its images is known once a run of it has started"
-    config = configuration.runs[0].config
+    found = _recorded(configuration, record, store)
+    if isinstance(found, LayerTable):
+        return found, ""
+    from cnnjobs.training.networks.layer_table import built_layers
+
     try:
-        with torch.random.fork_rng(devices=[]):
-            network = build_model(config, record.input_shape, len(record.classes))
-        if config.freeze:
-            freeze(network, config.freeze)
-        return layer_table(network, record.input_shape), ""
+        with own_modules.used(store.codes.here(record.code)):
+            return built_layers(configuration.runs[0].config, record.input_shape, len(record.classes)), ""
     except Exception as error:
         return None, f"its layers cannot be listed here: {type(error).__name__}: {' '.join(str(error).split())}"

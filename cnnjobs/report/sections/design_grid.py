@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cnnjobs.report.analysis.layer_design import is_activation, is_monotone
+from cnnjobs.components.activations import is_activation, is_monotone
+from cnnjobs.disk.layer_tables import Layer, LayerTable
 from cnnjobs.report.results.files import Grid
-from cnnjobs.report.sections.layers import Layer, LayerTable
 from cnnjobs.report.text import numbers as wording
 
 _COLUMNS = ("layer", "type", "filters or units", "kernel", "stride", "padding", "activation")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -19,8 +20,12 @@ import torch
 
 from cnnjobs.components.data.fingerprints import OTHER_DATA_REMEDY, changed
 from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.layer_tables import LayerTable
 from cnnjobs.disk.record import RunRecord
+from cnnjobs.disk.run_files import RunFiles
 from cnnjobs.errors import RunError
+from cnnjobs.system.stop_request import Stopped
+from cnnjobs.training.networks.layer_table import built_layers
 from cnnjobs.training.networks.precision import LEAST_PRODUCTS, has_fast_bfloat16
 from cnnjobs.training.networks.trial import FASTER
 
@@ -131,6 +136,22 @@ def images(trainer: Trainer) -> dict[str, Any]:
         "num_images": _sizes(data),
         "data_sha256": data.sha256,
     }
+
+
+def keep_layers(folder: RunFiles, config: RunConfig, record: RunRecord, say: Callable[[str], None]) -> None:
+    """Keep the table of the network's layers for reports, once for all runs that train it. Raises StorageError."""
+    assert record.input_shape
+    file = folder.networks.file(config, record.input_shape, len(record.classes), record.code)
+    if file is None or isinstance(folder.networks.read(file), LayerTable):
+        return
+    try:
+        table = built_layers(config, record.input_shape, len(record.classes))
+    except Stopped:
+        raise
+    except Exception as error:
+        say(f"the network's layers cannot be listed: {type(error).__name__}: {' '.join(str(error).split())}")
+        return
+    folder.networks.write(file, table)
 
 
 def refuse_other_data(before: RunRecord, name: str, data: DeviceData) -> None:

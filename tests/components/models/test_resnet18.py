@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from cnnjobs.components.models.resnet18 import ResidualBlock, resnet18
 from cnnjobs.errors import InputError
-from cnnjobs.report.sections.layers import layer_table
+from cnnjobs.training.networks.layer_table import layer_table
 
 
 def num_parameters(model: nn.Module) -> int:

@@ -10,24 +10,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from cnnjobs.components.activations import ACTIVATIONS
+
 CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _POOLINGS: Final = (
     nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.LPPool1d, nn.LPPool2d,
 )  # fmt: skip
-# torch's names of functions and methods, those in place with an underscore more.
-_ACTIVATIONS: Final = {
-    "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "rrelu": "RReLU", "prelu": "PReLU", "elu": "ELU",
-    "selu": "SELU", "celu": "CELU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish", "softplus": "Softplus",
-    "softsign": "Softsign", "sigmoid": "Sigmoid", "logsigmoid": "LogSigmoid", "tanh": "Tanh",
-    "tanhshrink": "Tanhshrink", "hardtanh": "Hardtanh", "hardswish": "Hardswish", "hardsigmoid": "Hardsigmoid",
-    "softmax": "Softmax", "log_softmax": "LogSoftmax",
-}  # fmt: skip
-# A maximum of what these give is what they give of the maximum.
-_RISING: Final = {
-    "ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "CELU", "Softplus", "Softsign", "Sigmoid", "LogSigmoid", "Tanh",
-    "Hardtanh", "Hardsigmoid",
-}  # fmt: skip
 # Products with weights that are no module's, attention, and new tensors.
 _AFRESH: Final = (
     "linear", "conv", "matmul", "bmm", "baddbmm", "addmm", "mm", "einsum", "scaled_dot_product", "new_", "zeros_like",
@@ -37,24 +26,6 @@ _MAX_POOLINGS: Final = ("max_pool", "adaptive_max_pool", "fractional_max_pool")
 _OTHER_POOLINGS: Final = ("avg_pool", "adaptive_avg_pool", "lp_pool")
 _SHARE_OF: Final = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 _USUAL_SLOPE: Final = 0.01
-
-
-@dataclass(frozen=True)
-class Design:
-    """Settings of a layer; None and "" where it has no such thing. `units` are filters, or outputs of a linear layer.
-
-    `padding` may be torch's word: same, valid. `pooled_first` names the poolings between the layer and its activation.
-    """
-
-    units: int | None = None
-    kernel: tuple[int, ...] | None = None
-    stride: tuple[int, ...] | None = None
-    padding: tuple[int, ...] | str | None = None
-    dilation: tuple[int, ...] | None = None
-    groups: int | None = None
-    dropped: float | None = None
-    activation: str = ""
-    pooled_first: tuple[str, ...] = ()
 
 
 def settings(module: nn.Module) -> dict[str, Any]:
@@ -82,16 +53,6 @@ def settings(module: nn.Module) -> dict[str, Any]:
 def has_units(module: nn.Module) -> bool:
     """Whether it is a convolution or a linear layer, which activations follow."""
     return isinstance(module, (nn.Linear, *CONVOLUTIONS, *TRANSPOSED))
-
-
-def is_activation(kind: str) -> bool:
-    """Whether a module of this kind is nothing but an activation."""
-    return kind in _ACTIVATIONS.values()
-
-
-def is_monotone(activation: str) -> bool:
-    """Whether it never falls: a maximum of its values is its value of the maximum."""
-    return activation.partition("(")[0] in _RISING
 
 
 def _each(value: Any, number: int) -> tuple[int, ...] | str:
@@ -149,7 +110,7 @@ class Activations(TorchFunctionMode):
         poolings = tuple(dict.fromkeys(each for origin in given for each in origin.poolings))
         if name.startswith(_AFRESH):
             return _Origin()
-        if name in _ACTIVATIONS:
+        if name in ACTIVATIONS:
             for layer in layers:
                 self.found.setdefault(layer, (_activation(name, arguments, options), poolings))
             return _Origin()
@@ -160,7 +121,7 @@ class Activations(TorchFunctionMode):
 
 def _activation(name: str, arguments: Sequence[Any], options: Mapping[str, Any]) -> str:
     """`ReLU`; `LeakyReLU(0.2)` where its slope is not torch's."""
-    called = _ACTIVATIONS[name]
+    called = ACTIVATIONS[name]
     if called != "LeakyReLU":
         return called
     slope = options.get("negative_slope", arguments[1] if len(arguments) > 1 else _USUAL_SLOPE)
