@@ -25,7 +25,8 @@ def machine() -> dict[str, Any]:
     import torch
 
     from cnnjobs.launch.plan.resources import allowed_cores
-    from cnnjobs.training.loop.provenance import git_state, processor
+    from cnnjobs.system.origin import git_state
+    from cnnjobs.training.loop.provenance import processor
 
     found: dict[str, Any] = {"processor": processor(), "cores": allowed_cores(), "gpu": gpu_name() or "none"}
     found["load"] = _LOAD

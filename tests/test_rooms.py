@@ -76,3 +76,23 @@ def test_no_two_files_import_each_other_lazily_or_not() -> None:
     graph = grimp.build_graph("cnnjobs")
     order = TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
     order.prepare()
+
+
+@pytest.mark.parametrize(
+    "room", ["worker.attempt", "worker.environment", "worker.takeover", "worker.heartbeat", "worker.run_list"]
+)
+def test_an_attempt_loads_no_torch(room: str) -> None:
+    program = f"import sys; import cnnjobs.{room}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_planning_rooms_load_no_torch() -> None:
+    program = (
+        "import importlib, pkgutil, sys\n"
+        "for room in ('status', 'sweep', 'launch'):\n"
+        "    package = importlib.import_module(f'cnnjobs.{room}')\n"
+        "    for module in pkgutil.walk_packages(package.__path__, f'{package.__name__}.'):\n"
+        "        importlib.import_module(module.name)\n"
+        "        assert 'torch' not in sys.modules, module.name\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -9,36 +9,28 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import torch
-
-from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.fence import Fence, Superseded
 from cnnjobs.disk.files import MetricsLog, write_whole
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
+from cnnjobs.disk.start import Start
 from cnnjobs.errors import RunError, StorageError
+from cnnjobs.system import origin
+from cnnjobs.system.failure import cause_of
 from cnnjobs.system.stop_request import Stopped
-from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.data.ranks import RankLost, same_sums
-from cnnjobs.training.data.test_predictions import outcome_to_bytes
-from cnnjobs.training.loop import checkpoint, provenance
-from cnnjobs.training.loop.curve import progress
-from cnnjobs.training.loop.failure import cause_of, why_hopeless
-from cnnjobs.training.loop.trainer import Trainer
-from cnnjobs.training.weights.initial import InitialWeights, read_initial_weights
-from cnnjobs.training.weights.source import find_same_weights
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.heartbeat import Heartbeat
-from cnnjobs.worker.tensorboard import EventFile
+from cnnjobs.worker.takeover import why_hopeless
+from cnnjobs.worker.workload import Workload
 
 NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
 # Of the attempts in this process, and in those that it was forked from.
 NUMBERS: Final = itertools.count()
 # What an attempt takes over from the record of the one before it.
 _KEPT: Final = {"notes", "forgiven", "num_images", "weights_sha256", "data_sha256", "code"}
-AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
 
 class RunAttempt:
@@ -51,7 +43,7 @@ class RunAttempt:
         self,
         folder: RunFolder,
         log: MetricsLog,
-        data_sets: DataSets,
+        workload: Workload,
         *,
         threads: int,
         stopped: Callable[[], bool],
@@ -59,7 +51,7 @@ class RunAttempt:
         scheduler: JobEnvironment | None = None,
         beside: Sequence[str] = (),
     ) -> None:
-        self._folder, self._log, self._data_sets = folder, log, data_sets
+        self._folder, self._log, self._workload = folder, log, workload
         self._scheduler, self._say, self._beside = scheduler or JobEnvironment(), say, tuple(beside)
         self._ranks = self._scheduler.ranks
         self._fence = Fence(folder)
@@ -70,23 +62,21 @@ class RunAttempt:
         self._before = self._storage.look(folder.read_record)
         self._attempt = Attempt(
             number=max(len(self._before.attempts), self._storage.look(folder.last_attempt)) + 1,
-            host=provenance.host(),
+            host=origin.host(),
             pid=os.getpid(),
-            job_id=provenance.job_id(),
-            job_name=provenance.job_name(),
+            job_id=origin.job_id(),
+            job_name=origin.job_name(),
             restart=self._scheduler.restart,
             submitted=self._scheduler.submitted,
-            device=provenance.device_name(data_sets.device),
+            device=workload.device,
             threads=threads,
             ranks=self._ranks.number,
-            started=provenance.now(),
-            process_s=provenance.process_age() if next(NUMBERS) == 0 else None,
+            started=origin.now(),
+            process_s=origin.process_age() if next(NUMBERS) == 0 else None,
             stacked=len(self._beside),
         )
         self._record = RunRecord(run_id=folder.run_id, **self._before.model_dump(include=_KEPT))
-        self._trainer: Trainer | None = None
-        self._events: EventFile | None = None
-        self._has_saved = self.has_ended = False
+        self._is_open = self._has_saved = self.has_ended = False
 
     def execute(self) -> RunState:
         """Train to the end, or to whatever ends it.
@@ -95,7 +85,8 @@ class RunAttempt:
         StorageError when not even the end can be written.
         """
         with self.heartbeat, self.recorded(), self._ranks.explaining():
-            self.prepare().train(self.on_validation, self.on_epoch)
+            self.prepare()
+            self._workload.train(self.on_validation, self.on_epoch)
             self.finish()
         return self.tell_end()
 
@@ -121,11 +112,11 @@ class RunAttempt:
         except Exception as error:
             self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
 
-    def prepare(self, kind: type[AnyTrainer] = Trainer) -> AnyTrainer:  # type: ignore[assignment]
-        """The run's trainer, at its last whole epoch."""
+    def prepare(self) -> None:
+        """Open the workload, at its last whole epoch."""
         code, config = self._storage.look(lambda: self._folder.read_to_start(self._scheduler.code))
         self._update(planned_epochs=config.epochs, code=code)
-        for note in provenance.code_notes(self._before, code):
+        for note in _code_notes(self._before, code):
             self.note(note)
         state, lines = self._resumed()
         if state is not None:
@@ -133,32 +124,15 @@ class RunAttempt:
             self._attempt = self._attempt.model_copy(update={"from_epoch": state["epoch"], **changes})
             self.note(f"attempt {self._attempt.number}: {note}" if note else "")
             self._update(epochs_done=state["epoch"])
-        torch.set_num_threads(self._attempt.threads)
         self._refuse_a_hopeless_start()
         self._begin()
-        self._ranks.give(state)
-        weights = self._initial_weights(config)
-        data = self._data_sets.get(config)
-        given: dict[str, Any] = {"weights": weights, "stopped": self._stopped, "ranks": self._ranks, "say": self._say}
-        trainer = kind(config, data, **given)
-        if state is not None:
-            provenance.refuse_other_data(self._before, config.dataset.name, data)
-            trainer.restore(state)
-        for note in trainer.notes:
-            self.note(note)
-        self._update(choices=provenance.chosen(config, trainer), **provenance.images(trainer))
+        start = Start(
+            config, code, self._folder, self._before, state, lines, threads=self._attempt.threads, storage=self._storage,
+            stopped=self._stopped, say=self._say, note=self.note, learn=self._update,
+        )  # fmt: skip
+        self._workload.open(start)
+        self._is_open = True
         self._write_record()
-        self._storage.insist(lambda: provenance.keep_layers(self._folder, config, self._record, self._say))
-        self._trainer, self._events = trainer, self._storage.insist(lambda: EventFile(self._folder, config, lines))
-        return trainer
-
-    def _initial_weights(self, config: RunConfig) -> InitialWeights | None:
-        results = self._folder.path.parent.parent
-        source = find_same_weights(config, self._data_sets.folders, results, self._before.weights_sha256)
-        if source is None:
-            return None
-        self._update(weights_sha256=source.sha256)
-        return read_initial_weights(source)
 
     def wait(self) -> None:
         """Note that others of its stack go ahead of it: where it gets nowhere now, that is no fault of its own."""
@@ -171,20 +145,17 @@ class RunAttempt:
 
     def on_validation(self, line: dict[str, Any]) -> None:
         """Keep a line of metrics."""
-        assert self._trainer
-        assert self._events
-        line, events = {"attempt": self._attempt.number, **line}, self._events
+        line = {"attempt": self._attempt.number, **line}
         self._storage.insist(lambda: self._add(line))
-        self._storage.insist(lambda: events.add(line))
-        self._say(progress(line, self._trainer.config))
+        self._storage.insist(lambda: self._workload.measured(line))
+        self._say(self._workload.progress(line))
         self._storage.insist(lambda: self._scheduler.validated(self._folder))
 
     def on_epoch(self) -> None:
         """Keep a checkpoint."""
-        assert self._trainer
         given = {"threads": self._attempt.threads, "ranks": self._attempt.ranks}
-        state, check = {**given, **self._trainer.state()}, not self._has_saved
-        self._storage.insist(lambda: checkpoint.save(self._folder, state, check=check, guard=self._fence.check))
+        save, check = self._workload.save, not self._has_saved
+        self._storage.insist(lambda: save(self._folder, given, check=check, guard=self._fence.check))
         self._has_saved = True
 
     def _add(self, line: dict[str, Any]) -> None:
@@ -193,21 +164,13 @@ class RunAttempt:
 
     def finish(self) -> None:
         """Keep what has been learned, and how well."""
-        assert self._trainer
-        assert self._events
-        trainer, events = self._trainer, self._events
-        metrics = trainer.final_metrics()
-        self._keep(self._folder.model_file, checkpoint.weights_to_bytes(trainer.model))
-        outcome = trainer.test_outcome
-        if outcome is not None:
-            self._keep(self._folder.predictions_file, outcome_to_bytes(outcome))
-        self._storage.insist(lambda: events.finish(trainer.step, trainer.seconds, metrics))
-        if trainer.best is None:
-            self.note("no validation images: the final metrics are those of the last epoch's weights")
-        if trainer.stopped_early:
-            self.note(f"stopped early: {trainer.config.early_stopping} validations without a lower validation loss")
-        best_epoch = trainer.best.epoch if trainer.best else trainer.epochs_done
-        self._end(RunState.FINISHED, metrics=metrics, best_epoch=best_epoch)
+        result = self._workload.finish()
+        for file, content in result.files.items():
+            self._keep(file, content)
+        self._storage.insist(lambda: self._workload.close(result))
+        for note in result.notes:
+            self.note(note)
+        self._end(RunState.FINISHED, metrics=result.metrics, best_epoch=result.best_epoch)
         # Else they go when a worker passes the run.
         with suppress(OSError, StorageError):
             self._storage.look(self._folder.drop_leftovers, at_the_end=True)
@@ -218,7 +181,7 @@ class RunAttempt:
     def _resumed(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         """What the run goes on from: a checkpoint and the lines of metrics up to it, or nothing."""
         self._fence.check()
-        state, notes = self._storage.insist(lambda: checkpoint.load(self._folder))
+        state, notes = self._storage.insist(lambda: self._workload.load(self._folder))
         step = 0 if state is None else state["step"]
         lines = self._storage.insist(lambda: self._log.keep_up_to(step)) if state is not None else []
         if state is not None and len(lines) != state["validations"]:
@@ -243,18 +206,18 @@ class RunAttempt:
             self.note(NO_LOCKS_NOTE)
         if not self._log.is_alone:
             self.note(f"attempt {self._attempt.number}: the one before was given up with its node and kept the run")
-        for note in self._data_sets.notes:
+        for note in self._workload.notes:
             self.note(note)
         if self._beside:
             # In the same words for all of them, and for every attempt: it is told once.
             together = ", ".join(sorted((self._folder.run_id, *self._beside)))
             stacked = "trained stacked (one network, the same batches; times are its share)"
             self.note(f"{stacked}: {together}")
-        commit, dirty = provenance.git_state(Path.cwd())
+        commit, dirty = origin.git_state(Path.cwd())
         self._update(
             state=RunState.RUNNING,
             attempts=(*self._before.attempts, self._attempt),
-            versions=provenance.versions(),
+            versions=self._workload.versions(),
             git_commit=commit,
             git_dirty=dirty,
         )
@@ -270,11 +233,11 @@ class RunAttempt:
 
     def _end(self, state: RunState, cause: str | None = None, **changes: Any) -> None:
         self.has_ended = True
-        ended = {"ended": provenance.now(), "seconds": time.perf_counter() - self._clock}
-        if self._trainer is not None:
+        ended = {"ended": origin.now(), "seconds": time.perf_counter() - self._clock}
+        if self._is_open:
             # Only whole epochs are on disk when a run does not finish.
             finished = state is RunState.FINISHED
-            changes["epochs_done"] = self._trainer.epochs_done if finished else float(self._trainer.epoch)
+            changes["epochs_done"] = self._workload.epochs_done if finished else float(self._workload.epoch)
         attempts = (*self._before.attempts, self._attempt.model_copy(update=ended))
         self._update(state=state, cause=cause, attempts=attempts, **changes)
         self._write_record(at_the_end=True)
@@ -283,7 +246,7 @@ class RunAttempt:
 
     def _end_stopped(self) -> None:
         cause = self._storage.look(self._folder.cancellation, at_the_end=True)
-        trained = self._trainer.epoch if self._trainer else 0
+        trained = self._workload.epoch if self._is_open else 0
         stopped = self._scheduler.stopped(self._before, max(trained, self._attempt.from_epoch))
         self._end(*(stopped if cause is None else (RunState.CANCELLED, cause)))
 
@@ -298,3 +261,10 @@ class RunAttempt:
         if note and note not in self._record.notes:
             self._update(notes=(*self._record.notes, note))
             self._say(f"note: {note}")
+
+
+def _code_notes(before: RunRecord, code: str | None) -> tuple[str, ...]:
+    """What to know of the own code of a run that an earlier version has begun."""
+    if code is None or before.code is not None or not before.epochs_done:
+        return ()
+    return (f"an earlier version began it and copied no code: it goes on with the copy {code}",)

@@ -40,7 +40,7 @@ def _evaluate(
 ) -> tuple[str, str | None]:
     """Evaluate a run and keep what came of it; how that ended, and why. Raises Stopped."""
     from cnnjobs.errors import InputError
-    from cnnjobs.training.loop.failure import cause_of
+    from cnnjobs.system.failure import cause_of
     from cnnjobs.training.trained.evaluation import evaluate_run, keep_evaluation
 
     try:

@@ -22,6 +22,7 @@ from cnnjobs.disk.submission_folder import SubmissionFolder
 from cnnjobs.system.opening import read_bytes
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.training.data.ranks import RankLost
+from cnnjobs.worker.attempt import RunAttempt
 from cnnjobs.worker.environment import JobEnvironment
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ from cnnjobs.system.log import TAKEN, say
 from cnnjobs.worker.job import Job
 from cnnjobs.worker.process import prepare_process
 from cnnjobs.worker.settled import SETTLED
+from cnnjobs.worker.workload import Workload
 
 
 def run_job(job_file: Path) -> None:
@@ -103,8 +105,9 @@ def _train(
     run_ids: Sequence[str], job: Job, data_sets: DataSets, stop: StopRequest, scheduler: JobEnvironment, *, note: str
 ) -> str:
     """Train a run, with a `note` for its record, or several as one network; else why each is to be trained alone."""
+    from cnnjobs.training.loop.workload import NetworkWorkload
     from cnnjobs.training.stacks.choice import why_alone
-    from cnnjobs.worker.attempt import RunAttempt
+    from cnnjobs.training.stacks.trainer import StackedTrainer
     from cnnjobs.worker.parallel.stacked_runs import Member, StackedRuns
 
     open_runs = [folder for folder in map(RunStore(job.store).run, run_ids) if _is_open(folder, stop)]
@@ -121,21 +124,26 @@ def _train(
             if log is not None:
                 claimed.append((folder, log, held))
         ids = [folder.run_id for folder, _, _ in claimed]
-        attempts = [
-            RunAttempt(
-                folder, log, data_sets, threads=job.threads, stopped=stop, say=partial(say, folder.run_id),
+
+        def attempt_at(folder: RunFolder, log: MetricsLog, workload: Workload) -> RunAttempt:
+            return RunAttempt(
+                folder, log, workload, threads=job.threads, stopped=stop, say=partial(say, folder.run_id),
                 scheduler=scheduler, beside=[run_id for run_id in ids if run_id != folder.run_id],
-            )
-            for folder, log, _ in claimed
-        ]  # fmt: skip
-        if len(attempts) == 1:
+            )  # fmt: skip
+
+        if len(claimed) == 1:
+            folder, log, _ = claimed[0]
+            attempt = attempt_at(folder, log, NetworkWorkload(data_sets, ranks=scheduler.ranks))
             # A stack that is tried for what it may gain is nothing that was asked for.
             if note and not job.stacks.if_small:
-                attempts[0].note(note)
-            attempts[0].execute()
-        elif attempts:
-            held_by = [held for _, _, held in claimed]
-            StackedRuns([Member(*each) for each in zip(attempts, held_by, strict=True)]).train()
+                attempt.note(note)
+            attempt.execute()
+        elif claimed:
+            members = []
+            for folder, log, held in claimed:
+                workload = NetworkWorkload(data_sets, StackedTrainer, ranks=scheduler.ranks)
+                members.append(Member(attempt_at(folder, log, workload), workload, held))
+            StackedRuns(members).train()
     return ""
 
 

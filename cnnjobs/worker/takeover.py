@@ -10,11 +10,12 @@ from typing import Final
 
 from cnnjobs.disk import fence
 from cnnjobs.disk.files import MetricsLog
-from cnnjobs.disk.run_folder import Attempt, RunFolder, RunState
+from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.errors import StorageError
 from cnnjobs.worker.heartbeat import TOUCH_S
 
 PATIENCE_S: Final = 3 * TOUCH_S
+SILENT_ENDS: Final = 3
 _LOOK_S: Final = 0.2
 _BEGIN_S: Final = 10
 _COMMAND_S: Final = 10
@@ -112,3 +113,16 @@ def _is_given_up(holder: Attempt) -> bool:
     if done.returncode:
         return "Invalid job id" in done.stderr
     return done.stdout.strip() in _GIVEN_UP
+
+
+def why_hopeless(before: RunRecord, epoch: int) -> str | None:
+    """Why a run that keeps taking its process down is not to start once more from this epoch, if so."""
+    # One that waited for others of its stack may have had no turn.
+    recent = [past for past in before.attempts[before.forgiven :] if not past.waited][-SILENT_ENDS:]
+    silent = [past for past in recent if past.ended is None and past.from_epoch == epoch]
+    if before.state is not RunState.RUNNING or len(silent) < SILENT_ENDS:
+        return None
+    return (
+        f"the last {SILENT_ENDS} starts all ended without a word before the end of epoch {epoch + 1}: killed, out of"
+        " memory, or the machine went down; give the job more memory, then use --retry-failed"
+    )

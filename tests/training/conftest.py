@@ -22,6 +22,7 @@ from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.training.data.pipeline import DataSets, DeviceData, to_device
 from cnnjobs.training.loop.trainer import Trainer
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
 
 
@@ -76,7 +77,9 @@ class Toy:
         data_sets = DataSets((), torch.device("cpu"))
         with folder.claim() as log:
             assert log is not None
-            RunAttempt(folder, log, data_sets, threads=1, stopped=lambda: False, say=lambda _: None).execute()
+            RunAttempt(
+                folder, log, NetworkWorkload(data_sets), threads=1, stopped=lambda: False, say=lambda _: None
+            ).execute()
         assert folder.read_record().state is RunState.FINISHED
         return folder
 
@@ -126,6 +129,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 import torch._dynamo  # torch loads it for the first optimizer
+import cnnjobs.training.loop.workload
 import cnnjobs.worker.attempt
 from cnnjobs import registry
 from cnnjobs.training.loop import provenance

@@ -28,6 +28,7 @@ import json, os, sys
 sys.path.insert(0, sys.argv[1])
 import torch
 import torch._dynamo  # torch loads it for the first optimizer
+import cnnjobs.training.loop.workload
 import cnnjobs.worker.array_element
 import cnnjobs.worker.attempt
 from cnnjobs.worker.slurm_main import main

@@ -14,10 +14,11 @@ from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.fence import Superseded
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import RunError
+from cnnjobs.system.failure import cause_of
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.data.test_predictions import read_outcome
-from cnnjobs.training.loop.failure import cause_of
 from cnnjobs.training.loop.trainer import Trainer
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
 from cnnjobs.worker.heartbeat import Heartbeat
 
@@ -39,7 +40,9 @@ class Runs:
         folder = self.folder(run)
         with folder.claim() as log:
             assert log is not None
-            RunAttempt(folder, log, self.data_sets, threads=1, stopped=stopped, say=self.said.append).execute()
+            RunAttempt(
+                folder, log, NetworkWorkload(self.data_sets), threads=1, stopped=stopped, say=self.said.append
+            ).execute()
         return folder.read_record()
 
     def start_and_stop(self, run: RunConfig, after_epochs: int) -> RunRecord:
@@ -87,7 +90,9 @@ def test_a_run_that_is_cancelled_before_its_first_record_does_not_train(runs: Ru
     folder = runs.folder(run)
     with folder.claim() as log:
         assert log is not None
-        attempt = RunAttempt(folder, log, runs.data_sets, threads=1, stopped=lambda: False, say=runs.said.append)
+        attempt = RunAttempt(
+            folder, log, NetworkWorkload(runs.data_sets), threads=1, stopped=lambda: False, say=runs.said.append
+        )
         folder.cancel("cancelled by me")
         assert attempt.execute() is RunState.CANCELLED
     record = folder.read_record()
@@ -101,7 +106,9 @@ def test_a_run_that_was_cancelled_on_a_host_that_sees_no_lock_stays_cancelled(ru
     folder = runs.folder(toy.config())
     with folder.claim() as log:
         assert log is not None
-        attempt = RunAttempt(folder, log, runs.data_sets, threads=1, stopped=lambda: False, say=runs.said.append)
+        attempt = RunAttempt(
+            folder, log, NetworkWorkload(runs.data_sets), threads=1, stopped=lambda: False, say=runs.said.append
+        )
         cancelled = RunRecord(run_id=folder.run_id, state=RunState.CANCELLED, cause="cancelled elsewhere")
         folder.write_record(cancelled)
         with pytest.raises(Superseded):
@@ -150,7 +157,9 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(runs: Runs, toy: Any)
     folder = runs.folder(run)
     with folder.claim() as log:
         assert log is not None
-        RunAttempt(folder, log, runs.data_sets, threads=2, stopped=lambda: False, say=runs.said.append).execute()
+        RunAttempt(
+            folder, log, NetworkWorkload(runs.data_sets), threads=2, stopped=lambda: False, say=runs.said.append
+        ).execute()
     assert [attempt.threads for attempt in folder.read_record().attempts] == [1, 1]
     assert torch.get_num_threads() == 1
 

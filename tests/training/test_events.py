@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from cnnjobs.disk.run_folder import RunFolder
-from cnnjobs.worker.tensorboard import EventFile, all_hyperparameters
+from cnnjobs.training.loop.event_file import EventFile, all_hyperparameters
 
 
 @pytest.fixture

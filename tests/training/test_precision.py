@@ -15,6 +15,7 @@ from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.data.ranks import Ranks
 from cnnjobs.training.loop import provenance
 from cnnjobs.training.loop.trainer import Trainer
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.networks import precision
 from cnnjobs.worker.attempt import RunAttempt
 
@@ -66,7 +67,9 @@ def test_a_run_that_goes_on_in_another_precision_says_so(
         with folder.claim() as log:
             data_sets = DataSets((), torch.device("cpu"))
             assert log is not None
-            RunAttempt(folder, log, data_sets, threads=1, stopped=partial(next, wishes, True)).execute()
+            RunAttempt(
+                folder, log, NetworkWorkload(data_sets), threads=1, stopped=partial(next, wishes, True)
+            ).execute()
     assert folder.read_record().notes == ("in float32 from epoch 1 on, before in bfloat16",)
 
 

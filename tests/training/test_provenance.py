@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from cnnjobs.config.run import RunConfig, read_config
+from cnnjobs.system import origin
 from cnnjobs.training.loop import provenance
 
 
@@ -27,34 +28,34 @@ def test_the_commit_and_whether_something_changed(tmp_path: Path) -> None:
         git(folder, "commit", "-qm", "one")
     (clean / "untracked").write_text("results do not count")
     (dirty / "file").write_text("two")
-    assert provenance.git_state(clean) == (git(clean, "rev-parse", "HEAD"), False)
-    assert provenance.git_state(dirty) == (git(dirty, "rev-parse", "HEAD"), True)
+    assert origin.git_state(clean) == (git(clean, "rev-parse", "HEAD"), False)
+    assert origin.git_state(dirty) == (git(dirty, "rev-parse", "HEAD"), True)
 
 
 def test_no_repository_no_git_and_a_git_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance.git_state(tmp_path) == (None, None)
+    assert origin.git_state(tmp_path) == (None, None)
     for number, error in enumerate((FileNotFoundError(), subprocess.TimeoutExpired("git", 5))):
 
         def fail(*given: object, error: Exception = error, **settings: object) -> None:
             raise error
 
         monkeypatch.setattr(subprocess, "run", fail)
-        assert provenance.git_state(tmp_path / str(number)) == (None, None)
+        assert origin.git_state(tmp_path / str(number)) == (None, None)
 
 
 def test_the_job_is_named_by_its_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_ID", "SUBMITIT_EXECUTOR"):
         monkeypatch.delenv(name, raising=False)
-    assert provenance.job_id() is None
+    assert origin.job_id() is None
     monkeypatch.setenv("SLURM_JOB_ID", "12")
-    assert provenance.job_id() == "12"
+    assert origin.job_id() == "12"
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "10")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    assert provenance.job_id() == "10_3"
+    assert origin.job_id() == "10_3"
     monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
     monkeypatch.setenv("SUBMITIT_LOCAL_JOB_ID", "77")
-    assert provenance.job_id() == "77"
+    assert origin.job_id() == "77"
 
 
 def test_versions_and_device_are_named() -> None:
@@ -65,9 +66,9 @@ def test_versions_and_device_are_named() -> None:
 
 
 def test_the_age_of_this_process() -> None:
-    before = provenance.process_age()
+    before = origin.process_age()
     time.sleep(0.05)
-    after = provenance.process_age()
+    after = origin.process_age()
     if before is None or after is None:
         assert (before, after) == (None, None)
     else:

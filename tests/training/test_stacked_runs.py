@@ -18,6 +18,7 @@ from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
 from cnnjobs.training.data.pipeline import DataSets, Pipeline
 from cnnjobs.training.data.test_predictions import read_outcome
 from cnnjobs.training.loop import checkpoint
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.stacks.trainer import Stack, StackedTrainer
 from cnnjobs.worker.attempt import RunAttempt
 from cnnjobs.worker.environment import JobEnvironment
@@ -39,8 +40,9 @@ def stacked(path: Path, *runs: RunConfig, stopped: Any = lambda: False) -> list[
             log = held.enter_context(folder.claim())
             assert log is not None
             beside = [other.run_id for other in folders if other is not folder]
-            attempt = RunAttempt(folder, log, data_sets, threads=1, stopped=stopped, say=lambda _: None, beside=beside)
-            members.append(Member(attempt, held))
+            workload = NetworkWorkload(data_sets, StackedTrainer)
+            attempt = RunAttempt(folder, log, workload, threads=1, stopped=stopped, say=lambda _: None, beside=beside)
+            members.append(Member(attempt, workload, held))
         StackedRuns(members).train()
     return folders
 

@@ -20,6 +20,7 @@ from cnnjobs.components.files import image_folders
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
 
 PROGRAM = """
@@ -80,7 +81,9 @@ def test_a_stop_ends_the_decoding_and_the_next_start_goes_on_with_it(
     def start() -> RunState:
         with folder.claim() as log:
             assert log is not None
-            return RunAttempt(folder, log, data_sets, threads=1, stopped=stop, say=lambda _: None).execute()
+            return RunAttempt(
+                folder, log, NetworkWorkload(data_sets), threads=1, stopped=stop, say=lambda _: None
+            ).execute()
 
     calls: list[None] = []
     with monkeypatch.context() as patch, stop.listening():

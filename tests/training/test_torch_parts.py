@@ -11,6 +11,7 @@ from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import InputError
 from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.stacks.trainer import StackedTrainer
 from cnnjobs.worker.attempt import RunAttempt
 
@@ -118,7 +119,12 @@ def test_a_run_with_torchs_parts_goes_on_bit_for_bit(toy: Toy, tmp_path: Any) ->
             assert log is not None
             sets = DataSets((), torch.device("cpu"))
             RunAttempt(
-                folder, log, sets, threads=1, stopped=lambda each=answers: next(each), say=lambda _: None
+                folder,
+                log,
+                NetworkWorkload(sets),
+                threads=1,
+                stopped=lambda each=answers: next(each),
+                say=lambda _: None,
             ).execute()
     assert toy.timeless(folder.read_metrics()) == toy.timeless(whole)
     assert len(folder.read_record().attempts) == 2

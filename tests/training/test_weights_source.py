@@ -13,6 +13,7 @@ from cnnjobs.disk.record import RunRecord
 from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.errors import DataError, UnknownNameError
 from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.weights.source import Normalisation, find_weights
 from cnnjobs.worker.attempt import RunAttempt
 
@@ -35,7 +36,9 @@ def attempt(folder: RunFolder, run: RunConfig, data: Path, **settings: Any) -> R
     with folder.claim() as log:
         assert log is not None
         sets = DataSets((data,), torch.device("cpu"))
-        RunAttempt(folder, log, sets, threads=1, say=lambda line: None, stopped=lambda: False, **settings).execute()
+        RunAttempt(
+            folder, log, NetworkWorkload(sets), threads=1, say=lambda line: None, stopped=lambda: False, **settings
+        ).execute()
     return folder.read_record()
 
 

@@ -1,16 +1,9 @@
-"""What a run was made with: code, versions, machine."""
+"""What a run was made with: versions, choices, images."""
 
 from __future__ import annotations
 
-import os
 import platform
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +15,7 @@ from cnnjobs.components.data.fingerprints import OTHER_DATA_REMEDY, changed
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.layer_tables import LayerTable
 from cnnjobs.disk.record import RunRecord
-from cnnjobs.disk.run_files import RunFiles
+from cnnjobs.disk.start import Start
 from cnnjobs.errors import RunError
 from cnnjobs.system.stop_request import Stopped
 from cnnjobs.training.networks.layer_table import built_layers
@@ -33,38 +26,8 @@ if TYPE_CHECKING:
     from cnnjobs.training.data.pipeline import DeviceData
     from cnnjobs.training.loop.trainer import Trainer
 
-_GIT_TIMEOUT_S: Final = 5
 _FUSED: Final = ("sgd", "adam", "adamw")
 _PACKAGES: Final = ("cnnjobs", "torch", "torchvision", "numpy")
-
-
-@cache
-def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """Commit and whether tracked files differ from it; (None, None) outside a repository or without git."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else None
-    return commit, bool(changes) if changes is not None else None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    # No lock is taken: many jobs may look at one repository at once.
-    command = ("git", "--no-optional-locks", "-C", str(folder), *arguments)
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def process_age() -> float | None:
-    """Seconds since this process was started; None where the system does not tell."""
-    if not sys.platform.startswith("linux"):
-        return None
-    with suppress(OSError):
-        # The name of the program stands in brackets and may hold anything; the 20th field after it is the start.
-        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
-    return None
 
 
 @cache
@@ -88,13 +51,6 @@ def chosen(config: RunConfig, trainer: Trainer) -> dict[str, str]:
     """The `choices` of a run whose trainer is there."""
     fused = bool(trainer.optimizer.defaults.get("fused"))
     return choices(config, trainer.config.precision, trainer.device, memory_format=trainer.trial.why, fused=fused)
-
-
-def code_notes(before: RunRecord, code: str | None) -> tuple[str, ...]:
-    """What to know of the own code of a run that an earlier version has begun."""
-    if code is None or before.code is not None or not before.epochs_done:
-        return ()
-    return (f"an earlier version began it and copied no code: it goes on with the copy {code}",)
 
 
 def choices(
@@ -138,20 +94,21 @@ def images(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def keep_layers(folder: RunFiles, config: RunConfig, record: RunRecord, say: Callable[[str], None]) -> None:
+def keep_layers(start: Start, image_facts: Mapping[str, Any]) -> None:
     """Keep the table of the network's layers for reports, once for all runs that train it. Raises StorageError."""
-    assert record.input_shape
-    file = folder.networks.file(config, record.input_shape, len(record.classes), record.code)
-    if file is None or isinstance(folder.networks.read(file), LayerTable):
+    networks, config = start.folder.networks, start.config
+    shape, num_classes = image_facts["input_shape"], len(image_facts["classes"])
+    file = networks.file(config, shape, num_classes, start.code)
+    if file is None or isinstance(networks.read(file), LayerTable):
         return
     try:
-        table = built_layers(config, record.input_shape, len(record.classes))
+        table = built_layers(config, shape, num_classes)
     except Stopped:
         raise
     except Exception as error:
-        say(f"the network's layers cannot be listed: {type(error).__name__}: {' '.join(str(error).split())}")
+        start.say(f"the network's layers cannot be listed: {type(error).__name__}: {' '.join(str(error).split())}")
         return
-    folder.networks.write(file, table)
+    networks.write(file, table)
 
 
 def refuse_other_data(before: RunRecord, name: str, data: DeviceData) -> None:
@@ -185,28 +142,3 @@ def processor() -> str:
 def device_name(device: torch.device) -> str:
     """`cpu`, or `cuda` with the GPU's name."""
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
-
-
-def host() -> str:
-    """This machine's name."""
-    return socket.gethostname()
-
-
-def job_id() -> str | None:
-    """The scheduler's number of this job, or submitit's local one, also inside a Slurm allocation."""
-    environment = os.environ
-    if environment.get("SUBMITIT_EXECUTOR") == "local":
-        return environment.get("SUBMITIT_LOCAL_JOB_ID")
-    if "SLURM_ARRAY_JOB_ID" in environment:
-        return f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
-    return environment.get("SLURM_JOB_ID")
-
-
-def job_name() -> str | None:
-    """The scheduler's name of this job, which no other has; None on this machine."""
-    return None if os.environ.get("SUBMITIT_EXECUTOR") == "local" else os.environ.get("SLURM_JOB_NAME")
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -60,7 +60,7 @@ def _leave_memory() -> None:
 
 
 def _tried(number: int, asked: Asked, request: Request) -> Answer:
-    from cnnjobs.training.loop.failure import cause_of
+    from cnnjobs.system.failure import cause_of
 
     own_modules.use(asked.code)
     try:

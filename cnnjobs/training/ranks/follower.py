@@ -9,10 +9,10 @@ from typing import Any, Final
 import torch
 
 from cnnjobs.disk.run_folder import RunFolder
+from cnnjobs.system.failure import cause_of
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.data.ranks import same_sums
-from cnnjobs.training.loop.failure import cause_of
 from cnnjobs.training.loop.trainer import Trainer
 from cnnjobs.training.ranks.group import RankGroup, is_lost
 from cnnjobs.training.weights.initial import read_initial_weights

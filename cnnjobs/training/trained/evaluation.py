@@ -15,6 +15,7 @@ from cnnjobs.config.run import read_choice
 from cnnjobs.disk.run_folder import Evaluation, RunFolder, RunRecord
 from cnnjobs.disk.submission_folder import EvaluationRequest
 from cnnjobs.errors import InputError, RunError
+from cnnjobs.system import origin
 from cnnjobs.training.data.device_split import DeviceSplit
 from cnnjobs.training.data.pipeline import DataSets, DeviceData
 from cnnjobs.training.data.preprocessing import Preprocessing
@@ -55,15 +56,15 @@ def evaluate_run(
         precision=config.precision,
         stopped=stopped,
     )
-    commit, dirty = provenance.git_state(Path.cwd())
+    commit, dirty = origin.git_state(Path.cwd())
     return Evaluation(
         dataset=config.dataset.model_dump(mode="json"),
         split=request.split,
         metrics=metrics,
         num_images=len(split),
-        at=provenance.now(),
-        host=provenance.host(),
-        job_id=provenance.job_id(),
+        at=origin.now(),
+        host=origin.host(),
+        job_id=origin.job_id(),
         device=provenance.device_name(data_sets.device),
         threads=torch.get_num_threads(),
         git_commit=commit,

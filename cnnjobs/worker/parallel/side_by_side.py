@@ -131,6 +131,8 @@ def preload(threads: int, folders: Iterable[RunFolder], data_folders: Sequence[P
     load_torch(threads, OPENBLAS_NUM_THREADS="1")
     from cnnjobs.worker import attempt
 
+    import_module("cnnjobs.training.loop.workload")
+
     next(attempt.NUMBERS)
     seen: list[Choice] = []
     for folder in folders:

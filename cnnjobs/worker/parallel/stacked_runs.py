@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from cnnjobs.disk.fence import Superseded
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.stacks.trainer import Stack, StackedTrainer
 from cnnjobs.worker.attempt import RunAttempt
 
@@ -27,9 +28,14 @@ class Member:
     """A run of a stack: `held` are its claim and its heartbeat, which end with it."""
 
     attempt: RunAttempt
+    workload: NetworkWorkload[StackedTrainer]
     held: ExitStack
-    trainer: StackedTrainer = field(init=False)
     is_gone: bool = False
+
+    @property
+    def trainer(self) -> StackedTrainer:
+        """The workload's, once it is open."""
+        return self.workload.trainer
 
     @property
     def place(self) -> tuple[int, int]:
@@ -51,7 +57,7 @@ class StackedRuns:
         for member in self._members:
             member.held.enter_context(member.attempt.heartbeat)
             with self._recorded(member):
-                member.trainer = member.attempt.prepare(StackedTrainer)
+                member.attempt.prepare()
         while left := self._left():
             place = min(left, key=lambda member: member.trainer.epoch).place
             for member in left:

@@ -177,7 +177,7 @@ def test_a_compiled_network_trains(toy: Any) -> None:
 
 
 def test_the_cause_is_where_the_users_own_code_was(toy: Any) -> None:
-    from cnnjobs.training.loop.failure import cause_of
+    from cnnjobs.system.failure import cause_of
 
     with pytest.raises(ValueError, match="dropout probability") as raised:
         toy.trainer(run(toy, "Impossible"))

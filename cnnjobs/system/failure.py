@@ -1,20 +1,17 @@
-"""Why a run failed: from the exception that ended it, or from what became of its starts."""
+"""Why a run failed, from the exception that ended it."""
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 import traceback
 from pathlib import Path
 from typing import Final
 
-import torch
-
-from cnnjobs.disk.record import RunRecord, RunState
 from cnnjobs.errors import CnnjobsError
 from cnnjobs.system import own_modules
 from cnnjobs.system.package import PACKAGE
 
-SILENT_ENDS: Final = 3
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 
@@ -23,7 +20,9 @@ def cause_of(error: Exception) -> str:
     said = " ".join(str(error).split())
     if isinstance(error, CnnjobsError):
         return str(error)
-    if isinstance(error, torch.OutOfMemoryError):
+    # An error of torch is none where torch was never loaded.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return f"the GPU's memory is full: make batch_size smaller, or run or stack fewer at once ({said})"
     if isinstance(error, MemoryError) or "can't allocate memory" in said:
         return f"the machine's memory is full: make batch_size smaller, or run or stack fewer at once ({said})"
@@ -38,16 +37,3 @@ def cause_of(error: Exception) -> str:
 def _is_own(file: Path) -> bool:
     others = any(file.is_relative_to(each) for each in (PACKAGE, sysconfig.get_paths()["stdlib"]))
     return file.is_file() and not others and _INSTALLED.isdisjoint(file.parts)
-
-
-def why_hopeless(before: RunRecord, epoch: int) -> str | None:
-    """Why a run that keeps taking its process down is not to start once more from this epoch, if so."""
-    # One that waited for others of its stack may have had no turn.
-    recent = [past for past in before.attempts[before.forgiven :] if not past.waited][-SILENT_ENDS:]
-    silent = [past for past in recent if past.ended is None and past.from_epoch == epoch]
-    if before.state is not RunState.RUNNING or len(silent) < SILENT_ENDS:
-        return None
-    return (
-        f"the last {SILENT_ENDS} starts all ended without a word before the end of epoch {epoch + 1}: killed, out of"
-        " memory, or the machine went down; give the job more memory, then use --retry-failed"
-    )
