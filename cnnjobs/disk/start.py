@@ -16,8 +16,9 @@ from cnnjobs.disk.run_folder import RunFolder, RunRecord
 class Start:
     """What a workload is opened with.
 
-    `code` names the copy of the user's own modules, `before` is the record of earlier attempts, `state` the checkpoint to go on from and `lines` the metrics up to it.
-    `learn` and `note` take fields and notes for the record; `stopped` tells when to raise Stopped.
+    `code` is the hash of the copy of the user's modules, `before` the record of earlier attempts, `state` the
+    checkpoint to go on from and `lines` the metrics up to it. `learn` and `note` take fields and notes for the record;
+    `stopped` tells when to raise Stopped.
     """
 
     config: RunConfig

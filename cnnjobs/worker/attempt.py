@@ -127,8 +127,8 @@ class RunAttempt:
         self._refuse_a_hopeless_start()
         self._begin()
         start = Start(
-            config, code, self._folder, self._before, state, lines, threads=self._attempt.threads, storage=self._storage,
-            stopped=self._stopped, say=self._say, note=self.note, learn=self._update,
+            config, code, self._folder, self._before, state, lines, threads=self._attempt.threads,
+            storage=self._storage, stopped=self._stopped, say=self._say, note=self.note, learn=self._update,
         )  # fmt: skip
         self._workload.open(start)
         self._is_open = True

@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 import torch
 
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.record import RunRecord, RunState
 from cnnjobs.disk.run_folder import RunFolder, RunStore
+from cnnjobs.disk.start import Start
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.provenance import keep_layers
+from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.networks.layer_table import layer_table
 from cnnjobs.worker.attempt import RunAttempt
 
 
-def start(folder: RunFolder) -> RunRecord:
+def trained(folder: RunFolder) -> RunRecord:
     with folder.claim() as log:
         assert log is not None
-        data_sets = DataSets((), torch.device("cpu"))
-        RunAttempt(folder, log, data_sets, threads=1, stopped=lambda: False, say=lambda _: None).execute()
+        workload = NetworkWorkload(DataSets((), torch.device("cpu")))
+        RunAttempt(folder, log, workload, threads=1, stopped=lambda: False, say=lambda _: None).execute()
     return folder.read_record()
 
 
@@ -29,29 +32,35 @@ def test_the_first_run_of_a_network_keeps_its_layers(tmp_path: Path, toy: Any) -
     store, config = RunStore(tmp_path / "sweep"), toy.config(model={"name": "cnn", "filters": [2]}, epochs=1)
     folder = store.run(config.run_id)
     folder.create(config)
-    record = start(folder)
+    record = trained(folder)
     assert (record.state, record.input_shape) == (RunState.FINISHED, (1, 8, 8))
     (file,) = store.networks.path.iterdir()
     assert file == store.networks.file(config, (1, 8, 8), 3, None)
     assert store.networks.read(file) == layer_table(toy.trainer(config).model, (1, 8, 8))
 
 
-def record_of(config: Any, **changes: Any) -> RunRecord:
-    return RunRecord(run_id=config.run_id, input_shape=(1, 8, 8), classes=("a", "b", "c"), **changes)
+IMAGES = {"input_shape": (1, 28, 28), "classes": ("a", "b", "c")}
+
+
+def start_of(folder: RunFolder, config: Any, say: Callable[[str], None] = print) -> Start:
+    storage = Storage(folder, lambda: False, say)
+    return Start(
+        config, None, folder, folder.read_record(), None, (), threads=1, storage=storage, say=say, note=say,
+        stopped=lambda: False, learn=lambda **_: None,
+    )  # fmt: skip
 
 
 def test_a_network_is_listed_once_and_draws_nothing(
     tmp_path: Path, lenet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunStore(tmp_path).run(lenet.run_id)
-    record = record_of(lenet).model_copy(update={"input_shape": (1, 28, 28)})
     state = torch.get_rng_state()
-    keep_layers(folder, lenet, record, print)
+    keep_layers(start_of(folder, lenet), IMAGES)
     assert torch.equal(torch.get_rng_state(), state)
     (file,) = (tmp_path / "networks").iterdir()
     kept = file.read_bytes()
     monkeypatch.setattr("cnnjobs.training.loop.provenance.built_layers", None)
-    keep_layers(folder, lenet.model_copy(update={"seed": 9, "lr": 0.5}), record, print)
+    keep_layers(start_of(folder, lenet.model_copy(update={"seed": 9, "lr": 0.5})), IMAGES)
     assert file.read_bytes() == kept
 
 
@@ -75,8 +84,7 @@ def test_layers_that_cannot_be_listed_are_told_and_stop_nothing(
     said: list[str] = []
     monkeypatch.setattr("cnnjobs.training.loop.provenance.built_layers", fail)
     say: Callable[[str], None] = said.append
-    record = record_of(lenet).model_copy(update={"input_shape": (1, 28, 28)})
-    keep_layers(RunStore(tmp_path).run(lenet.run_id), lenet, record, say)
+    keep_layers(start_of(RunStore(tmp_path).run(lenet.run_id), lenet, say), IMAGES)
     assert said == ["the network's layers cannot be listed: ValueError: no such layer"]
     assert not (tmp_path / "networks").exists()
 
