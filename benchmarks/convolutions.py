@@ -60,7 +60,7 @@ def training_gflop(model: Any, input_shape: tuple[int, int, int]) -> float:
 
     Forward, weights and input each cost the same; nobody needs the gradient of the images.
     """
-    from cnnjobs.report.sections.layers import layer_table
+    from cnnjobs.training.networks.layer_table import layer_table
 
     macs = [layer.macs for layer in layer_table(model, input_shape).layers if layer.macs]
     return 2 * (3 * sum(macs) - macs[0]) / 1e9
