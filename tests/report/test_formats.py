@@ -96,8 +96,9 @@ def hostile(module_results: Callable[[str], Results]) -> Built:
 
 def test_every_format_is_there_and_names_are_words(hostile: Built) -> None:
     assert [*hostile.pages] == ["html", "pdf", "md"]
-    # Where no font has a rocket there is a line that says so.
-    assert [text for text in hostile.notices if "gone.png" not in text and "(ROCKET)" not in text] == []
+    # Where no font has a rocket there is a line that says so; these runs kept no layers, as an earlier version's.
+    expected = ("gone.png", "(ROCKET)", "no table of layers was kept in training")
+    assert [text for text in hostile.notices if not any(each in text for each in expected)] == []
     page, pdf, text = (path.read_bytes() for path in hostile.pages.values())
     assert pdf.startswith(b"%PDF-")
     assert b"/CreationDate" not in pdf
