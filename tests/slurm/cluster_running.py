@@ -150,6 +150,10 @@ class RunningCluster:
         wait_until(f"no job is left; logs: {self._daemons.logs}", lambda: not self.queue())
         # A node that was given up may still run its old copy of a job.
         end_all(self._step_processes)
+        for node, state in self.node_states().items():
+            # A controller that has forgotten its last seconds may find a job on a node twice.
+            if state.startswith("drain"):
+                self.client("scontrol", "update", f"nodename={node}", "state=resume")
         self.wait_idle()
 
     def _step_processes(self, node: str | None = None) -> list[Process]:

@@ -110,8 +110,10 @@ class Schedule:
         if following.startswith("scontrol"):
             self.slurm.client(*following.split())
         else:
-            self.cancelled.clear()
-            self.full = False
+            # Only a retry starts anew what a cancellation or the full disk has ended.
+            if following.startswith("cnnjobs retry"):
+                self.cancelled.clear()
+                self.full = False
             self.project.call(*following.removeprefix("cnnjobs ").split())
         return False
 
