@@ -8,9 +8,13 @@ import shlex
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from cnnjobs.launch.plan.plan import Selection
+    from cnnjobs.sweep.file import JobSettings, Sweep
 
 RESULTS: Final = Path("results")
 _FIGURES: Final = (".png", ".svg")
@@ -56,9 +60,15 @@ class LaunchOptions:
     only: frozenset[str] | None = None
     code: Literal["new", "kept"] | None = None
 
-    def wishes(self) -> dict[str, Any]:
-        """What is to become of the runs of a sweep, as a plan takes it."""
-        return {"retry_failed": self.retry_failed, "force": self.force, "only": self.only, "code": self.code}
+    def selection(self) -> Selection:
+        """The part of a sweep that is asked for."""
+        from cnnjobs.launch.plan.plan import Selection
+
+        return Selection(self.retry_failed, self.force, self.only, self.code)
+
+    def job(self, sweep: Sweep) -> JobSettings:
+        """The profile and the settings over it, of the command before those of the sweep. Raises InputError."""
+        return sweep.job.under(self.profile, self.overrides())
 
     def command(self, verb: str, word: str) -> str:
         """The command that goes on with the same sweep in the same way."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -46,6 +46,10 @@ class JobSettings:
 
     profile: str | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
+
+    def under(self, profile: str | None, overrides: Mapping[str, Any]) -> JobSettings:
+        """The same under another profile, if there is one, and more settings."""
+        return JobSettings(profile or self.profile, {**self.overrides, **overrides})
 
 
 def number(

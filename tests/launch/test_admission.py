@@ -4,8 +4,10 @@ import pytest
 
 from cnnjobs.config.profile import JobProfile
 from cnnjobs.launch.array import limits as admission
-from cnnjobs.launch.array.limits import SubmitLimit, read_submit_limits, submit_limit, with_offers
+from cnnjobs.launch.array.limits import SubmitLimit, read_submit_limits, submit_limit
+from cnnjobs.slurm import offers
 from cnnjobs.slurm.commands import SlurmError
+from cnnjobs.slurm.offers import with_offers
 
 ASSOCIATIONS = "lab||50||long\nlab|gpu|4||\nother||9|100|\n"
 QUALITIES = "normal|||\nlong|30||\nshort|7|8|\n"
@@ -36,7 +38,8 @@ def answer(monkeypatch: pytest.MonkeyPatch, **answers: str | SlurmError) -> list
             raise said
         return said
 
-    monkeypatch.setattr(admission, "ask", say)
+    for module in (admission, offers):
+        monkeypatch.setattr(module, "ask", say)
     return asked
 
 
@@ -75,7 +78,7 @@ def test_a_refusal_stands_alone_where_slurm_tells_nothing_more(monkeypatch: pyte
     def refuse() -> None:
         raise silent
 
-    monkeypatch.setattr(admission, "read_partitions", refuse)
+    monkeypatch.setattr(offers, "read_partitions", refuse)
     assert str(with_offers("sbatch refused: no")) == "sbatch refused: no; nothing was submitted"
     answer(monkeypatch, sacctmgr="lab|long,normal\nother|normal\n")
     assert str(with_offers("sbatch refused: no")).split("\n")[1:] == [

@@ -16,7 +16,7 @@ from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.errors import DataError
 from cnnjobs.launch.plan import data_sets
 from cnnjobs.launch.plan.data_sets import check_choices, check_data, check_same_data, other_data
-from cnnjobs.launch.plan.plan import make_plan
+from cnnjobs.launch.plan.plan import Selection, make_plan
 from cnnjobs.sweep.file import Sweep, read_sweep
 
 Put = Callable[..., None]
@@ -191,7 +191,7 @@ def test_finished_runs_of_other_images_are_told_and_others_refused(
         check_same_data(make_plan(sweep, store), [pets.parent])
     remedy = "put the old images back, or start anew with --force"
     assert str(raised.value) == f"{changed} since 1 run began with it; {remedy}"
-    assert check_same_data(make_plan(sweep, store, force=True), [pets.parent]) == ()
+    assert check_same_data(make_plan(sweep, store, Selection(force=True)), [pets.parent]) == ()
     # Nothing to go on from: it starts with what is there now.
     store.run(sweep.runs[3].run_id).drop_checkpoints()
     assert len(check_same_data(make_plan(sweep, store), [pets.parent])) == 1

@@ -13,7 +13,7 @@ from cnnjobs.console.own_code import show_code, show_differences
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import InputError
 from cnnjobs.launch.plan.carrying_out import carried_out, restore_code
-from cnnjobs.launch.plan.plan import Action, Plan, make_plan
+from cnnjobs.launch.plan.plan import Action, Plan, Selection, make_plan
 from cnnjobs.status.overview import overview
 from cnnjobs.status.own_code import CodeChoice
 from cnnjobs.status.sweeps import open_sweep, open_to_start
@@ -50,13 +50,13 @@ def told(capsys: pytest.CaptureFixture[str]) -> Told:
 def planned(seeds: int, **wishes: Any) -> Plan:
     Path("own.yaml").write_text(SWEEP % seeds)
     opened = open_to_start("own.yaml", Path("results"), wishes.get("code"))
-    return make_plan(opened.sweep, opened.store, **wishes)
+    return make_plan(opened.sweep, opened.store, Selection(**wishes))
 
 
 def started(seeds: int, **wishes: Any) -> Plan:
     Path("own.yaml").write_text(SWEEP % seeds)
     sweep = read_sweep(Path("own.yaml"))
-    with carried_out(sweep, RunStore(Path("results/own")), **wishes) as plan:
+    with carried_out(sweep, RunStore(Path("results/own")), Selection(**wishes)) as plan:
         return plan
 
 

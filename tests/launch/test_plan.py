@@ -17,7 +17,7 @@ from cnnjobs.disk.record import RunRecord
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.errors import DataError, InputError, StorageError
 from cnnjobs.launch.plan.carrying_out import carried_out
-from cnnjobs.launch.plan.plan import Action, check_weights, make_plan
+from cnnjobs.launch.plan.plan import Action, Selection, check_weights, make_plan
 from cnnjobs.status.run_status import read_status
 from cnnjobs.sweep.file import Sweep, read_sweep
 
@@ -25,7 +25,7 @@ Put = Callable[..., None]
 
 
 def fates(sweep: Sweep, store: RunStore, **options: bool) -> list[tuple[Action, str]]:
-    return [(planned.action, planned.reason) for planned in make_plan(sweep, store, **options).runs]
+    return [(planned.action, planned.reason) for planned in make_plan(sweep, store, Selection(**options)).runs]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -70,7 +70,7 @@ def test_a_retry_forgives_what_was_interrupted_and_keeps_its_epochs(
     put(0, RunState.INTERRUPTED, cause="time limit: goes on from epoch 0", checkpoint=True)
     put(1, RunState.RUNNING)
     ids = [run.run_id for run in sweep.runs]
-    with carried_out(sweep, store, only=frozenset(ids[:2]) if retry else None) as plan:
+    with carried_out(sweep, store, Selection(only=frozenset(ids[:2]) if retry else None)) as plan:
         assert [planned.action for planned in plan.runs[:2]] == [Action.RESUMED, Action.NEW]
     records = [store.run(run_id).read_record() for run_id in ids[:2]]
     states = ["pending", "pending"] if retry else ["interrupted", "interrupted"]
@@ -94,7 +94,7 @@ def test_what_left_the_file_is_named_and_kept(sweep: Sweep, store: RunStore, put
 def test_retrying_keeps_the_checkpoint_and_the_attempts(sweep: Sweep, store: RunStore, put: Put) -> None:
     put(0, RunState.FAILED, cause="out of memory", checkpoint=True)
     assert fates(sweep, store, retry_failed=True)[0] == (Action.AGAIN, "--retry-failed: out of memory")
-    with carried_out(sweep, store, retry_failed=True) as plan:
+    with carried_out(sweep, store, Selection(retry_failed=True)) as plan:
         assert len(plan.to_run) == 4
     record = store.run(sweep.runs[0].run_id).read_record()
     assert (record.state, record.cause, len(record.attempts)) == (RunState.PENDING, None, 1)
@@ -106,7 +106,7 @@ def test_force_forgets_what_was_trained_but_not_who_trains_now(sweep: Sweep, sto
     put(1, RunState.RUNNING)
     first = store.run(sweep.runs[0].run_id)
     first.metrics_file.write_text('{"step": 1}\n')
-    with store.run(sweep.runs[1].run_id).claim(), carried_out(sweep, store, force=True) as plan:
+    with store.run(sweep.runs[1].run_id).claim(), carried_out(sweep, store, Selection(force=True)) as plan:
         assert [planned.action for planned in plan.runs] == [Action.AGAIN, Action.RUNNING, Action.NEW, Action.NEW]
         assert plan.runs[0].reason == "--force: was finished, starts from nothing"
     record = first.read_record()
@@ -153,7 +153,7 @@ def test_force_keeps_a_finished_run_whole_whenever_it_is_killed(
         try:
             with monkeypatch.context() as patched:
                 _killed_at(number, patched)
-                with carried_out(sweep, store, force=True):
+                with carried_out(sweep, store, Selection(force=True)):
                     pass
         except Killed:
             killed += 1
@@ -236,4 +236,4 @@ def test_missing_and_changed_weights_are_found_before_anything_starts(
         DataError, match=r"best.pth have changed since runs began with them .* start anew with --force$"
     ):
         check_weights(make_plan(other, store), [tmp_path])
-    check_weights(make_plan(other, store, force=True), [tmp_path])
+    check_weights(make_plan(other, store, Selection(force=True)), [tmp_path])

@@ -16,8 +16,11 @@ from cnnjobs.launch.array import runs_per_job as dealing
 from cnnjobs.launch.array import submit as slurm
 from cnnjobs.launch.array.limits import SubmitLimit
 from cnnjobs.launch.array.runs_per_job import deal
-from cnnjobs.launch.array.submit import Order, prepare, resolve, share_of
-from cnnjobs.launch.plan.plan import Action, make_plan
+from cnnjobs.launch.array.submit import Order, order_for, share_of
+from cnnjobs.launch.plan import resolving
+from cnnjobs.launch.plan.plan import Action, Selection, make_plan
+from cnnjobs.launch.plan.preparing import PreparedForSlurm
+from cnnjobs.launch.plan.resolving import resolve
 from cnnjobs.slurm.cluster import NodeGroup, Partition
 from cnnjobs.slurm.commands import SlurmError
 from cnnjobs.slurm.queue import ArrayTask, QueueView
@@ -36,9 +39,9 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         Partition("cpu", True, True, 60, None, (NodeGroup(2, True, 8, 4000),)),
         Partition("gpu", False, True, None, None, (NodeGroup(1, True, 4, 4000, 2), NodeGroup(1, True, 16, 4000, 4))),
     )
-    monkeypatch.setattr(slurm, "read_partitions", lambda: offered)
+    monkeypatch.setattr(resolving, "read_partitions", lambda: offered)
     monkeypatch.setattr(dealing, "submit_limit", lambda profile, wanted: SubmitLimit(3, "MaxArraySize 3"))
-    monkeypatch.setattr(slurm, "with_offers", SlurmError)
+    monkeypatch.setattr(resolving, "with_offers", SlurmError)
 
 
 def submitted(store: RunStore, *tasks: list[str], job_id: int = 7) -> SubmissionFolder:
@@ -53,6 +56,11 @@ def submitted(store: RunStore, *tasks: list[str], job_id: int = 7) -> Submission
 def queue(store: RunStore, states: Mapping[tuple[int, int], str]) -> Queue:
     elements = {key: ArrayTask(*key, state) for key, state in states.items()}
     return Queue(tuple(submissions(store)), QueueView(queued=elements, knows_queue=True))
+
+
+def ordered(sweep: Sweep, store: RunStore, profile: JobProfile, *folders: Path, auto: bool = False) -> Order:
+    plan = make_plan(sweep, store)
+    return order_for(PreparedForSlurm(Selection(), plan, folders, False, profile, auto, EMPTY))
 
 
 def test_what_a_profile_leaves_open_is_the_partitions() -> None:
@@ -123,7 +131,7 @@ def test_runs_side_by_side_count_one_by_one(sweep: Sweep, store: RunStore, put: 
 
 def test_a_job_has_the_cores_of_its_runs_together(sweep: Sweep, store: RunStore, put: Put) -> None:
     def order(**settings: int) -> Order:
-        return prepare(make_plan(sweep, store), resolve(JobProfile(name="x", cpus_per_run=2, **settings)), [], EMPTY)
+        return ordered(sweep, store, resolve(JobProfile(name="x", cpus_per_run=2, **settings)))
 
     together = order(runs_at_once=3)
     assert [len(task) for task in together.intent.tasks] == [2, 2]
@@ -158,11 +166,11 @@ def test_a_job_that_finds_out_how_many_it_carries_has_cores_for_as_many_as_any_n
 
 def test_how_many_a_job_carries_is_left_to_it(sweep: Sweep, store: RunStore, put: Put) -> None:
     profile = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=3))
-    order = prepare(make_plan(sweep, store), profile, [], EMPTY, measured=True)
+    order = ordered(sweep, store, profile, auto=True)
     assert [len(task) for task in order.intent.tasks] == [2, 2]
     assert (order.intent.measured, order.intent.runs_at_once, order.intent.cpus) == (True, 2, 6)
     alone = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=8, runs_per_job=2))
-    found = prepare(make_plan(sweep, store), alone, [], EMPTY, measured=True)
+    found = ordered(sweep, store, alone, auto=True)
     assert not found.intent.measured
     assert found.notices[0].startswith("runs_at_once: auto is 1 run at a time in each job here: cpus_per_run, ")
 
@@ -173,7 +181,7 @@ def test_queued_runs_are_not_taken_up_again(sweep: Sweep, store: RunStore, put: 
     put(2, RunState.FAILED, cause="no")
     submitted(store, ids[:1], ids[1:3], ids[3:])
     seen = queue(store, {(7, 0): "PENDING", (7, 1): "RUNNING"})
-    plan = make_plan(sweep, store, retry_failed=True, queued=seen.runs())
+    plan = make_plan(sweep, store, Selection(retry_failed=True), queued=seen.runs())
     assert [(each.action, each.reason) for each in plan.runs] == [
         (Action.QUEUED, "job 7_0, pending"),
         (Action.QUEUED, "job 7_1, running"),
@@ -193,7 +201,7 @@ def test_the_first_run_goes_ahead_when_asked(
     if finished:
         put(3, RunState.FINISHED)
     profile = JobProfile(name="x", gpus_per_run=0, **changes)
-    assert prepare(make_plan(sweep, store), profile, [Path("data")], EMPTY).intent.canary is canary
+    assert ordered(sweep, store, profile, Path("data")).intent.canary is canary
 
 
 def test_above_eight_runs_the_first_goes_ahead_until_one_has_finished(
@@ -201,9 +209,9 @@ def test_above_eight_runs_the_first_goes_ahead_until_one_has_finished(
 ) -> None:
     monkeypatch.setattr(slurm, "CANARY_ABOVE", 2)
     profile = JobProfile(name="x", gpus_per_run=0)
-    assert prepare(make_plan(sweep, store), profile, [], EMPTY).intent.canary
+    assert ordered(sweep, store, profile).intent.canary
     put(0, RunState.FINISHED)
-    assert not prepare(make_plan(sweep, store), profile, [], EMPTY).intent.canary
+    assert not ordered(sweep, store, profile).intent.canary
 
 
 def test_an_order_writes_nothing_and_holds_absolute_paths(
@@ -211,7 +219,7 @@ def test_an_order_writes_nothing_and_holds_absolute_paths(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     here = RunStore(Path("results/four"))
-    order = prepare(make_plan(sweep, here), JobProfile(name="x"), [Path("data")], EMPTY)
+    order = ordered(sweep, here, JobProfile(name="x"), Path("data"))
     assert order.intent.store == tmp_path / "results/four"
     assert order.intent.data_folders == (tmp_path / "data",)
     assert order.folder.path.is_relative_to(tmp_path)
@@ -250,7 +258,7 @@ def test_what_sbatch_answers(
     (tmp_path / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(slurm, "look_at_queue", lambda _: QueueView(knows_queue=True))
-    order = prepare(make_plan(sweep, store), resolve(JobProfile(name="x")), [], EMPTY)
+    order = ordered(sweep, store, resolve(JobProfile(name="x")))
     if number is None:
         with pytest.raises(SlurmError, match="nothing was submitted: sbatch answered without a number: Job 7 to start"):
             slurm.submit(order)

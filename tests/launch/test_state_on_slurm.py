@@ -14,7 +14,7 @@ import pytest
 from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.launch.plan.carrying_out import carried_out
-from cnnjobs.launch.plan.plan import Action, make_plan
+from cnnjobs.launch.plan.plan import Action, Selection, make_plan
 from cnnjobs.slurm.commands import SlurmError
 from cnnjobs.slurm.submissions import submissions
 from cnnjobs.status.run_status import RunStatus
@@ -176,7 +176,7 @@ def test_a_plan_knows_the_same_ends_as_status(place: Place) -> None:
     kept = [place.store.run(run_id).read_record() for run_id in place.ids]
     assert [record.state for record in kept] == ["failed", "interrupted", "failed", "failed"]
     # What waits in the queue, and what is asked for again, is taken up as ever.
-    retried = make_plan(place.sweep, place.store, retry_failed=True, queued={place.ids[1]: "job 13"}).runs
+    retried = make_plan(place.sweep, place.store, Selection(retry_failed=True), queued={place.ids[1]: "job 13"}).runs
     assert [each.action for each in retried] == [Action.AGAIN, Action.QUEUED, Action.AGAIN, Action.AGAIN]
     place.asked.clear()
     place.record(0, RunState.FAILED, cause="diverged")

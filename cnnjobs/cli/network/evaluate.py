@@ -79,15 +79,13 @@ def _evaluate_here(
 ) -> int:
     """The exit code: 1 when an evaluation failed, 2 when one was refused."""
     from cnnjobs.components.data.datasets import data_folders
-    from cnnjobs.config.profile import read_profile
     from cnnjobs.console.runs.evaluations import show_ending, show_stopped
     from cnnjobs.console.runs.plan import show_resources
     from cnnjobs.launch.evaluate import evaluated_here
-    from cnnjobs.launch.plan.place import profile_file
+    from cnnjobs.launch.plan.place import profile_here
     from cnnjobs.launch.plan.resources import share_out
 
-    settings = {**opened.sweep.job.overrides, **options.overrides()}
-    profile = read_profile(profile_file(options.profile or opened.sweep.job.profile), settings)
+    profile = profile_here(options.job(opened.sweep))
     folders = data_folders(options.data_dir, profile.data_dir)
     _check_data(runs, request, folders)
     # An evaluation is too short to find out how many go on at once.
@@ -110,13 +108,13 @@ def _evaluate_here(
 def _submit(
     opened: OpenSweep, runs: tuple[SweepRun, ...], request: EvaluationRequest, options: o.LaunchOptions, reason: str
 ) -> None:
-    from cnnjobs.cli.start.submitting import read
     from cnnjobs.components.data.datasets import data_folders
     from cnnjobs.console.runs.evaluations import show_submitted_evaluation
-    from cnnjobs.launch.array.submit import resolve
     from cnnjobs.launch.evaluate import submit_evaluation
+    from cnnjobs.launch.plan.place import profile_for_slurm
+    from cnnjobs.launch.plan.resolving import resolve
 
-    profile = resolve(read(opened, options))
+    profile = resolve(profile_for_slurm(options.job(opened.sweep)))
     folders = data_folders(options.data_dir, profile.data_dir)
     _check_data(runs, request, folders)
     submitted = submit_evaluation(opened, runs, request, profile, folders)

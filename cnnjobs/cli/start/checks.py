@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from cnnjobs.launch.plan.plan import Plan
+    from cnnjobs.launch.plan.preparing import Prepared
 
 
-def check(plan: Plan, folders: Sequence[Path], *, dry_run: bool, on_gpu: bool) -> None:
-    """Look for data and weights, try one run of each kind, and tell what is to be known. Raises InputError."""
-    from cnnjobs.console.runs.plan import show_notes
+def show_and_check(prepared: Prepared, *, dry_run: bool) -> None:
+    """Show the plan, look for data and weights, try one run of each kind, and tell what is found. Raises InputError."""
+    from cnnjobs.console.runs.plan import show_notes, show_plan
     from cnnjobs.console.terminal import error
-    from cnnjobs.launch.plan.data_sets import check_data, check_same_data
-    from cnnjobs.launch.plan.plan import check_weights
-    from cnnjobs.launch.plan.trials import try_runs
 
+    show_plan(prepared.plan)
     try:
-        show_notes(check_data(plan.to_run, folders, plan.sweep.path))
-        show_notes(check_same_data(plan, folders))
-        check_weights(plan, folders)
-        show_notes(try_runs(plan, folders, at_start=not dry_run, on_gpu=on_gpu))
+        show_notes(prepared.notices(at_start=not dry_run))
     except KeyboardInterrupt:
         error("stopped by Ctrl-C before anything was started")
         raise typer.Exit(128 + signal.SIGINT) from None
+
+
+def tell_restored(plan: Plan) -> None:
+    """Mend a damaged copy of the runs' own code, and say so."""
+    from cnnjobs.console.terminal import notice
+    from cnnjobs.launch.plan.carrying_out import restore_code
+
+    if restore_code(plan):
+        folder = plan.store.codes.folder(plan.code.hash or "")
+        notice(f"{folder}: was damaged; written anew, as your code is still the same")

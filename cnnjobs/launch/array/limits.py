@@ -1,4 +1,4 @@
-"""How many jobs Slurm takes from this user now, and what it would take in place of what it has refused."""
+"""How many jobs Slurm takes from this user now."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnnjobs.config.profile import JobProfile
-from cnnjobs.slurm.cluster import describe, parse_limits, read_partitions
+from cnnjobs.slurm.cluster import parse_limits
 from cnnjobs.slurm.commands import SlurmError, ask
+from cnnjobs.slurm.offers import accounting
 
 _PATIENCE_S: Final = 10
 
@@ -54,16 +55,12 @@ def _submit_limit(profile: JobProfile) -> SubmitLimit | None:
     """The least MaxSubmitJobs of the user or of the QOS; None where accounting tells of none, or does not answer."""
     # Where it does not answer, sbatch itself still refuses what is too much.
     with suppress(SlurmError):
-        associations = _accounts(
+        associations = accounting(
             "assoc", "where", f"user={getpass.getuser()}", columns="Account,Partition,MaxSubmit,GrpSubmit,DefaultQOS"
         )
-        qualities = _accounts("qos", columns="Name,MaxSubmitPU,MaxSubmitPA,GrpSubmit")
+        qualities = accounting("qos", columns="Name,MaxSubmitPU,MaxSubmitPA,GrpSubmit")
         return min(read_submit_limits(associations, qualities, profile), key=lambda each: each.tasks, default=None)
     return None
-
-
-def _accounts(*what: str, columns: str) -> str:
-    return ask("sacctmgr", "--noheader", "--parsable2", "show", *what, f"format={columns}", seconds=_PATIENCE_S)
 
 
 def read_submit_limits(associations: str, qualities: str, profile: JobProfile) -> Iterable[SubmitLimit]:
@@ -86,17 +83,3 @@ def read_submit_limits(associations: str, qualities: str, profile: JobProfile) -
             yield from (
                 SubmitLimit(int(each), f"MaxSubmitJobs {each} of QOS {name}") for each in bounds if each.isdigit()
             )
-
-
-def with_offers(words: str) -> SlurmError:
-    """Slurm's refusal, and what is allowed here, as far as Slurm tells: partitions, accounts, QOS."""
-    lines = [f"{words}; nothing was submitted"]
-    with suppress(SlurmError):
-        lines += [f"  allowed here: partition {describe(each)}" for each in read_partitions()]
-    with suppress(SlurmError):
-        said = _accounts("assoc", "where", f"user={getpass.getuser()}", columns="Account,QOS")
-        pairs = [line.split("|", 1) for line in said.splitlines() if "|" in line]
-        for word, column in (("account", 0), ("qos", 1)):
-            names = sorted({name for pair in pairs for name in pair[column].split(",") if name})
-            lines += [f"  allowed here: {word} {', '.join(names)}"] if names else []
-    return SlurmError("\n".join(lines))

@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from cnnjobs.config.profile import JobProfile
 from cnnjobs.errors import InputError
 from cnnjobs.launch.array.limits import submit_limit
-from cnnjobs.slurm.cluster import Partition
 from cnnjobs.slurm.commands import SlurmError
-
-# A job that asks for the cores of more runs waits longer for its node than it gains.
-MOST_ASKED: Final = 8
-
-
-def cores_for(profile: JobProfile, chosen: Sequence[Partition]) -> int:
-    """For how many runs a job asks for cores when it is to find out itself how many it carries.
-
-    On every node of these partitions that takes a run there are so many, or as many for each of its GPUs.
-    """
-    if max(profile.nodes, profile.gpus_per_run or 0) > 1:
-        return 1
-    cores = profile.cpus_per_run or 1
-    groups = [group for each in chosen for group in each.groups if not profile.gpus_per_run or group.gpus]
-    shares = [group.cores // (group.gpus if profile.gpus_per_run else 1) // cores for group in groups]
-    most = min((share for share in shares if share), default=1)
-    return min(most, MOST_ASKED, profile.max_parallel or most, profile.runs_per_job or most)
 
 
 def deal(runs: Sequence[str], profile: JobProfile) -> tuple[tuple[str, ...], ...]:

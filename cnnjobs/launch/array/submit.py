@@ -21,20 +21,20 @@ from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.disk.submission_folder import EvaluationRequest, JobArray, SubmissionFolder
 from cnnjobs.errors import InputError, RunError, StorageError, storage_error
-from cnnjobs.launch.array.limits import is_accounted, with_offers
-from cnnjobs.launch.array.runs_per_job import cores_for, deal, dealing
+from cnnjobs.launch.array.limits import is_accounted
+from cnnjobs.launch.array.runs_per_job import deal, dealing
 from cnnjobs.launch.array.script import script, scrubbed
 from cnnjobs.launch.cancel import scancel
 from cnnjobs.launch.plan.carrying_out import held, take_up_again, write_down
 from cnnjobs.launch.plan.plan import Plan
-from cnnjobs.launch.plan.ranks import check_batches, dealt_to_ranks, num_ranks
+from cnnjobs.launch.plan.preparing import PreparedForSlurm
+from cnnjobs.launch.plan.ranks import check_batches, num_ranks
 from cnnjobs.launch.plan.stacks import gather
-from cnnjobs.slurm.cluster import Partition, read_partitions
 from cnnjobs.slurm.commands import SlurmError, ask
+from cnnjobs.slurm.offers import with_offers
 from cnnjobs.slurm.queue import ArrayTask, look_at_queue
 from cnnjobs.slurm.submissions import Submission
 from cnnjobs.status.repair import SBATCH_S, Queue, put_in_order, start
-from cnnjobs.sweep.file import Sweep
 
 CANARY_ABOVE: Final = 8
 _UNSURE: Final = ("Socket timed out", "Zero Bytes", "Unable to contact slurm controller", "Communication")
@@ -62,55 +62,16 @@ class Submitted:
     notices: tuple[str, ...] = ()
 
 
-def resolve(profile: JobProfile) -> JobProfile:
-    """The profile with what it leaves open: one core, and a GPU where its partition has some. Raises InputError.
-
-    `runs_at_once: auto` becomes the number of runs that a job asks for cores for.
-    """
-    offered = read_partitions()
-    wanted = profile.partition.split(",") if profile.partition else []
-    chosen = [each for each in offered if each.name in wanted or (not wanted and each.is_default)]
-    has_gpus = any(each.num_gpus for each in chosen)
-    most = profile.at_once
-    if profile.runs_at_once == "auto":
-        most = cores_for(dealt_to_ranks(profile, has_gpus=has_gpus), chosen)
-    profile = profile.model_copy(update={"runs_at_once": min(most, profile.max_parallel or most)})
-    _check_size(profile, chosen)
-    return dealt_to_ranks(profile, has_gpus=has_gpus)
-
-
-def _check_size(profile: JobProfile, chosen: Sequence[Partition]) -> None:
-    """Slurm takes some jobs that no partition will ever let start."""
-    limits = [each.max_minutes for each in chosen if each.max_minutes is not None]
-    if profile.timeout_min and limits and len(limits) == len(chosen) and profile.timeout_min > max(limits):
-        raise with_offers(f"job.timeout_min: found {profile.timeout_min}, over the limit of partition {chosen[0].name}")
-    if profile.runs_per_job and profile.runs_per_job < profile.at_once:
-        raise InputError(
-            f"job.runs_per_job: found {profile.runs_per_job}, fewer than runs_at_once ({profile.at_once}); write"
-            f" {profile.at_once} or more, or leave it out"
-        )
-    largest = max((each.num_nodes for each in chosen), default=profile.nodes)
-    if profile.nodes > largest:
-        raise with_offers(f"job.nodes: found {profile.nodes}, more than the {largest} of the partition")
-    cores = max((group.cores for each in chosen for group in each.groups), default=0)
-    wanted = profile.cpus_per_run or 1
-    if cores and wanted * profile.at_once > cores * profile.nodes:
-        times = f", {profile.at_once} times (runs_at_once)" if profile.at_once > 1 else ""
-        raise with_offers(f"job.cpus_per_run: found {wanted}{times}, more than any node has")
-
-
-def prepare(
-    plan: Plan, profile: JobProfile, data_folders: Sequence[Path], queue: Queue, *, measured: bool = False
-) -> Order:
-    """The array for what the plan takes up; `profile` is resolved. Writes nothing. Raises InputError.
-
-    Where it is `measured`, `runs_at_once` was left to the jobs.
-    """
+def order_for(prepared: PreparedForSlurm) -> Order:
+    """The array for what the plan takes up. Writes nothing. Raises InputError."""
+    plan, profile, measured = prepared.plan, prepared.profile, prepared.runs_at_once_auto
     check_batches([run.config for run in plan.to_run], profile)
     runs = [run.run_id for run in plan.to_run]
     tasks, stacks = gather([run.config for run in plan.to_run], deal(runs, profile), profile)
     canary = _has_canary(plan, profile, len(tasks))
-    order = make_order(plan.store, plan.sweep.name, tasks, profile, data_folders, queue=queue, canary=canary)
+    order = make_order(
+        plan.store, plan.sweep.name, tasks, profile, prepared.folders, queue=prepared.queue, canary=canary
+    )
     own = {"stacks": stacks, "measured": measured and order.intent.runs_at_once > 1, "code": plan.code.hash}
     intent = order.intent.model_copy(update=own)
     return replace(order, intent=intent, notices=dealing(runs, tasks, profile, measured=measured))
@@ -176,34 +137,31 @@ def share_of(max_parallel: int | None, queue: Queue, runs_at_once: int = 1) -> t
     return free, ()
 
 
-def launch(
-    sweep: Sweep,
-    store: RunStore,
-    *,
-    make: Callable[[Queue, frozenset[str]], Plan],
-    prepared: Callable[[Plan, Queue], Order],
-) -> Submitted:
-    """Put earlier submissions in order, plan, and submit what is missing; returns at once.
+def launch(prepared: PreparedForSlurm, tell: Callable[[Plan, Order], None]) -> Submitted:
+    """Put earlier submissions in order, plan again, and submit what is missing; returns at once.
 
-    `make` plans by what is queued, with runs that are to be taken up even where only others were asked for.
+    `tell` hears what is about to be submitted.
 
     Raises InputError: nothing new is left behind then. RunError when it is not known whether sbatch has taken the job.
     """
-    with held(sweep, store) as undone:
+    store = prepared.plan.store
+    with held(prepared.plan.sweep, store) as undone:
         with undone:
             queue = put_in_order(store)
-            plan = make(queue, frozenset())
-            halted = _halted(plan, queue)
+            prepared = prepared.again(queue)
+            halted = _halted(prepared.plan, queue)
             if halted:
                 before = queue.runs()
                 scancel((element.job_id, element.index) for element in halted)
                 queue = queue.without(halted).with_notice(
                     f"{len(halted)} jobs that were held back are submitted again with what they waited for"
                 )
-                plan = make(queue, frozenset(before.keys() - queue.runs().keys()))
+                prepared = prepared.again(queue, also=before.keys() - queue.runs().keys())
+            plan = prepared.plan
             if not plan.to_run:
                 return Submitted(plan, notices=queue.notices)
-            order = prepared(plan, queue)
+            order = order_for(prepared)
+            tell(plan, order)
             write_down(plan)
             job_id = submit(order)
         take_up_again(plan)

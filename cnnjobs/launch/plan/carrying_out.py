@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from cnnjobs.disk.files import NO_FILE, map_at_once, remove_mark
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import InputError, StorageError
-from cnnjobs.launch.plan.plan import Action, Plan, make_plan
-from cnnjobs.status.own_code import CodeChoice
+from cnnjobs.launch.plan.plan import ALL_MISSING, Action, Plan, Selection, make_plan
 from cnnjobs.status.repair import queued_runs
 from cnnjobs.sweep.file import Sweep
 from cnnjobs.system.opening import read_bytes
 
 
 @contextmanager
-def carried_out(
-    sweep: Sweep,
-    store: RunStore,
-    *,
-    retry_failed: bool = False,
-    force: bool = False,
-    only: Collection[str] | None = None,
-    code: CodeChoice | None = None,
-) -> Iterator[Plan]:
+def carried_out(sweep: Sweep, store: RunStore, selection: Selection = ALL_MISSING) -> Iterator[Plan]:
     """Hold the sweep, look again, and write down what the plan needs; it is held until the block is left.
 
     Raises InputError when another launcher holds it, and StorageError: nothing new is left behind then.
     """
     with held(sweep, store) as undone:
         with undone:
-            queued = queued_runs(store)
-            plan = make_plan(sweep, store, retry_failed=retry_failed, force=force, only=only, queued=queued, code=code)
+            plan = make_plan(sweep, store, selection, queued=queued_runs(store))
             write_down(plan)
             take_up_again(plan)
         yield plan

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, stores
+from cnnjobs.disk.submission_folder import JobArray
 from cnnjobs.launch.plan.resources import Resources
 from cnnjobs.status.run_status import last_line
 from cnnjobs.status.startup_time import measured_starts, only_attempt
@@ -108,6 +109,20 @@ def estimate_here(runs: Sequence[SweepRun], resources: Resources, results: Path)
         cores=resources.threads * resources.ranks,
         at_once=workers,
         ranks=resources.ranks,
+    )
+
+
+def estimate_array(runs: Sequence[SweepRun], intent: JobArray, at_once: int, results: Path) -> Cost:
+    """The cost of these runs as a job array, `at_once` of its jobs at a time."""
+    return estimate(
+        {run.run_id: run.config for run in runs},
+        intent.tasks,
+        results,
+        gpus=intent.gpus,
+        cores=intent.cpus,
+        at_once=at_once,
+        runs_at_once=intent.runs_at_once,
+        ranks=intent.ranks,
     )
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from cnnjobs.components.data.datasets import data_folders
-from cnnjobs.config.profile import read_profile
+from cnnjobs.config.profile import JobProfile, read_profile
 from cnnjobs.errors import InputError
+from cnnjobs.slurm.cluster import read_partitions
+from cnnjobs.sweep.settings import JobSettings
 
 _PATIENCE_S: Final = 10
 _LOCAL: Final = Path("jobs/local.yaml")
@@ -50,6 +52,19 @@ def profile_file(name: str | None, default: Path = _LOCAL) -> Path | None:
     if name is None:
         return default if default.is_file() else None
     return Path(name) if Path(name).suffix in (".yaml", ".yml") else Path("jobs") / f"{name}.yaml"
+
+
+def profile_here(job: JobSettings) -> JobProfile:
+    """The profile that is named or the one for this machine, under these settings. Raises InputError."""
+    return read_profile(profile_file(job.profile), job.overrides)
+
+
+def profile_for_slurm(job: JobSettings) -> JobProfile:
+    """The profile that is named or the one for this kind of cluster, under these settings. Raises InputError."""
+    if job.profile is not None:
+        return read_profile(profile_file(job.profile), job.overrides)
+    has_gpus = any(partition.num_gpus for partition in read_partitions())
+    return read_profile(profile_file(None, slurm_profile(has_gpus=has_gpus)), job.overrides)
 
 
 def local_data_folders(data_dir: Path | None) -> tuple[Path, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from cnnjobs.disk.code_copies import have_changed
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
@@ -29,6 +30,36 @@ class Action(enum.StrEnum):
     FINISHED = "finished"
     FAILED = "failed"
     LEFT = "left"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The part of a sweep that is asked for: all that is missing, and more where the user says so.
+
+    `retry_failed` takes failed runs up again, `force` every run and from nothing. With `only` nothing but the runs of
+    these ids is taken up, the failed ones among them too. `code` is what becomes of runs whose own code has changed.
+    """
+
+    retry_failed: bool = False
+    force: bool = False
+    only: frozenset[str] | None = None
+    code: CodeChoice | None = None
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether what has failed is to be taken up again."""
+        return self.retry_failed or self.only is not None
+
+    def has(self, run_id: str) -> bool:
+        """Whether a run may be taken up."""
+        return self.only is None or run_id in self.only
+
+    def along_with(self, run_ids: Iterable[str]) -> Selection:
+        """The same, and these runs."""
+        return self if self.only is None else replace(self, only=self.only | frozenset(run_ids))
+
+
+ALL_MISSING: Final = Selection()
 
 
 @dataclass(frozen=True)
@@ -90,44 +121,42 @@ class Plan:
 def make_plan(
     sweep: Sweep,
     store: RunStore,
+    selection: Selection = ALL_MISSING,
     *,
-    retry_failed: bool = False,
-    force: bool = False,
-    only: Collection[str] | None = None,
     queued: Mapping[str, str] = MappingProxyType({}),
-    code: CodeChoice | None = None,
 ) -> Plan:
-    """Look, and write nothing. `retry_failed` takes failed runs up again, `force` every run and from nothing.
-
-    With `only` nothing but the runs of these ids is taken up, the failed ones among them too. `queued` tells by run id
-    which job of Slurm's queue is to train a run.
-    """
-    again = retry_failed or only is not None
-    own_code = OwnCode.look(sweep, store, code)
+    """Look, and write nothing; `queued` tells by run id which job of Slurm's queue is to train a run."""
+    own_code = OwnCode.look(sweep, store, selection.code)
     failed = failed_on_slurm(store, sweep.runs, queued)
     runs = tuple(
-        _planned(run, store, own_code, again=again, force=force, job=queued.get(run.run_id), failed=failed)
-        for run in sweep.runs
+        _planned(run, store, own_code, selection, job=queued.get(run.run_id), failed=failed) for run in sweep.runs
     )
-    if only is not None:
-        runs = tuple(
-            replace(planned, action=Action.LEFT, reason="was not asked for")
-            if planned.starts and planned.run.run_id not in only
-            else planned
-            for planned in runs
-        )
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
-    return Plan(sweep, store, runs, left, is_retry=again, code=own_code)
+    return Plan(sweep, store, runs, left, is_retry=selection.is_retry, code=own_code)
 
 
 def _planned(
     run: SweepRun,
     store: RunStore,
     code: OwnCode,
+    selection: Selection,
     *,
-    again: bool,
-    force: bool,
+    job: str | None,
+    failed: Mapping[str, str],
+) -> PlannedRun:
+    planned = _asked_for(run, store, code, selection, job=job, failed=failed)
+    if planned.starts and not selection.has(run.run_id):
+        return replace(planned, action=Action.LEFT, reason="was not asked for")
+    return planned
+
+
+def _asked_for(
+    run: SweepRun,
+    store: RunStore,
+    code: OwnCode,
+    selection: Selection,
+    *,
     job: str | None,
     failed: Mapping[str, str],
 ) -> PlannedRun:
@@ -135,26 +164,24 @@ def _planned(
     record = folder.read_record()
     if run.run_id in failed:
         record = record.model_copy(update={"state": RunState.FAILED, "cause": failed[run.run_id]})
-    action, reason = _action(folder, record, again, force, job)
+    action, reason = _action(folder, record, selection, job)
     changed = code.changed(record, run.config, is_queued=action is Action.QUEUED)
     unknown = code.is_unknown(record, run.config)
-    if changed and code.choice == "new" and not force and action not in (Action.RUNNING, Action.QUEUED):
+    if changed and code.choice == "new" and not selection.force and action not in (Action.RUNNING, Action.QUEUED):
         reason = f"--code new: was {record.state}, {have_changed(changed)}; starts from nothing"
         return PlannedRun(run, Action.AGAIN, reason, from_nothing=True, code=code.hash, changed=changed)
-    own = None if force else folder.code_for_start(code.hash)
+    own = None if selection.force else folder.code_for_start(code.hash)
     if action in (Action.NEW, Action.AGAIN) and not folder.has_checkpoint:
         # It begins with the code as it is now.
         changed = ()
-    return PlannedRun(run, action, reason, force, own or code.hash, changed, unknown)
+    return PlannedRun(run, action, reason, selection.force, own or code.hash, changed, unknown)
 
 
-def _action(
-    folder: RunFolder, record: RunRecord, retry_failed: bool, force: bool, job: str | None
-) -> tuple[Action, str]:
+def _action(folder: RunFolder, record: RunRecord, selection: Selection, job: str | None) -> tuple[Action, str]:
     state = record.state
     if job is not None and state in (RunState.PENDING, RunState.INTERRUPTED):
         return Action.QUEUED, job
-    again = force and folder.config_file.exists() and state is not RunState.RUNNING
+    again = selection.force and folder.config_file.exists() and state is not RunState.RUNNING
     if again:
         return Action.AGAIN, f"--force: was {state}, starts from nothing"
     cause = record.cause or "no cause was written"
@@ -162,7 +189,7 @@ def _action(
         RunState.RUNNING: (Action.RUNNING, f"held by {_holder(record)}"),
         RunState.FINISHED: (Action.FINISHED, "kept"),
         RunState.CANCELLED: (Action.AGAIN, "was cancelled"),
-        RunState.FAILED: (Action.AGAIN, f"--retry-failed: {cause}") if retry_failed else (Action.FAILED, cause),
+        RunState.FAILED: (Action.AGAIN, f"--retry-failed: {cause}") if selection.is_retry else (Action.FAILED, cause),
     }
     return known.get(state) or _unfinished(folder, record)
 
