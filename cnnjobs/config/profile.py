@@ -42,6 +42,7 @@ _OURS: Final = {
     "qos": "write qos:", "requeue": "write max_requeues:", "signal": "write signal_lead_s:",
     "time": "write timeout_min:",
 }  # fmt: skip
+DEFAULT_MAX_REQUEUES: Final = 20
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TIME: Final = re.compile(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?")
 _SECONDS_OF: Final = (86400, 3600, 60, 1)
@@ -126,7 +127,7 @@ class JobProfile(BaseModel):
     extra: Options = Field(default_factory=dict)
     runs_per_job: PositiveInt | None = None
     canary: bool | None = None
-    max_requeues: NonNegativeInt = 20
+    max_requeues: NonNegativeInt = DEFAULT_MAX_REQUEUES
     signal_lead_s: PositiveInt | None = None
 
     @property

@@ -20,8 +20,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from cnnjobs.config.resolved_profile import ResolvedProfile, num_ranks
 from cnnjobs.disk.files import NO_FILE, write_whole
 from cnnjobs.errors import storage_error
 from cnnjobs.registry import NonNegativeInt, PositiveInt
@@ -66,7 +67,7 @@ class Stacks(BaseModel):
 
 
 class JobArray(BaseModel):
-    """One job array: element k trains the runs of tasks[k]. `profile` is the resolved one; `created` as ISO 8601, UTC.
+    """One job array: element k trains the runs of tasks[k]. `created` as ISO 8601, UTC.
 
     An element trains `runs_at_once` of its runs side by side, each with `threads` threads; where that is `measured`, it
     has cores for so many and finds out how many they carry. On several `nodes` or `gpus` each run has `ranks`, with so
@@ -89,7 +90,7 @@ class JobArray(BaseModel):
     stacks: Stacks = Stacks()
     code: str | None = None
     evaluation: EvaluationRequest | None = None
-    profile: dict[str, Any] = Field(default_factory=dict)
+    profile: ResolvedProfile = ResolvedProfile()
     created: str
     host: str
     user: str
@@ -101,8 +102,8 @@ class JobArray(BaseModel):
 
     @property
     def ranks(self) -> int:
-        """How many processes train a run together: one for each GPU, without GPUs one on each node."""
-        return max(self.nodes, self.gpus)
+        """How many processes train a run together."""
+        return num_ranks(self.nodes, self.gpus)
 
 
 class SubmissionFolder:

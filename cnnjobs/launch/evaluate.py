@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.disk.submission_folder import EvaluationRequest, SubmissionFolder
 from cnnjobs.errors import InputError
@@ -20,7 +20,6 @@ from cnnjobs.launch.array.runs_per_job import deal
 from cnnjobs.launch.array.submit import Order, let_go, make_order, submit
 from cnnjobs.launch.local.workers import JobFolder, Worker
 from cnnjobs.launch.plan.carrying_out import held
-from cnnjobs.launch.plan.ranks import of_one_rank
 from cnnjobs.launch.plan.resources import Resources
 from cnnjobs.status.named_runs import Target
 from cnnjobs.status.repair import put_in_order
@@ -146,18 +145,15 @@ def submit_evaluation(
     opened: OpenSweep,
     runs: Sequence[SweepRun],
     request: EvaluationRequest,
-    profile: JobProfile,
+    profile: ResolvedProfile,
     folders: Sequence[Path],
 ) -> SubmittedEvaluation:
-    """Hand the evaluations to Slurm as one job array; `profile` is resolved. Returns at once.
+    """Hand the evaluations to Slurm as one job array; it returns at once.
 
     Raises InputError: nothing was submitted then. RunError when it is not known whether sbatch has taken the job.
     """
     run_ids = [run.run_id for run in runs]
-    profile = profile.model_copy(
-        update={"runs_per_job": profile.runs_per_job or min(len(runs), _RUNS_PER_JOB), "runs_at_once": 1}
-    )
-    profile = of_one_rank(profile)
+    profile = profile.of_one_rank(runs_per_job=profile.runs_per_job or min(len(runs), _RUNS_PER_JOB))
     with held(opened.sweep, opened.store) as undone:
         with undone:
             queue = put_in_order(opened.store)

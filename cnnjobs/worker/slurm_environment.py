@@ -27,7 +27,6 @@ from cnnjobs.worker.settled import SETTLED
 from cnnjobs.worker.takeover import Takeover
 from cnnjobs.worker.upkeep import keep_up
 
-DEFAULT_MAX_REQUEUES: Final = 20
 # Longer than the controller takes to save its state.
 FORGETS_S: Final = 15
 _REQUEUE_PAUSES_S: Final = (1, 10, 0)
@@ -59,17 +58,12 @@ class SlurmEnvironment(JobEnvironment):
         self.folder, self._stop = folder, stop
         self._when_validated = when_validated
         self._looks_at: float | None = None
+        self.max_requeues = intent.profile.max_requeues
 
     @property
     def job_id(self) -> str:
         """This element: `12_3`."""
         return f"{self.array_job}_{self.index}"
-
-    @property
-    def max_requeues(self) -> int:
-        """How often one run may be requeued."""
-        given = self.intent.profile.get("max_requeues")
-        return DEFAULT_MAX_REQUEUES if given is None else int(given)
 
     @contextmanager
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:
@@ -242,7 +236,7 @@ class SlurmEnvironment(JobEnvironment):
         )
 
     def _time_limit(self) -> str:
-        return f"timeout_min {self.intent.profile.get('timeout_min') or 'of the partition'}"
+        return f"timeout_min {self.intent.profile.timeout_min or 'of the partition'}"
 
 
 def _say(what: str) -> None:

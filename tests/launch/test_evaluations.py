@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk.run_folder import Evaluation, RunState, RunStore
 from cnnjobs.disk.submission_folder import EvaluationRequest, JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
@@ -168,7 +168,7 @@ def test_slurm_gets_one_array_with_many_runs_in_a_job(
     monkeypatch.setattr(evaluating, "put_in_order", lambda store: Queue((), view()))
     monkeypatch.setattr(evaluating, "submit", lambda order: orders.append(order) or 12)
     monkeypatch.setattr(evaluating, "let_go", lambda order, job_id: (f"let {job_id} go",))
-    profile = JobProfile(name="x", cpus_per_run=2, runs_at_once=4)
+    profile = ResolvedProfile(name="x", cpus_per_run=2, runs_at_once=4)
     request = EvaluationRequest(split="train", dataset={"name": "fashion_mnist"})
     done = submit_evaluation(OpenSweep(sweep, store, "four"), sweep.runs, request, profile, (Path("data"),))
     assert (done.job_id, done.notices) == (12, ("let 12 go",))

@@ -7,7 +7,7 @@ import pytest
 from cnnjobs.config.profile import JobProfile
 from cnnjobs.config.run import RunConfig
 from cnnjobs.errors import InputError
-from cnnjobs.launch.plan.ranks import check_batches, dealt_to_ranks, num_ranks, of_one_rank
+from cnnjobs.launch.plan.ranks import check_batches, dealt_to_ranks
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,10 @@ from cnnjobs.launch.plan.ranks import check_batches, dealt_to_ranks, num_ranks, 
     ],
 )
 def test_what_a_run_gets(settings: dict[str, Any], has_gpus: bool, gpus: int, cores: int, ranks: int) -> None:
-    dealt = dealt_to_ranks(JobProfile(name="x", **settings), has_gpus=has_gpus)
-    assert (dealt.gpus_per_run, dealt.cpus_per_run, num_ranks(dealt)) == (gpus, cores, ranks)
-    alone = of_one_rank(dealt)
-    assert (alone.nodes, num_ranks(alone), alone.cpus_per_run) == (1, 1, cores // ranks)
+    dealt = dealt_to_ranks(JobProfile(name="x", **settings), 1, has_gpus=has_gpus)
+    assert (dealt.gpus_per_run, dealt.cpus_per_run, dealt.ranks) == (gpus, cores, ranks)
+    alone = dealt.of_one_rank(runs_per_job=7)
+    assert (alone.nodes, alone.ranks, alone.cpus_per_run, alone.runs_per_job) == (1, 1, cores // ranks, 7)
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,14 @@ def test_what_a_run_gets(settings: dict[str, Any], has_gpus: bool, gpus: int, co
     ],
 )
 def test_what_does_not_fit_together(settings: dict[str, Any], said: str) -> None:
+    profile = JobProfile(name="x", **settings)
     with pytest.raises(InputError) as error:
-        dealt_to_ranks(JobProfile(name="x", **settings), has_gpus=False)
+        dealt_to_ranks(profile, profile.at_once, has_gpus=False)
     assert str(error.value) == said
 
 
 def test_a_batch_has_an_image_for_each_rank() -> None:
     config = RunConfig.model_validate({"dataset": "mnist", "model": "lenet5", "batch_size": 3})
-    check_batches([config], JobProfile(name="x", nodes=3))
+    check_batches([config], 3)
     with pytest.raises(InputError, match="batch_size: found 3, fewer images than the 4 ranks of a run"):
-        check_batches([config], JobProfile(name="x", gpus_per_run=4))
+        check_batches([config], 4)

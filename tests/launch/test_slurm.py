@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
@@ -58,9 +59,9 @@ def queue(store: RunStore, states: Mapping[tuple[int, int], str]) -> Queue:
     return Queue(tuple(submissions(store)), QueueView(queued=elements, knows_queue=True))
 
 
-def ordered(sweep: Sweep, store: RunStore, profile: JobProfile, *folders: Path, auto: bool = False) -> Order:
+def ordered(sweep: Sweep, store: RunStore, profile: ResolvedProfile, *folders: Path) -> Order:
     plan = make_plan(sweep, store)
-    return order_for(PreparedForSlurm(Selection(), plan, folders, False, profile, auto, EMPTY))
+    return order_for(PreparedForSlurm(Selection(), plan, folders, False, profile, EMPTY))
 
 
 def test_what_a_profile_leaves_open_is_the_partitions() -> None:
@@ -94,20 +95,24 @@ def test_what_some_partition_of_several_takes_is_not_refused() -> None:
 
 
 def test_runs_are_dealt_in_turn() -> None:
-    profile = JobProfile(name="x")
+    profile = ResolvedProfile()
     assert deal([], profile) == ()
     assert deal(["a", "b"], profile) == (("a",), ("b",))
     assert deal(["a", "b", "c", "d", "e"], profile) == (("a", "d"), ("b", "e"), ("c",))
-    assert deal(["a", "b", "c"], JobProfile(name="x", runs_per_job=2)) == (("a", "c"), ("b",))
-    assert deal(["a", "b", "c", "d", "e"], JobProfile(name="x", runs_at_once=2)) == (("a", "d"), ("b", "e"), ("c",))
+    assert deal(["a", "b", "c"], ResolvedProfile(runs_per_job=2)) == (("a", "c"), ("b",))
+    assert deal(["a", "b", "c", "d", "e"], ResolvedProfile(runs_at_once=2)) == (
+        ("a", "d"),
+        ("b", "e"),
+        ("c",),
+    )
 
 
 def test_a_full_queue_and_too_many_jobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"makes 4 jobs, but 3 fit now \(MaxArraySize 3\); write 2 or more"):
-        deal(["a", "b", "c", "d"], JobProfile(name="x", runs_per_job=1))
+        deal(["a", "b", "c", "d"], ResolvedProfile(runs_per_job=1))
     monkeypatch.setattr(dealing, "submit_limit", lambda profile, wanted: SubmitLimit(0, "MaxSubmitJobs 3"))
     with pytest.raises(SlurmError, match=r"no more jobs may be submitted now \(MaxSubmitJobs 3\)"):
-        deal(["a"], JobProfile(name="x"))
+        deal(["a"], ResolvedProfile())
 
 
 def test_the_whole_sweep_shares_max_parallel(store: RunStore) -> None:
@@ -166,11 +171,11 @@ def test_a_job_that_finds_out_how_many_it_carries_has_cores_for_as_many_as_any_n
 
 def test_how_many_a_job_carries_is_left_to_it(sweep: Sweep, store: RunStore, put: Put) -> None:
     profile = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=3))
-    order = ordered(sweep, store, profile, auto=True)
+    order = ordered(sweep, store, profile)
     assert [len(task) for task in order.intent.tasks] == [2, 2]
     assert (order.intent.measured, order.intent.runs_at_once, order.intent.cpus) == (True, 2, 6)
     alone = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=8, runs_per_job=2))
-    found = ordered(sweep, store, alone, auto=True)
+    found = ordered(sweep, store, alone)
     assert not found.intent.measured
     assert found.notices[0].startswith("runs_at_once: auto is 1 run at a time in each job here: cpus_per_run, ")
 
@@ -200,7 +205,7 @@ def test_the_first_run_goes_ahead_when_asked(
 ) -> None:
     if finished:
         put(3, RunState.FINISHED)
-    profile = JobProfile(name="x", gpus_per_run=0, **changes)
+    profile = ResolvedProfile(gpus_per_run=0, **changes)
     assert ordered(sweep, store, profile, Path("data")).intent.canary is canary
 
 
@@ -208,7 +213,7 @@ def test_above_eight_runs_the_first_goes_ahead_until_one_has_finished(
     sweep: Sweep, store: RunStore, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slurm, "CANARY_ABOVE", 2)
-    profile = JobProfile(name="x", gpus_per_run=0)
+    profile = ResolvedProfile(gpus_per_run=0)
     assert ordered(sweep, store, profile).intent.canary
     put(0, RunState.FINISHED)
     assert not ordered(sweep, store, profile).intent.canary
@@ -219,7 +224,7 @@ def test_an_order_writes_nothing_and_holds_absolute_paths(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     here = RunStore(Path("results/four"))
-    order = ordered(sweep, here, JobProfile(name="x"), Path("data"))
+    order = ordered(sweep, here, ResolvedProfile(), Path("data"))
     assert order.intent.store == tmp_path / "results/four"
     assert order.intent.data_folders == (tmp_path / "data",)
     assert order.folder.path.is_relative_to(tmp_path)

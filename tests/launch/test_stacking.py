@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.submission_folder import Stacks
 from cnnjobs.launch.plan.stacks import choose_stacks, gather
@@ -70,23 +70,23 @@ def test_the_runs_of_a_stack_meet_in_one_job_of_an_array() -> None:
     runs = [each for pair in zip(first, second, strict=True) for each in pair]
     ids = [each.run_id for each in runs]
     dealt = (tuple(ids[:4]), tuple(ids[4:]))
-    tasks, stacks = gather(runs, dealt, JobProfile(name="x", runs_per_job=4))
+    tasks, stacks = gather(runs, dealt, ResolvedProfile(name="x", runs_per_job=4))
     assert tasks == (tuple(each.run_id for each in first), tuple(each.run_id for each in second))
     assert stacks.groups == tasks
-    for profile in (JobProfile(name="x", stack="off"), JobProfile(name="x", runs_at_once=2)):
+    for profile in (ResolvedProfile(name="x", stack="off"), ResolvedProfile(name="x", runs_at_once=2)):
         assert gather(runs, dealt, profile) == (dealt, Stacks())
-    assert gather(runs[:2], ((ids[0],), (ids[1],)), JobProfile(name="x"))[1] == Stacks()
+    assert gather(runs[:2], ((ids[0],), (ids[1],)), ResolvedProfile(name="x"))[1] == Stacks()
 
 
 def test_no_stack_is_cut_where_a_job_ends() -> None:
     runs = rates(16)
     ids = [each.run_id for each in runs]
     dealt = tuple(tuple(ids[index::3]) for index in range(3))
-    tasks, stacks = gather(runs, dealt, JobProfile(name="x", runs_per_job=6))
+    tasks, stacks = gather(runs, dealt, ResolvedProfile(name="x", runs_per_job=6))
     assert [len(task) for task in tasks] == [6, 5, 5]
     assert stacks.groups == tasks
     assert stacks.if_small
-    _, halves = gather(runs, (tuple(ids),), JobProfile(name="x", runs_per_job=16, stack=12))
+    _, halves = gather(runs, (tuple(ids),), ResolvedProfile(name="x", runs_per_job=16, stack=12))
     assert (sizes(halves), halves.if_small) == ([8, 8], False)
 
 

@@ -119,4 +119,4 @@ def _submit(
     _check_data(runs, request, folders)
     submitted = submit_evaluation(opened, runs, request, profile, folders)
     words = f"{opened.word}{o.results_option(options.results)}"
-    show_submitted_evaluation(submitted, profile, len(runs), reason, words)
+    show_submitted_evaluation(submitted, len(runs), reason, words)

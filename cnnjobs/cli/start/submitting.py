@@ -26,7 +26,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     prepared = prepare_for_slurm(opened, options.selection(), options.job(opened.sweep), options.data_dir)
 
     def show(plan: Plan, order: Order) -> None:
-        show_order(order, prepared.profile, reason)
+        show_order(order, reason)
         show_stacks(order.intent.stacks)
         show_cost(estimate_array(plan.to_run, order.intent, order.at_once, options.results))
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from cnnjobs.config.profile import JobProfile
 from cnnjobs.console.runs.submission import show_order
 from cnnjobs.console.terminal import error, notice, say, show
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
@@ -42,11 +41,9 @@ def show_stopped(done: int, asked: int) -> None:
     error(f"stopped; {done} of {asked} evaluations are kept")
 
 
-def show_submitted_evaluation(
-    submitted: SubmittedEvaluation, profile: JobProfile, runs: int, reason: str, words: str
-) -> None:
+def show_submitted_evaluation(submitted: SubmittedEvaluation, runs: int, reason: str, words: str) -> None:
     """Where the job goes, its number, and the commands that come next."""
-    show_order(submitted.order, profile, reason)
+    show_order(submitted.order, reason)
     for text in submitted.notices:
         notice(text)
     asked = "1 evaluation" if runs == 1 else f"{runs} evaluations"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnjobs.config.profile import JobProfile
 from cnnjobs.console.durations import duration
 from cnnjobs.console.terminal import notice, say
 from cnnjobs.launch.array.submit import Order, Submitted
 from cnnjobs.launch.plan.plan import Action
 
 
-def show_order(order: Order, profile: JobProfile, reason: str) -> None:
+def show_order(order: Order, reason: str) -> None:
     """The place, why there, and what each job gets."""
-    intent = order.intent
+    intent, profile = order.intent, order.intent.profile
     parts = [f"partition {profile.partition}" if profile.partition else "the default partition"]
     if intent.runs_at_once > 1:
         up_to, how = ("up to ", ", found out by the first") if intent.measured else ("", "")

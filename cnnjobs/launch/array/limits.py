@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.slurm.cluster import parse_limits
 from cnnjobs.slurm.commands import SlurmError, ask
 from cnnjobs.slurm.offers import accounting
@@ -24,7 +24,7 @@ class SubmitLimit:
     limit: str
 
 
-def submit_limit(profile: JobProfile, wanted: int) -> SubmitLimit:
+def submit_limit(profile: ResolvedProfile, wanted: int) -> SubmitLimit:
     """The least room that any limit leaves for `wanted` array elements. Raises SlurmError."""
     bounds = parse_limits(ask("scontrol", "show", "config", seconds=_PATIENCE_S))
     rooms = [SubmitLimit(bounds.max_array_size, f"MaxArraySize {bounds.max_array_size}")]
@@ -51,7 +51,7 @@ def _num_jobs(which: str) -> int:
     return len(ask("squeue", "--noheader", "--array", "--format=%t", which, seconds=_PATIENCE_S).split())
 
 
-def _submit_limit(profile: JobProfile) -> SubmitLimit | None:
+def _submit_limit(profile: ResolvedProfile) -> SubmitLimit | None:
     """The least MaxSubmitJobs of the user or of the QOS; None where accounting tells of none, or does not answer."""
     # Where it does not answer, sbatch itself still refuses what is too much.
     with suppress(SlurmError):
@@ -63,7 +63,7 @@ def _submit_limit(profile: JobProfile) -> SubmitLimit | None:
     return None
 
 
-def read_submit_limits(associations: str, qualities: str, profile: JobProfile) -> Iterable[SubmitLimit]:
+def read_submit_limits(associations: str, qualities: str, profile: ResolvedProfile) -> Iterable[SubmitLimit]:
     """Every limit that holds for a job of this profile, from sacctmgr's answers.
 
     Lines are `account|partition|MaxSubmit|GrpSubmit|default QOS` and `QOS|MaxSubmitPU|MaxSubmitPA|GrpSubmit`.

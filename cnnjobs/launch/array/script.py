@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
 from cnnjobs.slurm.batch_script import (
@@ -29,7 +29,7 @@ _SHORTEST_LEAD_S: Final = 5
 def script(
     folder: SubmissionFolder,
     intent: JobArray,
-    profile: JobProfile,
+    profile: ResolvedProfile,
     *,
     max_parallel: int | None,
     after: tuple[int, ...] = (),
@@ -71,7 +71,7 @@ def script(
     return text
 
 
-def _resources(intent: JobArray, profile: JobProfile) -> dict[str, Any]:
+def _resources(intent: JobArray, profile: ResolvedProfile) -> dict[str, Any]:
     return {
         "partition": profile.partition,
         "account": profile.account,
@@ -91,11 +91,11 @@ def _array(num_tasks: int, max_parallel: int | None) -> dict[str, str]:
     return {"array": f"0-{num_tasks - 1}{at_once}"}
 
 
-def _asks_for_gpus(profile: JobProfile) -> bool:
+def _asks_for_gpus(profile: ResolvedProfile) -> bool:
     return any("gpu" in f"{name} {value}" for name, value in profile.extra.items())
 
 
-def lead_s(profile: JobProfile) -> int:
+def lead_s(profile: ResolvedProfile) -> int:
     """How many seconds before its time limit a job is told of it. Raises InputError when there is no such moment."""
     limit_s = None if profile.timeout_min is None else 60 * profile.timeout_min
     lead = profile.signal_lead_s or min(_LEAD_S, limit_s // 4 if limit_s else _LEAD_S)
@@ -108,7 +108,7 @@ def lead_s(profile: JobProfile) -> int:
 
 
 def _setup(
-    folder: SubmissionFolder, profile: JobProfile, intent: JobArray, environment: Mapping[str, str]
+    folder: SubmissionFolder, profile: ResolvedProfile, intent: JobArray, environment: Mapping[str, str]
 ) -> list[str]:
     here, python = Path.cwd(), sys.executable
     lines = [

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk import locks
 from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.run_folder import RunStore
-from cnnjobs.disk.submission_folder import EvaluationRequest, JobArray, SubmissionFolder
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError, RunError, StorageError, storage_error
 from cnnjobs.launch.array.limits import is_accounted
 from cnnjobs.launch.array.runs_per_job import deal, dealing
@@ -28,7 +28,7 @@ from cnnjobs.launch.cancel import scancel
 from cnnjobs.launch.plan.carrying_out import held, take_up_again, write_down
 from cnnjobs.launch.plan.plan import Plan
 from cnnjobs.launch.plan.preparing import PreparedForSlurm
-from cnnjobs.launch.plan.ranks import check_batches, num_ranks
+from cnnjobs.launch.plan.ranks import check_batches
 from cnnjobs.launch.plan.stacks import gather
 from cnnjobs.slurm.commands import SlurmError, ask
 from cnnjobs.slurm.offers import with_offers
@@ -64,56 +64,57 @@ class Submitted:
 
 def order_for(prepared: PreparedForSlurm) -> Order:
     """The array for what the plan takes up. Writes nothing. Raises InputError."""
-    plan, profile, measured = prepared.plan, prepared.profile, prepared.runs_at_once_auto
-    check_batches([run.config for run in plan.to_run], profile)
+    plan, profile, configs = prepared.plan, prepared.profile, [run.config for run in prepared.plan.to_run]
+    check_batches(configs, profile.ranks)
     runs = [run.run_id for run in plan.to_run]
-    tasks, stacks = gather([run.config for run in plan.to_run], deal(runs, profile), profile)
-    canary = _has_canary(plan, profile, len(tasks))
+    tasks, stacks = gather(configs, deal(runs, profile), profile)
     order = make_order(
-        plan.store, plan.sweep.name, tasks, profile, prepared.folders, queue=prepared.queue, canary=canary
-    )
-    own = {"stacks": stacks, "measured": measured and order.intent.runs_at_once > 1, "code": plan.code.hash}
-    intent = order.intent.model_copy(update=own)
-    return replace(order, intent=intent, notices=dealing(runs, tasks, profile, measured=measured))
+        plan.store, plan.sweep.name, tasks, profile, prepared.folders, queue=prepared.queue,
+        canary=_has_canary(plan, profile, len(tasks)), stacks=stacks, code=plan.code.hash,
+    )  # fmt: skip
+    return replace(order, notices=dealing(runs, tasks, profile))
 
 
 def make_order(
     store: RunStore,
     name: str,
     tasks: tuple[tuple[str, ...], ...],
-    profile: JobProfile,
+    profile: ResolvedProfile,
     data_folders: Sequence[Path],
     *,
     queue: Queue,
-    canary: bool = False,
-    evaluation: EvaluationRequest | None = None,
+    **own: Any,
 ) -> Order:
-    """The array with these tasks, each of some runs of a sweep. Writes nothing. Raises InputError."""
+    """The array with these tasks, each of some runs of a sweep; `own` are more fields of its JobArray.
+
+    Writes nothing. Raises InputError.
+    """
     created, token, place = datetime.now(UTC), secrets.token_hex(4), store.path.absolute()
+    runs_at_once = min(profile.runs_at_once, max(map(len, tasks), default=1))
     intent = JobArray(
         job_name=f"cnnjobs-{name}-{token}",
         tasks=tasks,
         store=place,
         data_folders=tuple(folder.absolute() for folder in data_folders),
-        threads=(profile.cpus_per_run or 1) // num_ranks(profile),
-        runs_at_once=min(profile.at_once, max(map(len, tasks), default=1)),
+        threads=profile.threads,
+        runs_at_once=runs_at_once,
+        measured=profile.runs_at_once_auto and runs_at_once > 1,
         nodes=profile.nodes,
-        gpus=profile.gpus_per_run or 0,
-        canary=canary,
-        evaluation=evaluation,
-        profile=profile.model_dump(mode="json"),
+        gpus=profile.gpus_per_run,
+        profile=profile,
         created=created.isoformat(),
         host=socket.gethostname(),
         user=getpass.getuser(),
+        **own,
     )
     folder = SubmissionFolder(place / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
-    share, after = share_of(profile.max_parallel, queue, intent.runs_at_once)
+    share, after = share_of(profile.max_parallel, queue, runs_at_once)
     text = script(folder, intent, profile, max_parallel=share, after=after, accounted=is_accounted())
     return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after)
 
 
-def _has_canary(plan: Plan, profile: JobProfile, num_tasks: int) -> bool:
-    if num_tasks * profile.at_once < 2:
+def _has_canary(plan: Plan, profile: ResolvedProfile, num_tasks: int) -> bool:
+    if num_tasks * profile.runs_at_once < 2:
         return False
     if profile.canary is not None:
         return profile.canary

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnnjobs.components.data.datasets import data_folders
-from cnnjobs.config.profile import JobProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk.submission_folder import Stacks
 from cnnjobs.launch.plan.data_sets import check_data, check_same_data
 from cnnjobs.launch.plan.place import profile_for_slurm, profile_here
@@ -51,13 +51,9 @@ class PreparedHere(Prepared):
 
 @dataclass(frozen=True)
 class PreparedForSlurm(Prepared):
-    """The same for a job array: its resolved profile, and what Slurm has of the sweep already.
+    """The same for a job array: its profile, and what Slurm has of the sweep already."""
 
-    With `runs_at_once_auto` each job finds out how many of its runs it carries.
-    """
-
-    profile: JobProfile
-    runs_at_once_auto: bool
+    profile: ResolvedProfile
     queue: Queue
 
     def again(self, queue: Queue, also: Iterable[str] = ()) -> PreparedForSlurm:
@@ -85,14 +81,12 @@ def prepare_for_slurm(
     opened: OpenSweep, selection: Selection, job: JobSettings, data_dir: Path | None
 ) -> PreparedForSlurm:
     """Resolve the profile and plan what is selected of a sweep; writes nothing. Raises InputError."""
-    given = profile_for_slurm(job)
-    profile, queue = resolve(given), look_at(opened.store)
+    profile, queue = resolve(profile_for_slurm(job)), look_at(opened.store)
     return PreparedForSlurm(
         selection,
         make_plan(opened.sweep, opened.store, selection, queued=queue.runs()),
         data_folders(data_dir, profile.data_dir),
         bool(profile.gpus_per_run),
         profile,
-        given.runs_at_once == "auto",
         queue,
     )

@@ -55,7 +55,7 @@ def share_out(profile: JobProfile, num_runs: int) -> Resources:
     cores = allowed_cores()
     gpus = find_gpus() if profile.gpus_per_run != 0 else ()
     ranks = profile.gpus_per_run or 1
-    check_ranks(profile, ranks)
+    check_ranks(profile, ranks, profile.at_once)
     if profile.gpus_per_run and len(gpus) < ranks:
         visible = f"{len(gpus) or 'no'} {'GPU is' if len(gpus) < 2 else 'GPUs are'} visible"
         remedy = f"write {len(gpus)}, or look at `nvidia-smi -L`"

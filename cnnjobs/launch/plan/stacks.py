@@ -9,6 +9,7 @@ from itertools import islice, pairwise
 from typing import Any, Final
 
 from cnnjobs.config.profile import JobProfile, StackSetting
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.submission_folder import Stacks
 from cnnjobs.launch.plan.resources import Resources
@@ -54,10 +55,10 @@ def stacks_here(sweep: Sweep, profile: JobProfile, resources: Resources) -> Stac
 
 
 def gather(
-    runs: Sequence[RunConfig], tasks: tuple[tuple[str, ...], ...], profile: JobProfile
+    runs: Sequence[RunConfig], tasks: tuple[tuple[str, ...], ...], profile: ResolvedProfile
 ) -> tuple[tuple[tuple[str, ...], ...], Stacks]:
     """As many runs for each job as in `tasks`, those that share their batches in the same one, and the stacks."""
-    if profile.at_once > 1 or max(map(len, tasks), default=0) < 2:
+    if profile.runs_at_once > 1 or max(map(len, tasks), default=0) < 2:
         return tasks, Stacks()
     configs, on_gpu = {run.run_id: run for run in runs}, bool(profile.gpus_per_run)
     alike = Stacks(groups=tuple(_alike(runs, profile.stack, on_gpu=on_gpu)))

@@ -37,7 +37,7 @@ class Allotment:
         """How many runs have cores, each for all its threads; on a GPU no more than make sense."""
         most = max(1, self.cores // intent.threads)
         # Those beyond the cores that were asked for, as on a whole node, are for use too, unless runs are counted.
-        counted = intent.profile.get("max_parallel") is not None
+        counted = intent.profile.max_parallel is not None
         return min(most, intent.runs_at_once if counted else most, MOST_ON_GPU * len(gpus) if gpus else most)
 
 
