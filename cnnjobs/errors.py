@@ -8,6 +8,7 @@ CnnjobsError
     StorageError        a results folder that cannot be written
   RunError              a run failed: exit code 1
     DivergedError       the loss is no longer a number
+    ProgramError        a program that has ended badly
   FetchError            a published file that could not be fetched: exit code 1
 """
 
@@ -102,6 +103,14 @@ class DivergedError(RunError):
     def __init__(self, step: int) -> None:
         self.step = step
         super().__init__(f"diverged at step {step}: the loss is no longer a number; try a smaller lr")
+
+
+class ProgramError(RunError):
+    """A program has ended badly; `output` are its last lines."""
+
+    def __init__(self, cause: str, output: str) -> None:
+        self.output = output
+        super().__init__(cause)
 
 
 class FetchError(CnnjobsError):

@@ -217,13 +217,13 @@ class MetricsLog:
         """Say that the run is at work. Raises OSError."""
         os.utime(self._file.fileno())
 
-    def append(self, line: Mapping[str, Any]) -> None:
-        """Add one line. Raises StorageError; what was there stays whole, and the line may be added again."""
-        content = json.dumps(line, allow_nan=False).encode() + b"\n"
+    def append(self, *lines: Mapping[str, Any]) -> None:
+        """Add lines. Raises StorageError; what was there stays whole, and they may be added again."""
+        content = b"".join(json.dumps(line, allow_nan=False).encode() + b"\n" for line in lines)
         with self._mended():
             start = self._file.seek(0, os.SEEK_END)
             try:
-                # One unbuffered write; a disk that fills up takes a part of the line and refuses the rest.
+                # One unbuffered write; a disk that fills up takes a part of it and refuses the rest.
                 written = self._file.write(content)
                 if written < len(content):
                     self._file.write(content[written:])
@@ -233,7 +233,7 @@ class MetricsLog:
                     self._file.truncate(start)
                 raise
 
-    def keep_up_to(self, step: int) -> list[dict[str, Any]]:
+    def keep_up_to(self, step: float) -> list[dict[str, Any]]:
         """Keep and return the lines up to a checkpoint's `step`; later ones and a torn last one go.
 
         It is one cut, so that no crash costs a line; lines before it that do not count stay and go on not counting. A

@@ -18,6 +18,8 @@ results/<sweep>/
     predictions.npz     what those weights say of each test image
     events.out.tfevents.*   TensorBoard
     earlier/            the finished run that this one replaces, whole, until this one has finished itself
+    files/              of a program: its CNNJOBS_RUN_DIR, what it writes; checkpoints/ its CNNJOBS_CHECKPOINT_DIR
+    program/            of a program: its parameters, and what each attempt has reported by itself
 """
 
 from __future__ import annotations
@@ -65,13 +67,16 @@ class RunFiles:
         self.model_file = path / "model.pt"
         self.predictions_file = path / "predictions.npz"
         self.earlier_folder = path / "earlier"
+        self.outputs_folder, self.checkpoints_folder = path / "files", path / "checkpoints"
+        self.program_folder = path / "program"
         sweep = (path if run_id is None else path.parent).parent
         self.codes, self.networks = CodeCopies(sweep / "code"), LayerTables(sweep / "networks")
 
     @property
     def has_checkpoint(self) -> bool:
         """Whether there is a whole epoch to go on from."""
-        return self.checkpoint_file.exists() or self.previous_checkpoint_file.exists()
+        own = self.checkpoint_file.exists() or self.previous_checkpoint_file.exists()
+        return own or (self.checkpoints_folder.is_dir() and any(self.checkpoints_folder.iterdir()))
 
     def event_files(self) -> list[Path]:
         """TensorBoard's files, oldest first."""
@@ -190,6 +195,8 @@ class RunFiles:
         self.drop_checkpoints()
         for file in (self.model_file, self.predictions_file, *self.event_files()):
             file.unlink(missing_ok=True)
+        for folder in (self.outputs_folder, self.checkpoints_folder, self.program_folder):
+            remove_folder(folder)
 
     def make_room_for_log(self) -> tuple[str, ...]:
         """Set aside what stands in the place of the log and is no file; a note of it. Raises StorageError."""

@@ -16,9 +16,9 @@ from cnnjobs.disk.run_folder import RunFolder, RunRecord
 class Start:
     """What a workload is opened with.
 
-    `code` is the hash of the copy of the user's modules, `before` the record of earlier attempts, `state` the
-    checkpoint to go on from and `lines` the metrics up to it. `learn` and `note` take fields and notes for the record;
-    `stopped` tells when to raise Stopped.
+    `code` is the hash of the copy of the user's modules, `before` the record of earlier attempts, of which this is
+    number `attempt`, `state` the checkpoint to go on from and `lines` the metrics up to it. `learn` and `note` take
+    fields and notes for the record; `stopped` tells when to raise Stopped.
     """
 
     config: RunConfig
@@ -33,6 +33,7 @@ class Start:
     say: Callable[[str], None]
     note: Callable[[str], None]
     learn: Callable[..., None]
+    attempt: int = 1
 
 
 @dataclass(frozen=True)

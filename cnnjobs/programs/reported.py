@@ -50,6 +50,9 @@ class Collector(Protocol):
     def notes(self) -> Sequence[str]:
         """Notes for the run's record: a line that could not be read, a file that was passed over."""
 
+    def hear(self, line: str) -> None:
+        """A line of the program's output, before the next look."""
+
     def poll(self) -> list[Reported]:
         """What is new since the last look, in its order; a line that is still in the writing waits. Raises OSError."""
 

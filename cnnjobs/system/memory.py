@@ -1,4 +1,4 @@
-"""How much memory a process may still take: what the machine has, and what its control groups leave it."""
+"""How much memory a process may still take: what the machine has, and what its control groups leave it or refuse."""
 
 from __future__ import annotations
 
@@ -34,22 +34,37 @@ def own_memory(pid: int) -> int | None:
     return None
 
 
+def memory_kills() -> int:
+    """How many processes of this process's control group were killed because some memory was full."""
+    kills = 0
+    for folder, _, is_first_version in _groups():
+        with suppress(OSError):
+            text = (folder / ("memory.oom_control" if is_first_version else "memory.events")).read_text(
+                encoding="ascii"
+            )
+            kills += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
+    return kills
+
+
 def _group_rooms() -> Iterator[int]:
     """What each group of this process that has a limit leaves."""
+    for folder, root, is_first_version in _groups():
+        for each in (folder, *folder.parents):
+            if each.is_relative_to(root):
+                with suppress(OSError, ValueError):
+                    yield _room(each, *(_VERSION_1 if is_first_version else _VERSION_2))
+
+
+def _groups() -> Iterator[tuple[Path, Path, bool]]:
+    """The groups of this process that count memory, each with the uppermost; whether they are of the first version."""
     lines: list[str] = []
     with suppress(OSError):
         lines = _OWN_GROUPS.read_text(encoding="utf-8").splitlines()
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        names = _VERSION_1 if controllers else _VERSION_2
-        root = _GROUPS / "memory" if controllers else _GROUPS
-        folder = root / path.lstrip("/")
-        for each in (folder, *folder.parents):
-            if each.is_relative_to(root):
-                with suppress(OSError, ValueError):
-                    yield _room(each, *names)
+        if not controllers or "memory" in controllers.split(","):
+            root = _GROUPS / "memory" if controllers else _GROUPS
+            yield root / path.lstrip("/"), root, bool(controllers)
 
 
 def _room(folder: Path, limit: str, used: str, cached: tuple[str, ...]) -> int:

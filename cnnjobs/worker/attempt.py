@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from cnnjobs.disk.files import MetricsLog, write_whole
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.disk.start import Start
-from cnnjobs.errors import RunError, StorageError
+from cnnjobs.errors import ProgramError, RunError, StorageError
 from cnnjobs.system import origin
 from cnnjobs.system.failure import cause_of
 from cnnjobs.system.stop_request import Stopped
@@ -110,7 +111,8 @@ class RunAttempt:
         except (Stopped, KeyboardInterrupt):
             self._end_stopped()
         except Exception as error:
-            self._end(RunState.FAILED, cause=cause_of(error), traceback=traceback.format_exc())
+            told = error.output if isinstance(error, ProgramError) else traceback.format_exc()
+            self._end(RunState.FAILED, cause=cause_of(error), traceback=told)
 
     def prepare(self) -> None:
         """Open the workload, at its last whole epoch."""
@@ -129,6 +131,7 @@ class RunAttempt:
         start = Start(
             config, code, self._folder, self._before, state, lines, threads=self._attempt.threads,
             storage=self._storage, stopped=self._stopped, say=self._say, note=self.note, learn=self._update,
+            attempt=self._attempt.number,
         )  # fmt: skip
         self._workload.open(start)
         self._is_open = True
@@ -143,13 +146,18 @@ class RunAttempt:
         self._update(attempts=(*self._before.attempts, self._attempt))
         self._write_record()
 
-    def on_validation(self, line: dict[str, Any]) -> None:
-        """Keep a line of metrics."""
-        line = {"attempt": self._attempt.number, **line}
-        self._storage.insist(lambda: self._add(line))
-        self._storage.insist(lambda: self._workload.measured(line))
-        self._say(self._workload.progress(line))
+    def on_validation(self, *measured: dict[str, Any]) -> None:
+        """Keep lines of metrics, all at once."""
+        lines = [{"attempt": self._attempt.number, **line} for line in measured]
+        self._storage.insist(lambda: self._add(lines))
+        for line in lines:
+            self._tell(line)
         self._storage.insist(lambda: self._scheduler.validated(self._folder))
+
+    def _tell(self, line: Mapping[str, Any]) -> None:
+        self._storage.insist(lambda: self._workload.measured(line))
+        if progress := self._workload.progress(line):
+            self._say(progress)
 
     def on_epoch(self) -> None:
         """Keep a checkpoint."""
@@ -158,9 +166,9 @@ class RunAttempt:
         self._storage.insist(lambda: save(self._folder, given, check=check, guard=self._fence.check))
         self._has_saved = True
 
-    def _add(self, line: dict[str, Any]) -> None:
+    def _add(self, lines: Sequence[Mapping[str, Any]]) -> None:
         self._fence.check()
-        self._log.append(line)
+        self._log.append(*lines)
 
     def finish(self) -> None:
         """Keep what has been learned, and how well."""
@@ -191,7 +199,7 @@ class RunAttempt:
             then = "started anew" if state is None else f"went on from epoch {state['epoch']}"
             self.note(f"attempt {self._attempt.number}: {'; '.join(notes)}: {then}")
         if state is None:
-            self._storage.insist(lambda: self._log.keep_up_to(0))
+            self._storage.insist(lambda: self._log.keep_up_to(-math.inf))
             self._storage.look(self._folder.reset)
         return state, lines
 

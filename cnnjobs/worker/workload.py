@@ -37,14 +37,14 @@ class Workload(Protocol):
     def open(self, start: Start) -> None:
         """Get ready to train, from the checkpoint if there is one."""
 
-    def train(self, on_metrics: Callable[[dict[str, Any]], None], on_checkpoint: Callable[[], None]) -> None:
-        """Train to the end, with a line for each validation and a call after each whole epoch."""
+    def train(self, on_metrics: Callable[..., None], on_checkpoint: Callable[[], None]) -> None:
+        """Train to the end, with a line or several for each validation and a call after each whole epoch."""
 
     def measured(self, line: Mapping[str, Any]) -> None:
         """Hear that a line of metrics is kept. Raises StorageError; then it is told again."""
 
     def progress(self, line: Mapping[str, Any]) -> str:
-        """A line of metrics in words, for the job's log."""
+        """A line of metrics in words, for the job's log; nothing where it is not worth a line."""
 
     def save(self, folder: RunFolder, extra: Mapping[str, Any], *, check: bool, guard: Callable[[], None]) -> None:
         """Keep a checkpoint with what is `extra`, unless `guard` raises; with `check` it is read back first."""

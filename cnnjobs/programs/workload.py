@@ -1,0 +1,275 @@
+"""A program of the user's own as what trains a run: started, listened to, asked to end, judged by how it has ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from cnnjobs.disk.files import write_whole
+from cnnjobs.disk.run_folder import RunFolder
+from cnnjobs.disk.start import Result, Start
+from cnnjobs.errors import ProgramError, RunError
+from cnnjobs.programs.causes import GO_ON_LATER, cause_of_exit
+from cnnjobs.programs.command import argument_forms, command_line, resume_arguments, unknown_macros
+from cnnjobs.programs.contract import ContractFile
+from cnnjobs.programs.environment import environment_of, parameters_text, search_path
+from cnnjobs.programs.lines import Lines
+from cnnjobs.programs.outcome import Outcome
+from cnnjobs.programs.output import Output
+from cnnjobs.programs.process import GRACE_S, ProgramProcess
+from cnnjobs.programs.reported import Collector, ProgramPlaces
+from cnnjobs.programs.untaken import attempt_file, untaken_lines
+from cnnjobs.system.memory import memory_kills
+from cnnjobs.system.stop_request import Stopped
+
+LOOK_S: Final = 0.1
+_TOLD_EVERY_S: Final = 5.0
+
+
+class ProgramWorkload:
+    """A program that is a run, in the folder where this process is; with `processes`, torchrun starts it in so many.
+
+    It may use `threads` and the GPUs that `gpu` lists, as CUDA_VISIBLE_DEVICES does; None hides all. What does not end
+    within `grace_s` after SIGTERM is killed.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int,
+        gpu: int | str | None,
+        processes: int = 0,
+        notes: Sequence[str] = (),
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._threads, self._gpu, self._processes = threads, gpu, processes
+        self._grace_s, self.notes = grace_s, tuple(notes)
+        self._outcome = Outcome()
+        self._told_at = 0.0
+
+    @property
+    def device(self) -> str:
+        """Name of what it may compute on."""
+        return "cpu" if self._gpu in (None, "") else f"GPU {self._gpu}"
+
+    @property
+    def epoch(self) -> int:
+        """Lines of metrics that count: nothing else is known of how far a program is."""
+        return self._outcome.number
+
+    @property
+    def epochs_done(self) -> float:
+        """The same."""
+        return float(self._outcome.number)
+
+    def versions(self) -> dict[str, str]:
+        """The Python that a program finds first, where it is one."""
+        found = shutil.which("python", path=search_path(os.environ))
+        return {"python": found} if found else {}
+
+    def load(self, folder: RunFolder) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+        """Every line that counts, once the program has been started: it has its own checkpoints, if any."""
+        if not folder.program_folder.is_dir():
+            return None, ()
+        lines = folder.read_metrics()
+        last = max((line["step"] for line in lines), default=0)
+        done = Outcome(lines).number
+        return {"epoch": done, "step": last, "validations": len(lines), "threads": self._threads}, ()
+
+    def open(self, start: Start) -> None:
+        """Make the places of the program, and find out whether it goes on. Raises RunError, StorageError."""
+        folder, self._start = start.folder, start
+        self._config: Any = start.config
+        self._clock = time.perf_counter()
+        self._before_s = max((float(line.get("seconds", 0.0)) for line in start.lines), default=0.0)
+        self._places = ProgramPlaces(
+            run_id=folder.run_id,
+            sweep_id=folder.path.resolve().parent.name,
+            attempt=start.attempt,
+            outputs=folder.outputs_folder.resolve(),
+            checkpoints=folder.checkpoints_folder.resolve(),
+            metrics_file=attempt_file(folder, start.attempt).resolve(),
+            working_folder=Path.cwd(),
+            started=time.time(),
+        )
+        self._goes_on = folder.has_checkpoint or _asked_to_go_on(start)
+        start.storage.insist(self._make_places)
+        self._outcome = Outcome(start.lines)
+        self._collector: Collector = ContractFile(self._places.metrics_file)
+        self._output = Output(start.say, self._collector.hear)
+
+    def train(self, on_metrics: Callable[..., None], on_checkpoint: Callable[[], None]) -> None:
+        """Start the program and stay with it to its end. Raises RunError, ProgramError, Stopped."""
+        del on_checkpoint
+        kills = memory_kills()
+        self._take_over(on_metrics)
+        asked_at: float | None = None
+        looked_at = 0.0
+        with self._running() as program:
+            while program.runs(LOOK_S):
+                now = time.monotonic()
+                if now - looked_at >= LOOK_S:
+                    looked_at = now
+                    self._report(self._collector.poll(), on_metrics)
+                if asked_at is None and self._start.stopped():
+                    asked_at = now
+                    self._start.say(f"the program is asked to end (SIGTERM); killed after {self._grace_s:g} s")
+                    program.ask_to_end()
+                elif asked_at is not None and now - asked_at > self._grace_s:
+                    self._start.say(f"the program did not end within {self._grace_s:g} s: killed")
+                    program.kill()
+                    asked_at = now
+            code, left = program.finish()
+        self._output.close()
+        self._report(self._collector.close(), on_metrics)
+        self._judge(code, left, was_asked=asked_at is not None, memory_was_full=memory_kills() > kills)
+        for line in self._lines.began_anew():
+            on_metrics(line)
+
+    def measured(self, line: Mapping[str, Any]) -> None:
+        """Hear that a line of metrics is kept."""
+        self._outcome.add(line)
+
+    def progress(self, line: Mapping[str, Any]) -> str:
+        """A line of metrics in words, every few seconds."""
+        now = time.monotonic()
+        if now - self._told_at < _TOLD_EVERY_S or not line["source"]:
+            return ""
+        self._told_at = now
+        values = {name: value for name, value in line.items() if name not in ("attempt", "step", "seconds", "source")}
+        told = [f"{name} {value:.5g}" for name, value in values.items() if isinstance(value, int | float)]
+        return f"step {line['step']:g}: {', '.join(told[:6])}"
+
+    def save(self, folder: RunFolder, extra: Mapping[str, Any], *, check: bool, guard: Callable[[], None]) -> None:
+        """Nothing: a program keeps its checkpoints itself."""
+
+    def finish(self) -> Result:
+        """The value that counts of each metric, and what is to be known of them."""
+        metric, best, maximize = _asked_metric(self._config)
+        notes = (*self._lines.notes, *self._collector.notes, *self._outcome.notes(metric))
+        metrics = self._outcome.metrics(metric if best else None, maximize=maximize)
+        return Result(metrics, self._outcome.place(metric, maximize=maximize), notes=notes)
+
+    def close(self, result: Result) -> None:
+        """Nothing is left to be done."""
+
+    def _seconds(self) -> float:
+        return self._before_s + time.perf_counter() - self._clock
+
+    def _make_places(self) -> None:
+        places, folder = self._places, self._start.folder.program_folder
+        for each in (folder, places.outputs, places.checkpoints):
+            each.mkdir(exist_ok=True)
+        arguments = _arguments(self._config)
+        write_whole(folder / "parameters.yaml", parameters_text(arguments).encode(), make_folder=False)
+        places.metrics_file.touch()
+
+    @contextmanager
+    def _running(self) -> Iterator[ProgramProcess]:
+        resume = self._resume()
+        environment = self._environment()
+        line = self._command_line(resume, environment)
+        self._start.say(f"starts {' '.join(line)}")
+        folder = self._places.working_folder
+        program = ProgramProcess(line, environment=environment, folder=folder, feed=self._output.feed)
+        try:
+            yield program
+        finally:
+            program.close()
+
+    def _environment(self) -> dict[str, str]:
+        base = {**os.environ, "CUDA_VISIBLE_DEVICES": "" if self._gpu is None else str(self._gpu)}
+        parameter_file = self._start.folder.program_folder.resolve() / "parameters.yaml"
+        return environment_of(
+            self._places, base, parameter_file=parameter_file, seed=self._config.seed, goes_on=self._goes_on,
+            threads=self._threads,
+        )  # fmt: skip
+
+    def _command_line(self, resume: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        config = self._config
+        for item in unknown_macros(config.command or ()):
+            self._start.note(f"`{item}` in `command:` is no macro: left out, as W&B's agent does")
+        arguments = _arguments(config)
+        json_file = self._start.folder.program_folder.resolve() / "parameters.json"
+        write_whole(json_file, argument_forms(arguments)["args_json"][0].encode(), make_folder=False)
+        return command_line(
+            config.command or (), arguments, program=self._program(), environment=environment,
+            json_file=str(json_file), resume=resume, processes=self._processes,
+        )  # fmt: skip
+
+    def _program(self) -> str:
+        """The program in the copy of the code that the run was submitted with, or else where the sweep was started."""
+        name = str(self._config.program or "")
+        if self._start.code and name and not Path(name).is_absolute():
+            copy = self._start.folder.codes.folder(self._start.code) / name
+            if copy.exists():
+                return str(copy.resolve())
+        return name
+
+    def _resume(self) -> list[str]:
+        if self._start.attempt == 1 or not self._config.resume:
+            return []
+        places = {"checkpoint_dir": self._places.checkpoints, "run_dir": self._places.outputs}
+        arguments, note = resume_arguments(self._config.resume, places)
+        self._start.note(f"attempt {self._start.attempt}: {note}" if note else "")
+        self._goes_on = self._lines.goes_on = self._goes_on or bool(arguments)
+        return arguments
+
+    def _take_over(self, on_metrics: Callable[..., None]) -> None:
+        """Add what the attempt before has reported, if its worker was killed, and get ready for lines of this one."""
+        start, before = self._start, self._start.attempt - 1
+        left = start.storage.insist(lambda: untaken_lines(start.folder, before, ContractFile)) if before else []
+        if left:
+            on_metrics(*left)
+            start.say(f"attempt {before} had reported {len(left)} lines more: taken over")
+        earlier = (*start.lines, *left)
+        self._lines = Lines(start.attempt, earlier, goes_on=self._goes_on, seconds=self._seconds)
+
+    def _report(self, reported: Sequence[Any], on_metrics: Callable[..., None]) -> None:
+        lines = self._lines.lines(reported)
+        if lines:
+            on_metrics(*lines)
+
+    def _judge(self, code: int, left: Sequence[str], *, was_asked: bool, memory_was_full: bool) -> None:
+        """Raises Stopped where it is to go on, ProgramError where it has failed."""
+        if left:
+            self._start.note(f"the program left {len(left)} processes behind, which were ended: {'; '.join(left[:3])}")
+        if was_asked:
+            raise Stopped
+        if code == GO_ON_LATER:
+            self._start.note(f"attempt {self._start.attempt}: the program asked to go on later (exit code {code})")
+            raise Stopped
+        if code:
+            folders = [self._places.working_folder.resolve()]
+            if self._start.code:
+                folders.insert(0, self._start.folder.codes.folder(self._start.code).resolve())
+            tail = tuple(self._output.tail)
+            cause = cause_of_exit(code, tail, own_folders=folders, memory_was_full=memory_was_full)
+            raise ProgramError(cause, "\n".join(tail))
+        if left and not self._outcome.number:
+            raise RunError(
+                f"the program went on in the background ({left[0]}) and was over with that: start it in the foreground"
+            )
+
+
+def _arguments(config: Any) -> dict[str, Any]:
+    """The parameters of the program, with its seed among them."""
+    seed = {} if config.seed is None or not config.seed_argument else {config.seed_argument: config.seed}
+    return {**seed, **config.parameters}
+
+
+def _asked_metric(config: Any) -> tuple[str | None, bool, bool]:
+    """The metric of the sweep, whether its best value counts, and whether more is better."""
+    metric = config.metric
+    return (metric.name, metric.best, metric.goal == "maximize") if metric else (None, False, True)
+
+
+def _asked_to_go_on(start: Start) -> bool:
+    """Whether the last attempt has ended by asking to go on later."""
+    said = f"exit code {GO_ON_LATER}"
+    return any(said in note and note.startswith(f"attempt {start.attempt - 1}:") for note in start.before.notes)
