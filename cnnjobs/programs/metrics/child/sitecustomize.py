@@ -1,0 +1,101 @@
+"""The first thing that every Python of a program loads: it waits for `import wandb`, and costs nothing where none comes."""
+
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_NAMES = {"wandb": "cnnjobs_wandb.py", "cnnjobs": "cnnjobs_log.py"}
+
+
+class Hook:
+    """A finder ahead of all others: the real wandb is listened to, and where there is none a stand-in is found."""
+
+    def __init__(self):
+        self._asks = False
+
+    def find_spec(self, name, path=None, target=None):
+        """The spec of wandb, or of a part of its stand-in; None for any other module."""
+        if self._asks or name not in _NAMES:
+            return _part(name) if name.startswith("wandb.") else None
+        import importlib.util
+
+        self._asks = True
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            spec = None
+        finally:
+            self._asks = False
+        # A folder that is merely called so, as W&B leaves one beside a program, is no package.
+        if spec is None or spec.origin is None:
+            return stand_in(name)
+        if name == "wandb":
+            _listen(spec.loader)
+        return spec
+
+    def find_distributions(self, context=None):
+        """The version of the stand-in, for libraries that ask whether wandb is installed."""
+        if self._asks or getattr(context, "name", None) != "wandb":
+            return ()
+        import importlib.metadata
+
+        self._asks = True
+        try:
+            importlib.metadata.distribution("wandb")
+            return ()
+        except importlib.metadata.PackageNotFoundError:
+            import cnnjobs_wandb_parts
+
+            return (cnnjobs_wandb_parts.StandInDistribution(),)
+        finally:
+            self._asks = False
+
+    def invalidate_caches(self):
+        """Nothing is kept."""
+
+
+def stand_in(name):
+    """The spec of what takes a missing package's place."""
+    from importlib.util import spec_from_file_location
+
+    file = os.path.join(_HERE, _NAMES[name])
+    return spec_from_file_location(name, file, submodule_search_locations=[] if name == "wandb" else None)
+
+
+def _part(name):
+    if not hasattr(sys.modules.get("wandb"), "cnnjobs_stand_in"):
+        return None
+    import cnnjobs_wandb_parts
+
+    return cnnjobs_wandb_parts.spec_of(name)
+
+
+def _listen(loader):
+    """Let the hook have wandb as soon as it is loaded, before anyone has taken a name out of it."""
+    load = loader.exec_module
+
+    def load_and_hook(module):
+        load(module)
+        import cnnjobs_wandb_hook
+
+        cnnjobs_wandb_hook.install(module)
+
+    loader.exec_module = load_and_hook
+
+
+def _next_one():
+    """Load the sitecustomize that would have been found without this one."""
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    spec = PathFinder.find_spec("sitecustomize", [each for each in sys.path if os.path.abspath(each) != _HERE])
+    if spec is not None and spec.loader is not None and spec.origin is not None:
+        module = sys.modules["sitecustomize"] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+
+
+# Python 2 finds modules in another way, and its wandb is another.
+if sys.version_info >= (3, 7):
+    if os.environ.get("CNNJOBS_METRICS"):
+        sys.meta_path.insert(0, Hook())
+    _next_one()
