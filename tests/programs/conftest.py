@@ -16,6 +16,8 @@ from cnnjobs.programs.workload import ProgramWorkload
 from cnnjobs.worker.attempt import RunAttempt
 from cnnjobs.worker.environment import JobEnvironment
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 
 class Program(ProgramWorkload):
     """A workload of a program that is given as text, with the keys of its sweep file."""

@@ -1,5 +1,5 @@
-"""Modules for the processes of a program: this folder is first on their PYTHONPATH. Nouns: Hook, StandIn, Channel.
+"""Modules for the processes of a program, whose PYTHONPATH begins with this folder. Nouns: Hook, Reporter, Run.
 
-They run under the program's own Python (3.8 and later), which need not have cnnjobs: so they import none of it, and each
+They run under the program's own Python, 3.7 and later, which need not have cnnjobs: they import none of it, and each
 other by their own names.
 """

@@ -1,33 +1,38 @@
 """The file to which a program's processes append what they report: one JSON object a line."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from typing import Any, Dict, List, Optional, Set, Tuple, Union
+
+Number = Union[int, float]
 
 # A disk that is full, or away, may be so for long; the program goes on meanwhile.
 _MOST_WAITING = 10_000
-_lock = threading.Lock()
-_waiting = []
-_opened = {}
-_said = set()
+_lock = threading.RLock()
+_waiting: List[bytes] = []
+_opened: Dict[str, int] = {}
+_said: Set[str] = set()
 
 
-def say(text):
+def say(text: str) -> None:
     """One line on stderr, each once."""
     if text not in _said:
         _said.add(text)
         print("cnnjobs: " + text, file=sys.stderr, flush=True)
 
 
-def is_open():
+def is_open() -> bool:
     """Whether this process belongs to a run."""
     return bool(os.environ.get("CNNJOBS_METRICS"))
 
 
-def report(line):
+def report(line: Mapping[str, Any]) -> None:
     """Append a line, at once and in one write; one that cannot be written waits for the next."""
     path = os.environ.get("CNNJOBS_METRICS")
     if not path:
@@ -41,13 +46,15 @@ def report(line):
             _waiting.clear()
         except OSError as error:
             _waiting[:] = content.splitlines(keepends=True)[-_MOST_WAITING:]
-            say("metrics wait in memory, as %s cannot be written: %s" % (path, error.strerror))
+            say(f"metrics wait in memory, as {path} cannot be written: {error.strerror}")
 
 
-def _append(path, content):
+def _append(path: str, content: bytes) -> None:
     file = _opened.get(path)
     if file is None:
-        file = _opened[path] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        file = _opened[path] = os.open(
+            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666
+        )
     written = os.write(file, content)
     if written < len(content):
         # What a disk took before it was full is ended, so that the next line is whole.
@@ -59,13 +66,15 @@ def _append(path, content):
         raise OSError(28, "no space left")
 
 
-def log(metrics=None, step=None, **more):
-    """Report metrics of this moment, `log(step=3, loss=0.4)`; names that are no words go in a dict: `log({"val/acc": 0.9})`.
+def log(metrics: Optional[Mapping[str, Any]] = None, step: Any = None, **more: Any) -> None:
+    """Report metrics, `log(step=3, loss=0.4)`; names that are no words go in a dict: `log({"val/acc": 0.9}, step=3)`.
 
-    Numbers count, of NumPy and PyTorch too, and those in nested dicts by `outer.inner`. Without a step it is the next one.
+    Numbers count, of NumPy and PyTorch too, in nested dicts as `outer.inner`. Without a step it is the next one.
     """
     if metrics is not None and not isinstance(metrics, Mapping):
-        raise TypeError("cnnjobs.log takes metrics by name, and found %r: log(loss=0.4), or log({'loss': 0.4})" % (metrics,))
+        raise TypeError(
+            f"cnnjobs.log takes metrics by name, and found {metrics!r}: log(loss=0.4), or log({{'loss': 0.4}})"
+        )
     if not is_open():
         say("log: this is no run of a sweep, so what is logged goes nowhere")
         return
@@ -78,7 +87,7 @@ def log(metrics=None, step=None, **more):
     report(line)
 
 
-def rank():
+def rank() -> int:
     """The number of this process among those of one program; 0 where it is the only one."""
     for name in ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "LOCAL_RANK"):
         value = os.environ.get(name, "")
@@ -87,14 +96,15 @@ def rank():
     return 0
 
 
-def flat(data):
-    """The numbers of nested mappings by their names, `outer.inner` as W&B has them; and kinds of what is none, by name."""
-    numbers, passed = {}, {}
+def flat(data: Mapping[str, Any]) -> Tuple[Dict[str, Number], Dict[str, str]]:
+    """The numbers of nested mappings by name, `outer.inner` as W&B has them; and the kinds of what is none, by name."""
+    numbers: Dict[str, Number] = {}
+    passed: Dict[str, str] = {}
     _flatten("", data, numbers, passed)
     return numbers, passed
 
 
-def _flatten(before, data, numbers, passed):
+def _flatten(before: str, data: Mapping[str, Any], numbers: Dict[str, Number], passed: Dict[str, str]) -> None:
     for key, value in data.items():
         name = before + str(key)
         kind = type(value)
@@ -112,7 +122,7 @@ def _flatten(before, data, numbers, passed):
                 numbers[name] = found
 
 
-def number(value):
+def number(value: Any) -> Optional[Number]:
     """The number that a value is, of whatever library; None where it is none."""
     if isinstance(value, (bool, int)):
         return int(value)

@@ -11,7 +11,7 @@ from cnnjobs_wandb_parts import PARTS, VERSION, Artifact, CommError, Inert, Sett
 from cnnjobs_wandb_run import Run
 
 __version__ = VERSION
-__all__ = ["Artifact", "CommError", "Config", "Error", "Run", "Settings", "Table", "UsageError", "init", "log", "run"]
+__all__ = ["Artifact", "CommError", "Config", "Error", "Run", "Settings", "Table", "UsageError", "init", "run"]
 cnnjobs_stand_in = True
 run = None
 # Functions of the run there is, which its own methods replace once there is one.
@@ -26,12 +26,12 @@ class _BeforeInit:
         vars(self)["_name"] = name
 
     def _refuse(self, *_, **__):
-        raise Error("You must call wandb.init() before %s()" % self._name)
+        raise Error(f"You must call wandb.init() before {self._name}()")
 
     def __getattr__(self, key):
         if key.startswith("__"):
             raise AttributeError(key)
-        raise Error("You must call wandb.init() before %s.%s" % (self._name, key))
+        raise Error(f"You must call wandb.init() before {self._name}.{key}")
 
     __call__ = __getitem__ = __setitem__ = __setattr__ = _refuse
 
@@ -42,7 +42,9 @@ def init(*_, reinit=None, **given):
         if not reinit or reinit == "return_previous":
             return run
         run.finish()
-    channel.say("wandb is not installed for %s: a stand-in takes its place, and the run keeps its metrics" % sys.executable)
+    channel.say(
+        f"wandb is not installed for {sys.executable}: a stand-in takes its place, and the run keeps its metrics"
+    )
     began = Run(given)
     module = globals()
     module.update(run=began, config=began.config, summary=began.summary)
@@ -88,12 +90,14 @@ def _attach(*_, **__):
 
 def Api(*_, **__):  # noqa: N802
     """No server answers. Raises CommError."""
-    raise CommError("wandb.Api asks W&B's server, and this run has no network: `cnnjobs report` has the results of its sweep")
+    raise CommError(
+        "wandb.Api asks W&B's server, and this run has no network: `cnnjobs report` has the results of its sweep"
+    )
 
 
 def __getattr__(name):
     if name.startswith("_"):
-        raise AttributeError("module 'wandb' has no attribute %r" % name)
+        raise AttributeError(f"module 'wandb' has no attribute {name!r}")
     if name in PARTS:
         return importlib.import_module("wandb." + name)
     return inert(name)

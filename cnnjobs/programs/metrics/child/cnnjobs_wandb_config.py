@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import cnnjobs_channel as channel
 
@@ -29,7 +30,7 @@ class Config:
         try:
             return self._items[key]
         except KeyError:
-            raise AttributeError("%r object has no attribute %r" % (type(self), key)) from None
+            raise AttributeError(f"{type(self)!r} object has no attribute {key!r}") from None
 
     def __setitem__(self, key, value):
         self.update({key: value})
@@ -73,9 +74,9 @@ class Config:
         for key, value in self._read(given).items():
             if key in self._locked:
                 if value != self._items[key]:
-                    channel.say("wandb.config: %r is set by the sweep, and stays %r" % (key, self._items[key]))
+                    channel.say(f"wandb.config: {key!r} is set by the sweep, and stays {self._items[key]!r}")
             elif key in self._items and value != self._items[key] and not allow_val_change:
-                change = 'Attempted to change value of key "%s" from %r to %r' % (key, self._items[key], value)
+                change = f'Attempted to change value of key "{key}" from {self._items[key]!r} to {value!r}'
                 raise ConfigError(change + "; config.update(..., allow_val_change=True) allows it")
             else:
                 self._items[key] = value
@@ -179,15 +180,33 @@ def without_wrapping(document):
     return {key: value["value"] for key, value in document.items()} if wrapped else document
 
 
+# As a run's parameters are written.
+_PARAMETER = re.compile(r'("(?:[^"\\]|\\.)*"): \{value: (.*)\}')
+_IN_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|[-+]?\.(?:inf|nan)')
+
+
+def _json(text):
+    def plain(found):
+        part = found[0]
+        if part[0] == '"':
+            return re.sub(r"\\U([0-9a-f]{8})", lambda code: json.dumps(chr(int(code[1], 16)))[1:-1], part)
+        return part.replace(".inf", "Infinity").replace(".nan", "NaN").lstrip("+")
+
+    return json.loads(_IN_TEXT.sub(plain, text))
+
+
 def read_yaml(path):
-    """A YAML file; one that is JSON needs no package."""
+    """A YAML file; one that is JSON, or a run's parameters, needs no package."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     try:
         return json.loads(text)
     except ValueError:
+        lines = [_PARAMETER.fullmatch(line) for line in text.splitlines()[1:]]
+        if lines and all(lines):
+            return {json.loads(line[1]): {"value": _json(line[2])} for line in lines}
         try:
             import yaml
         except ImportError:
-            raise Error("%s is YAML, which needs a package: pip install pyyaml" % path) from None
+            raise Error(f"{path} is YAML, which needs a package: pip install pyyaml") from None
         return yaml.safe_load(text)

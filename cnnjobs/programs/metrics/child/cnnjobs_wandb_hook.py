@@ -15,7 +15,9 @@ _inside = threading.local()
 def install(wandb):
     """Wrap what reports; a release of wandb that has it elsewhere is told."""
     if not callable(getattr(wandb, "init", None)):
-        channel.say("the module wandb at %s is not W&B's: nothing of it is copied" % getattr(wandb, "__file__", "?"))
+        channel.say(
+            "the module wandb at {} is not W&B's: nothing of it is copied".format(getattr(wandb, "__file__", "?"))
+        )
         return
     mode = os.environ.get("WANDB_MODE")
     mode = mode if mode in _QUIET else "offline"
@@ -25,7 +27,7 @@ def install(wandb):
     refuse_sweeps(wandb)
     run = getattr(wandb, "Run", None) or getattr(getattr(wandb.sdk, "wandb_run", None), "Run", None)
     if run is None:
-        channel.say("wandb %s has no class Run: its first run will tell" % getattr(wandb, "__version__", "?"))
+        channel.say("wandb {} has no class Run: its first run will tell".format(getattr(wandb, "__version__", "?")))
     else:
         _listen_to(run)
         _listen_to_summaries(wandb)
@@ -44,7 +46,7 @@ def _wrap_init(wandb, mode):
         asked = settings.get("mode")
         if asked is None or asked not in _QUIET:
             if asked is not None:
-                channel.say("wandb.init(mode=%r) became mode=%r: runs of a sweep stay offline" % (asked, mode))
+                channel.say(f"wandb.init(mode={asked!r}) became mode={mode!r}: runs of a sweep stay offline")
             settings["mode"] = mode
         run = real(*given, **settings)
         # Its class is another in some releases, where W&B is disabled.

@@ -1,5 +1,6 @@
-"""W&B's callbacks for Keras, in the stand-in: metrics are logged under W&B's names, models stay where Keras saves them."""
+"""W&B's callbacks for Keras, in the stand-in: metrics under W&B's names, models where Keras saves them."""
 
+import contextlib
 import sys
 
 try:
@@ -25,16 +26,16 @@ class WandbMetricsLogger(Callback):
         data = {"epoch/" + name: value for name, value in (logs or {}).items()}
         data["epoch/epoch"] = epoch
         rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             data["epoch/learning_rate"] = float(rate)
-        except (TypeError, ValueError):
-            pass
         _log(data)
 
     def on_train_batch_end(self, batch, logs=None):
         """Log a batch."""
         if self._every and batch % self._every == 0:
-            _log({**{"batch/" + name: value for name, value in (logs or {}).items()}, "batch/batch_step": self._batches})
+            _log(
+                {**{"batch/" + name: value for name, value in (logs or {}).items()}, "batch/batch_step": self._batches}
+            )
         self._batches += 1
 
 
@@ -44,7 +45,9 @@ class WandbCallback(Callback):
     def __init__(self, monitor="val_loss", mode="auto", *_, **__):
         super().__init__()
         self._monitor, self._best = monitor, None
-        self._sign = -1 if mode == "max" or (mode == "auto" and ("acc" in monitor or monitor.startswith("fmeasure"))) else 1
+        self._sign = (
+            -1 if mode == "max" or (mode == "auto" and ("acc" in monitor or monitor.startswith("fmeasure"))) else 1
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         """Log an epoch."""

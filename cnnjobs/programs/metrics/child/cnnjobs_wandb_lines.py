@@ -7,9 +7,9 @@ import time
 
 import cnnjobs_channel as channel
 
-_REFUSAL = """cnnjobs: wandb.%s is the sweep inside the program; here a sweep file is the sweep, and each run starts the program once.
+_REFUSAL = """cnnjobs: wandb.{name} is a sweep inside the program; here a file is the sweep, and a run one start of it.
 Change three lines:
-    sweep_id = wandb.sweep(configuration, ...)    ->  write `configuration` into sweep.yaml, with `program: %s`
+    sweep_id = wandb.sweep(configuration, ...)    ->  write `configuration` into sweep.yaml, with `program: {program}`
     wandb.agent(sweep_id, function=train, ...)    ->  train()
     start it with                                 ->  cnnjobs sweep sweep.yaml"""
 
@@ -22,7 +22,7 @@ class Reporter:
     def __init__(self, source="wandb"):
         self.step = self._last = 0
         self._lock = threading.RLock()
-        self._kind = {"_source": source, "_rank": channel.rank(), "_run": "%d.%d" % (os.getpid(), Reporter.number)}
+        self._kind = {"_source": source, "_rank": channel.rank(), "_run": f"{os.getpid()}.{Reporter.number}"}
         Reporter.number += 1
 
     def log(self, data, step=None, commit=None):
@@ -67,7 +67,7 @@ def refuse_sweeps(wandb):
     def refuse(name):
         def refused(*_, **__):
             program = os.path.basename(sys.argv[0]) or "train.py"
-            print(_REFUSAL % (name, program), file=sys.stderr, flush=True)
+            print(_REFUSAL.format(name=name, program=program), file=sys.stderr, flush=True)
             raise SystemExit(2)
 
         return refused

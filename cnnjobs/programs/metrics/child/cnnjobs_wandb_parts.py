@@ -1,5 +1,6 @@
-"""Media, artifacts and the many other modules of wandb in the stand-in: all can be made and called, none does anything."""
+"""Media, artifacts and other modules of wandb in the stand-in: all can be made and called, none does anything."""
 
+import importlib
 import sys
 import types
 import uuid
@@ -19,7 +20,16 @@ class UsageError(Error):
     """A wrong call."""
 
 
-class Inert:
+class _InertKind(type):
+    """A class that has every name, as enumerations and factories are asked for theirs."""
+
+    def __getattr__(cls, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Inert()
+
+
+class Inert(metaclass=_InertKind):
     """An object that can be made, called, entered and asked for anything, and does nothing."""
 
     def __init__(self, *_, **__):
@@ -73,7 +83,10 @@ class Table(Inert):
     def __init__(self, columns=None, data=None, rows=None, dataframe=None, **_):
         if dataframe is not None:
             columns, data = list(dataframe.columns), dataframe.values.tolist()
-        self.columns, self.data = list(columns or ["Input", "Output", "Expected"]), [list(row) for row in data or rows or ()]
+        self.columns, self.data = (
+            list(columns or ["Input", "Output", "Expected"]),
+            [list(row) for row in data or rows or ()],
+        )
 
     def add_data(self, *values):
         """One more row."""
@@ -125,8 +138,30 @@ _FILLED = {
     "keras": _keras,
     "integration.keras": _keras,
 }
-PARTS = ("errors", "util", "keras", "integration", "plot", "sdk", "data_types", "apis", "env", "sklearn", "tensorboard",
-         "tensorflow", "xgboost", "lightgbm", "catboost", "gym", "jupyter", "wandb_run", "lightning", "fastai")  # fmt: skip
+PARTS = frozenset(
+    [
+        "errors",
+        "util",
+        "keras",
+        "integration",
+        "plot",
+        "sdk",
+        "data_types",
+        "apis",
+        "env",
+        "sklearn",
+        "tensorboard",
+        "tensorflow",
+        "xgboost",
+        "lightgbm",
+        "catboost",
+        "gym",
+        "jupyter",
+        "wandb_run",
+        "lightning",
+        "fastai",
+    ]
+)
 
 
 class _Part(types.ModuleType):
@@ -135,6 +170,9 @@ class _Part(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
+        part = f"{self.__name__}.{name}"
+        if any(f"wandb.{filled}.".startswith(f"{part}.") for filled in _FILLED):
+            return importlib.import_module(part)
         return inert(name)
 
 
@@ -168,7 +206,7 @@ class StandInDistribution(Distribution):
 
     def read_text(self, filename):
         """Its name and version."""
-        return "Metadata-Version: 2.1\nName: wandb\nVersion: %s\n" % VERSION if filename == "METADATA" else None
+        return f"Metadata-Version: 2.1\nName: wandb\nVersion: {VERSION}\n" if filename == "METADATA" else None
 
     def locate_file(self, path):
         """Nowhere."""

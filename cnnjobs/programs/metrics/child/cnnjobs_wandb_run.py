@@ -77,7 +77,11 @@ class Run:
 
     def use_artifact(self, *given, **_):
         """No artifact can be had. Raises Error."""
-        raise Error("wandb.use_artifact(%s): this run has no network; name a local file instead" % ", ".join(map(repr, given)))
+        raise Error(
+            "wandb.use_artifact({}): this run has no network; name a local file instead".format(
+                ", ".join(map(repr, given))
+            )
+        )
 
     use_model = restore = use_artifact
 

@@ -1,10 +1,13 @@
-"""The first thing that every Python of a program loads: it waits for `import wandb`, and costs nothing where none comes."""
+"""Loaded first in every Python of a program: it waits for `import wandb`, and loads nothing where none comes."""
 
 import os
 import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _NAMES = {"wandb": "cnnjobs_wandb.py", "cnnjobs": "cnnjobs_log.py"}
+_ENDINGS = (".csv", ".tsv", ".log", ".json", ".jsonl")
+_MOST_TOLD = 1000
+_told = set()
 
 
 class Hook:
@@ -86,16 +89,47 @@ def _listen(loader):
 def _next_one():
     """Load the sitecustomize that would have been found without this one."""
     from importlib.machinery import PathFinder
-    from importlib.util import module_from_spec
 
     spec = PathFinder.find_spec("sitecustomize", [each for each in sys.path if os.path.abspath(each) != _HERE])
     if spec is not None and spec.loader is not None and spec.origin is not None:
+        from importlib.util import module_from_spec
+
         module = sys.modules["sitecustomize"] = module_from_spec(spec)
         spec.loader.exec_module(module)
+
+
+def _hear_opened(event, given):
+    """Tell the run of files that this process writes and that may hold metrics: nobody else knows whose they are."""
+    if event == "open" and isinstance(given[0], (str, bytes)) and _writes(given[1], given[2]):
+        try:
+            path = os.path.abspath(os.fsdecode(given[0]))
+            if _may_hold_metrics(path) and path not in _told and len(_told) < _MOST_TOLD:
+                _told.add(path)
+                import cnnjobs_channel
+
+                cnnjobs_channel.report({"_wrote": path})
+        except Exception:
+            # At the end of the interpreter there is nothing left to tell with.
+            return
+
+
+def _writes(mode, flags):
+    if isinstance(mode, str):
+        return mode[:1] in "wax" or "+" in mode
+    return bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
+def _may_hold_metrics(path):
+    if path.endswith(_ENDINGS):
+        return path != os.environ.get("CNNJOBS_METRICS")
+    in_store = os.sep + "metrics" + os.sep in path and "__pycache__" not in path and not path.endswith(".py")
+    return "events.out.tfevents." in path or in_store
 
 
 # Python 2 finds modules in another way, and its wandb is another.
 if sys.version_info >= (3, 7):
     if os.environ.get("CNNJOBS_METRICS"):
         sys.meta_path.insert(0, Hook())
+        if hasattr(sys, "addaudithook"):
+            sys.addaudithook(_hear_opened)
     _next_one()

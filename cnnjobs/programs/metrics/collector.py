@@ -1,0 +1,136 @@
+"""All that a program reports, from wherever it does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from cnnjobs.programs.metrics.channel import Channel
+from cnnjobs.programs.metrics.events import EventFiles
+from cnnjobs.programs.metrics.found import FoundFiles, is_events, is_mlflow, is_table, is_trainer_state
+from cnnjobs.programs.metrics.output import Output
+from cnnjobs.programs.metrics.source import Notes, Source
+from cnnjobs.programs.metrics.stores import JsonFiles, MlflowStore, TrainerStates
+from cnnjobs.programs.metrics.tables import Tables
+from cnnjobs.programs.reported import ProgramPlaces, Reported
+
+CHILD_FOLDER: Final = Path(__file__).parent / "child"
+# They place the metrics beside them, and any source may have them.
+_COUNTERS: Final = frozenset({"epoch", "global_step", "iteration", "iter"})
+_KEPT_NOTES: Final = 40
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
+    """Variables that let a program's Python processes report; `base` is the environment that they are added to."""
+    before = base.get("PYTHONPATH")
+    return {"PYTHONPATH": f"{CHILD_FOLDER}{os.pathsep}{before}" if before else str(CHILD_FOLDER)}
+
+
+class Collector:
+    """The metrics of one attempt of a program.
+
+    `collect` has patterns by `csv`, `json` and `stdout`; `metric` is the one that the sweep is about; `earlier` are the
+    lines that stay from earlier attempts. A metric that comes from several sources counts from the one that had it
+    first, of those at one look from the first in the order of the package.
+    """
+
+    def __init__(
+        self,
+        places: ProgramPlaces,
+        *,
+        collect: Mapping[str, str | Sequence[str]] | None = None,
+        metric: str | None = None,
+        earlier: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        patterns = {kind: [given] if isinstance(given, str) else list(given) for kind, given in (collect or {}).items()}
+        self._places = places
+        self._channel = Channel(places.metrics_file, earlier)
+        told, mark = self._channel.files, str(places.metrics_file)
+        self._files = FoundFiles(places.outputs, places.working_folder, places.started, told, mark)
+        self._output = Output(patterns.get("stdout", []))
+        self._named = {kind: patterns.get(kind, []) for kind in ("csv", "json")}
+        named = Tables(self._of_pattern("csv"), self._shown, is_named=True)
+        documents = JsonFiles(self._of_pattern("json"), self._shown)
+        states = TrainerStates(self._that(is_trainer_state), as_wandb="/" in (metric or ""))
+        events = EventFiles(self._that(is_events), self._shown)
+        tables = Tables(self._that(is_table), self._shown, is_named=False)
+        store = MlflowStore(self._that(is_mlflow))
+        self._sources: list[Source] = [named, documents, self._output, self._channel, states, events, tables, store]
+        self._owners: dict[str, tuple[Source, str]] = {}
+        self._own_notes = Notes(_KEPT_NOTES)
+        self._found: dict[str, None] = {}
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The ways in which something was reported so far."""
+        return tuple(self._found)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What does not count, and why."""
+        every = [self._own_notes, *(source.notes for source in self._sources), self._files.notes]
+        return tuple(dict.fromkeys(note for notes in every for note in notes))
+
+    def hear(self, line: str) -> None:
+        """Take a line of the program's output."""
+        self._output.hear(line)
+
+    def poll(self) -> list[Reported]:
+        """What is new since the last look. Raises OSError."""
+        return self._look(at_the_end=False)
+
+    def close(self) -> list[Reported]:
+        """What is new after the end of the program, with notes of what was looked for in vain. Raises OSError."""
+        found = self._look(at_the_end=True)
+        self._files.tell_foreign()
+        for kind, patterns in self._named.items():
+            for pattern in patterns:
+                if not self._files.of_pattern(pattern):
+                    self._own_notes.add(self._in_vain(kind, pattern))
+        return found
+
+    def _look(self, *, at_the_end: bool) -> list[Reported]:
+        # What its processes tell of files comes by the channel.
+        first = self._channel.look(at_the_end=at_the_end)
+        self._files.look(at_the_end=at_the_end)
+        kept = []
+        for source in self._sources:
+            found = first if source is self._channel else source.look(at_the_end=at_the_end)
+            for one in found:
+                metrics = {name: value for name, value in one.metrics.items() if self._counts(name, source, one.source)}
+                if metrics.keys() - _COUNTERS:
+                    self._found.setdefault(one.source)
+                    kept.append(Reported(one.source, metrics, step=one.step, at=one.at))
+        return kept
+
+    def _counts(self, name: str, source: Source, called: str) -> bool:
+        if name in _COUNTERS:
+            return True
+        owner, first = self._owners.setdefault(name, (source, called))
+        if owner is source and (first == called or source is self._channel):
+            return True
+        self._own_notes.add(f"{name} comes from {first} and from {called}: {first} counts")
+        return False
+
+    def _that(self, wanted: Callable[[Path], bool]) -> Callable[[], list[Path]]:
+        return lambda: self._files.matching(wanted)
+
+    def _of_pattern(self, kind: str) -> Callable[[], list[Path]]:
+        return lambda: [path for pattern in self._named[kind] for path in self._files.of_pattern(pattern)]
+
+    def _shown(self, path: Path) -> str:
+        for root in (self._places.outputs, self._places.working_folder):
+            if path.is_relative_to(root):
+                return str(path.relative_to(root))
+        return str(path)
+
+    def _in_vain(self, kind: str, pattern: str) -> str:
+        there = [self._shown(path) for path in self._files.matching(lambda path: path.suffix == f".{kind}")]
+        seen = (
+            f"; {kind} files that it has written: {', '.join(there[:5])}"
+            if there
+            else f"; it has written no {kind} file"
+        )
+        return f"collect: {kind}: {pattern} matches no file that was written since the start{seen}"

@@ -1,0 +1,145 @@
+"""Files that hold a whole history: Hugging Face's trainer state, MLflow's file store, JSON that `collect:` names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from cnnjobs.programs.metrics.source import Notes, as_number, reported
+from cnnjobs.programs.metrics.tail import Tail
+from cnnjobs.programs.reported import Reported
+
+TRAINER_STATE: Final = "trainer_state.json"
+MLFLOW: Final = "MLflow"
+
+
+class TrainerStates:
+    """The log_history of a Hugging Face Trainer, out of whichever of its files has the longest.
+
+    With `as_wandb` metrics are called as its W&B callback calls them, `eval/loss`; otherwise as in the file.
+    """
+
+    def __init__(self, paths: Callable[[], Sequence[Path]], *, as_wandb: bool) -> None:
+        self._paths, self._as_wandb = paths, as_wandb
+        self.notes = Notes()
+        self._read: dict[Path, tuple[int, int]] = {}
+        self._given = 0
+
+    def look(self, *, at_the_end: bool) -> list[Reported]:
+        """Entries of the history that are new."""
+        found: list[Reported] = []
+        for path in self._states():
+            document = _document(path, self._read, self.notes if at_the_end else None)
+            history = document.get("log_history") if isinstance(document, dict) else None
+            if isinstance(history, list):
+                for row in filter(lambda row: isinstance(row, dict), history[self._given :]):
+                    found.append(reported(TRAINER_STATE, self._renamed(row), self.notes))
+                self._given = max(self._given, len(history))
+        return found
+
+    def _states(self) -> list[Path]:
+        """The files, and those of other checkpoints beside them: a checkpoint is written under another name first."""
+        folders = dict.fromkeys(folder for path in self._paths() for folder in (path.parent, path.parent.parent))
+        beside = [state for folder in folders for state in folder.glob(f"checkpoint-*/{TRAINER_STATE}")]
+        return sorted({*self._paths(), *beside}, key=_stamp)
+
+    def _renamed(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._as_wandb:
+            return dict(row)
+        return {name if name in ("step", "epoch") else _as_wandb(name): value for name, value in row.items()}
+
+
+def _as_wandb(name: str) -> str:
+    for split in ("eval", "test"):
+        if name.startswith(f"{split}_"):
+            return f"{split}/{name.removeprefix(f'{split}_')}"
+    return f"train/{name}"
+
+
+class MlflowStore:
+    """Metrics of MLflow's file store: a file for each, with lines of time, value and step."""
+
+    def __init__(self, paths: Callable[[], Sequence[Path]]) -> None:
+        self._paths = paths
+        self.notes = Notes()
+        self._tails: dict[Path, Tail] = {}
+
+    def look(self, *, at_the_end: bool) -> list[Reported]:
+        """Values that are new, in the order of their times."""
+        found: list[Reported] = []
+        for path in self._paths():
+            name = "/".join(path.parts[len(path.parts) - path.parts[::-1].index("metrics") :])
+            for raw in self._tails.setdefault(path, Tail(path)).lines(at_the_end=at_the_end):
+                parts = [as_number(part) for part in raw.decode(errors="replace").split()]
+                if len(parts) >= 2 and parts[0] is not None and parts[1] is not None:
+                    step = parts[2] if len(parts) > 2 and parts[2] is not None else 0
+                    found.append(Reported(MLFLOW, {name: parts[1]}, step=step, at=parts[0] / 1000))
+        return sorted(found, key=lambda one: one.at or 0.0)
+
+
+class JsonFiles:
+    """JSON files: a list of rows, columns of numbers, one mapping of metrics, or a row a line."""
+
+    def __init__(self, paths: Callable[[], Sequence[Path]], shown: Callable[[Path], str]) -> None:
+        self._paths, self._shown = paths, shown
+        self.notes = Notes()
+        self._read: dict[Path, tuple[int, int]] = {}
+        self._given: dict[Path, int] = {}
+        self._last: dict[Path, Any] = {}
+
+    def look(self, *, at_the_end: bool) -> list[Reported]:
+        """Rows that are new."""
+        found: list[Reported] = []
+        for path in self._paths():
+            source, given = f"JSON {self._shown(path)}", self._given.get(path, 0)
+            rows = _rows(_document(path, self._read, self.notes if at_the_end else None))
+            if rows is None or rows == self._last.get(path):
+                continue
+            if len(rows) == 1 == given:
+                # One mapping that is written anew with each epoch.
+                given = 0
+            self._last[path] = rows
+            for index, row in enumerate(rows[given:], given):
+                found.append(reported(source, row, self.notes, count=index))
+            self._given[path] = len(rows)
+        return found
+
+
+def _rows(document: Any) -> list[dict[str, Any]] | None:
+    if isinstance(document, list):
+        return [row for row in document if isinstance(row, dict)]
+    if not isinstance(document, dict):
+        return None
+    columns = {name: values for name, values in document.items() if isinstance(values, list)}
+    if not columns:
+        return [document]
+    length = max(map(len, columns.values()))
+    return [{name: values[i] for name, values in columns.items() if i < len(values)} for i in range(length)]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+def _document(path: Path, read: dict[Path, tuple[int, int]], notes: Notes | None) -> Any:
+    """The content of a file that is another than at the last look; None for one that is in the writing, or damaged."""
+    stamp = _stamp(path)
+    if stamp == (0, 0) or read.get(path) == stamp:
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = (
+            json.loads(text) if "\n{" not in text.strip() else [json.loads(line) for line in text.splitlines() if line]
+        )
+    except (OSError, ValueError) as error:
+        if notes is not None:
+            notes.add(f"{path.name} cannot be read as JSON ({error})")
+        return None
+    read[path] = stamp
+    return document

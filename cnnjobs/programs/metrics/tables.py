@@ -1,0 +1,107 @@
+"""Tables of metrics that grow: Lightning's and Keras' CSV files, and those that `collect:` names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from cnnjobs.programs.metrics.source import Notes, as_number, reported
+from cnnjobs.programs.metrics.tail import Tail
+from cnnjobs.programs.reported import Reported
+
+_COUNTERS: Final = frozenset({"step", "epoch", "iteration", "iter", "global_step"})
+
+
+class Table:
+    """One file: a header and rows. With a new column it is written anew, and its rows are those that it had."""
+
+    def __init__(self, path: Path, source: str, notes: Notes, *, is_named: bool) -> None:
+        self._tail, self._source, self._notes, self._is_named = Tail(path), source, notes, is_named
+        self._header: list[str] | None = None
+        self._given = self._seen = self._restarts = 0
+        self._first = b""
+        self._delimiter = ","
+
+    def look(self, *, at_the_end: bool) -> list[Reported]:
+        """Rows that are new."""
+        lines = self._lines(at_the_end)
+        found = []
+        for raw in lines:
+            text = raw.decode("utf-8-sig", errors="replace").strip("\r")
+            if not text.strip():
+                continue
+            cells = next(csv.reader([text], delimiter=self._delimiter))
+            if self._header is None:
+                if not self._begin(text):
+                    return []
+            elif (row := self._row(cells)) is not None:
+                found.append(row)
+        return found
+
+    def _lines(self, at_the_end: bool) -> list[bytes]:
+        """New lines, or all of them where the header is another by now."""
+        first = _first_line(self._tail.path)
+        if self._first and first != self._first:
+            self._tail = Tail(self._tail.path)
+            self._header, self._seen = None, 0
+        self._first = first
+        lines = self._tail.lines(at_the_end=at_the_end)
+        if self._tail.restarts != self._restarts:
+            self._restarts, self._header, self._seen = self._tail.restarts, None, 0
+        return lines
+
+    def _begin(self, text: str) -> bool:
+        """Take the header; False for one of something else."""
+        self._delimiter = max(",;\t", key=text.count)
+        names = [name.strip() for name in next(csv.reader([text], delimiter=self._delimiter))]
+        numbers = [name for name in names if as_number(name) is not None]
+        if self._is_named and numbers:
+            self._notes.add(f"{self._source}: its first line is no header with names of metrics: {text[:60]}")
+        if numbers or len(names) < 2 or not (self._is_named or _COUNTERS.intersection(names)):
+            return False
+        self._header = names
+        return True
+
+    def _row(self, cells: Sequence[str]) -> Reported | None:
+        self._seen += 1
+        if self._seen <= self._given or self._header is None:
+            return None
+        self._given = self._seen
+        row = {
+            name: number
+            for name, cell in zip(self._header, cells, strict=False)
+            if (number := as_number(cell)) is not None
+        }
+        texts = {
+            name: "text" for name, cell in zip(self._header, cells, strict=False) if cell.strip() and name not in row
+        }
+        self._notes.passed(self._source, texts)
+        return reported(self._source, row, self._notes, count=self._seen - 1) if row else None
+
+
+class Tables:
+    """All tables among the files that `paths` finds."""
+
+    def __init__(self, paths: Callable[[], Sequence[Path]], shown: Callable[[Path], str], *, is_named: bool) -> None:
+        self._paths, self._shown, self._is_named = paths, shown, is_named
+        self.notes = Notes()
+        self.tables: dict[Path, Table] = {}
+
+    def look(self, *, at_the_end: bool) -> list[Reported]:
+        """What is new in any of them."""
+        found = []
+        for path in self._paths():
+            source = f"CSV {self._shown(path)}"
+            table = self.tables.setdefault(path, Table(path, source, self.notes, is_named=self._is_named))
+            found += table.look(at_the_end=at_the_end)
+        return found
+
+
+def _first_line(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.readline(1 << 16)
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,179 @@
+"""What programs give wandb is what a run reports, with the real wandb and where there is none."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from reporting import run
+
+BARE = getattr(sys, "_base_executable", sys.executable)
+INTERPRETERS = pytest.mark.parametrize("python", [sys.executable, BARE], ids=["wandb", "stand-in"])
+PARAMETERS = '"lr": {value: 0.5}\n"model": {value: {"layers": 3, "name": "gr\\U000000fcn"}}\n"eps": {value: 1.0e-08}\n'
+
+LOOP = """
+import argparse
+import threading
+import wandb as tracking
+from wandb import init
+
+run = init(project="p", config={"lr": 1, "batch": 32, "model": {"layers": 1, "depth": 9}})
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=7)
+tracking.config.update(parser.parse_args(), allow_val_change=True)
+config = tracking.config
+assert (config.lr, config["batch"], config.eps) == (0.5, 32, 1e-8), config
+assert config.model["layers"] == 3 and config.model["name"] == "gr\\u00fcn", config
+# Nested values are merged, but where the real one is disabled.
+assert config.model.get("depth") == 9 or run.disabled, config
+assert dict(**config)["lr"] == 0.5 and "lr" in config and config.get("no") is None
+config.setdefaults({"momentum": 0.9, "lr": 3})
+assert config.momentum == 0.9 and config.lr == 0.5
+tracking.define_metric("val/acc", summary="max")
+for epoch in range(3):
+    tracking.log({"epoch": epoch, "train": {"loss": 1 / (epoch + 1)}}, commit=False)
+    run.log({"val/acc": epoch / 10})
+run.log({"late": float("nan"), "right": True, "text": "so", "list": [1, 2], "html": tracking.Html("<b>")}, step=7)
+other = threading.Thread(target=tracking.log, args=({"thread": 1},))
+other.start()
+other.join()
+run.summary["best"] = 0.25
+tracking.summary.update({"more": {"deep": 4}})
+assert tracking.run is run and run.id == "ab12" and tracking.login() is True
+tracking.finish()
+with tracking.init() as again:
+    again.log({"fold": 2})
+"""
+
+
+@INTERPRETERS
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def test_every_log_is_a_line_at_wandbs_step(python: str, mode: str, tmp_path: Path) -> None:
+    found = run(tmp_path, LOOP, python=python, parameters=PARAMETERS, more={"WANDB_MODE": mode})
+    assert found.code == 0, found.output
+    assert found.series("train.loss") == [(0, 1), (1, 1 / 2), (2, 1 / 3)]
+    assert found.series("val/acc") == [(0, 0), (1, 0.1), (2, 0.2)]
+    assert found.series("epoch") == [(0, 0), (1, 1), (2, 2)]
+    assert found.series("right") == [(7, 1)]
+    assert math.isnan(found.series("late")[0][1])
+    assert found.series("thread") == [(7, 1)]
+    # A summary is set at the step that the run has come to; a second run goes on after the first.
+    assert found.series("best") == [(7, 0.25)]
+    assert found.series("more.deep") == [(7, 4)]
+    assert found.series("fold") == [(8, 2)]
+    assert all(name not in one.metrics for one in found.found for name in ("text", "list", "html"))
+    notes = "\n".join(found.notes)
+    assert all(
+        f"wandb{' (stand-in)' * (python == BARE)}: {name} is no number" in notes for name in ("text", "list", "html")
+    )
+    assert "val/acc: define_metric asks for its max" in notes
+    assert found.sources == ("wandb" if python == sys.executable else "wandb (stand-in)",)
+
+
+@INTERPRETERS
+def test_a_child_process_and_another_name_are_heard(python: str, tmp_path: Path) -> None:
+    child = "import importlib; w = importlib.import_module('wandb'); w.init(); w.log({'inner': 2}); w.finish()"
+    program = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}], check=True)\n"
+    found = run(tmp_path, program, python=python)
+    assert found.series("inner") == [(0, 2)]
+
+
+@INTERPRETERS
+def test_a_sweep_inside_the_program_is_refused_with_the_lines_to_change(python: str, tmp_path: Path) -> None:
+    program = "import wandb\ntry:\n    wandb.agent(wandb.sweep({}), function=print)\nexcept Exception:\n    pass\n"
+    found = run(tmp_path, program, python=python)
+    assert found.code == 2
+    assert "Traceback" not in found.output
+    assert "write `configuration` into sweep.yaml, with `program: train.py`" in found.output
+
+
+@INTERPRETERS
+def test_wandb_stays_offline_whatever_the_program_says(python: str, tmp_path: Path) -> None:
+    program = "import wandb\nwandb.init(mode='online', project='p')\nwandb.log({'a': 1})\n"
+    found = run(tmp_path, program, python=python)
+    assert (found.code, found.series("a")) == (0, [(0, 1)]), found.output
+
+
+@INTERPRETERS
+def test_a_killed_program_has_lost_no_line(python: str, tmp_path: Path) -> None:
+    program = (
+        "import os, signal, wandb\nwandb.init()\nfor i in range(6):\n    wandb.log({'a': i})\nos.kill(os.getpid(), 9)\n"
+    )
+    assert [value for _, value in run(tmp_path, program, python=python).series("a")] == [0, 1, 2, 3, 4, 5]
+
+
+def test_numbers_of_other_libraries_count(tmp_path: Path) -> None:
+    program = """
+import wandb, numpy, torch
+from decimal import Decimal
+wandb.init()
+wandb.log({"scalar": numpy.float32(0.5), "array": numpy.array([2]), "tensor": torch.tensor(3.0, requires_grad=True),
+           "counts": torch.tensor([4]), "decimal": Decimal("0.25"), "many": torch.zeros(3)})
+"""
+    found = run(tmp_path, program)
+    assert found.found[0].metrics == {"scalar": 0.5, "array": 2, "tensor": 3.0, "counts": 4, "decimal": 0.25}
+
+
+STAND_IN = """
+import importlib.metadata, importlib.util, wandb, wandb.plot
+from wandb.errors import CommError, UsageError
+from wandb.sdk.lib import RunDisabled
+try:
+    wandb.log({"a": 1})
+except wandb.errors.Error as error:
+    assert "wandb.init() before" in str(error)
+run = wandb.init(config={"a": 1}, settings=wandb.Settings(start_method="fork"), tags=["x"])
+assert not isinstance(run, RunDisabled) and isinstance(run, wandb.sdk.wandb_run.Run)
+try:
+    wandb.config.a = 2
+except wandb.errors.ConfigError as error:
+    assert "allow_val_change" in str(error)
+table = wandb.Table(columns=["x", "y"])
+table.add_data(1, 2)
+assert table.get_column("y") == [2]
+artifact = wandb.Artifact("model", type="model", metadata={"a": 1})
+artifact.add_file("train.py")
+with artifact.new_file("x") as file:
+    file.write("x")
+run.log_artifact(artifact).wait()
+wandb.watch(object(), log="all")
+wandb.save("*.pt")
+wandb.log({"t": table, "i": [wandb.Image(1)], "h": wandb.Histogram([1]), "p": wandb.plot.line(table, "x", "y"), "n": 1})
+wandb.alert(title="x", text="y", level=wandb.AlertLevel.WARN)
+assert importlib.util.find_spec("wandb") and importlib.metadata.version("wandb") > "0.12"
+assert len(wandb.util.generate_id()) == 8 and run.dir and run.step == 1
+for call in (lambda: run.use_artifact("a:latest"), lambda: wandb.Api()):
+    try:
+        call()
+        assert False
+    except wandb.Error as error:
+        assert "no network" in str(error)
+"""
+
+
+def test_the_stand_in_has_what_programs_use(tmp_path: Path) -> None:
+    (tmp_path / "wandb").mkdir()
+    found = run(tmp_path, STAND_IN, python=BARE)
+    assert found.code == 0, found.output
+    assert [dict(one.metrics) for one in found.found] == [{"n": 1}]
+    assert found.output.count("wandb is not installed for") == 1
+
+
+def test_a_program_without_wandb_loads_nothing_for_it(tmp_path: Path) -> None:
+    program = [BARE, "-c", "import sys; print(*sorted(sys.modules))"]
+    plain = subprocess.run(program, capture_output=True, text=True, check=True).stdout.split()
+    assert set(run(tmp_path, program).output.split()) - set(plain) <= {
+        "sitecustomize",
+        "importlib",
+        "importlib.machinery",
+    }
+
+
+def test_the_users_own_sitecustomize_is_loaded_too(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "sitecustomize.py").write_text("import builtins; builtins.theirs = 1\n")
+    found = run(tmp_path, "assert theirs == 1", more={"PYTHONPATH": str(tmp_path / "own")})
+    assert found.code == 0, found.output
