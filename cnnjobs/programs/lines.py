@@ -38,6 +38,7 @@ class Lines:
         self._attempt, self._seconds, self._earlier = attempt, seconds, list(earlier)
         self._known = {_fingerprint(line) for line in earlier}
         self._steps: dict[str, float] = {}
+        self._counts_from: dict[str, float] = {}
         self._is_first = True
 
     def lines(self, reported: Sequence[Reported]) -> list[Line]:
@@ -54,15 +55,16 @@ class Lines:
     def _line(self, reported: Reported) -> Line | None:
         metrics = dict(self._metrics(reported.metrics))
         explicit = reported.step if reported.step is not None else metrics.get("step")
+        count = reported.step if reported.is_count else None
         # A step that is said beside another one is a metric.
         if "step" in metrics:
             said = metrics.pop("step")
             metrics |= {"step_": said} if reported.step is not None and said != explicit else {}
-        explicit = explicit if _is_number(explicit) else None
+        explicit = explicit if _is_number(explicit) and count is None else None
         begins_anew = self._is_first and bool(self._earlier) and not self._is_further(explicit, metrics)
         if begins_anew:
             self._earlier = []
-        step = self._step(reported.source, explicit, metrics)
+        step = self._step(reported.source, explicit, metrics) if count is None else self._counted(reported, metrics)
         line: Line = {"attempt": self._attempt, "step": step, "seconds": self._seconds(), "source": reported.source}
         line |= {"anew": True} if begins_anew else {}
         odd = {name: repr(value) for name, value in metrics.items() if not _is_plain(value)}
@@ -108,6 +110,13 @@ class Lines:
                 if _is_number(line.get(name)) and line[name] >= metrics[name]:
                     return _step_of(line)
         return _step_of(before[-1]) + 1
+
+    def _counted(self, reported: Reported, metrics: Mapping[str, Any]) -> float:
+        """The step of a count of reports, after where this attempt goes on."""
+        assert reported.step is not None
+        if reported.source not in self._counts_from:
+            self._counts_from[reported.source] = self._step(reported.source, None, metrics) - reported.step
+        return self._counts_from[reported.source] + reported.step
 
     def _metrics(self, metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
         """Metrics by name, those of a mapping by `name.key`; what is neither number nor short text is left out."""

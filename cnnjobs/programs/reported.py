@@ -1,11 +1,11 @@
-"""What a program reports, and who finds it."""
+"""What a program reports, and where it works."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class ProgramPlaces:
 class Reported:
     """Metrics that a program has reported at once; `step` only where it said one, `at` in seconds of the epoch.
 
+    With `is_count` the step is a count of reports, from 0 in every attempt, as W&B makes it.
+
     Values are what the program said: numbers (NaN and infinities too), truth values, texts.
     """
 
@@ -37,24 +39,4 @@ class Reported:
     metrics: Mapping[str, Any]
     step: float | None = None
     at: float | None = None
-
-
-class Collector(Protocol):
-    """A way in which metrics of a running program are found."""
-
-    @property
-    def sources(self) -> Sequence[str]:
-        """The ways in which something was reported so far, in words."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """Notes for the run's record: a line that could not be read, a file that was passed over."""
-
-    def hear(self, line: str) -> None:
-        """A line of the program's output, before the next look."""
-
-    def poll(self) -> list[Reported]:
-        """What is new since the last look, in its order; a line that is still in the writing waits. Raises OSError."""
-
-    def close(self) -> list[Reported]:
-        """The same for a program that has ended: what is still in the writing is told or noted. Raises OSError."""
+    is_count: bool = False

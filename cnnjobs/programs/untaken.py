@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cnnjobs.disk.metric_lines import read_line
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.programs.lines import Line, Lines
-from cnnjobs.programs.reported import Collector
+from cnnjobs.programs.metrics.channel import Channel
 from cnnjobs.system.opening import read_bytes
 
 
@@ -18,13 +17,12 @@ def attempt_file(folder: RunFolder, attempt: int) -> Path:
     return folder.program_folder / f"attempt-{attempt}.jsonl"
 
 
-def untaken_lines(folder: RunFolder, attempt: int, open_file: Callable[[Path], Collector]) -> list[Line]:
+def untaken_lines(folder: RunFolder, attempt: int) -> list[Line]:
     """The lines that the file of an attempt holds and the run's metrics do not; they are taken over in their order.
 
-    `open_file` makes the collector of such a file. Raises OSError.
+    Raises OSError.
     """
-    collector = open_file(attempt_file(folder, attempt))
-    reported = collector.close()
+    reported = Channel(attempt_file(folder, attempt)).look(at_the_end=True)
     if not reported:
         return []
     kept = [line for raw in read_bytes(folder.metrics_file).splitlines() if (line := read_line(raw)) is not None]

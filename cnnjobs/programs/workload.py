@@ -16,13 +16,13 @@ from cnnjobs.disk.start import Result, Start
 from cnnjobs.errors import ProgramError, RunError
 from cnnjobs.programs.causes import GO_ON_LATER, cause_of_exit
 from cnnjobs.programs.command import argument_forms, command_line, resume_arguments, unknown_macros
-from cnnjobs.programs.contract import ContractFile
 from cnnjobs.programs.environment import environment_of, parameters_text, search_path
 from cnnjobs.programs.lines import Lines
+from cnnjobs.programs.metrics.collector import Collector, variables
 from cnnjobs.programs.outcome import Outcome
 from cnnjobs.programs.output import Output
 from cnnjobs.programs.process import GRACE_S, ProgramProcess
-from cnnjobs.programs.reported import Collector, ProgramPlaces
+from cnnjobs.programs.reported import ProgramPlaces
 from cnnjobs.programs.untaken import attempt_file, untaken_lines
 from cnnjobs.system.memory import memory_kills
 from cnnjobs.system.stop_request import Stopped
@@ -100,7 +100,7 @@ class ProgramWorkload:
         self._goes_on = folder.has_checkpoint or _asked_to_go_on(start)
         start.storage.insist(self._make_places)
         self._outcome = Outcome(start.lines)
-        self._collector: Collector = ContractFile(self._places.metrics_file)
+        self._collector = _collector(self._config, self._places)
         self._output = Output(start.say, self._collector.hear)
 
     def train(self, on_metrics: Callable[..., None], on_checkpoint: Callable[[], None]) -> None:
@@ -185,10 +185,11 @@ class ProgramWorkload:
     def _environment(self) -> dict[str, str]:
         base = {**os.environ, "CUDA_VISIBLE_DEVICES": "" if self._gpu is None else str(self._gpu)}
         parameter_file = self._start.folder.program_folder.resolve() / "parameters.yaml"
-        return environment_of(
+        given = environment_of(
             self._places, base, parameter_file=parameter_file, seed=self._config.seed, goes_on=self._goes_on,
             threads=self._threads,
         )  # fmt: skip
+        return {**given, **variables(given)}
 
     def _command_line(self, resume: Sequence[str], environment: Mapping[str, str]) -> list[str]:
         config = self._config
@@ -223,7 +224,7 @@ class ProgramWorkload:
     def _take_over(self, on_metrics: Callable[..., None]) -> None:
         """Add what the attempt before has reported, if its worker was killed, and get ready for lines of this one."""
         start, before = self._start, self._start.attempt - 1
-        left = start.storage.insist(lambda: untaken_lines(start.folder, before, ContractFile)) if before else []
+        left = start.storage.insist(lambda: untaken_lines(start.folder, before)) if before else []
         if left:
             on_metrics(*left)
             start.say(f"attempt {before} had reported {len(left)} lines more: taken over")
@@ -261,6 +262,11 @@ def _arguments(config: Any) -> dict[str, Any]:
     """The parameters of the program, with its seed among them."""
     seed = {} if config.seed is None or not config.seed_argument else {config.seed_argument: config.seed}
     return {**seed, **config.parameters}
+
+
+def _collector(config: Any, places: ProgramPlaces) -> Collector:
+    metric, _, _ = _asked_metric(config)
+    return Collector(places, collect=config.collect, metric=metric)
 
 
 def _asked_metric(config: Any) -> tuple[str | None, bool, bool]:

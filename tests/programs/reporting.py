@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnjobs.programs.metrics.collector import Collector, environment
+from cnnjobs.programs.metrics.collector import Collector
+from cnnjobs.programs.metrics.collector import variables as variables_of
 from cnnjobs.programs.reported import ProgramPlaces, Reported
 
 
@@ -52,7 +53,7 @@ def variables(where: ProgramPlaces, parameters: str = "", **more: str) -> dict[s
         "CNNJOBS_METRICS": str(where.metrics_file),
         **more,
     }
-    return {**os.environ, **given, **environment({**os.environ, **given})}
+    return {**os.environ, **given, **variables_of({**os.environ, **given})}
 
 
 def run(

@@ -60,17 +60,17 @@ def test_every_log_is_a_line_at_wandbs_step(python: str, mode: str, tmp_path: Pa
     assert found.series("right") == [(7, 1)]
     assert math.isnan(found.series("late")[0][1])
     assert found.series("thread") == [(7, 1)]
-    # A summary is set at the step that the run has come to; a second run goes on after the first.
-    assert found.series("best") == [(7, 0.25)]
-    assert found.series("more.deep") == [(7, 4)]
+    assert found.series("best") == [(None, 0.25)]
+    assert found.series("more.deep") == [(None, 4)]
+    # A second run goes on after the first.
     assert found.series("fold") == [(8, 2)]
     assert all(name not in one.metrics for one in found.found for name in ("text", "list", "html"))
     notes = "\n".join(found.notes)
     assert all(
         f"wandb{' (stand-in)' * (python == BARE)}: {name} is no number" in notes for name in ("text", "list", "html")
     )
-    assert "val/acc: define_metric asks for its max" in notes
-    assert found.sources == ("wandb" if python == sys.executable else "wandb (stand-in)",)
+    assert found.series("val/acc.max") == [(None, 0.2)]
+    assert found.sources == ("wandb" if python == sys.executable else "wandb (stand-in)", "wandb.summary")
 
 
 @INTERPRETERS

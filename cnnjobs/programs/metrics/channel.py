@@ -3,53 +3,45 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cnnjobs.programs.metrics.child.cnnjobs_channel import number
-from cnnjobs.programs.metrics.source import Notes, reported
+from cnnjobs.programs.lines import SUMMARY
+from cnnjobs.programs.metrics.source import Notes
 from cnnjobs.programs.metrics.tail import Tail
 from cnnjobs.programs.reported import Reported
 
-PLAIN: Final = "$CNNJOBS_METRICS"
+PLAIN: Final = "CNNJOBS_METRICS"
 # C, R and awk write numbers that JSON does not have.
 _NO_JSON: Final = re.compile(r"(?<=[:\s,\[])([-+]?)(nan|inf(?:inity)?)(?=\s*[,}\]])", re.IGNORECASE)
 _SPELLINGS: Final = {"n": "NaN", "i": "Infinity"}
-_BEYOND: Final = -1
 
 
 class Channel:
     """The lines of $CNNJOBS_METRICS.
 
-    `earlier` are lines of metrics that stay from earlier attempts: what counts its steps by itself goes on after them,
-    or at the one whose epoch it repeats. `files` are those that the program's Python processes have opened to write.
+    `files` are those that the Python processes of the program have opened to write.
     """
 
-    def __init__(self, path: Path, earlier: Sequence[Mapping[str, Any]] = ()) -> None:
-        self._tail, self._earlier = Tail(path), list(earlier)
+    def __init__(self, path: Path) -> None:
+        self._tail = Tail(path)
         self.notes = Notes()
         self.files: dict[Path, None] = {}
-        self._offsets: dict[str, int] = {}
-        self._last = max((int(line["step"]) for line in self._earlier), default=_BEYOND)
-        self._counts: dict[str, int] = {}
+        self._asked: dict[str, str] = {}
+        self._values: dict[str, list[float]] = {}
+        self._begins: dict[str, float] = {}
+        self._last = -1.0
         self._ranks: dict[str, int] = {}
 
     def look(self, *, at_the_end: bool) -> list[Reported]:
-        """What is new in it."""
-        found: list[Reported] = []
-        for raw in self._tail.lines(at_the_end=at_the_end):
-            line = self._read(raw)
-            if line is None:
-                continue
-            if "_wrote" in line:
-                self.files.setdefault(Path(str(line["_wrote"])))
-            elif "_source" in line:
-                found += self._told(line)
-            else:
-                found.append(self._plain(line))
-        return found
+        """What is new in it; at the end also the summaries that define_metric has asked for."""
+        lines = [line for raw in self._tail.lines(at_the_end=at_the_end) if (line := self._read(raw)) is not None]
+        found = [one for line in lines if (one := self._reported(line)) is not None]
+        summaries = self._summaries() if at_the_end else {}
+        return [*found, Reported(SUMMARY, summaries)] if summaries else found
 
     def _read(self, raw: bytes) -> dict[str, Any] | None:
         text = raw.decode(errors="replace").strip("\x00 \t\r")
@@ -62,65 +54,79 @@ class Channel:
         if isinstance(line, dict):
             return line
         shown = text if len(text) < 60 else f"{text[:60]}..."
-        self.notes.add(f"{PLAIN}: a line is no JSON object and does not count: {shown}")
+        self.notes.add(f"{self._tail.path.name}: a line is no JSON object, passed over: {shown}")
         return None
 
-    def _plain(self, line: Mapping[str, Any]) -> Reported:
-        at = line.get("_timestamp")
-        kept = {name: float("nan") if value is None else value for name, value in line.items() if name[:1] != "_"}
-        one = reported(PLAIN, kept, self.notes, at=number(at), count=self._counts.get(PLAIN, self._last + 1))
-        assert one.step is not None
-        self._counts[PLAIN] = int(one.step) + 1
-        return one
+    def _reported(self, line: Mapping[str, Any]) -> Reported | None:
+        if "_wrote" in line:
+            self.files.setdefault(Path(str(line["_wrote"])))
+        elif "_source" in line:
+            return self._told(line)
+        elif metrics := {name: math.nan if value is None else value for name, value in line.items() if name[:1] != "_"}:
+            return Reported(PLAIN, metrics, step=_number(line.get("_step")), at=_number(line.get("_timestamp")))
+        return None
 
-    def _told(self, line: Mapping[str, Any]) -> Iterable[Reported]:
+    def _told(self, line: Mapping[str, Any]) -> Reported | None:
         source, data = str(line["_source"]), line.get("data") or {}
-        for name, summary in (line.get("_summary") or {}).items():
-            asked = f"{name}: define_metric asks for its {summary} (`{name}.{summary}`)"
-            self.notes.add(
-                f"{asked}; {name} itself counts by its last value, or by its best with `metric: {{best: true}}`"
-            )
+        self._asked |= line.get("_summary") or {}
         self.notes.passed(source, line.get("_passed") or {})
         if not data or self._is_double(source, line):
-            return ()
-        return (Reported(source, _renamed(data, self.notes), step=self._step(line, data), at=line.get("_at")),)
+            return None
+        for name in data.keys() & self._asked.keys() | {name for name in data if self._asked_for(name)}:
+            self._values.setdefault(name, []).append(data[name])
+        if line.get("_is_summary"):
+            return Reported(SUMMARY, data, at=line.get("_at"))
+        step, is_count = self._step(line)
+        return Reported(source, data, step=step, at=line.get("_at"), is_count=is_count)
 
     def _is_double(self, source: str, line: Mapping[str, Any]) -> bool:
         """Whether another process of the program reports, as its first one does."""
         rank = int(line.get("_rank") or 0)
-        first = self._ranks.setdefault(source, rank)
-        if rank < first:
-            self._ranks[source] = first = rank
+        first = self._ranks[source] = min(rank, self._ranks.get(source, rank))
         if rank > first:
-            self.notes.add(f"{source}: process {rank} reports too; those of process {first} count")
+            self.notes.add(f"{source}: process {rank} reports too; what process {first} reports counts")
         return rank > first
 
-    def _step(self, line: Mapping[str, Any], data: Mapping[str, Any]) -> float:
-        run = str(line.get("_run", line["_source"]))
-        counts_itself = bool(line.get("_implicit")) or line.get("_step") is None
-        said = line.get("_step")
-        if said is None:
-            said = self._counts.get(run, 0)
-        if run not in self._offsets:
-            # A second wandb.init, or a second process, goes on where the first one ended.
-            self._offsets[run] = self._begins_at(data) - int(said) if counts_itself else 0
-        self._counts[run] = int(said) + 1 if line.get("_run") is None else 0
-        step: float = said + self._offsets[run] if counts_itself else said
-        if not counts_itself and step < self._last and line.get("_run"):
-            self.notes.add(
-                f"wandb: step {step} was logged after step {self._last}; W&B drops such a line, here it counts"
-            )
-        self._last = max(self._last, int(step))
-        return step
+    def _step(self, line: Mapping[str, Any]) -> tuple[float | None, bool]:
+        """The step of a line, and whether it is W&B's count of calls."""
+        said, run = line.get("_step"), line.get("_run")
+        is_count = bool(line.get("_is_count"))
+        if said is None or run is None:
+            return said, is_count
+        if run not in self._begins:
+            # After a second wandb.init, or in a second process, counts begin anew.
+            self._begins[run] = self._last + 1 if is_count and said == 0 else 0.0
+        step = said + self._begins[run] if is_count else said
+        if not is_count and step < self._last:
+            self.notes.add(f"wandb: step {step} came after step {self._last:g}, where W&B drops it; here it counts")
+        self._last = max(self._last, step)
+        return step, is_count
 
-    def _begins_at(self, data: Mapping[str, Any]) -> int:
-        """The step at which a count of steps begins: after what is there, or where its epoch was reported before."""
-        for name in ("epoch", "global_step", "step", "iteration", "trainer/global_step", "train/global_step"):
-            if (now := data.get(name)) is not None:
-                for line in self._earlier:
-                    if (before := line.get(name)) is not None and before >= now:
-                        return int(line["step"])
-        return self._last + 1
+    def _asked_for(self, name: str) -> str | None:
+        for asked, summary in self._asked.items():
+            if name == asked or (asked.endswith("*") and name.startswith(asked[:-1])):
+                return summary
+        return None
+
+    def _summaries(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for name, values in self._values.items():
+            for summary in (self._asked_for(name) or "").split(","):
+                if (value := _summary(values, summary.strip())) is not None:
+                    found[f"{name}.{summary.strip()}"] = value
+        return found
+
+
+def _summary(values: list[float], summary: str) -> float | None:
+    numbers = [value for value in values if not math.isnan(value)] or values
+    if summary == "mean":
+        return math.fsum(numbers) / len(numbers)
+    known = {"max": max, "min": min}
+    return known[summary](numbers) if summary in known else values[0] if summary == "first" else None
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
 
 
 def _loaded(text: str) -> Any:
@@ -128,11 +134,3 @@ def _loaded(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return json.loads(_NO_JSON.sub(lambda found: found[1].strip("+") + _SPELLINGS[found[2][0].lower()], text))
-
-
-def _renamed(data: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
-    """Metrics by names that a line of metrics has room for: `step` is its own."""
-    for name in ("step", "attempt", "windows"):
-        if name in data:
-            notes.add(f"the metric `{name}` is kept as `logged.{name}`, as a line of metrics has a {name} of its own")
-    return {f"logged.{key}" if key in ("step", "attempt", "windows") else key: value for key, value in data.items()}

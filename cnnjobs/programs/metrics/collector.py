@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cnnjobs.programs.metrics.channel import Channel
 from cnnjobs.programs.metrics.events import EventFiles
@@ -22,7 +23,7 @@ _COUNTERS: Final = frozenset({"epoch", "global_step", "iteration", "iter"})
 _KEPT_NOTES: Final = 40
 
 
-def environment(base: Mapping[str, str]) -> dict[str, str]:
+def variables(base: Mapping[str, str]) -> dict[str, str]:
     """Variables that let a program's Python processes report; `base` is the environment that they are added to."""
     before = base.get("PYTHONPATH")
     return {"PYTHONPATH": f"{CHILD_FOLDER}{os.pathsep}{before}" if before else str(CHILD_FOLDER)}
@@ -31,9 +32,8 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
 class Collector:
     """The metrics of one attempt of a program.
 
-    `collect` has patterns by `csv`, `json` and `stdout`; `metric` is the one that the sweep is about; `earlier` are the
-    lines that stay from earlier attempts. A metric that comes from several sources counts from the one that had it
-    first, of those at one look from the first in the order of the package.
+    `collect` has patterns by `csv`, `json` and `stdout`; `metric` is the one that the sweep is about. Where several
+    sources have a metric, the one counts that had it first, and of those at one look the first in the package's order.
     """
 
     def __init__(
@@ -42,11 +42,10 @@ class Collector:
         *,
         collect: Mapping[str, str | Sequence[str]] | None = None,
         metric: str | None = None,
-        earlier: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         patterns = {kind: [given] if isinstance(given, str) else list(given) for kind, given in (collect or {}).items()}
         self._places = places
-        self._channel = Channel(places.metrics_file, earlier)
+        self._channel = Channel(places.metrics_file)
         told, mark = self._channel.files, str(places.metrics_file)
         self._files = FoundFiles(places.outputs, places.working_folder, places.started, told, mark)
         self._output = Output(patterns.get("stdout", []))
@@ -102,7 +101,7 @@ class Collector:
                 metrics = {name: value for name, value in one.metrics.items() if self._counts(name, source, one.source)}
                 if metrics.keys() - _COUNTERS:
                     self._found.setdefault(one.source)
-                    kept.append(Reported(one.source, metrics, step=one.step, at=one.at))
+                    kept.append(replace(one, metrics=metrics))
         return kept
 
     def _counts(self, name: str, source: Source, called: str) -> bool:

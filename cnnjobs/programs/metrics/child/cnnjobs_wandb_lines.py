@@ -20,7 +20,7 @@ class Reporter:
     number = 0
 
     def __init__(self, source="wandb"):
-        self.step = self._last = 0
+        self.step = 0
         self._lock = threading.RLock()
         self._kind = {"_source": source, "_rank": channel.rank(), "_run": f"{os.getpid()}.{Reporter.number}"}
         Reporter.number += 1
@@ -38,10 +38,9 @@ class Reporter:
             self.step = max(self.step, step)
         if hasattr(data, "items"):
             numbers, passed = channel.flat(data)
-            self._last = self.step if implicit else step
-            line = {**self._kind, "_at": time.time(), "_step": self._last, "data": numbers}
+            line = {**self._kind, "_at": time.time(), "_step": self.step if implicit else step, "data": numbers}
             if implicit:
-                line["_implicit"] = True
+                line["_is_count"] = True
             if passed:
                 line["_passed"] = passed
             channel.report(line)
@@ -49,9 +48,9 @@ class Reporter:
             self.step += 1
 
     def summarise(self, data):
-        """Report values that a program sets in its summary, at the step that it has come to."""
+        """Report values that a program sets in its summary."""
         numbers, passed = channel.flat(data)
-        line = {**self._kind, "_at": time.time(), "_step": self._last, "_implicit": True, "data": numbers}
+        line = {**self._kind, "_at": time.time(), "_is_summary": True, "data": numbers}
         if numbers:
             channel.report({**line, "_passed": passed} if passed else line)
 
