@@ -36,9 +36,18 @@ class Storage:
     """What a run reads and writes, while its results folder may be away: an unmounted disk, a server that restarts."""
 
     def __init__(self, folder: RunFolder, stopped: Callable[[], bool], say: Callable[[str], None]) -> None:
-        self._path, self._results = folder.path, folder.path.parent
-        self._stopped, self._say = stopped, say
+        self.folder, self.say = folder, say
+        self._results = folder.path.parent
+        self._reasons = [stopped]
         self._patience_s = PATIENCE_S
+
+    def stop_when(self, reason: Callable[[], bool]) -> None:
+        """One more reason to stop."""
+        self._reasons.append(reason)
+
+    def stopped(self) -> bool:
+        """Whether the process, or this run of it, is asked to stop."""
+        return any(reason() for reason in self._reasons)
 
     def insist(self, action: Callable[[], Result], *, at_the_end: bool = False) -> Result:
         """What `action` gives; it is done again while the folder is away, for PATIENCE_S, once in an attempt.
@@ -56,15 +65,15 @@ class Storage:
                     raise
                 if since is None:
                     since = time.monotonic()
-                    self._say(f"{self._results} is away ({why}): waiting for it, {PATIENCE_S / 60:g} minutes at most")
-                if self._stopped() and not at_the_end:
+                    self.say(f"{self._results} is away ({why}): waiting for it, {PATIENCE_S / 60:g} minutes at most")
+                if self.stopped() and not at_the_end:
                     raise Stopped from error
-                if time.monotonic() - since > (LAST_PATIENCE_S if self._stopped() else self._patience_s):
+                if time.monotonic() - since > (LAST_PATIENCE_S if self.stopped() else self._patience_s):
                     self._patience_s = 0
                     raise
             else:
                 if since is not None:
-                    self._say(f"{self._results} is back after {time.monotonic() - since:.0f} s")
+                    self.say(f"{self._results} is back after {time.monotonic() - since:.0f} s")
                 return result
             time.sleep(_LOOK_S)
 
@@ -74,9 +83,9 @@ class Storage:
         def checked() -> Result:
             result = action()
             try:
-                self._path.stat()
+                self.folder.path.stat()
             except OSError as error:
-                raise storage_error(self._path, error) from error
+                raise storage_error(self.folder.path, error) from error
             return result
 
         return self.insist(checked, at_the_end=at_the_end)

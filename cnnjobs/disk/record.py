@@ -19,6 +19,11 @@ class RunState(enum.StrEnum):
     INTERRUPTED = "interrupted"
     LOST = "lost"
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more is to be done for the run."""
+        return self in (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+
 
 class Attempt(BaseModel):
     """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`, which

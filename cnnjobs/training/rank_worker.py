@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cnnjobs.worker.parallel.rank_main import main
+from cnnjobs.worker.rank_main import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

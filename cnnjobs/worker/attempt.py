@@ -7,23 +7,22 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from cnnjobs.disk.fence import Fence, Superseded
-from cnnjobs.disk.files import MetricsLog, write_whole
-from cnnjobs.disk.outage import Storage
-from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
+from cnnjobs.disk.fence import Superseded
+from cnnjobs.disk.files import write_whole
+from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState
 from cnnjobs.disk.start import Start
 from cnnjobs.errors import ProgramError, RunError, StorageError
 from cnnjobs.system import origin
 from cnnjobs.system.failure import cause_of
 from cnnjobs.system.stop_request import Stopped
 from cnnjobs.training.data.ranks import RankLost, same_sums
+from cnnjobs.worker.claimed_run import ClaimedRun
 from cnnjobs.worker.environment import JobEnvironment
-from cnnjobs.worker.heartbeat import Heartbeat
 from cnnjobs.worker.takeover import why_hopeless
 from cnnjobs.worker.workload import Workload
 
@@ -42,27 +41,22 @@ class RunAttempt:
 
     def __init__(
         self,
-        folder: RunFolder,
-        log: MetricsLog,
+        run: ClaimedRun,
         workload: Workload,
         *,
         threads: int,
-        stopped: Callable[[], bool],
-        say: Callable[[str], None] = print,
         scheduler: JobEnvironment | None = None,
         beside: Sequence[str] = (),
     ) -> None:
-        self._folder, self._log, self._workload = folder, log, workload
-        self._scheduler, self._say, self._beside = scheduler or JobEnvironment(), say, tuple(beside)
+        self.run, self._workload = run, workload
+        self._folder, self._log, self._fence, self._storage = run.folder, run.log, run.fence, run.storage
+        self._say, self._beside = run.storage.say, tuple(beside)
+        self._scheduler = scheduler or JobEnvironment()
         self._ranks = self._scheduler.ranks
-        self._fence = Fence(folder)
-        self.heartbeat = Heartbeat(log, self._fence.is_passed, self._fence.is_cancelled)
-        self._stopped = lambda: self.heartbeat.stops or stopped()
-        self._storage = Storage(folder, self._stopped, say)
         self._clock = time.perf_counter()
-        self._before = self._storage.look(folder.read_record)
+        self._before = self._storage.look(run.folder.read_record)
         self._attempt = Attempt(
-            number=max(len(self._before.attempts), self._storage.look(folder.last_attempt)) + 1,
+            number=max(len(self._before.attempts), self._storage.look(run.folder.last_attempt)) + 1,
             host=origin.host(),
             pid=os.getpid(),
             job_id=origin.job_id(),
@@ -76,7 +70,7 @@ class RunAttempt:
             process_s=origin.process_age() if next(NUMBERS) == 0 else None,
             stacked=len(self._beside),
         )
-        self._record = RunRecord(run_id=folder.run_id, **self._before.model_dump(include=_KEPT))
+        self._record = RunRecord(run_id=run.folder.run_id, **self._before.model_dump(include=_KEPT))
         self._is_open = self._has_saved = self.has_ended = False
 
     def execute(self) -> RunState:
@@ -85,7 +79,7 @@ class RunAttempt:
         Raises Superseded when a newer attempt has the run, RankLost when this one has lost another rank, and
         StorageError when not even the end can be written.
         """
-        with self.heartbeat, self.recorded(), self._ranks.explaining():
+        with self.run.heartbeat, self.recorded(), self._ranks.explaining():
             self.prepare()
             self._workload.train(self.on_validation, self.on_epoch)
             self.finish()
@@ -130,7 +124,7 @@ class RunAttempt:
         self._begin()
         start = Start(
             config, code, self._folder, self._before, state, lines, threads=self._attempt.threads,
-            storage=self._storage, stopped=self._stopped, say=self._say, note=self.note, learn=self._update,
+            storage=self._storage, stopped=self._storage.stopped, say=self._say, note=self.note, learn=self._update,
             attempt=self._attempt.number,
         )  # fmt: skip
         self._workload.open(start)

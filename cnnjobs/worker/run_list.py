@@ -15,24 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnjobs.disk.fence import Superseded
-from cnnjobs.disk.files import MetricsLog
 from cnnjobs.disk.outage import Storage
-from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.disk.submission_folder import SubmissionFolder
+from cnnjobs.system.log import say
 from cnnjobs.system.opening import read_bytes
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.training.data.ranks import RankLost
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun, is_open
 from cnnjobs.worker.environment import JobEnvironment
+from cnnjobs.worker.job import Job
+from cnnjobs.worker.process import prepare_process
+from cnnjobs.worker.workload import Workload
 
 if TYPE_CHECKING:
     from cnnjobs.training.data.pipeline import DataSets
-
-from cnnjobs.system.log import TAKEN, say
-from cnnjobs.worker.job import Job
-from cnnjobs.worker.process import prepare_process
-from cnnjobs.worker.settled import SETTLED
-from cnnjobs.worker.workload import Workload
 
 
 def run_job(job_file: Path) -> None:
@@ -110,65 +108,29 @@ def _train(
     from cnnjobs.training.stacks.trainer import StackedTrainer
     from cnnjobs.worker.parallel.stacked_runs import Member, StackedRuns
 
-    open_runs = [folder for folder in map(RunStore(job.store).run, run_ids) if _is_open(folder, stop)]
-    if len(open_runs) > 1:
-        reason = why_alone(open_runs, data_sets, if_small=job.stacks.if_small, code=job.code)
+    runs = [Storage(RunStore(job.store).run(run_id), stop, partial(say, run_id)) for run_id in run_ids]
+    runs = [run for run in runs if is_open(run)]
+    if len(runs) > 1:
+        reason = why_alone([run.folder for run in runs], data_sets, if_small=job.stacks.if_small, code=job.code)
         if reason is not None:
-            say(run_ids[0], f"not stacked with the {len(open_runs) - 1} that share its batches: {reason}")
+            say(run_ids[0], f"not stacked with the {len(runs) - 1} that share its batches: {reason}")
             return f"not stacked: {reason}"
-    with ExitStack() as claims:
-        claimed = []
-        for folder in open_runs:
-            held = claims.enter_context(ExitStack())
-            log = _claim(folder, held, stop, scheduler)
-            if log is not None:
-                claimed.append((folder, log, held))
-        ids = [folder.run_id for folder, _, _ in claimed]
+    with ExitStack() as held:
+        claimed = [held.enter_context(run) for each in runs if (run := ClaimedRun.take(each, scheduler)) is not None]
+        ids = [run.folder.run_id for run in claimed]
 
-        def attempt_at(folder: RunFolder, log: MetricsLog, workload: Workload) -> RunAttempt:
-            return RunAttempt(
-                folder, log, workload, threads=job.threads, stopped=stop, say=partial(say, folder.run_id),
-                scheduler=scheduler, beside=[run_id for run_id in ids if run_id != folder.run_id],
-            )  # fmt: skip
+        def attempt_at(run: ClaimedRun, workload: Workload) -> RunAttempt:
+            beside = [run_id for run_id in ids if run_id != run.folder.run_id]
+            return RunAttempt(run, workload, threads=job.threads, scheduler=scheduler, beside=beside)
 
         if len(claimed) == 1:
-            folder, log, _ = claimed[0]
-            attempt = attempt_at(folder, log, NetworkWorkload(data_sets, ranks=scheduler.ranks))
+            attempt = attempt_at(claimed[0], NetworkWorkload(data_sets, ranks=scheduler.ranks))
             # A stack that is tried for what it may gain is nothing that was asked for.
             if note and not job.stacks.if_small:
                 attempt.note(note)
             attempt.execute()
         elif claimed:
-            members = []
-            for folder, log, held in claimed:
-                workload = NetworkWorkload(data_sets, StackedTrainer, ranks=scheduler.ranks)
-                members.append(Member(attempt_at(folder, log, workload), workload, held))
+            workloads = [NetworkWorkload(data_sets, StackedTrainer, ranks=scheduler.ranks) for _ in claimed]
+            members = [Member(attempt_at(*each), each[1]) for each in zip(claimed, workloads, strict=True)]
             StackedRuns(members).train()
     return ""
-
-
-def _is_open(folder: RunFolder, stop: StopRequest) -> bool:
-    """Whether a run is still to be trained."""
-    return not Storage(folder, stop, partial(say, folder.run_id)).look(lambda: is_settled(folder))
-
-
-def _claim(folder: RunFolder, held: ExitStack, stop: StopRequest, scheduler: JobEnvironment) -> MetricsLog | None:
-    """The metrics log of a run, as long as it is `held`; None when nothing is to be done for it here."""
-    storage = Storage(folder, stop, partial(say, folder.run_id))
-    log = storage.insist(lambda: held.enter_context(scheduler.claim(folder)))
-    if log is None:
-        say(folder.run_id, TAKEN)
-    # It may have been finished since the first look.
-    elif not _is_open(folder, stop):
-        held.close()
-        return None
-    return log
-
-
-def is_settled(folder: RunFolder) -> bool:
-    """Whether nothing more is to be done for a run: finished, failed or cancelled."""
-    state = folder.read_record().state
-    if state is RunState.FINISHED:
-        # A crash right after the last record leaves them.
-        folder.drop_leftovers()
-    return state in SETTLED

@@ -19,13 +19,12 @@ from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, Run
 from cnnjobs.disk.submission_folder import BREAKER_FAILURES, EvaluationRequest, JobArray, SubmissionFolder
 from cnnjobs.errors import InputError, StorageError
 from cnnjobs.slurm.scontrol import scontrol, squeue
+from cnnjobs.slurm.upkeep import keep_up
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import StopRequest
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.job import Job
-from cnnjobs.worker.settled import SETTLED
 from cnnjobs.worker.takeover import Takeover
-from cnnjobs.worker.upkeep import keep_up
 
 # Longer than the controller takes to save its state.
 FORGETS_S: Final = 15
@@ -191,7 +190,7 @@ class SlurmEnvironment(JobEnvironment):
         _say(f"{cause}: not requeued")
         for folder in map(self.store.run, self.open_runs()):
             with folder.claim() as log:
-                if log is not None and folder.read_record().state not in SETTLED:
+                if log is not None and not folder.read_record().state.is_settled:
                     changes = {"state": RunState.FAILED, "cause": cause}
                     folder.write_record(folder.read_record().model_copy(update=changes))
                     self.ended(folder.read_record())
@@ -223,7 +222,7 @@ class SlurmEnvironment(JobEnvironment):
 
     def open_runs(self) -> list[str]:
         """The runs of this element that are not settled."""
-        return [run_id for run_id in self.run_ids if self._record(run_id).state not in SETTLED]
+        return [run_id for run_id in self.run_ids if not self._record(run_id).state.is_settled]
 
     def _requeues(self, before: RunRecord) -> int:
         """In how many earlier starts of this element the run has begun."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 
 from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
 from cnnjobs.disk.start import Start
 from cnnjobs.programs.workload import ProgramWorkload
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 from cnnjobs.worker.environment import JobEnvironment
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -41,12 +44,11 @@ class Runs:
         self, stopped: Callable[[], bool] = lambda: False, scheduler: JobEnvironment | None = None, **config: Any
     ) -> RunState:
         given = {name: config.pop(name) for name in ("threads", "gpu", "processes", "grace_s") if name in config}
-        with self.folder.claim() as log:
+        with ExitStack() as held:
+            log = held.enter_context(self.folder.claim())
             assert log is not None
-            return RunAttempt(
-                self.folder, log, Program(config, **given), threads=1, stopped=stopped, say=self.said.append,
-                scheduler=scheduler,
-            ).execute()  # fmt: skip
+            run = ClaimedRun(Storage(self.folder, stopped, self.said.append), log, held)
+            return RunAttempt(run, Program(config, **given), threads=1, scheduler=scheduler).execute()
 
     def python(self, text: str, **config: Any) -> RunState:
         Path("train.py").write_text(text)

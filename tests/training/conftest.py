@@ -19,11 +19,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pretended_slurm import Cluster, Forks
 
 from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.training.data.pipeline import DataSets, DeviceData, to_device
 from cnnjobs.training.loop.trainer import Trainer
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,11 +77,8 @@ class Toy:
         folder = RunFolder(path / config.run_id)
         folder.create(config)
         data_sets = DataSets((), torch.device("cpu"))
-        with folder.claim() as log:
-            assert log is not None
-            RunAttempt(
-                folder, log, NetworkWorkload(data_sets), threads=1, stopped=lambda: False, say=lambda _: None
-            ).execute()
+        with ClaimedRun.take(Storage(folder, lambda: False, lambda _: None)) as run:
+            RunAttempt(run, NetworkWorkload(data_sets), threads=1).execute()
         assert folder.read_record().state is RunState.FINISHED
         return folder
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.fence import Superseded
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import RunError
 from cnnjobs.system.failure import cause_of
@@ -20,6 +22,7 @@ from cnnjobs.training.data.test_predictions import read_outcome
 from cnnjobs.training.loop.trainer import Trainer
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 from cnnjobs.worker.heartbeat import Heartbeat
 
 
@@ -36,13 +39,16 @@ class Runs:
         folder.create(run)
         return folder
 
+    def claimed(self, folder: RunFolder, stopped: Callable[[], bool] = lambda: False) -> ClaimedRun:
+        held = ExitStack()
+        log = held.enter_context(folder.claim())
+        assert log is not None
+        return ClaimedRun(Storage(folder, stopped, self.said.append), log, held)
+
     def start(self, run: RunConfig, stopped: Callable[[], bool] = lambda: False) -> RunRecord:
         folder = self.folder(run)
-        with folder.claim() as log:
-            assert log is not None
-            RunAttempt(
-                folder, log, NetworkWorkload(self.data_sets), threads=1, stopped=stopped, say=self.said.append
-            ).execute()
+        with self.claimed(folder, stopped) as claimed:
+            RunAttempt(claimed, NetworkWorkload(self.data_sets), threads=1).execute()
         return folder.read_record()
 
     def start_and_stop(self, run: RunConfig, after_epochs: int) -> RunRecord:
@@ -88,11 +94,8 @@ def test_a_finished_run_leaves_its_record_metrics_weights_and_events(runs: Runs,
 def test_a_run_that_is_cancelled_before_its_first_record_does_not_train(runs: Runs, toy: Any) -> None:
     run = toy.config()
     folder = runs.folder(run)
-    with folder.claim() as log:
-        assert log is not None
-        attempt = RunAttempt(
-            folder, log, NetworkWorkload(runs.data_sets), threads=1, stopped=lambda: False, say=runs.said.append
-        )
+    with runs.claimed(folder) as claimed:
+        attempt = RunAttempt(claimed, NetworkWorkload(runs.data_sets), threads=1)
         folder.cancel("cancelled by me")
         assert attempt.execute() is RunState.CANCELLED
     record = folder.read_record()
@@ -104,11 +107,8 @@ def test_a_run_that_is_cancelled_before_its_first_record_does_not_train(runs: Ru
 
 def test_a_run_that_was_cancelled_on_a_host_that_sees_no_lock_stays_cancelled(runs: Runs, toy: Any) -> None:
     folder = runs.folder(toy.config())
-    with folder.claim() as log:
-        assert log is not None
-        attempt = RunAttempt(
-            folder, log, NetworkWorkload(runs.data_sets), threads=1, stopped=lambda: False, say=runs.said.append
-        )
+    with runs.claimed(folder) as claimed:
+        attempt = RunAttempt(claimed, NetworkWorkload(runs.data_sets), threads=1)
         cancelled = RunRecord(run_id=folder.run_id, state=RunState.CANCELLED, cause="cancelled elsewhere")
         folder.write_record(cancelled)
         with pytest.raises(Superseded):
@@ -119,7 +119,7 @@ def test_a_run_that_was_cancelled_on_a_host_that_sees_no_lock_stays_cancelled(ru
 def test_a_run_that_is_cancelled_while_it_trains_ends_at_the_next_heartbeat(
     runs: Runs, toy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnjobs.worker.attempt.Heartbeat", partial(Heartbeat, look_s=0.001))
+    monkeypatch.setattr("cnnjobs.worker.claimed_run.Heartbeat", partial(Heartbeat, look_s=0.001))
     run = toy.config(epochs=1_000_000)
     folder = runs.folder(run)
 
@@ -155,11 +155,8 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(runs: Runs, toy: Any)
     run = toy.config()
     runs.start_and_stop(run, after_epochs=1)
     folder = runs.folder(run)
-    with folder.claim() as log:
-        assert log is not None
-        RunAttempt(
-            folder, log, NetworkWorkload(runs.data_sets), threads=2, stopped=lambda: False, say=runs.said.append
-        ).execute()
+    with runs.claimed(folder) as claimed:
+        RunAttempt(claimed, NetworkWorkload(runs.data_sets), threads=2).execute()
     assert [attempt.threads for attempt in folder.read_record().attempts] == [1, 1]
     assert torch.get_num_threads() == 1
 

@@ -18,13 +18,12 @@ from cnnjobs.training.loop.provenance import keep_layers
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.networks.layer_table import layer_table
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 
 
 def trained(folder: RunFolder) -> RunRecord:
-    with folder.claim() as log:
-        assert log is not None
-        workload = NetworkWorkload(DataSets((), torch.device("cpu")))
-        RunAttempt(folder, log, workload, threads=1, stopped=lambda: False, say=lambda _: None).execute()
+    with ClaimedRun.take(Storage(folder, lambda: False, lambda _: None)) as run:
+        RunAttempt(run, NetworkWorkload(DataSets((), torch.device("cpu"))), threads=1).execute()
     return folder.read_record()
 
 

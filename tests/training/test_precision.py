@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.data.ranks import Ranks
@@ -18,6 +19,7 @@ from cnnjobs.training.loop.trainer import Trainer
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.networks import precision
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 
 
 @pytest.mark.parametrize(
@@ -64,12 +66,9 @@ def test_a_run_that_goes_on_in_another_precision_says_so(
     for fast, steps in ((True, 20), (False, 100)):
         monkeypatch.setattr(precision, "has_fast_bfloat16", partial(bool, fast))
         wishes = iter([False] * steps)
-        with folder.claim() as log:
+        with ClaimedRun.take(Storage(folder, partial(next, wishes, True), print)) as run:
             data_sets = DataSets((), torch.device("cpu"))
-            assert log is not None
-            RunAttempt(
-                folder, log, NetworkWorkload(data_sets), threads=1, stopped=partial(next, wishes, True)
-            ).execute()
+            RunAttempt(run, NetworkWorkload(data_sets), threads=1).execute()
     assert folder.read_record().notes == ("in float32 from epoch 1 on, before in bfloat16",)
 
 

@@ -37,7 +37,7 @@ sys.path.insert(0, sys.argv[1])
 import torch
 import torch._dynamo  # torch loads it for the first optimizer
 import cnnjobs.training.ranks.follower
-from cnnjobs.worker.parallel.rank_main import main
+from cnnjobs.worker.rank_main import main
 
 torch.set_num_threads(1)
 for line in sys.stdin:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
 from cnnjobs.training.data.pipeline import DataSets, Pipeline
 from cnnjobs.training.data.test_predictions import read_outcome
@@ -21,6 +22,7 @@ from cnnjobs.training.loop import checkpoint
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.stacks.trainer import Stack, StackedTrainer
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.parallel.stacked_runs import Member, StackedRuns
 from cnnjobs.worker.run_list import run_job
@@ -36,13 +38,10 @@ def stacked(path: Path, *runs: RunConfig, stopped: Any = lambda: False) -> list[
         members = []
         for folder, run in zip(folders, runs, strict=True):
             folder.create(run)
-            held = stack.enter_context(ExitStack())
-            log = held.enter_context(folder.claim())
-            assert log is not None
+            claimed = stack.enter_context(ClaimedRun.take(Storage(folder, stopped, lambda _: None)))
             beside = [other.run_id for other in folders if other is not folder]
             workload = NetworkWorkload(data_sets, StackedTrainer)
-            attempt = RunAttempt(folder, log, workload, threads=1, stopped=stopped, say=lambda _: None, beside=beside)
-            members.append(Member(attempt, workload, held))
+            members.append(Member(RunAttempt(claimed, workload, threads=1, beside=beside), workload))
         StackedRuns(members).train()
     return folders
 

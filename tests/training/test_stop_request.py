@@ -17,11 +17,13 @@ from PIL import Image
 
 from cnnjobs.components.data import cache as data_cache
 from cnnjobs.components.files import image_folders
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 
 PROGRAM = """
 import os, signal, time
@@ -79,11 +81,8 @@ def test_a_stop_ends_the_decoding_and_the_next_start_goes_on_with_it(
     folder.create(run)
 
     def start() -> RunState:
-        with folder.claim() as log:
-            assert log is not None
-            return RunAttempt(
-                folder, log, NetworkWorkload(data_sets), threads=1, stopped=stop, say=lambda _: None
-            ).execute()
+        with ClaimedRun.take(Storage(folder, stop, lambda _: None)) as claimed:
+            return RunAttempt(claimed, NetworkWorkload(data_sets), threads=1).execute()
 
     calls: list[None] = []
     with monkeypatch.context() as patch, stop.listening():

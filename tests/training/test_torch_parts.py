@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import InputError
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.stacks.trainer import StackedTrainer
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 
 if TYPE_CHECKING:
     from conftest import Toy
@@ -115,17 +117,8 @@ def test_a_run_with_torchs_parts_goes_on_bit_for_bit(toy: Toy, tmp_path: Any) ->
     folder.create(config)
     for steps in (2 * STEPS + 3, 1000):
         answers = iter([False] * steps + [True])
-        with folder.claim() as log:
-            assert log is not None
-            sets = DataSets((), torch.device("cpu"))
-            RunAttempt(
-                folder,
-                log,
-                NetworkWorkload(sets),
-                threads=1,
-                stopped=lambda each=answers: next(each),
-                say=lambda _: None,
-            ).execute()
+        with ClaimedRun.take(Storage(folder, lambda each=answers: next(each), lambda _: None)) as run:
+            RunAttempt(run, NetworkWorkload(DataSets((), torch.device("cpu"))), threads=1).execute()
     assert toy.timeless(folder.read_metrics()) == toy.timeless(whole)
     assert len(folder.read_record().attempts) == 2
 

@@ -9,6 +9,7 @@ import torch
 from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
 from cnnjobs.components.pretrained.places import file_hash
 from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.record import RunRecord
 from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.errors import DataError, UnknownNameError
@@ -16,6 +17,7 @@ from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.weights.source import Normalisation, find_weights
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 
 STEPS = ({"name": "resize", "size": 8}, {"name": "normalise", "mean": [0.5], "std": [0.25]})
 
@@ -33,12 +35,9 @@ def finished(results: Path, run: RunConfig, state: RunState = RunState.FINISHED)
 
 def attempt(folder: RunFolder, run: RunConfig, data: Path, **settings: Any) -> RunRecord:
     folder.create(run)
-    with folder.claim() as log:
-        assert log is not None
+    with ClaimedRun.take(Storage(folder, lambda: False, lambda _: None)) as claimed:
         sets = DataSets((data,), torch.device("cpu"))
-        RunAttempt(
-            folder, log, NetworkWorkload(sets), threads=1, say=lambda line: None, stopped=lambda: False, **settings
-        ).execute()
+        RunAttempt(claimed, NetworkWorkload(sets), threads=1, **settings).execute()
     return folder.read_record()
 
 

@@ -91,6 +91,8 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_never_been(
         assert_whole(folder)
         allow_again(folder)
     assert killed >= 2
+    # One that dies right after its last record leaves its checkpoints to the next worker that passes.
+    assert nursery.wait(nursery.start(jobs.file())) == 0
     assert_same_results(toy, folder, expected)
 
 

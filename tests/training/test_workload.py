@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from cnnjobs.config.run import RunConfig
+from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunState
 from cnnjobs.disk.start import Result, Start
 from cnnjobs.system.stop_request import Stopped
 from cnnjobs.worker.attempt import RunAttempt
+from cnnjobs.worker.claimed_run import ClaimedRun
 from cnnjobs.worker.workload import Workload
 
 EPOCHS = 3
@@ -103,8 +105,11 @@ def attempt(
     folder: RunFolder, workload: Workload, stopped: Callable[[], bool] = lambda: False, say: Any = lambda _: None
 ) -> RunState | None:
     """The end of an attempt; None when another process has the run."""
-    with folder.claim() as log:
-        return None if log is None else RunAttempt(folder, log, workload, threads=1, stopped=stopped, say=say).execute()
+    run = ClaimedRun.take(Storage(folder, stopped, say))
+    if run is None:
+        return None
+    with run:
+        return RunAttempt(run, workload, threads=1).execute()
 
 
 def test_its_number_is_the_metric_of_the_run(folder: RunFolder) -> None:
@@ -142,9 +147,8 @@ def test_a_stopped_one_keeps_its_epochs_and_a_cancelled_one_ends(folder: RunFold
     answers = iter((False, True))
     assert attempt(folder, PrintedNumber(DOUBLE), partial(next, answers, True)) is RunState.INTERRUPTED
     assert folder.read_record().epochs_done == 1.0
-    with folder.claim() as log:
-        assert log is not None
-        again = RunAttempt(folder, log, PrintedNumber(DOUBLE), threads=1, stopped=lambda: False, say=lambda _: None)
+    with ClaimedRun.take(Storage(folder, lambda: False, lambda _: None)) as run:
+        again = RunAttempt(run, PrintedNumber(DOUBLE), threads=1)
         folder.cancel("cancelled by me")
         assert again.execute() is RunState.CANCELLED
     assert folder.read_record().cause == "cancelled by me"

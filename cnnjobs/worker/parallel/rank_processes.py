@@ -19,7 +19,6 @@ from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import StopRequest, blocking
 from cnnjobs.worker.parallel.side_by_side import SUPERSEDED_CODE
-from cnnjobs.worker.settled import SETTLED
 
 MOST_FRUITLESS: Final = 3
 # How long the ranks have to end by themselves when one has.
@@ -52,7 +51,7 @@ class RankStarts:
         went_well = True
         for folder in folders:
             fruitless = 0
-            while fruitless < MOST_FRUITLESS and not self._stop() and folder.read_record().state not in SETTLED:
+            while fruitless < MOST_FRUITLESS and not self._stop() and not folder.read_record().state.is_settled:
                 before = len(folder.read_record().attempts)
                 code = self._train_once(folder.run_id)
                 if code == SUPERSEDED_CODE:
@@ -123,4 +122,4 @@ def by_srun(path: str, run_id: str, *, nodes: int, ranks: int) -> list[Start]:
 
 
 def _worker(path: str, run_id: str) -> list[str]:
-    return [sys.executable, "-u", "-m", "cnnjobs.worker.parallel.rank_main", path, run_id]
+    return [sys.executable, "-u", "-m", "cnnjobs.worker.rank_main", path, run_id]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -25,11 +25,10 @@ Result = TypeVar("Result")
 
 @dataclass(eq=False)
 class Member:
-    """A run of a stack: `held` are its claim and its heartbeat, which end with it."""
+    """A run of a stack; it is released when it ends."""
 
     attempt: RunAttempt
     workload: NetworkWorkload[StackedTrainer]
-    held: ExitStack
     is_gone: bool = False
 
     @property
@@ -55,7 +54,7 @@ class StackedRuns:
     def train(self) -> None:
         """Train all to their ends. Raises Superseded, and what kept a run's end from being written."""
         for member in self._members:
-            member.held.enter_context(member.attempt.heartbeat)
+            member.attempt.run.beat()
             with self._recorded(member):
                 member.attempt.prepare()
         while left := self._left():
@@ -167,7 +166,7 @@ class StackedRuns:
         except Exception as error:
             member.is_gone, self._unwritten = True, error
         if member.is_gone:
-            member.held.close()
+            member.attempt.run.release()
 
 
 def _present(members: Sequence[Member]) -> list[Member]:

@@ -1,7 +1,7 @@
-"""One rank of one run: `python -m cnnjobs.worker.parallel.rank_main <submission folder, or job file> <run>`.
+"""One rank of one run: `python -m cnnjobs.worker.rank_main <submission folder, or job file> <run>`.
 
-`rank_starts` starts all of them, on Slurm by srun. Rank 0 claims the run and keeps what comes of it; the others train
-along.
+`rank_processes` starts all of them, on Slurm by srun. Rank 0 claims the run and keeps what comes of it; the others
+train along.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.slurm.scontrol import QueuedElement, scontrol, squeue
 from cnnjobs.system.log import say
-from cnnjobs.worker.settled import SETTLED
 
 _WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD"})
 
@@ -56,6 +55,6 @@ def _release(store: RunStore, folder: SubmissionFolder, intent: JobArray, own: S
 
 
 def _requeue(store: RunStore, element: QueuedElement, run_ids: Sequence[str]) -> None:
-    if any(store.run(run_id).read_record().state not in SETTLED for run_id in run_ids):
+    if not all(store.run(run_id).read_record().state.is_settled for run_id in run_ids):
         say("worker", f"job {element.name} was preempted, and cancelled for it: requeued")
         scontrol("requeue", element.name)
