@@ -57,6 +57,10 @@ class ProgramProcess:
         self._read(patience_s)
         return self._process.poll() is None
 
+    def pids(self) -> list[int]:
+        """The processes of it."""
+        return [self._process.pid, *self._others()]
+
     def ask_to_end(self) -> None:
         """Send SIGTERM to the program and to what it has started."""
         self._send(signal.SIGTERM)

@@ -23,7 +23,9 @@ from cnnjobs.programs.outcome import Outcome
 from cnnjobs.programs.output import Output
 from cnnjobs.programs.process import GRACE_S, ProgramProcess
 from cnnjobs.programs.reported import ProgramPlaces
+from cnnjobs.programs.shared_files import SharedFiles
 from cnnjobs.programs.untaken import attempt_file, untaken_lines
+from cnnjobs.programs.working_folder import own_working_folder
 from cnnjobs.system.memory import memory_kills
 from cnnjobs.system.stop_request import Stopped
 
@@ -94,11 +96,13 @@ class ProgramWorkload:
             outputs=folder.outputs_folder.resolve(),
             checkpoints=folder.checkpoints_folder.resolve(),
             metrics_file=attempt_file(folder, start.attempt).resolve(),
-            working_folder=Path.cwd(),
+            working_folder=self._working_folder(),
             started=time.time(),
         )
         self._goes_on = folder.has_checkpoint or _asked_to_go_on(start)
         start.storage.insist(self._make_places)
+        store = folder.path.resolve().parent
+        self._shared = SharedFiles(folder.run_id, self._places.working_folder, store, self._places.started)
         self._outcome = Outcome(start.lines)
         self._collector = _collector(self._config, self._places)
         self._output = Output(start.say, self._collector.hear)
@@ -115,6 +119,7 @@ class ProgramWorkload:
                 now = time.monotonic()
                 if now - looked_at >= LOOK_S:
                     looked_at = now
+                    self._shared.look(program.pids())
                     self._report(self._collector.poll(), on_metrics)
                 if asked_at is None and self._start.stopped():
                     asked_at = now
@@ -127,6 +132,7 @@ class ProgramWorkload:
             code, left = program.finish()
         self._output.close()
         self._report(self._collector.close(), on_metrics)
+        self._start.note(self._start.storage.insist(self._shared.finish))
         self._judge(code, left, was_asked=asked_at is not None, memory_was_full=memory_kills() > kills)
         for line in self._lines.began_anew():
             on_metrics(line)
@@ -168,6 +174,12 @@ class ProgramWorkload:
         arguments = _arguments(self._config)
         write_whole(folder / "parameters.yaml", parameters_text(arguments).encode(), make_folder=False)
         places.metrics_file.touch()
+        if self._config.workdir == "run":
+            own_working_folder(Path.cwd(), places.working_folder, folder.parents[2].resolve())
+
+    def _working_folder(self) -> Path:
+        """Where the sweep was started, or a folder of the run's own."""
+        return self._start.folder.program_folder.resolve() / "workdir" if self._config.workdir == "run" else Path.cwd()
 
     @contextmanager
     def _running(self) -> Iterator[ProgramProcess]:

@@ -1,0 +1,80 @@
+"""Where a program works, and who else writes there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnjobs.disk.run_folder import RunFolder, RunState
+from cnnjobs.programs.shared_files import Written
+from cnnjobs.programs.working_folder import open_for_writing, own_working_folder
+from tests.programs.conftest import Runs
+
+WRITES = "import os; open('train.log', 'a').write('x'); os.makedirs('out', exist_ok=True); open('out/best', 'w')"
+
+
+@pytest.fixture
+def other(runs: Runs) -> Runs:
+    """Another run of the same sweep."""
+    folder = RunFolder(runs.folder.path.with_name("other-run"))
+    folder.create(runs.folder.read_config())
+    return Runs(folder)
+
+
+def test_two_runs_that_write_one_file_are_told_by_name(runs: Runs, other: Runs) -> None:
+    assert runs.python(WRITES) is RunState.FINISHED
+    assert not any("overwrite" in note for note in runs.record.notes)
+    assert other.python(WRITES) is RunState.FINISHED
+    (note,) = (note for note in other.record.notes if "overwrite" in note)
+    assert note.startswith(f"wrote `out/best`, `train.log` in the working folder, as {runs.folder.run_id} did")
+
+
+def test_one_run_twice_and_files_of_its_own_are_no_matter(runs: Runs, other: Runs) -> None:
+    own = "import os; open(f'{os.environ[\"CNNJOBS_RUN_DIR\"]}/a.log', 'a')"
+    for _ in range(2):
+        assert runs.python(WRITES) is RunState.FINISHED
+        runs.folder.record_file.unlink()
+    assert other.python(own) is RunState.FINISHED
+    assert not any("overwrite" in note for each in (runs, other) for note in each.record.notes)
+
+
+def test_a_folder_of_its_own_keeps_them_apart(runs: Runs, other: Runs) -> None:
+    Path("data").mkdir()
+    Path("data/images").write_text("some")
+    Path("train.log").write_text("before ")
+    text = "from pathlib import Path; print(Path('data/images').read_text(), Path('train.log').read_text());" + WRITES
+    for each in (runs, other):
+        assert each.python(text, workdir="run") is RunState.FINISHED
+        assert "some before " in each.said
+        assert (each.folder.program_folder / "workdir" / "train.log").read_text() == "before x"
+        assert not any("overwrite" in note for note in each.record.notes)
+    assert Path("train.log").read_text() == "before "
+
+
+def test_the_results_are_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "results" / "sweep").mkdir(parents=True)
+    (tmp_path / "large").write_bytes(b"")
+    own_working_folder(tmp_path, tmp_path / "results" / "own", tmp_path / "results")
+    assert [each.name for each in (tmp_path / "results" / "own").iterdir()] == ["large"]
+
+
+def written(run_id: str, started: float, ended: float, **files: Any) -> Written:
+    return Written(run_id=run_id, folder="/p", started=started, ended=ended, **files)
+
+
+def test_of_runs_at_the_same_time_only_what_both_had_open_counts() -> None:
+    first = written("a", 0, 10, changed=("x", "y"), opened=("y",))
+    beside = written("b", 5, 15, changed=("x", "y"), opened=("y",))
+    after = written("c", 11, 12, changed=("x",))
+    assert first.shares(beside) == beside.shares(first) == {"y"}
+    assert first.shares(after) == {"x"}
+    assert first.shares(first) == set()
+
+
+def test_a_file_that_is_open_for_writing_is_seen(tmp_path: Path) -> None:
+    with (tmp_path / "a").open("w"), (tmp_path / "a").open():
+        assert open_for_writing(os.getpid(), tmp_path) == {"a"}
+    assert open_for_writing(os.getpid(), tmp_path) == set()
