@@ -76,7 +76,14 @@ class RunFiles:
     def has_checkpoint(self) -> bool:
         """Whether there is a whole epoch to go on from."""
         own = self.checkpoint_file.exists() or self.previous_checkpoint_file.exists()
-        return own or (self.checkpoints_folder.is_dir() and any(self.checkpoints_folder.iterdir()))
+        return own or self.newest_checkpoint is not None
+
+    @property
+    def newest_checkpoint(self) -> Path | None:
+        """What a program has written last into its checkpoint folder."""
+        with suppress(FileNotFoundError):
+            return max(self.checkpoints_folder.iterdir(), key=lambda each: each.lstat().st_mtime, default=None)
+        return None
 
     def event_files(self) -> list[Path]:
         """TensorBoard's files, oldest first."""

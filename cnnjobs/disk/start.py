@@ -1,9 +1,10 @@
-"""What the training of a run starts with, and what it ends with."""
+"""What the training of a run starts with, where it stands, and what it ends with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,44 @@ class Start:
     note: Callable[[str], None]
     learn: Callable[..., None]
     attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands that has been stopped, in words: what is `done` and from where its next start `goes_on`.
+
+    Before the `next` of it nothing more is kept; a time limit that always comes earlier is `too_short` for it.
+    """
+
+    done: str
+    goes_on: str
+    next: str
+    too_short: str
+
+    @classmethod
+    def of_epochs(cls, epoch: int) -> Standing:
+        """With so many whole epochs on disk."""
+        return cls(
+            done=f"{epoch} epochs",
+            goes_on=f"goes on from epoch {epoch}",
+            next=f"the end of epoch {epoch + 1}",
+            too_short="no whole epoch fits into",
+        )
+
+    @classmethod
+    def of_program(cls, folder: RunFolder, lines: int, *, goes_on: bool = False) -> Standing:
+        """With so many lines of metrics, and what is in its checkpoint folder; it `goes_on` without that, too."""
+        done = f"{lines} lines of metrics"
+        newest = folder.newest_checkpoint
+        if newest is None and not goes_on:
+            return cls(
+                done, "starts again from nothing", "its end", "the program, which keeps no checkpoint, is not done in"
+            )
+        where = f"its own checkpoint, after {done}"
+        if newest is not None:
+            at = datetime.fromtimestamp(newest.lstat().st_mtime).astimezone().isoformat(" ", "seconds")
+            where = f"its checkpoint folder ({newest.name} of {at})"
+        return cls(done, f"goes on from {where}", "the next checkpoint", "the program gets no further in")
 
 
 @dataclass(frozen=True)

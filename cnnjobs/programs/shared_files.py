@@ -1,11 +1,11 @@
-"""Files of the working folder that several runs write: found at the end of each, by what the others have left word of."""
+"""Files of the working folder that several runs write: found at the end of each, by what the others have told."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -51,16 +51,16 @@ class SharedFiles:
         self._opened: set[str] = set()
         self._looked_at = 0.0
 
-    def look(self, pids: Iterable[int]) -> None:
+    def look(self, pids: Callable[[], Iterable[int]]) -> None:
         """See what these processes have open, now and then."""
         if time.monotonic() - self._looked_at >= _LOOK_S:
-            for pid in pids:
+            for pid in pids():
                 self._opened |= open_for_writing(pid, self._folder)
             self._looked_at = time.monotonic()
 
     def finish(self) -> str:
         """Leave word of what was written; a note where another run has written the same. Raises OSError."""
-        changed, _ = written_since(self._folder, self._results, self._started)
+        changed = written_since(self._folder, self._results, self._started)
         own = Written(
             run_id=self._run_id,
             folder=str(self._folder),

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -33,21 +34,18 @@ def own_working_folder(project: Path, folder: Path, results: Path) -> None:
             target.symlink_to(source.resolve())
 
 
-def written_since(project: Path, results: Path, since: float) -> tuple[list[str], bool]:
-    """Files of a folder that were written since then, by their names from there, and whether all were looked at.
+def written_since(project: Path, results: Path, since: float) -> list[str]:
+    """Files of a folder that were written since then, by their names from there.
 
-    Neither results nor hidden ones nor what Python and W&B keep for themselves; the upper ones first.
+    Neither results nor hidden ones nor what Python and W&B keep for themselves; the upper ones first, and no more than
+    a few thousand are looked at.
     """
     found: list[str] = []
-    looked_at = 0
-    for file in _files(project, results):
-        looked_at += 1
-        if looked_at > _MOST_FILES:
-            return found, False
+    for file in islice(_files(project, results), _MOST_FILES):
         with suppress(OSError):
             if file.stat(follow_symlinks=False).st_mtime >= since:
                 found.append(os.path.relpath(file.path, project))
-    return found, True
+    return found
 
 
 def _files(project: Path, results: Path) -> Iterator[os.DirEntry[str]]:

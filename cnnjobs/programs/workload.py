@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.run_folder import RunFolder
-from cnnjobs.disk.start import Result, Start
+from cnnjobs.disk.start import Result, Standing, Start
 from cnnjobs.errors import ProgramError, RunError
 from cnnjobs.programs.causes import GO_ON_LATER, cause_of_exit
 from cnnjobs.programs.command import argument_forms, command_line, resume_arguments, unknown_macros
@@ -53,6 +53,8 @@ class ProgramWorkload:
         self._grace_s, self.notes = grace_s, tuple(notes)
         self._outcome = Outcome()
         self._told_at = 0.0
+        self._folder: RunFolder | None = None
+        self._lines = Lines(1, (), goes_on=False, seconds=self._seconds)
 
     @property
     def device(self) -> str:
@@ -76,6 +78,7 @@ class ProgramWorkload:
 
     def load(self, folder: RunFolder) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
         """Every line that counts, once the program has been started: it has its own checkpoints, if any."""
+        self._folder = folder
         if not folder.program_folder.is_dir():
             return None, ()
         lines = folder.read_metrics()
@@ -99,7 +102,8 @@ class ProgramWorkload:
             working_folder=self._working_folder(),
             started=time.time(),
         )
-        self._goes_on = folder.has_checkpoint or _asked_to_go_on(start)
+        goes_on = folder.has_checkpoint or _asked_to_go_on(start)
+        self._lines = Lines(start.attempt, start.lines, goes_on=goes_on, seconds=self._seconds)
         start.storage.insist(self._make_places)
         store = folder.path.resolve().parent
         self._shared = SharedFiles(folder.run_id, self._places.working_folder, store, self._places.started)
@@ -119,7 +123,7 @@ class ProgramWorkload:
                 now = time.monotonic()
                 if now - looked_at >= LOOK_S:
                     looked_at = now
-                    self._shared.look(program.pids())
+                    self._shared.look(program.pids)
                     self._report(self._collector.poll(), on_metrics)
                 if asked_at is None and self._start.stopped():
                     asked_at = now
@@ -136,6 +140,12 @@ class ProgramWorkload:
         self._judge(code, left, was_asked=asked_at is not None, memory_was_full=memory_kills() > kills)
         for line in self._lines.began_anew():
             on_metrics(line)
+
+    def standing(self, epoch: int) -> Standing:
+        """Where the run stands: from its checkpoint folder it goes on, from a place of its own as it did before."""
+        if self._folder is None:
+            return Standing.of_epochs(epoch)
+        return Standing.of_program(self._folder, epoch, goes_on=self._lines.goes_on)
 
     def measured(self, line: Mapping[str, Any]) -> None:
         """Hear that a line of metrics is kept."""
@@ -198,7 +208,7 @@ class ProgramWorkload:
         base = {**os.environ, "CUDA_VISIBLE_DEVICES": "" if self._gpu is None else str(self._gpu)}
         parameter_file = self._start.folder.program_folder.resolve() / "parameters.yaml"
         given = environment_of(
-            self._places, base, parameter_file=parameter_file, seed=self._config.seed, goes_on=self._goes_on,
+            self._places, base, parameter_file=parameter_file, seed=self._config.seed, goes_on=self._lines.goes_on,
             threads=self._threads,
         )  # fmt: skip
         return {**given, **variables(given)}
@@ -230,7 +240,7 @@ class ProgramWorkload:
         places = {"checkpoint_dir": self._places.checkpoints, "run_dir": self._places.outputs}
         arguments, note = resume_arguments(self._config.resume, places)
         self._start.note(f"attempt {self._start.attempt}: {note}" if note else "")
-        self._goes_on = self._lines.goes_on = self._goes_on or bool(arguments)
+        self._lines.goes_on |= bool(arguments)
         return arguments
 
     def _take_over(self, on_metrics: Callable[..., None]) -> None:
@@ -240,8 +250,8 @@ class ProgramWorkload:
         if left:
             on_metrics(*left)
             start.say(f"attempt {before} had reported {len(left)} lines more: taken over")
-        earlier = (*start.lines, *left)
-        self._lines = Lines(start.attempt, earlier, goes_on=self._goes_on, seconds=self._seconds)
+            earlier, goes_on = (*start.lines, *left), self._lines.goes_on
+            self._lines = Lines(start.attempt, earlier, goes_on=goes_on, seconds=self._seconds)
 
     def _report(self, reported: Sequence[Any], on_metrics: Callable[..., None]) -> None:
         lines = self._lines.lines(reported)

@@ -8,6 +8,7 @@ import zipfile
 from typing import BinaryIO, Final
 
 from cnnjobs.disk.run_folder import RunFolder
+from cnnjobs.disk.start import Standing
 from cnnjobs.system.opening import open_to_read
 
 # A file in a zip archive begins with this many bytes; the lengths of its name and of what follows end them.
@@ -25,6 +26,14 @@ def kept_epoch(folder: RunFolder) -> int:
         except (OSError, ValueError, struct.error):
             continue
     return 0
+
+
+def goes_on(folder: RunFolder) -> str:
+    """From where a run goes on, in words; nothing where it starts from nothing."""
+    if folder.newest_checkpoint is not None:
+        return Standing.of_program(folder, 0).goes_on
+    epoch = kept_epoch(folder)
+    return Standing.of_epochs(epoch).goes_on if epoch else ""
 
 
 def _epoch(content: BinaryIO) -> int:

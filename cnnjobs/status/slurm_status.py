@@ -13,7 +13,7 @@ from typing import Final
 from cnnjobs.disk.run_folder import KILLED_CAUSE, Attempt, RunFolder, RunState
 from cnnjobs.slurm.queue import SUSPENDED, WAITING, ArrayTask, QueueView
 from cnnjobs.slurm.submissions import Position
-from cnnjobs.status.kept_epoch import kept_epoch
+from cnnjobs.status.kept_epoch import goes_on
 from cnnjobs.status.reasons import end_in_log, ending, how_it_died, last_line, log_tail, waiting
 from cnnjobs.status.run_status import RunStatus
 
@@ -192,8 +192,8 @@ def _ended(facts: SlurmFacts, element: ArrayTask) -> RunStatus:
         return facts.with_state(RunState.INTERRUPTED, f"job {facts.job} {how_it_died(element)} before its turn came")
     line = last_line(log_tail(facts.position.submission.log(facts.position.index))) if element.state == "FAILED" else ""
     state, cause = ending(element, began=facts.began, last_line=line)
-    epoch = kept_epoch(facts.folder) if state is RunState.INTERRUPTED else 0
-    return facts.with_state(state, f"{cause}; goes on from epoch {epoch}" if epoch else cause)
+    onwards = goes_on(facts.folder) if state is RunState.INTERRUPTED else ""
+    return facts.with_state(state, f"{cause}; {onwards}" if onwards else cause)
 
 
 def _gone(facts: SlurmFacts) -> RunStatus:
@@ -232,8 +232,8 @@ def _unasked(facts: SlurmFacts) -> RunStatus:
 
 
 def _onwards(facts: SlurmFacts, words: str) -> str:
-    epoch = kept_epoch(facts.folder) if facts.status.attempts else 0
-    return f"goes on from epoch {epoch}: {words}" if epoch else words
+    onwards = goes_on(facts.folder) if facts.status.attempts else ""
+    return f"{onwards}: {words}" if onwards else words
 
 
 def _span(facts: SlurmFacts) -> str:

@@ -199,7 +199,10 @@ class RunAttempt:
 
     def _refuse_a_hopeless_start(self) -> None:
         """A run that keeps taking its process down is not started for ever."""
-        refused = self._scheduler.refuse(self._before) or why_hopeless(self._before, self._attempt.from_epoch)
+        epoch = self._attempt.from_epoch
+        standing = self._workload.standing(max(epoch, int(self._before.epochs_done)))
+        refused = self._scheduler.refuse(self._before, standing)
+        refused = refused or why_hopeless(self._before, epoch, self._workload.standing(epoch))
         if refused:
             raise RunError(refused)
 
@@ -249,7 +252,8 @@ class RunAttempt:
     def _end_stopped(self) -> None:
         cause = self._storage.look(self._folder.cancellation, at_the_end=True)
         trained = self._workload.epoch if self._is_open else 0
-        stopped = self._scheduler.stopped(self._before, max(trained, self._attempt.from_epoch))
+        standing = self._workload.standing(max(trained, self._attempt.from_epoch))
+        stopped = self._scheduler.stopped(self._before, standing)
         self._end(*(stopped if cause is None else (RunState.CANCELLED, cause)))
 
     def _write_record(self, *, at_the_end: bool = False) -> None:

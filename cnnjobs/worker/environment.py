@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from cnnjobs.disk.files import MetricsLog
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
+from cnnjobs.disk.start import Standing
 from cnnjobs.training.data.ranks import ALONE, Ranks
 
 
@@ -28,14 +29,14 @@ class JobEnvironment:
         with folder.claim() as log:
             yield log
 
-    def stopped(self, before: RunRecord, epoch: int) -> tuple[RunState, str]:
-        """State and cause of a run that was stopped after `epoch` whole epochs; `before` is what was known of it."""
-        del before, epoch
+    def stopped(self, before: RunRecord, standing: Standing) -> tuple[RunState, str]:
+        """State and cause of a run that was stopped where it stands now; `before` is what was known of it."""
+        del before, standing
         return RunState.INTERRUPTED, "stopped"
 
-    def refuse(self, before: RunRecord) -> str | None:
-        """Why a run is not to be started once more."""
-        del before
+    def refuse(self, before: RunRecord, standing: Standing) -> str | None:
+        """Why a run that stands there is not to be started once more."""
+        del before, standing
         return None
 
     def validated(self, folder: RunFolder) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 
 from cnnjobs.disk.files import MetricsLog, write_whole
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.disk.start import Standing
 from cnnjobs.disk.submission_folder import BREAKER_FAILURES, EvaluationRequest, JobArray, SubmissionFolder
 from cnnjobs.errors import InputError, StorageError
 from cnnjobs.slurm.scontrol import scontrol, squeue
@@ -73,24 +74,24 @@ class SlurmEnvironment(JobEnvironment):
         with succession.claim() as log:
             yield log
 
-    def stopped(self, before: RunRecord, epoch: int) -> tuple[RunState, str]:
+    def stopped(self, before: RunRecord, standing: Standing) -> tuple[RunState, str]:
         """Interrupted, unless the time limit always comes too early or too often."""
         if not self._stop.time_limit_ahead:
             return RunState.INTERRUPTED, "stopped by Slurm (preempted or cancelled)"
-        cause = f"time limit: goes on from epoch {epoch}"
+        cause = f"time limit: {standing.goes_on}"
         if (before.state, before.cause) == (RunState.INTERRUPTED, cause):
             return RunState.FAILED, (
-                f"no whole epoch fits into the time limit ({self._time_limit()}): it came twice before the end of epoch"
-                f" {epoch + 1}; retry with a higher timeout_min"
+                f"{standing.too_short} the time limit ({self._time_limit()}): it came twice before {standing.next};"
+                " retry with a higher timeout_min"
             )
         if self._requeues(before) >= self.max_requeues:
-            return RunState.FAILED, self._too_often(epoch)
+            return RunState.FAILED, self._too_often(standing)
         return RunState.INTERRUPTED, cause
 
-    def refuse(self, before: RunRecord) -> str | None:
+    def refuse(self, before: RunRecord, standing: Standing) -> str | None:
         """A run that has been requeued too often, whoever did it."""
         if self._requeues(before) > self.max_requeues:
-            return self._too_often(int(before.epochs_done))
+            return self._too_often(standing)
         return None
 
     def validated(self, folder: RunFolder) -> None:
@@ -228,9 +229,9 @@ class SlurmEnvironment(JobEnvironment):
         """In how many earlier starts of this element the run has begun."""
         return len({past.restart for past in before.attempts if self._is_own(past)} - {self.restart})
 
-    def _too_often(self, epoch: int) -> str:
+    def _too_often(self, standing: Standing) -> str:
         return (
-            f"not done after {epoch} epochs and {self.max_requeues} requeues (max_requeues {self.max_requeues},"
+            f"not done after {standing.done} and {self.max_requeues} requeues (max_requeues {self.max_requeues},"
             f" {self._time_limit()}); retry with a higher timeout_min"
         )
 

@@ -11,6 +11,7 @@ from typing import Final
 from cnnjobs.disk import fence
 from cnnjobs.disk.files import MetricsLog
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
+from cnnjobs.disk.start import Standing
 from cnnjobs.errors import StorageError
 from cnnjobs.worker.heartbeat import TOUCH_S
 
@@ -115,7 +116,7 @@ def _is_given_up(holder: Attempt) -> bool:
     return done.stdout.strip() in _GIVEN_UP
 
 
-def why_hopeless(before: RunRecord, epoch: int) -> str | None:
+def why_hopeless(before: RunRecord, epoch: int, standing: Standing) -> str | None:
     """Why a run that keeps taking its process down is not to start once more from this epoch, if so."""
     # One that waited for others of its stack may have had no turn.
     recent = [past for past in before.attempts[before.forgiven :] if not past.waited][-SILENT_ENDS:]
@@ -123,6 +124,6 @@ def why_hopeless(before: RunRecord, epoch: int) -> str | None:
     if before.state is not RunState.RUNNING or len(silent) < SILENT_ENDS:
         return None
     return (
-        f"the last {SILENT_ENDS} starts all ended without a word before the end of epoch {epoch + 1}: killed, out of"
+        f"the last {SILENT_ENDS} starts all ended without a word before {standing.next}: killed, out of"
         " memory, or the machine went down; give the job more memory, then use --retry-failed"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from cnnjobs.disk.run_folder import RunFolder
-from cnnjobs.disk.start import Result, Start
+from cnnjobs.disk.start import Result, Standing, Start
 
 
 class Workload(Protocol):
@@ -39,6 +39,9 @@ class Workload(Protocol):
 
     def train(self, on_metrics: Callable[..., None], on_checkpoint: Callable[[], None]) -> None:
         """Train to the end, with a line or several for each validation and a call after each whole epoch."""
+
+    def standing(self, epoch: int) -> Standing:
+        """Where the run stands with so many epochs kept; it may not be open."""
 
     def measured(self, line: Mapping[str, Any]) -> None:
         """Hear that a line of metrics is kept. Raises StorageError; then it is told again."""

@@ -17,7 +17,7 @@ import pytest
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunState
-from cnnjobs.disk.start import Result, Start
+from cnnjobs.disk.start import Result, Standing, Start
 from cnnjobs.system.stop_request import Stopped
 from cnnjobs.worker.attempt import RunAttempt
 from cnnjobs.worker.claimed_run import ClaimedRun
@@ -69,6 +69,9 @@ class PrintedNumber:
                 os.kill(os.getpid(), signal.SIGKILL)
             self._printed.append(printed)
             on_checkpoint()
+
+    def standing(self, epoch: int) -> Standing:
+        return Standing.of_epochs(epoch)
 
     def measured(self, line: Mapping[str, Any]) -> None:
         pass

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from cnnjobs.disk.run_folder import RunFolder
-from cnnjobs.disk.start import Result, Start
+from cnnjobs.disk.start import Result, Standing, Start
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.data.ranks import ALONE, Ranks
 from cnnjobs.training.data.test_predictions import outcome_to_bytes
@@ -90,6 +90,10 @@ class NetworkWorkload(Generic[AnyTrainer]):
     def train(self, on_metrics: Callable[[dict[str, Any]], None], on_checkpoint: Callable[[], None]) -> None:
         """Train to the end. Raises Stopped, DivergedError, RunError."""
         self.trainer.train(on_metrics, on_checkpoint)
+
+    def standing(self, epoch: int) -> Standing:
+        """Where the run stands with so many epochs kept."""
+        return Standing.of_epochs(epoch)
 
     def measured(self, line: Mapping[str, Any]) -> None:
         """Add a line of metrics to the events. Raises StorageError; then it may be added again."""
