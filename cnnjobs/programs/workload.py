@@ -6,26 +6,23 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.disk.start import Result, Standing, Start
 from cnnjobs.errors import ProgramError, RunError
 from cnnjobs.programs.causes import GO_ON_LATER, cause_of_exit
-from cnnjobs.programs.command import argument_forms, command_line, resume_arguments, unknown_macros
-from cnnjobs.programs.environment import environment_of, parameters_text, search_path
+from cnnjobs.programs.environment import search_path
 from cnnjobs.programs.lines import Lines
-from cnnjobs.programs.metrics.collector import Collector, variables
+from cnnjobs.programs.metrics.collector import Collector
 from cnnjobs.programs.outcome import Outcome
 from cnnjobs.programs.output import Output
+from cnnjobs.programs.preparation import Preparation
 from cnnjobs.programs.process import GRACE_S, ProgramProcess
 from cnnjobs.programs.reported import ProgramPlaces
 from cnnjobs.programs.shared_files import SharedFiles
-from cnnjobs.programs.untaken import attempt_file, untaken_lines
-from cnnjobs.programs.working_folder import own_working_folder
+from cnnjobs.programs.untaken import untaken_lines
 from cnnjobs.system.memory import memory_kills
 from cnnjobs.system.stop_request import Stopped
 
@@ -92,19 +89,11 @@ class ProgramWorkload:
         self._config: Any = start.config
         self._clock = time.perf_counter()
         self._before_s = max((float(line.get("seconds", 0.0)) for line in start.lines), default=0.0)
-        self._places = ProgramPlaces(
-            run_id=folder.run_id,
-            sweep_id=folder.path.resolve().parent.name,
-            attempt=start.attempt,
-            outputs=folder.outputs_folder.resolve(),
-            checkpoints=folder.checkpoints_folder.resolve(),
-            metrics_file=attempt_file(folder, start.attempt).resolve(),
-            working_folder=self._working_folder(),
-            started=time.time(),
-        )
+        self._preparation = Preparation(start)
+        self._places = self._preparation.places
         goes_on = folder.has_checkpoint or _asked_to_go_on(start)
         self._lines = Lines(start.attempt, start.lines, goes_on=goes_on, seconds=self._seconds)
-        start.storage.insist(self._make_places)
+        start.storage.insist(self._preparation.make_places)
         store = folder.path.resolve().parent
         self._shared = SharedFiles(folder.run_id, self._places.working_folder, store, self._places.started)
         self._outcome = Outcome(start.lines)
@@ -136,7 +125,8 @@ class ProgramWorkload:
             code, left = program.finish()
         self._output.close()
         self._report(self._collector.close(), on_metrics)
-        self._start.note(self._start.storage.insist(self._shared.finish))
+        with suppress(OSError):
+            self._start.note(self._start.storage.insist(self._shared.finish))
         self._judge(code, left, was_asked=asked_at is not None, memory_was_full=memory_kills() > kills)
         for line in self._lines.began_anew():
             on_metrics(line)
@@ -177,25 +167,13 @@ class ProgramWorkload:
     def _seconds(self) -> float:
         return self._before_s + time.perf_counter() - self._clock
 
-    def _make_places(self) -> None:
-        places, folder = self._places, self._start.folder.program_folder
-        for each in (folder, places.outputs, places.checkpoints):
-            each.mkdir(exist_ok=True)
-        arguments = _arguments(self._config)
-        write_whole(folder / "parameters.yaml", parameters_text(arguments).encode(), make_folder=False)
-        places.metrics_file.touch()
-        if self._config.workdir == "run":
-            own_working_folder(Path.cwd(), places.working_folder, folder.parents[2].resolve())
-
-    def _working_folder(self) -> Path:
-        """Where the sweep was started, or a folder of the run's own."""
-        return self._start.folder.program_folder.resolve() / "workdir" if self._config.workdir == "run" else Path.cwd()
-
     @contextmanager
     def _running(self) -> Iterator[ProgramProcess]:
-        resume = self._resume()
-        environment = self._environment()
-        line = self._command_line(resume, environment)
+        preparation = self._preparation
+        resume = preparation.resume()
+        self._lines.goes_on |= bool(resume)
+        environment = preparation.environment(self._gpu, goes_on=self._lines.goes_on)
+        line = preparation.command_line(resume, environment, processes=self._processes)
         self._start.say(f"starts {' '.join(line)}")
         folder = self._places.working_folder
         program = ProgramProcess(line, environment=environment, folder=folder, feed=self._output.feed)
@@ -203,45 +181,6 @@ class ProgramWorkload:
             yield program
         finally:
             program.close()
-
-    def _environment(self) -> dict[str, str]:
-        base = {**os.environ, "CUDA_VISIBLE_DEVICES": "" if self._gpu is None else str(self._gpu)}
-        parameter_file = self._start.folder.program_folder.resolve() / "parameters.yaml"
-        given = environment_of(
-            self._places, base, parameter_file=parameter_file, seed=self._config.seed, goes_on=self._lines.goes_on,
-            threads=self._threads,
-        )  # fmt: skip
-        return {**given, **variables(given)}
-
-    def _command_line(self, resume: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-        config = self._config
-        for item in unknown_macros(config.command or ()):
-            self._start.note(f"`{item}` in `command:` is no macro: left out, as W&B's agent does")
-        arguments = _arguments(config)
-        json_file = self._start.folder.program_folder.resolve() / "parameters.json"
-        write_whole(json_file, argument_forms(arguments)["args_json"][0].encode(), make_folder=False)
-        return command_line(
-            config.command or (), arguments, program=self._program(), environment=environment,
-            json_file=str(json_file), resume=resume, processes=self._processes,
-        )  # fmt: skip
-
-    def _program(self) -> str:
-        """The program in the copy of the code that the run was submitted with, or else where the sweep was started."""
-        name = str(self._config.program or "")
-        if self._start.code and name and not Path(name).is_absolute():
-            copy = self._start.folder.codes.folder(self._start.code) / name
-            if copy.exists():
-                return str(copy.resolve())
-        return name
-
-    def _resume(self) -> list[str]:
-        if self._start.attempt == 1 or not self._config.resume:
-            return []
-        places = {"checkpoint_dir": self._places.checkpoints, "run_dir": self._places.outputs}
-        arguments, note = resume_arguments(self._config.resume, places)
-        self._start.note(f"attempt {self._start.attempt}: {note}" if note else "")
-        self._lines.goes_on |= bool(arguments)
-        return arguments
 
     def _take_over(self, on_metrics: Callable[..., None]) -> None:
         """Add what the attempt before has reported, if its worker was killed, and get ready for lines of this one."""
@@ -268,9 +207,7 @@ class ProgramWorkload:
             self._start.note(f"attempt {self._start.attempt}: the program asked to go on later (exit code {code})")
             raise Stopped
         if code:
-            folders = [self._places.working_folder.resolve()]
-            if self._start.code:
-                folders.insert(0, self._start.folder.codes.folder(self._start.code).resolve())
+            folders = self._preparation.code_folders
             tail = tuple(self._output.tail)
             cause = cause_of_exit(code, tail, own_folders=folders, memory_was_full=memory_was_full)
             raise ProgramError(cause, "\n".join(tail))
@@ -278,12 +215,6 @@ class ProgramWorkload:
             raise RunError(
                 f"the program went on in the background ({left[0]}) and was over with that: start it in the foreground"
             )
-
-
-def _arguments(config: Any) -> dict[str, Any]:
-    """The parameters of the program, with its seed among them."""
-    seed = {} if config.seed is None or not config.seed_argument else {config.seed_argument: config.seed}
-    return {**seed, **config.parameters}
 
 
 def _collector(config: Any, places: ProgramPlaces) -> Collector:
