@@ -78,13 +78,14 @@ class Preparation:
         return {**given, **variables(given)}
 
     def command_line(self, resume: Sequence[str], environment: Mapping[str, str], *, processes: int) -> list[str]:
-        """Its items; `processes` as `command_line` has them."""
+        """Its items; torchrun, where the run asks for it, starts so many `processes`."""
         template = self._config.command or ()
         for item in unknown_macros(template):
             self._start.note(f"`{item}` in `command:` is no macro: left out, as W&B's agent does")
         return command_line(
             template, self._arguments, program=self._program(), environment=environment,
-            json_file=str(self._folder / "parameters.json"), resume=resume, processes=processes,
+            json_file=str(self._folder / "parameters.json"), resume=resume,
+            processes=processes if self._config.launch == "torchrun" else 0,
         )  # fmt: skip
 
     def _program(self) -> str:
@@ -98,4 +99,5 @@ class Preparation:
 def _arguments(config: Any) -> dict[str, Any]:
     """The parameters of the program, with its seed among them."""
     seed = {} if config.seed is None or not config.seed_argument else {config.seed_argument: config.seed}
-    return {**seed, **config.parameters}
+    # As W&B orders them.
+    return dict(sorted({**seed, **config.parameters}.items()))

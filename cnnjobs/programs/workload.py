@@ -24,14 +24,15 @@ from cnnjobs.programs.reported import ProgramPlaces
 from cnnjobs.programs.shared_files import SharedFiles
 from cnnjobs.programs.untaken import untaken_lines
 from cnnjobs.system.memory import memory_kills
-from cnnjobs.system.stop_request import Stopped
+from cnnjobs.system.stop_request import GoesOnLater, Stopped
 
 LOOK_S: Final = 0.1
+ASKED: Final = f"asked to be started again (exit code {GO_ON_LATER})"
 _TOLD_EVERY_S: Final = 5.0
 
 
 class ProgramWorkload:
-    """A program that is a run, in the folder where this process is; with `processes`, torchrun starts it in so many.
+    """A program that is a run; torchrun, where the run asks for it, starts it in so many `processes`.
 
     It may use `threads` and the GPUs that `gpu` lists, as CUDA_VISIBLE_DEVICES does; None hides all. What does not end
     within `grace_s` after SIGTERM is killed.
@@ -91,7 +92,7 @@ class ProgramWorkload:
         self._before_s = max((float(line.get("seconds", 0.0)) for line in start.lines), default=0.0)
         self._preparation = Preparation(start)
         self._places = self._preparation.places
-        goes_on = folder.has_checkpoint or _asked_to_go_on(start)
+        goes_on = folder.has_checkpoint or (start.before.cause or "").startswith(ASKED)
         self._lines = Lines(start.attempt, start.lines, goes_on=goes_on, seconds=self._seconds)
         start.storage.insist(self._preparation.make_places)
         store = folder.path.resolve().parent
@@ -204,8 +205,7 @@ class ProgramWorkload:
         if was_asked:
             raise Stopped
         if code == GO_ON_LATER:
-            self._start.note(f"attempt {self._start.attempt}: the program asked to go on later (exit code {code})")
-            raise Stopped
+            raise GoesOnLater(ASKED)
         if code:
             folders = self._preparation.code_folders
             tail = tuple(self._output.tail)
@@ -226,9 +226,3 @@ def _asked_metric(config: Any) -> tuple[str | None, bool, bool]:
     """The metric of the sweep, whether its best value counts, and whether more is better."""
     metric = config.metric
     return (metric.name, metric.best, metric.goal == "maximize") if metric else (None, False, True)
-
-
-def _asked_to_go_on(start: Start) -> bool:
-    """Whether the last attempt has ended by asking to go on later."""
-    said = f"exit code {GO_ON_LATER}"
-    return any(said in note and note.startswith(f"attempt {start.attempt - 1}:") for note in start.before.notes)

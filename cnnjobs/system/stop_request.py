@@ -14,6 +14,10 @@ class Stopped(Exception):  # noqa: N818
     """The run was asked to stop; what is on disk is its last whole epoch."""
 
 
+class GoesOnLater(Stopped):
+    """The run has ended its start by itself, for the reason that the message tells, and is to be started again."""
+
+
 class StopRequest:
     """Whether a signal has asked the worker to end, and which."""
 

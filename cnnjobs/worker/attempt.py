@@ -15,11 +15,11 @@ from typing import Any, Final
 from cnnjobs.disk.fence import Superseded
 from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState
-from cnnjobs.disk.start import Start
+from cnnjobs.disk.start import Standing, Start
 from cnnjobs.errors import ProgramError, RunError, StorageError
 from cnnjobs.system import origin
 from cnnjobs.system.failure import cause_of
-from cnnjobs.system.stop_request import Stopped
+from cnnjobs.system.stop_request import GoesOnLater, Stopped
 from cnnjobs.training.data.ranks import RankLost, same_sums
 from cnnjobs.worker.claimed_run import ClaimedRun
 from cnnjobs.worker.environment import JobEnvironment
@@ -71,7 +71,7 @@ class RunAttempt:
             stacked=len(self._beside),
         )
         self._record = RunRecord(run_id=run.folder.run_id, **self._before.model_dump(include=_KEPT))
-        self._is_open = self._has_saved = self.has_ended = False
+        self._is_open = self._has_saved = self.has_ended = self.starts_again = False
 
     def execute(self) -> RunState:
         """Train to the end, or to whatever ends it.
@@ -102,8 +102,8 @@ class RunAttempt:
             self.note(f"attempt {self._attempt.number}: {lost}")
             self._write_record()
             raise
-        except (Stopped, KeyboardInterrupt):
-            self._end_stopped()
+        except (Stopped, KeyboardInterrupt) as stop:
+            self._end_stopped(stop)
         except Exception as error:
             told = error.output if isinstance(error, ProgramError) else traceback.format_exc()
             self._end(RunState.FAILED, cause=cause_of(error), traceback=told)
@@ -249,12 +249,24 @@ class RunAttempt:
         results = [f"{name} {value:.4f}" for name, value in self._record.metrics.items()]
         self._say(" ".join(filter(None, (f"{state}:", self._record.cause, *results))))
 
-    def _end_stopped(self) -> None:
+    def _end_stopped(self, stop: BaseException) -> None:
         cause = self._storage.look(self._folder.cancellation, at_the_end=True)
         trained = self._workload.epoch if self._is_open else 0
         standing = self._workload.standing(max(trained, self._attempt.from_epoch))
-        stopped = self._scheduler.stopped(self._before, standing)
-        self._end(*(stopped if cause is None else (RunState.CANCELLED, cause)))
+        if cause is not None:
+            self._end(RunState.CANCELLED, cause)
+        elif isinstance(stop, GoesOnLater):
+            self._end_to_go_on(f"{stop}: {standing.goes_on}", standing)
+        else:
+            self._end(*self._scheduler.stopped(self._before, standing))
+
+    def _end_to_go_on(self, cause: str, standing: Standing) -> None:
+        """End as a run that is started again at once, unless that has brought it no further."""
+        if (self._before.state, self._before.cause) == (RunState.INTERRUPTED, cause):
+            self._end(RunState.FAILED, f"{cause}, and has done so twice before {standing.next}")
+        else:
+            self.starts_again = True
+            self._end(RunState.INTERRUPTED, cause)
 
     def _write_record(self, *, at_the_end: bool = False) -> None:
         self._storage.insist(lambda: self._folder.write_record(self._record, self._fence.check), at_the_end=at_the_end)

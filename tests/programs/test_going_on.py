@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cnnjobs.disk.run_folder import RunFolder, RunState
 from cnnjobs.programs.process import is_dead
+from cnnjobs.worker.environment import JobEnvironment
+from cnnjobs.worker.slurm_environment import SlurmEnvironment
 from tests.programs.conftest import Runs
 from tests.programs.test_workload import REPORT
 
@@ -86,8 +91,8 @@ def test_without_step_and_epoch_lines_follow_and_that_is_told(runs: Runs) -> Non
 def test_resume_arguments_from_the_second_attempt_on(runs: Runs) -> None:
     resume = ["--resume", "${checkpoint_dir}/last"]
     text = program(STEPPED, saves=True, life=1)
-    assert runs.python(text, resume=resume) is RunState.INTERRUPTED
-    assert runs.python(text, resume=resume) is RunState.INTERRUPTED
+    for _ in range(2):
+        runs.python(text, resume=resume)
     checkpoint = runs.folder.checkpoints_folder.resolve() / "last"
     told = [each for each in runs.said if each.startswith("resume")]
     assert told == ["resume None []", f"resume 1 ['--resume', '{checkpoint}']"]
@@ -115,8 +120,46 @@ def test_what_a_killed_worker_has_not_taken_over_is_there_afterwards(runs: Runs)
     lines = runs.folder.metrics_file.read_text().splitlines(keepends=True)
     runs.folder.metrics_file.write_text("".join(lines[:1]))
     assert first.read_text().count("\n") == 4
-    assert runs.python(program(STEPPED, saves=True, life=0)) is RunState.INTERRUPTED
+    assert runs.python(program(STEPPED, saves=True, life=0, code=1)) is RunState.FAILED
     assert losses(runs) == [(10 * epoch, float(epoch)) for epoch in range(4)]
+
+
+def test_one_that_asks_to_be_started_again_goes_on_as_long_as_it_gets_further(runs: Runs) -> None:
+    text = program(STEPPED, saves=True, life=1).replace("attempt < 2", "attempt < 9")
+    for _ in range(2):
+        assert runs.python(text) is RunState.INTERRUPTED
+        checkpoint = "goes on from its checkpoint folder (last of "
+        assert (runs.record.cause or "").startswith(f"asked to be started again (exit code 75): {checkpoint}")
+        # The next checkpoint is one of another moment.
+        os.utime(runs.folder.checkpoints_folder / "last", (0, len(runs.record.attempts)))
+    stuck = program(STEPPED, saves=False, life=0).replace("attempt < 2", "attempt < 9")
+    assert runs.python(stuck) is RunState.INTERRUPTED
+    assert runs.python(stuck) is RunState.FAILED
+    assert (runs.record.cause or "").endswith("and has done so twice before the next checkpoint")
+
+
+def test_what_a_time_limit_says_is_what_comes_next(runs: Runs) -> None:
+    ahead = time_limit_ahead()
+    text = REPORT + "import time\nreport(loss=1)\nwhile True: time.sleep(0.01)"
+    saves = text.replace("while", "open(os.environ['CNNJOBS_CHECKPOINT_DIR'] + '/a.pt', 'w')\nwhile")
+    assert runs.python(text, stopped=runs.folder.read_metrics, scheduler=ahead) is RunState.INTERRUPTED
+    assert runs.record.cause == "time limit: starts again from nothing"
+    assert runs.python(text, stopped=lambda: True, scheduler=ahead) is RunState.FAILED
+    assert (runs.record.cause or "").startswith("the program, which keeps no checkpoint, is not done in the time limit")
+    runs.folder.record_file.unlink()
+    checkpoint = runs.folder.checkpoints_folder / "a.pt"
+    assert runs.python(saves, stopped=checkpoint.exists, scheduler=ahead) is RunState.INTERRUPTED
+    assert (runs.record.cause or "").startswith("time limit: goes on from its checkpoint folder (a.pt of ")
+
+
+def time_limit_ahead() -> JobEnvironment:
+    """A job that Slurm ends for its time limit, again and again."""
+    stop = SimpleNamespace(time_limit_ahead=True)
+    given = {"_requeues": lambda _: 0, "_time_limit": lambda: "timeout_min 1"}
+    environment = JobEnvironment()
+    slurm = SimpleNamespace(_stop=stop, max_requeues=20, **given)
+    environment.stopped = partial(SlurmEnvironment.stopped, slurm)  # type: ignore[assignment]
+    return environment
 
 
 SLOW = program("lambda e: dict(step=e, loss=e)", saves=True, life=99).replace("range(first, 6)", "range(first, 40)")

@@ -25,7 +25,7 @@ def test_it_is_run_with_its_parameters_and_its_metrics_are_those_of_the_run(runs
     assert runs.python(text, parameters={"lr": 0.1}, seed=4) is RunState.FINISHED
     lines = runs.folder.read_metrics()
     assert [(line["attempt"], line["step"], line["epoch"]) for line in lines] == [(1, 0, 0), (1, 1, 1), (1, 2, 2)]
-    assert lines[0]["args"] == "--seed=4"
+    assert lines[0]["args"] == "--lr=0.1"
     assert lines[0]["source"] == "CNNJOBS_METRICS"
     assert runs.record.metrics == pytest.approx({"epoch": 2, "loss": 1 / 3})
     assert "done" in runs.said
