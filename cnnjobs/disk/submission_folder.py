@@ -96,6 +96,11 @@ class JobArray(BaseModel):
     user: str
 
     @property
+    def first_run(self) -> str | None:
+        """The run that goes ahead where there is a canary."""
+        return next((run_id for task in self.tasks for run_id in task), None)
+
+    @property
     def cpus(self) -> int:
         """The cores of each element."""
         return self.threads * self.runs_at_once * self.ranks

@@ -18,7 +18,7 @@ from cnnjobs.disk.submission_folder import EvaluationRequest, SubmissionFolder
 from cnnjobs.errors import InputError
 from cnnjobs.launch.array.runs_per_job import deal
 from cnnjobs.launch.array.submit import Order, let_go, make_order, submit
-from cnnjobs.launch.local.workers import JobFolder, Worker
+from cnnjobs.launch.local.workers import JobFolder, Worker, ends_in_time
 from cnnjobs.launch.plan.carrying_out import held
 from cnnjobs.launch.plan.resources import Resources
 from cnnjobs.status.named_runs import Target
@@ -30,7 +30,6 @@ from cnnjobs.sweep.file import SweepRun
 _RUNS_PER_JOB: Final = 20
 _NAME: Final = "evaluation"
 _LOOK_EVERY_S: Final = 0.2
-_GRACE_S: Final = 8.0
 
 
 @dataclass(frozen=True)
@@ -116,12 +115,10 @@ def _discard(jobs: JobFolder) -> None:
 def _stop(jobs: JobFolder, workers: Sequence[Worker]) -> None:
     for worker in workers:
         worker.ask_to_stop()
-    until = time.monotonic() + _GRACE_S
-    while time.monotonic() < until and not all(jobs.has_ended(worker) for worker in workers):
-        time.sleep(0.05)
-    for worker in workers:
-        if not jobs.has_ended(worker):
-            worker.kill()
+    if not ends_in_time(lambda: all(map(jobs.has_ended, workers))):
+        for worker in workers:
+            if not jobs.has_ended(worker):
+                worker.kill()
 
 
 def _remove_old(store: RunStore) -> None:

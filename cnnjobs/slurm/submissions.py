@@ -9,45 +9,37 @@ from pathlib import Path
 
 from cnnjobs.disk.files import NO_FILE
 from cnnjobs.disk.run_folder import RunStore
-from cnnjobs.disk.submission_folder import EvaluationRequest, SubmissionFolder
+from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.slurm.queue import ArrayTask, QueueView
 from cnnjobs.system.opening import read_words
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One job array: element k trains the runs of tasks[k], or with `evaluation` evaluates them.
-
-    Without `job_id` it is not known whether sbatch took it.
-    """
+    """A job array that was to be submitted; without `job_id` it is not known whether sbatch took it."""
 
     folder: SubmissionFolder
-    job_name: str
+    intent: JobArray
     job_id: int | None
-    tasks: tuple[tuple[str, ...], ...]
-    canary: bool
-    created: str
-    runs_at_once: int = 1
-    evaluation: EvaluationRequest | None = None
 
     @property
     def has_passed(self) -> bool:
         """Whether nothing keeps the rest waiting for the first run."""
-        return not self.canary or self.folder.canary_file.exists()
+        return not self.intent.canary or self.folder.canary_file.exists()
 
     def number(self, view: QueueView) -> int | None:
         """The number of its array, also where only the queue tells it."""
-        return self.job_id if self.job_id is not None else view.job_ids.get(self.job_name)
+        return self.job_id if self.job_id is not None else view.job_ids.get(self.intent.job_name)
 
     def queued(self, view: QueueView, index: int) -> ArrayTask | None:
         """Its element `index` while that waits or runs."""
         number = self.number(view)
-        return None if number is None else view.at_work(self.job_name, (number, index))
+        return None if number is None else view.at_work(self.intent.job_name, (number, index))
 
     def elements(self, view: QueueView) -> list[ArrayTask]:
         """Its elements that wait or run."""
         number = self.number(view)
-        found = (view.at_work(self.job_name, key) for key in view.queued if key[0] == number)
+        found = (view.at_work(self.intent.job_name, key) for key in view.queued if key[0] == number)
         return [element for element in found if element is not None]
 
     def log(self, index: int) -> Path:
@@ -71,7 +63,12 @@ class Position:
     @property
     def run_ids(self) -> tuple[str, ...]:
         """Every run of the same element."""
-        return self.submission.tasks[self.index]
+        return self.submission.intent.tasks[self.index]
+
+    def name(self, view: QueueView) -> str | None:
+        """Its element as Slurm writes it, `12_3`; None while its number is not known."""
+        number = self.submission.number(view)
+        return None if number is None else f"{number}_{self.index}"
 
     @property
     def processes(self) -> float:
@@ -85,7 +82,7 @@ def submissions(store: RunStore, damaged: list[SubmissionFolder] | None = None) 
         return []
     folders = [SubmissionFolder(path.parent) for path in sorted(store.jobs_folder.glob("*/intent.json"))]
     found = [made for folder in folders if (made := _read(folder, [] if damaged is None else damaged))]
-    return sorted(found, key=lambda submission: submission.created)
+    return sorted(found, key=lambda submission: submission.intent.created)
 
 
 def positions(found: Sequence[Submission]) -> Mapping[str, Position]:
@@ -93,8 +90,8 @@ def positions(found: Sequence[Submission]) -> Mapping[str, Position]:
     return {
         run_id: Position(submission, index)
         for submission in found
-        if submission.evaluation is None
-        for index, run_ids in enumerate(submission.tasks)
+        if submission.intent.evaluation is None
+        for index, run_ids in enumerate(submission.intent.tasks)
         for run_id in run_ids
     }
 
@@ -104,8 +101,8 @@ def evaluation_positions(found: Sequence[Submission], run_id: str) -> tuple[Posi
     return tuple(
         Position(submission, index)
         for submission in found
-        if submission.evaluation is not None
-        for index, run_ids in enumerate(submission.tasks)
+        if submission.intent.evaluation is not None
+        for index, run_ids in enumerate(submission.intent.tasks)
         if run_id in run_ids
     )
 
@@ -126,15 +123,5 @@ def _read(folder: SubmissionFolder, damaged: list[SubmissionFolder]) -> Submissi
         except (*NO_FILE, ValueError):
             damaged.append(folder)
             return None
-        job_id = folder.read_id()
-        return Submission(
-            folder,
-            intent.job_name,
-            job_id,
-            intent.tasks,
-            intent.canary,
-            intent.created,
-            intent.runs_at_once,
-            intent.evaluation,
-        )
+        return Submission(folder, intent, folder.read_id())
     return None

@@ -43,11 +43,11 @@ def _submissions(store: RunStore) -> Iterable[tuple[SubmissionFolder, JobArray]]
 
 
 def _release(store: RunStore, folder: SubmissionFolder, intent: JobArray, own: Sequence[QueuedElement]) -> None:
-    if not intent.canary or len(intent.tasks) < 2 or not own:
+    if not intent.canary or len(intent.tasks) < 2 or not own or intent.first_run is None:
         return
     waiting = {each.index: each.reason for each in own if each.state in _WAITING}
     at_work = [each.index for each in own if each.state == "RUNNING"]
-    first_done = store.run(intent.tasks[0][0]).read_record().state is RunState.FINISHED
+    first_done = store.run(intent.first_run).read_record().state is RunState.FINISHED
     if folder.release_is_due(waiting, at_work, first_done=first_done):
         job = str(own[0].job_id)
         say("worker", f"the first run of job {job} has passed, and the rest is still held: released again")

@@ -61,9 +61,9 @@ def open_evaluations(
 ) -> tuple[OpenEvaluation, ...]:
     """The elements in the queue that are to evaluate some of these runs."""
     opened = []
-    for submission in (each for each in found if each.evaluation is not None):
+    for submission in (each for each in found if each.intent.evaluation is not None):
         outcomes = submission.folder.read_outcomes()
-        for index, own in enumerate(submission.tasks):
+        for index, own in enumerate(submission.intent.tasks):
             left = [run_id for run_id in own if run_id not in outcomes]
             asked = tuple(run_id for run_id in left if run_id in run_ids)
             element = submission.queued(view, index)
@@ -87,20 +87,20 @@ def _done(status: RunStatus, evaluation: Evaluation) -> EvaluationStatus:
 
 def _left(submission: Submission, runs: Mapping[str, RunStatus], view: QueueView) -> Iterator[EvaluationStatus]:
     """What a submission has not done, of these runs."""
-    request = submission.evaluation
+    request = submission.intent.evaluation
     if request is None:
         return
     outcomes = submission.folder.read_outcomes()
-    for index, run_ids in enumerate(submission.tasks):
+    for index, run_ids in enumerate(submission.intent.tasks):
         for status in (runs[run_id] for run_id in run_ids if run_id in runs):
             name = request.name(status.run.config.dataset.name)
             outcome = outcomes.get(status.run_id)
             is_done = outcome is not None and outcome[0] == "finished"
             if is_done or status.state is not RunState.FINISHED or is_newer(status.evaluations.get(name), submission):
                 continue
-            state, cause = _state(Position(submission, index), outcome, view)
-            job = f"{submission.job_id}_{index}" if submission.job_id is not None else None
-            yield EvaluationStatus(status, name, state, cause=cause, job=job)
+            position = Position(submission, index)
+            state, cause = _state(position, outcome, view)
+            yield EvaluationStatus(status, name, state, cause=cause, job=position.name(view))
 
 
 def _state(position: Position, outcome: tuple[str, str | None] | None, view: QueueView) -> tuple[RunState, str | None]:
@@ -120,12 +120,12 @@ def _state(position: Position, outcome: tuple[str, str | None] | None, view: Que
 
 def is_newer(evaluation: Evaluation | None, submission: Submission) -> bool:
     """Whether an evaluation was made since the submission."""
-    return evaluation is not None and evaluation.at[:_SECONDS] >= submission.created[:_SECONDS]
+    return evaluation is not None and evaluation.at[:_SECONDS] >= submission.intent.created[:_SECONDS]
 
 
 def is_settled(submission: Submission, folder: RunFolder) -> bool:
     """Whether a submitted evaluation of the run is done, was refused, or has lost its sense."""
-    request, record = submission.evaluation, folder.read_record()
+    request, record = submission.intent.evaluation, folder.read_record()
     if request is None or record.state is not RunState.FINISHED:
         return True
     state, _ = submission.folder.read_outcomes().get(folder.run_id, ("", None))

@@ -63,21 +63,21 @@ def overview(opened: OpenSweep, options: str = "") -> Overview:
     command = _next(truth, launcher, verb).format(sweep=opened.word)
     command += options if command.startswith("cnnjobs ") else ""
     return Overview(
-        sweep.name,
-        store,
-        sweep.metric,
-        snapshot,
-        best,
-        left,
-        launcher,
-        " ".join(command.split()),
-        truth.held,
-        (*truth.view.notices, *truth.damaged, *damaged, *_damaged_copies(snapshot, store)),
-        snapshot.seconds_left(snapshot.at_work) if snapshot.at_work else None,
-        opened.word,
-        options,
-        verb,
-        truth.evaluations,
+        name=sweep.name,
+        store=store,
+        metric=sweep.metric,
+        snapshot=snapshot,
+        best=best,
+        left=left,
+        launcher=launcher,
+        next_command=" ".join(command.split()),
+        held=truth.held,
+        notices=(*truth.view.notices, *truth.damaged, *damaged, *_damaged_copies(snapshot, store)),
+        seconds_left=snapshot.seconds_left(snapshot.at_work) if snapshot.at_work else None,
+        word=opened.word,
+        options=options,
+        verb=verb,
+        evaluations=truth.evaluations,
     )
 
 

@@ -56,8 +56,8 @@ class Queue:
     def runs(self) -> Mapping[str, str]:
         """By run id, the job that is to train it or trains it."""
         found = {}
-        for submission in (each for each in self.submissions if each.evaluation is None):
-            for index, run_ids in enumerate(submission.tasks):
+        for submission in (each for each in self.submissions if each.intent.evaluation is None):
+            for index, run_ids in enumerate(submission.intent.tasks):
                 element = submission.queued(self.view, index)
                 if element is not None:
                     found.update(dict.fromkeys(run_ids, f"job {element.name}, {element.state.lower()}"))
@@ -67,7 +67,7 @@ class Queue:
 def look_at(store: RunStore) -> Queue:
     """One squeue, if anything was ever submitted; writes nothing."""
     found = submissions(store)
-    return Queue(tuple(found), look_at_queue({submission.job_name for submission in found}))
+    return Queue(tuple(found), look_at_queue({submission.intent.job_name for submission in found}))
 
 
 def queued_runs(store: RunStore) -> Mapping[str, str]:
@@ -86,9 +86,9 @@ def put_in_order(store: RunStore) -> Queue:
     for submission in found:
         if submission.job_id is None and locks.is_held(submission.folder.intent_file):
             raise InputError(
-                f"an sbatch of an earlier start is still at work on {submission.job_name}; try again in a minute"
+                f"an sbatch of an earlier start is still at work on {submission.intent.job_name}; try again in a minute"
             )
-    view = look_at_queue({submission.job_name for submission in found})
+    view = look_at_queue({submission.intent.job_name for submission in found})
     if found and not view.knows_queue:
         raise SlurmError("; ".join(view.notices))
     notices = [
@@ -105,7 +105,7 @@ def _adopt(submission: Submission, view: QueueView) -> str | None:
     """Write the number of a submission whose launcher was killed before it could, or drop it."""
     if submission.job_id is not None:
         return None
-    number = view.job_ids.get(submission.job_name) or _accounted(submission)
+    number = view.job_ids.get(submission.intent.job_name) or _accounted(submission)
     if number is not None:
         submission.folder.write_id(number)
         return f"an earlier start was ended before it wrote down its job: found again as job {number}"
@@ -118,9 +118,10 @@ def _adopt(submission: Submission, view: QueueView) -> str | None:
 def _accounted(submission: Submission) -> int | None:
     """The number of a job that has left the queue; None as well where there is no accounting."""
     with suppress(SlurmError, ValueError):
+        name, since = submission.intent.job_name, submission.intent.created[:19]
         said = ask(
-            "sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID", f"--name={submission.job_name}",
-            f"--starttime={submission.created[:19]}", f"--user={getpass.getuser()}", seconds=PATIENCE_S,
+            "sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID", f"--name={name}",
+            f"--starttime={since}", f"--user={getpass.getuser()}", seconds=PATIENCE_S,
         )  # fmt: skip
         return int(said.split("\n")[0].partition("_")[0])
     return None
@@ -158,8 +159,9 @@ def _repeat(store: RunStore, submission: Submission, view: QueueView) -> str | N
     elements, job = submission.elements(view), str(submission.job_id)
     reasons = {each.index: each.reason for each in elements if each.state in WAITING}
     at_work = {each.index for each in elements} - reasons.keys()
-    first_done = bool(submission.tasks) and store.run(submission.tasks[0][0]).read_record().state is RunState.FINISHED
-    if submission.folder.release_is_due(reasons, at_work, first_done=submission.canary and first_done):
+    first = submission.intent.first_run if submission.intent.canary else None
+    first_done = first is not None and store.run(first).read_record().state is RunState.FINISHED
+    if submission.folder.release_is_due(reasons, at_work, first_done=first_done):
         # Of the whole array Slurm refuses what has ended.
         ask("scontrol", "release", named(submission.job_id or 0, reasons))
         return f"job {job}: its first run has passed, the rest was still held and is released"
@@ -174,7 +176,7 @@ def _start_is_due(submission: Submission, element: ArrayTask) -> bool:
     if not element.begins or element.restarts or submission.log(element.index).exists():
         return False
     with suppress(ValueError):
-        made = datetime.fromisoformat(submission.created).timestamp()
+        made = datetime.fromisoformat(submission.intent.created).timestamp()
         after_s = datetime.fromisoformat(element.begins).timestamp() - made
         # sbatch may take minutes. A time that is over holds back only what has forgotten its release.
         return OWN_BEGIN_S - 5 <= after_s <= OWN_BEGIN_S + SBATCH_S
@@ -184,7 +186,7 @@ def _start_is_due(submission: Submission, element: ArrayTask) -> bool:
 def start(submission: Submission, *, first_waits: bool = True) -> None:
     """Let a submission go that waits for this: with a canary its element 0 alone. Raises SlurmError."""
     job = str(submission.job_id)
-    first_alone = submission.canary and not submission.has_passed and first_waits
+    first_alone = submission.intent.canary and not submission.has_passed and first_waits
     if first_alone:
         # A hold of the user's own, whoever the user is: root's `hold` is an administrator's.
         ask("scontrol", "uhold", job)
@@ -209,7 +211,7 @@ def prune(store: RunStore, queue: Queue) -> None:
 
 def _is_collected(store: RunStore, submission: Submission) -> bool:
     """Whether nobody needs to see its logs any more: its runs are trained, or evaluated or past it."""
-    folders = [store.run(run_id) for task in submission.tasks for run_id in task]
-    if submission.evaluation is None:
+    folders = [store.run(run_id) for task in submission.intent.tasks for run_id in task]
+    if submission.intent.evaluation is None:
         return all(folder.read_record().state is RunState.FINISHED for folder in folders)
     return all(is_settled(submission, folder) for folder in folders)

@@ -40,7 +40,7 @@ class SlurmFacts:
     @property
     def job(self) -> str:
         """Its element: `12_3`."""
-        return f"{self.job_id}_{self.position.index}"
+        return self.position.name(self.view) or ""
 
     @property
     def began(self) -> bool:
@@ -50,13 +50,13 @@ class SlurmFacts:
 
     def made(self, attempt: Attempt) -> bool:
         """Whether an attempt is one of this element: not of another job that had its number before."""
-        return attempt.job_id == self.job and attempt.job_name in (None, self.position.submission.job_name)
+        return attempt.job_id == self.job and attempt.job_name in (None, self.position.submission.intent.job_name)
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether it was taken up in another place since, or is about to be."""
         last = self.status.attempts[-1] if self.status.attempts else None
-        if last and not self.made(last) and last.started > self.position.submission.created:
+        if last and not self.made(last) and last.started > self.position.submission.intent.created:
             return True
         return self.at_launch and self.status.state is RunState.PENDING
 
@@ -85,7 +85,7 @@ class SlurmFacts:
 
     def with_state(self, state: RunState, cause: str | None) -> RunStatus:
         """The verdict."""
-        return replace(self.status, state=state, cause=cause, job=self.job if self.job_id is not None else None)
+        return replace(self.status, state=state, cause=cause, job=self.position.name(self.view))
 
 
 def run_state(facts: SlurmFacts) -> RunStatus:
@@ -101,7 +101,7 @@ def run_state(facts: SlurmFacts) -> RunStatus:
 
 
 def _not_queued(facts: SlurmFacts, job_id: int) -> RunStatus:
-    end = facts.view.end(facts.position.submission.job_name, (job_id, facts.position.index))
+    end = facts.view.end(facts.position.submission.intent.job_name, (job_id, facts.position.index))
     if facts.lives:
         return facts.with_state(RunState.RUNNING, _alone(facts, end))
     if end is not None:
@@ -132,8 +132,8 @@ def held_by(position: Position, others: Mapping[str, RunStatus]) -> str | None:
     """What of ours holds the elements of a submission back: the first run, or five equal failures."""
     submission = position.submission
     # The first run waits for no other: it is held by hand.
-    if not submission.has_passed and submission.tasks and position.index:
-        first = others.get(submission.tasks[0][0])
+    if not submission.has_passed and submission.intent.first_run and position.index:
+        first = others.get(submission.intent.first_run)
         if first is None or first.state in (RunState.PENDING, RunState.RUNNING, RunState.FINISHED):
             return "held until the first run has passed its first validation"
         return f"held: the first run did not pass its first validation ({first.state}: {first.cause})"

@@ -86,7 +86,7 @@ class SweepWatcher:
         damaged: list[SubmissionFolder] = []
         found = submissions(self._store, damaged)
         # The queue before the marks: what ends in between has left its mark.
-        view = look_at_queue({submission.job_name for submission in found})
+        view = look_at_queue({submission.intent.job_name for submission in found})
         marks = self._watch.look()
         places = positions(found)
         view = look_at_ends(view, _to_account(marks, places, view))
@@ -94,7 +94,7 @@ class SweepWatcher:
         is_launching = locks.is_held(self._store.launcher_file)
         at_launch = is_launching if at_launch is None else at_launch
         # The first runs before those that they hold back.
-        first = [submission.tasks[0][0] for submission in found if submission.tasks and submission.tasks[0]]
+        first = [run_id for submission in found if (run_id := submission.intent.first_run) is not None]
         for run_id in dict.fromkeys((*first, *judged)):
             if run_id in places and run_id in judged:
                 folder = self._store.run(run_id)
@@ -112,7 +112,7 @@ def _slots(places: Iterable[Position], view: QueueView) -> int:
     """How many runs have a place in a job that runs."""
     submissions = {position.submission.folder.path: position.submission for position in places}.values()
     return sum(
-        submission.runs_at_once
+        submission.intent.runs_at_once
         for submission in submissions
         for element in submission.elements(view)
         if element.state == "RUNNING"
@@ -124,10 +124,10 @@ def _to_account(marks: RunStatuses, places: Mapping[str, Position], view: QueueV
     asked: dict[int, str] = {}
     positions = [position for status in marks.open if (position := places.get(status.run_id))]
     # Of two jobs with one number accounting tells of the newer one.
-    for position in sorted(positions, key=lambda position: position.submission.created):
+    for position in sorted(positions, key=lambda position: position.submission.intent.created):
         number = position.submission.number(view)
         if number is not None and position.submission.queued(view, position.index) is None:
-            asked[number] = position.submission.job_name
+            asked[number] = position.submission.intent.job_name
     return asked
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -41,15 +41,48 @@ class Usage:
         return f"one takes {self.memory / _GB:.1f} GB{busy}, {self.free / _GB:.1f} GB of {where} are free"
 
 
+class AtOnce:
+    """How many runs go on at once: `most`; or, `measured`, one that shows what it takes, then as many as fit beside it.
+
+    They share `gpus` and, where there is a limit, `memory` (bytes) of what is called `where`. `notes` are for the
+    records of the runs that start once the number is known; `tell` hears them, too.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        tell: Callable[[str], None] = print,
+        *,
+        measured: bool = False,
+        gpus: Sequence[str] = (),
+        memory: int | None = None,
+        where: str = "this machine",
+    ) -> None:
+        self._most, self._tell = most, tell
+        self._gpus, self._memory, self._where = tuple(gpus), memory, where
+        self._number = None if measured and most > 1 else most
+        self.notes: tuple[str, ...] = ()
+
+    def number(self, shown: int | None) -> int:
+        """So many may go on now; `shown` is the process of a run that has passed a validation, if one has."""
+        if self._number is None:
+            if shown is None:
+                return 1
+            self._number, text = carried(shown, self._gpus, self._most, where=self._where, limit=self._memory)
+            self.notes = (text,)
+            self._tell(text)
+        return self._number
+
+
 def carried(
     pid: int, gpus: Sequence[str], most: int, *, where: str = "this machine", limit: int | None = None
 ) -> tuple[int, str]:
-    """How many runs like that of a process go on at once, up to `most` on each GPU or on the cores; and why, in a line.
+    """How many runs like that of a process go on at once, up to `most`, as many on each GPU; and why, in a line.
 
     `limit` is how much memory (bytes) this process and the runs that it starts may take together.
     """
     places = len(gpus) or 1
-    number = most * places
+    number, of_each = most, -(-most // places)
     told = []
     usage = measured(pid, None, limit)
     # Where it is not told, only memory is not guarded; on a GPU, a second run may be too much.
@@ -58,11 +91,11 @@ def carried(
         told.append(usage.told(where))
     if gpus:
         usage = measured(pid, gpus[0])
-        number = min(number, places * (usage.carried(most) if usage is not None else 1))
+        number = min(number, places * (usage.carried(of_each) if usage is not None else 1))
         each = f", the same on each of {places} GPUs" if places > 1 else ""
         told.append(usage.told(f"GPU {gpus[0]}") + each if usage is not None else "the GPU does not tell what it takes")
     words = "; ".join(told) or "this system does not tell what a run takes"
-    return number, f"{number} {'run' if number == 1 else 'runs'} at once, of {most * places} at most: {words}"
+    return number, f"{number} {'run' if number == 1 else 'runs'} at once, of {most} at most: {words}"
 
 
 def measured(pid: int, gpu: str | None, limit: int | None = None) -> Usage | None:

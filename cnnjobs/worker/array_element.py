@@ -12,10 +12,11 @@ from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunState
 from cnnjobs.disk.submission_folder import FULL_DISK_CODE, Stacks, SubmissionFolder
 from cnnjobs.errors import InputError, is_full
+from cnnjobs.system.capacity import AtOnce
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.worker.job import Job
-from cnnjobs.worker.parallel.at_once import Allotment, AtOnce
+from cnnjobs.worker.parallel.at_once import Allotment, ShownProcess
 from cnnjobs.worker.parallel.rank_processes import RankStarts, by_srun
 from cnnjobs.worker.parallel.side_by_side import SUPERSEDED_CODE, SideBySide, preload
 from cnnjobs.worker.run_list import train_runs
@@ -32,7 +33,7 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
     except Stopped:
         return 0
     except (OSError, ValueError, InputError) as error:
-        _say(f"{type(error).__name__}: {error}")
+        say("worker", f"{type(error).__name__}: {error}")
         return 2
     task.keep_up()
     try:
@@ -40,7 +41,7 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
             return task.evaluate(_job(task, task.run_ids), task.intent.evaluation)
         went_well = _train(task, stop)
     except Exception as error:
-        _say(f"{type(error).__name__}: {error}")
+        say("worker", f"{type(error).__name__}: {error}")
         went_well, full = False, is_full(error)
     task.look_at_first()
     if not stop() and task.index == 0:
@@ -79,16 +80,17 @@ def _job(
 
 def _train_side_by_side(task: SlurmEnvironment, job: Job, stop: StopRequest) -> bool:
     intent, gpus = task.intent, tuple(str(job.gpu).split(",")) if job.gpu is not None else ()
-    at_once = AtOnce(intent.runs_at_once)
+    tell, shown = partial(say, "worker"), ShownProcess()
+    at_once = AtOnce(intent.runs_at_once, tell)
     words = f"up to {intent.runs_at_once} runs at a time, each in a process of its own"
     if intent.measured:
         given = Allotment.read(os.environ)
         most = min(given.most_runs(intent, gpus), len(task.run_ids))
-        at_once = AtOnce(most, measured=True, gpus=gpus, memory=given.memory)
+        at_once = AtOnce(most, tell, measured=True, gpus=gpus, memory=given.memory, where="this job")
         words = (
             f"up to {most} runs at a time on {given.cores} cores, found out by the first; each in a process of its own"
         )
-    _say(words)
+    say("worker", words)
     task.look_at_first()
     run_ids = task.open_runs()
     if run_ids:
@@ -97,10 +99,10 @@ def _train_side_by_side(task: SlurmEnvironment, job: Job, stop: StopRequest) -> 
     def train(run_id: str) -> int:
         own = StopRequest()
         own.listen_to_slurm()
-        return _train_alone(SlurmEnvironment(task.folder, intent, own, at_once.show), run_id, at_once.notes, own)
+        return _train_alone(SlurmEnvironment(task.folder, intent, own, shown.show), run_id, at_once.notes, own)
 
     def now(training: Collection[int]) -> int:
-        return 1 if task.waits_for_first() else at_once(training)
+        return 1 if task.waits_for_first() else at_once.number(shown.among(training))
 
     return SideBySide(run_ids, train, at_once=now, gpus=gpus, stop=stop).train()
 
@@ -110,14 +112,14 @@ def _train_alone(task: SlurmEnvironment, run_id: str, notes: Sequence[str], stop
     try:
         is_newest = train_runs(_job(task, [run_id], notes=notes), stop, task)
     except Exception as error:
-        _say(f"{type(error).__name__}: {error}")
+        say("worker", f"{type(error).__name__}: {error}")
         return 1
     return 0 if is_newest else SUPERSEDED_CODE
 
 
 def _train_in_ranks(task: SlurmEnvironment, stop: StopRequest) -> bool:
     nodes, ranks = task.intent.nodes, task.intent.ranks
-    _say(f"{ranks} ranks for each run, on {'1 node' if nodes == 1 else f'{nodes} nodes'}")
+    say("worker", f"{ranks} ranks for each run, on {'1 node' if nodes == 1 else f'{nodes} nodes'}")
     task.look_at_first()
     path = str(task.folder.path)
     # What ends the job, as a cancellation does, Slurm tells the ranks itself; srun would kill them.
@@ -125,7 +127,3 @@ def _train_in_ranks(task: SlurmEnvironment, stop: StopRequest) -> bool:
         lambda run_id: by_srun(path, run_id, nodes=nodes, ranks=ranks), stop=stop, passed_on=[signal.SIGUSR2]
     )
     return starts.train(map(task.store.run, task.open_runs()))
-
-
-def _say(what: str) -> None:
-    say("worker", what)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cnnjobs.disk.run_folder import RunFolder, RunStore
 from cnnjobs.disk.submission_folder import EvaluationRequest, SubmissionFolder
+from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.worker.job import Job
 from cnnjobs.worker.process import prepare_process
@@ -29,7 +30,7 @@ def evaluate_runs(job: Job, request: EvaluationRequest, folder: SubmissionFolder
         try:
             state, cause = _evaluate(RunStore(job.store).run(run_id), request, data_sets, stop)
         except Stopped:
-            _say(run_id, "stopped")
+            say(run_id, "stopped")
             return False
         folder.add_outcome(run_id, state, cause)
     return True
@@ -51,12 +52,8 @@ def _evaluate(
         raise
     except Exception as error:
         state, cause = "refused" if isinstance(error, InputError) else "failed", cause_of(error)
-        _say(folder.run_id, f"evaluation {state}: {cause}")
+        say(folder.run_id, f"evaluation {state}: {cause}")
         return state, cause
     results = [f"{name} {value:.4f}" for name, value in evaluation.metrics.items()]
-    _say(folder.run_id, " ".join((f"{evaluation.name}:", *results)))
+    say(folder.run_id, " ".join((f"{evaluation.name}:", *results)))
     return "finished", None
-
-
-def _say(run_id: str, what: str) -> None:
-    print(f"{run_id}: {what}", flush=True)

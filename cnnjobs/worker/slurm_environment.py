@@ -107,7 +107,7 @@ class SlurmEnvironment(JobEnvironment):
         cause = self.folder.common_failure()
         if cause is not None and not self.folder.breaker_file.exists():
             write_whole(self.folder.breaker_file, f"{cause}\n".encode(), make_folder=False)
-            _say(f"{BREAKER_FAILURES} runs in a row failed alike: the rest of job {self.array_job} is held")
+            say("worker", f"{BREAKER_FAILURES} runs in a row failed alike: the rest of job {self.array_job} is held")
             scontrol("hold", self.array_job)
 
     def release_the_rest(self) -> None:
@@ -115,7 +115,7 @@ class SlurmEnvironment(JobEnvironment):
         if self.folder.canary_file.exists():
             return
         write_whole(self.folder.canary_file, b"", make_folder=False)
-        _say(f"the first run has passed its first validation: the rest of job {self.array_job} may start")
+        say("worker", f"the first run has passed its first validation: the rest of job {self.array_job} may start")
         if len(self.intent.tasks) > 1:
             scontrol("release", self.array_job)
 
@@ -140,7 +140,7 @@ class SlurmEnvironment(JobEnvironment):
             try:
                 self.release_the_rest()
             except StorageError as error:
-                _say(str(error))
+                say("worker", str(error))
 
     def own_ends(self) -> set[RunState]:
         """The ends that runs have found in this start of the element."""
@@ -188,7 +188,7 @@ class SlurmEnvironment(JobEnvironment):
             f"the time limit ({self._time_limit()}) came {self._restarts + 1} times, at last before the run began;"
             " retry with a higher timeout_min"
         )
-        _say(f"{cause}: not requeued")
+        say("worker", f"{cause}: not requeued")
         for folder in map(self.store.run, self.open_runs()):
             with folder.claim() as log:
                 if log is not None and not folder.read_record().state.is_settled:
@@ -237,7 +237,3 @@ class SlurmEnvironment(JobEnvironment):
 
     def _time_limit(self) -> str:
         return f"timeout_min {self.intent.profile.timeout_min or 'of the partition'}"
-
-
-def _say(what: str) -> None:
-    say("worker", what)

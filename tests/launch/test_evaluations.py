@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,14 @@ def test_every_evaluation_has_its_state(sweep: Sweep, store: RunStore, run_ids: 
     folder.log_file(0).write_text("out of memory\n")
     assert looked(sweep, store, view())[first] == [("lost", f"job 7 ended without a word; see {folder.log_file(0)}")]
     assert looked(sweep, store, QueueView())[first] == [("pending", "the queue could not be asked")]
+
+
+def test_a_number_that_only_the_queue_tells_names_the_job(sweep: Sweep, store: RunStore, run_ids: list[str]) -> None:
+    submitted(store, run_ids[:1]).id_file.unlink()
+    snapshot: RunStatuses = RunFilesWatcher(store, sweep.runs).look()
+    queue = replace(view(_0="RUNNING"), job_ids={"n7": 7})
+    (found,) = evaluations(snapshot.runs, submissions(store), queue)
+    assert (found.job, found.cause) == ("7_0", "job 7_0")
 
 
 def test_an_older_evaluation_stays_while_a_new_one_is_made(sweep: Sweep, store: RunStore, run_ids: list[str]) -> None:

@@ -144,7 +144,7 @@ def run_until_signalled(sweep: Sweep, store: RunStore, pids: list[int]) -> None:
 def test_a_signal_ends_every_worker_also_one_that_does_not_listen(
     sweep: Sweep, store: RunStore, behave: Behave, behaviour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnjobs.launch.local.pool._GRACE_S", 0.5)
+    monkeypatch.setattr("cnnjobs.launch.local.workers.GRACE_S", 0.5)
     behave(behaviour)
     handler, pids = signal.getsignal(signal.SIGTERM), []
     with pytest.raises(Stopped) as stopped:

@@ -5,12 +5,12 @@ import socket
 import pytest
 
 from cnnjobs.disk.run_folder import Attempt, RunState
-from cnnjobs.launch.local.measuring import Measuring
+from cnnjobs.launch.local.pool import _shown
 from cnnjobs.launch.plan.resources import Resources
 from cnnjobs.status.run_status import RunStatus, RunStatuses
 from cnnjobs.sweep.file import Sweep
 from cnnjobs.system import capacity as sharing
-from cnnjobs.system.capacity import Usage
+from cnnjobs.system.capacity import AtOnce, Usage
 
 GB = 10**9
 
@@ -31,11 +31,11 @@ def told(usage: Usage | None, resources: Resources, sweep: Sweep, monkeypatch: p
         lambda pid, of, limit=None: (asked.append((pid, of)), usage if of == gpu else of_machine)[1],
     )
     said: list[str] = []
-    found = Measuring(resources, said.append)
-    assert found.workers(moment(sweep, validated=False)) == 1
-    assert found.workers(moment(sweep, validated=True, host="another")) == 1
+    found = AtOnce(resources.workers, said.append, measured=resources.measured, gpus=resources.gpus)
+    assert found.number(_shown(moment(sweep, validated=False))) == 1
+    assert found.number(_shown(moment(sweep, validated=True, host="another"))) == 1
     assert (asked, found.notes) == ([], ())
-    numbers = {found.workers(moment(sweep, validated=True)) for _ in range(3)}
+    numbers = {found.number(_shown(moment(sweep, validated=True))) for _ in range(3)}
     assert asked == ([(77, None), (77, gpu)] if gpu else [(77, None)])
     assert found.notes == tuple(said)
     return numbers.pop(), said[0]
@@ -60,7 +60,3 @@ def test_each_gpu_carries_as_many_as_the_first(sweep: Sweep, monkeypatch: pytest
         " computes 30% of the time, 70.0 GB of GPU 0 are free, the same on each of 2 GPUs",
     )
     assert told(None, gpus, sweep, monkeypatch)[0] == 2
-
-
-def test_a_number_that_is_given_is_not_measured(sweep: Sweep) -> None:
-    assert Measuring(Resources(3, 1), lambda _: pytest.fail("told")).workers(moment(sweep, validated=False)) == 3

@@ -353,7 +353,9 @@ def test_a_number_that_slurm_gives_out_again_joins_nothing(place: Place) -> None
     assert [status.cause for status in truth.snapshot.runs][1:] == [words] * 3
     assert truth.held == (f"job 12: 3 jobs {words}",)
     assert place.asked == ["squeue"]
-    (first,) = [each for each in submissions(place.store) if each.canary and each.job_name.endswith("-old")]
+    (first,) = [
+        each for each in submissions(place.store) if each.intent.canary and each.intent.job_name.endswith("-old")
+    ]
     assert first.elements(truth.view) == []
     # What the older job has begun is no start of the new one.
     attempt = Attempt(number=1, host="far", pid=1, job_id="12_1", job_name="cnnjobs-four-old", started=before)

@@ -9,9 +9,8 @@ import pytest
 
 from cnnjobs.disk.submission_folder import JobArray
 from cnnjobs.system import capacity as sharing
-from cnnjobs.system.capacity import Usage
-from cnnjobs.worker.parallel import at_once
-from cnnjobs.worker.parallel.at_once import Allotment, AtOnce
+from cnnjobs.system.capacity import AtOnce, Usage
+from cnnjobs.worker.parallel.at_once import Allotment, ShownProcess
 
 GB = 10**9
 
@@ -77,25 +76,25 @@ def test_one_goes_ahead_and_shows_how_many_follow(
     number: int,
     words: str,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
     limits: list[int | None] = []
     monkeypatch.setattr(sharing, "measured", lambda pid, gpu, limit=None: (limits.append(limit), usages[gpu])[1])
-    found = AtOnce(6, measured=True, gpus=gpus, memory=5 * GB)
-    assert found([os.getpid()]) == 1
-    found.show()
-    assert found([1]) == 1
+    said: list[str] = []
+    found = AtOnce(6, said.append, measured=True, gpus=gpus, memory=5 * GB, where="this job")
+    shown = ShownProcess()
+    assert found.number(shown.among([os.getpid()])) == 1
+    shown.show()
+    assert found.number(shown.among([1])) == 1
     assert (limits, found.notes) == ([], ())
-    assert [found([os.getpid()]), found([1])] == [number, number]
+    assert [found.number(shown.among([os.getpid()])), found.number(None)] == [number, number]
     assert limits[0] == 5 * GB
-    assert found.notes == (words,)
-    assert capfd.readouterr().out == f"worker: {words}\n"
+    assert list(found.notes) == said == [words]
 
 
 def test_a_number_that_is_given_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(at_once, "carried", lambda *_, **__: pytest.fail("measured"))
-    assert AtOnce(3)([1]) == 3
-    assert AtOnce(1, measured=True)([1]) == 1
+    monkeypatch.setattr(sharing, "carried", lambda *_, **__: pytest.fail("measured"))
+    assert AtOnce(3).number(1) == 3
+    assert AtOnce(1, measured=True).number(1) == 1
 
 
 def test_memory_is_what_the_job_may_take(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,6 @@ from cnnjobs.disk.run_folder import RunState
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.system.stop_request import StopRequest
 from cnnjobs.worker.parallel import side_by_side
-from cnnjobs.worker.parallel.at_once import AtOnce
 from cnnjobs.worker.parallel.side_by_side import MAX_KILLS, SUPERSEDED_CODE, SideBySide
 from cnnjobs.worker.run_list import run_job
 
@@ -59,7 +58,7 @@ class Nursery:
         def train(run_id: str) -> NoReturn:
             os.execvp("sh", ["sh", "-c", f'cd "$2"; {script}', "sh", run_id, str(self.path)])
 
-        now = AtOnce(at_once) if isinstance(at_once, int) else at_once
+        now = (lambda _: at_once) if isinstance(at_once, int) else at_once
         return SideBySide(run_ids, train, at_once=now, stop=self.stop, gpus=gpus).train()
 
     def log(self) -> list[str]:
@@ -159,7 +158,7 @@ def test_an_error_in_a_process_is_its_own(nursery: Nursery, capfd: pytest.Captur
     def train(run_id: str) -> int:
         return 0 if run_id == "b" else 1 // 0
 
-    together = SideBySide(["a", "b"], train, at_once=AtOnce(2), gpus=(), stop=nursery.stop)
+    together = SideBySide(["a", "b"], train, at_once=lambda _: 2, gpus=(), stop=nursery.stop)
     assert not together.train()
     assert capfd.readouterr().err.splitlines()[-1].startswith("ZeroDivisionError: ")
 

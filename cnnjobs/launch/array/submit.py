@@ -131,7 +131,7 @@ def share_of(max_parallel: int | None, queue: Queue, runs_at_once: int = 1) -> t
     if max_parallel is None:
         return None, ()
     alive = {element.job_id for each in queue.submissions for element in queue.elements(each)}
-    busy = sum(each.runs_at_once * len(queue.elements(each)) for each in queue.submissions)
+    busy = sum(each.intent.runs_at_once * len(queue.elements(each)) for each in queue.submissions)
     free = (max_parallel - busy) // runs_at_once
     if free < 1:
         return max(1, max_parallel // runs_at_once), tuple(sorted(alive))
@@ -174,20 +174,17 @@ def _halted(plan: Plan, queue: Queue) -> list[ArrayTask]:
     again = {run.run_id for run in plan.to_run}
     found = []
     for submission in queue.submissions:
-        first = set(submission.tasks[0]) if submission.canary and not submission.has_passed else set()
-        all_runs = (
-            {run_id for task in submission.tasks for run_id in task} if submission.breaker() is not None else set()
-        )
-        if again & (first | all_runs):
+        first = set(submission.intent.tasks[0]) if submission.intent.canary and not submission.has_passed else set()
+        halted = submission.intent.tasks if submission.breaker() is not None else ()
+        if again & (first | {run_id for task in halted for run_id in task}):
             found += queue.held(submission)
     return found
 
 
 def let_go(order: Order, job_id: int) -> tuple[str, ...]:
     """Let a submitted job start, now that its number is written down; a notice when Slurm does not hear it."""
-    intent = order.intent
     try:
-        start(Submission(order.folder, intent.job_name, job_id, intent.tasks, intent.canary, intent.created))
+        start(Submission(order.folder, order.intent, job_id))
     except SlurmError as error:
         return (f"job {job_id} is submitted; Slurm did not let it go at once ({error}), but will within 5 minutes",)
     return ()

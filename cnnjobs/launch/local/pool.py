@@ -15,14 +15,13 @@ from cnnjobs.disk.outage import PATIENCE_S
 from cnnjobs.disk.run_folder import RunState
 from cnnjobs.disk.submission_folder import Stacks
 from cnnjobs.errors import RunError
-from cnnjobs.launch.local.measuring import Measuring
-from cnnjobs.launch.local.workers import JobFolder, Worker, is_worker, living_workers, prune
+from cnnjobs.launch.local.workers import JobFolder, Worker, ends_in_time, is_worker, living_workers, prune
 from cnnjobs.launch.plan.plan import Plan
 from cnnjobs.launch.plan.resources import Resources
 from cnnjobs.status.run_status import RunFilesWatcher, RunStatus, RunStatuses
+from cnnjobs.system.capacity import AtOnce
 
 _LOOK_EVERY_S: Final = 0.5
-_GRACE_S: Final = 8.0
 _MAX_FRUITLESS: Final = 2
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,7 +52,8 @@ class LocalPool:
     ) -> None:
         self._store = plan.store
         self._resources, self._stacks = resources, stacks or Stacks()
-        self._measuring, self._tell = Measuring(resources, tell), tell
+        self._at_once = AtOnce(resources.workers, tell, measured=resources.measured, gpus=resources.gpus)
+        self._tell = tell
         self._code = plan.code.hash
         self._folders = [str(folder) for folder in folders]
         self._watch = RunFilesWatcher(plan.store, plan.here)
@@ -132,7 +132,7 @@ class LocalPool:
         living = len(self._own) + len(self._adopted) + len(self._strays())
         stacks = self._stacks.among([status.run_id for status in self.snapshot.open])
         units = stacks.units([status.run_id for status in self.snapshot.open])
-        room = min(self._measuring.workers(self.snapshot), self._num_units(stacks)) - living
+        room = min(self._at_once.number(_shown(self.snapshot)), self._num_units(stacks)) - living
         for _ in range(min(room, len(free))):
             slot = self._free_slot()
             # Workers that start together begin with different stacks.
@@ -147,7 +147,7 @@ class LocalPool:
                     "ranks": self._resources.ranks,
                     "gpu": self._resources.gpu(slot),
                     "stacks": stacks.model_dump(mode="json"),
-                    "notes": self._measuring.notes,
+                    "notes": self._at_once.notes,
                     "code": self._code,
                 },
             )
@@ -205,14 +205,20 @@ class LocalPool:
 
     def _all_end(self, orphans: set[int]) -> bool:
         """Whether all workers and orphans have ended before patience does, or another signal comes."""
-        until, heard = time.monotonic() + _GRACE_S, len(self._heard)
-        while time.monotonic() < until and len(self._heard) == heard:
+        heard = len(self._heard)
+
+        def are_gone() -> bool:
             self._own = [worker for worker in self._own if not self._jobs.has_ended(worker)]
             self._adopted = [worker for worker in self._adopted if worker.is_alive()]
-            if not (self._own or self._adopted or any(map(is_worker, orphans))):
-                return True
-            time.sleep(0.05)
-        return False
+            return not (self._own or self._adopted or any(map(is_worker, orphans)))
+
+        return ends_in_time(are_gone, is_hurried=lambda: len(self._heard) > heard)
+
+
+def _shown(snapshot: RunStatuses) -> int | None:
+    """The process of this machine whose run has passed a validation, if there is one."""
+    lasts = (status.attempts[-1] for status in snapshot.having(RunState.RUNNING) if status.latest and status.attempts)
+    return next((last.pid for last in lasts if last.host == socket.gethostname()), None)
 
 
 def _is_alone(status: RunStatus) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import submitit
 
 _FOREVER_MIN: Final = 60 * 24 * 3650
+GRACE_S: Final = 8.0
 _PROC: Final = Path("/proc")
 
 
@@ -83,6 +85,16 @@ class Worker:
 def is_worker(pid: int) -> bool:
     """Whether the process of this number works for a job; never true where the system does not tell."""
     return "submitit.core._submit" in _command(pid)
+
+
+def ends_in_time(have_ended: Callable[[], bool], *, is_hurried: Callable[[], bool] = lambda: False) -> bool:
+    """Whether processes that were asked to end have, before patience does or someone is in a hurry."""
+    until = time.monotonic() + GRACE_S
+    while time.monotonic() < until and not is_hurried():
+        if have_ended():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _command(pid: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""How many runs of a job train at once: a number, or as many as what Slurm has given to the job carries."""
+"""What Slurm has given to a job, and the process of a run that has shown what it takes of that."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnnjobs.disk.submission_folder import JobArray
-from cnnjobs.system.capacity import MOST_ON_GPU, carried
-from cnnjobs.system.log import say
+from cnnjobs.system.capacity import MOST_ON_GPU
 
 _MB: Final = 1 << 20
 _BYTES: Final = 8
@@ -41,35 +40,17 @@ class Allotment:
         return min(most, intent.runs_at_once if counted else most, MOST_ON_GPU * len(gpus) if gpus else most)
 
 
-class AtOnce:
-    """`most` runs; or one, until it has passed a validation in its process, then as many as fit beside it.
+class ShownProcess:
+    """The process of the run that has last passed a validation, as the processes that are forked from this one tell."""
 
-    It is `measured` where `memory` and `gpus` are those of the job. `notes` are for the records of the runs that start
-    once the number is known.
-    """
-
-    def __init__(
-        self, most: int, *, measured: bool = False, gpus: Sequence[str] = (), memory: int | None = None
-    ) -> None:
-        self._most, self._gpus, self._memory = most, tuple(gpus), memory
-        self._number = None if measured and most > 1 else most
-        # Shared with the processes that are forked from this one.
-        self._shown = mmap.mmap(-1, _BYTES)
-        self.notes: tuple[str, ...] = ()
+    def __init__(self) -> None:
+        self._number = mmap.mmap(-1, _BYTES)
 
     def show(self) -> None:
         """Called by the process of a run: it takes now what it is going to take."""
-        self._shown[:] = os.getpid().to_bytes(_BYTES, "big")
+        self._number[:] = os.getpid().to_bytes(_BYTES, "big")
 
-    def __call__(self, training: Collection[int]) -> int:
-        """How many may go on now that the processes of these numbers do."""
-        if self._number is None:
-            pid = int.from_bytes(self._shown[:], "big")
-            if pid not in training:
-                return 1
-            places = len(self._gpus) or 1
-            most = -(-self._most // places)
-            number, text = carried(pid, self._gpus, most, where="this job", limit=self._memory)
-            self._number, self.notes = min(number, self._most), (text,)
-            say("worker", text)
-        return self._number
+    def among(self, training: Collection[int]) -> int | None:
+        """Its number, while it is one of these."""
+        pid = int.from_bytes(self._number[:], "big")
+        return pid if pid in training else None
