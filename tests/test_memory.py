@@ -36,3 +36,12 @@ def test_the_tightest_of_machine_and_groups_counts(system: Path) -> None:
         memory__limit_in_bytes="1000", memory__usage_in_bytes="700", memory__stat=stat,
     )  # fmt: skip
     assert memory.free_memory() == 400
+
+
+def test_processes_that_were_killed_for_memory_are_counted(system: Path) -> None:
+    assert memory.memory_kills() == 0
+    (system / "own").write_text("4:memory:/a/b\n0::/job_7/step_0\n")
+    limit(system / "groups" / "job_7", memory__events="oom 9\noom_kill 9\n")
+    limit(system / "groups" / "job_7" / "step_0", memory__events="low 0\noom 2\noom_kill 1\noom_group_kill 0\n")
+    limit(system / "groups" / "memory" / "a" / "b", memory__oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 2\n")
+    assert memory.memory_kills() == 3

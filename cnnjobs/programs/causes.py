@@ -25,7 +25,8 @@ _STARTERS: Final = ("ChildFailedError", "CalledProcessError", "ProcessExitedExce
 _COMPLAINT: Final = re.compile(r"^(\S.*: )?(error|fatal|usage error)\b.*:? ", re.IGNORECASE)
 _HYDRA_END: Final = "HYDRA_FULL_ERROR"
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
-_RANK: Final = re.compile(r"^\[[^\]]*rank ?\d+\]:? ?", re.IGNORECASE)
+# A process of several, an exception of a group.
+_FRAME: Final = re.compile(r"^(\[[^\]]*rank ?\d+\]:? ?|  [|+] )", re.IGNORECASE)
 
 
 def cause_of_exit(code: int, tail: Sequence[str], *, own_folders: Sequence[Path], memory_was_full: bool) -> str:
@@ -34,7 +35,7 @@ def cause_of_exit(code: int, tail: Sequence[str], *, own_folders: Sequence[Path]
     A place in the program is told by the file as it is called from one of its `own_folders`. `memory_was_full` says
     that the system has killed a process of this job for its memory.
     """
-    lines = [_RANK.sub("", line) for line in tail]
+    lines = [_FRAME.sub("", line) for line in tail]
     said = _last_words(lines, own_folders)
     number = -code if code < 0 else code - _SHELL_SIGNALS if code > _SHELL_SIGNALS else 0
     name = _signal_name(number)
@@ -79,7 +80,7 @@ def _last_words(lines: Sequence[str], own_folders: Sequence[Path]) -> str:
 
 def _exception(lines: Sequence[str], own_folders: Sequence[Path]) -> str:
     """The exception of the last traceback that is not of a mere starter, and where in the program it was raised."""
-    starts = [number for number, line in enumerate(lines) if line.lstrip(" |+").startswith(_TRACEBACK)]
+    starts = [number for number, line in enumerate(lines) if _TRACEBACK in line]
     for start, end in reversed(list(pairwise([*starts, len(lines)]))):
         place = ""
         for line in lines[start + 1 : end]:
