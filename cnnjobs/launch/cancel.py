@@ -11,14 +11,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Final
 
 from cnnjobs.disk.files import map_at_once, remove_mark
 from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.launch.local.workers import is_worker
-from cnnjobs.slurm.commands import ask
-from cnnjobs.slurm.queue import WAITING, Key, ranges
+from cnnjobs.slurm.queue import WAITING, Key, scancel
 from cnnjobs.slurm.submissions import submissions
 from cnnjobs.status.evaluations import OpenEvaluation, open_evaluations
 from cnnjobs.status.named_runs import Target
@@ -28,7 +26,6 @@ from cnnjobs.status.sweep_status import SweepStatus, SweepWatcher
 from cnnjobs.status.sweeps import OpenSweep
 
 _PATIENCE_S: Final = 10.0
-_AT_ONCE: Final = 500
 _RETRIED: Final = (RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.INTERRUPTED)
 
 
@@ -152,14 +149,6 @@ def _overrule(folder: RunFolder) -> None:
     if cause is not None and record.state not in (RunState.FINISHED, RunState.FAILED):
         folder.write_record(record.model_copy(update={"state": RunState.CANCELLED, "cause": cause}))
     remove_mark(folder.cancel_file)
-
-
-def scancel(elements: Iterable[Key]) -> None:
-    """Take these elements of job arrays out of the queue. Raises SlurmError."""
-    by_job = groupby(sorted(elements), key=lambda key: key[0])
-    words = [f"{job}_[{part}]" for job, keys in by_job for part in ranges([index for _, index in keys])]
-    for start in range(0, len(words), _AT_ONCE):
-        ask("scancel", *words[start : start + _AT_ONCE])
 
 
 @dataclass(frozen=True)

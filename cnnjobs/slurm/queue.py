@@ -6,7 +6,7 @@ import pwd
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -26,6 +26,8 @@ _ACCOUNT_FIELDS: Final = ("JobID", "State", "ExitCode", "NodeList", "End", "JobN
 _BEGIN_TIME: Final = "BeginTime"
 _BEGIN_FIELDS: Final = ("ArrayJobID", "ArrayTaskID", "EligibleTime", "RestartCnt")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+# Of one command line of scancel.
+_MOST_WORDS: Final = 500
 _NOT_IN_LINE: Final = (_BEGIN_TIME, "Dependency", "JobHeld")
 
 Key = tuple[int, int]
@@ -148,6 +150,14 @@ def named(job_id: int, indices: Collection[int]) -> str:
     """Elements of an array as Slurm's commands take them: `12_3`, `12_[0-2,5]`."""
     found = sorted(indices)
     return f"{job_id}_{found[0]}" if len(found) == 1 else f"{job_id}_[{','.join(ranges(found))}]"
+
+
+def scancel(elements: Iterable[Key]) -> None:
+    """Take these elements of job arrays out of the queue. Raises SlurmError."""
+    by_job = groupby(sorted(elements), key=lambda key: key[0])
+    words = [f"{job}_[{part}]" for job, keys in by_job for part in ranges([index for _, index in keys])]
+    for start in range(0, len(words), _MOST_WORDS):
+        ask("scancel", *words[start : start + _MOST_WORDS])
 
 
 def jobs_of(folder: Path) -> list[int]:

@@ -7,7 +7,8 @@ import pytest
 from cnnjobs.console.runs.control import show_cancelled
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
-from cnnjobs.launch.cancel import Retrying, carry_out, plan_cancelling, scancel, to_retry
+from cnnjobs.launch.cancel import Retrying, carry_out, plan_cancelling, to_retry
+from cnnjobs.slurm.queue import scancel
 from cnnjobs.status.named_runs import Target
 from cnnjobs.status.sweeps import OpenSweep
 from cnnjobs.sweep.file import Sweep
@@ -68,7 +69,7 @@ def test_a_run_that_does_not_let_go_keeps_the_request(
 
 def test_elements_are_named_in_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr("cnnjobs.launch.cancel.ask", lambda *words: asked.append(words))
+    monkeypatch.setattr("cnnjobs.slurm.queue.ask", lambda *words: asked.append(words))
     scancel([(12, 1), (12, 0), (12, 2), (12, 7), (13, 4)])
     scancel([])
     assert asked == [("scancel", "12_[0-2]", "12_[7]", "13_[4]")]

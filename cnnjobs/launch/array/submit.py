@@ -24,7 +24,6 @@ from cnnjobs.errors import InputError, RunError, StorageError, storage_error
 from cnnjobs.launch.array.limits import is_accounted
 from cnnjobs.launch.array.runs_per_job import deal, dealing
 from cnnjobs.launch.array.script import script, scrubbed
-from cnnjobs.launch.cancel import scancel
 from cnnjobs.launch.plan.carrying_out import held, take_up_again, write_down
 from cnnjobs.launch.plan.plan import Plan
 from cnnjobs.launch.plan.preparing import PreparedForSlurm
@@ -32,7 +31,7 @@ from cnnjobs.launch.plan.ranks import check_batches
 from cnnjobs.launch.plan.stacks import gather
 from cnnjobs.slurm.commands import SlurmError, ask
 from cnnjobs.slurm.offers import with_offers
-from cnnjobs.slurm.queue import ArrayTask, look_at_queue
+from cnnjobs.slurm.queue import ArrayTask, look_at_queue, scancel
 from cnnjobs.slurm.submissions import Submission
 from cnnjobs.status.repair import SBATCH_S, Queue, put_in_order, start
 
