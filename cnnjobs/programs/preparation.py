@@ -75,7 +75,7 @@ class Preparation:
             self.places, base, parameter_file=self._folder / "parameters.yaml", seed=self._config.seed,
             goes_on=goes_on, threads=self._start.threads,
         )  # fmt: skip
-        return {**given, **variables(given)}
+        return {**given, **variables(self.places, given)}
 
     def command_line(self, resume: Sequence[str], environment: Mapping[str, str], *, processes: int) -> list[str]:
         """Its items; torchrun, where the run asks for it, starts so many `processes`."""

@@ -53,7 +53,7 @@ def variables(where: ProgramPlaces, parameters: str = "", **more: str) -> dict[s
         "CNNJOBS_METRICS": str(where.metrics_file),
         **more,
     }
-    return {**os.environ, **given, **variables_of({**os.environ, **given})}
+    return {**os.environ, **given, **variables_of(where, {**os.environ, **given})}
 
 
 def run(

@@ -33,7 +33,7 @@ class Channel:
         self._asked: dict[str, str] = {}
         self._values: dict[str, list[float]] = {}
         self._begins: dict[str, float] = {}
-        self._last = -1.0
+        self._last: float = -1
         self._ranks: dict[str, int] = {}
 
     def look(self, *, at_the_end: bool) -> list[Reported]:
@@ -95,7 +95,7 @@ class Channel:
             return said, is_count
         if run not in self._begins:
             # After a second wandb.init, or in a second process, counts begin anew.
-            self._begins[run] = self._last + 1 if is_count and said == 0 else 0.0
+            self._begins[run] = self._last + 1 if is_count and said == 0 else 0
         step = said + self._begins[run] if is_count else said
         if not is_count and step < self._last:
             self.notes.add(f"wandb: step {step} came after step {self._last:g}, where W&B drops it; here it counts")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from cnnjobs.programs.metrics.channel import Channel
 from cnnjobs.programs.metrics.events import EventFiles
-from cnnjobs.programs.metrics.found import FoundFiles, is_events, is_mlflow, is_table, is_trainer_state
+from cnnjobs.programs.metrics.found import FoundFiles, is_database, is_events, is_mlflow, is_table, is_trainer_state
+from cnnjobs.programs.metrics.mlflow import MlflowDatabases, MlflowStore, mark_of, mlflow_context
 from cnnjobs.programs.metrics.output import Output
 from cnnjobs.programs.metrics.source import Notes, Source
-from cnnjobs.programs.metrics.stores import JsonFiles, MlflowStore, TrainerStates
+from cnnjobs.programs.metrics.stores import JsonFiles, TrainerStates, as_wandb
 from cnnjobs.programs.metrics.tables import Tables
 from cnnjobs.programs.reported import ProgramPlaces, Reported
 
@@ -23,10 +24,11 @@ _COUNTERS: Final = frozenset({"epoch", "global_step", "iteration", "iter"})
 _KEPT_NOTES: Final = 40
 
 
-def variables(base: Mapping[str, str]) -> dict[str, str]:
-    """Variables that let a program's Python processes report; `base` is the environment that they are added to."""
+def variables(places: ProgramPlaces, base: Mapping[str, str]) -> dict[str, str]:
+    """Variables by which a program's processes report; `base` is the environment that they are added to."""
     before = base.get("PYTHONPATH")
-    return {"PYTHONPATH": f"{CHILD_FOLDER}{os.pathsep}{before}" if before else str(CHILD_FOLDER)}
+    path = f"{CHILD_FOLDER}{os.pathsep}{before}" if before else str(CHILD_FOLDER)
+    return {"MLFLOW_RUN_CONTEXT": mlflow_context(places, base.get("MLFLOW_RUN_CONTEXT")), "PYTHONPATH": path}
 
 
 class Collector:
@@ -44,22 +46,25 @@ class Collector:
         metric: str | None = None,
     ) -> None:
         patterns = {kind: [given] if isinstance(given, str) else list(given) for kind, given in (collect or {}).items()}
-        self._places = places
+        self._places, self._metric = places, metric
         self._channel = Channel(places.metrics_file)
-        told, mark = self._channel.files, str(places.metrics_file)
-        self._files = FoundFiles(places.outputs, places.working_folder, places.started, told, mark)
+        self._files = FoundFiles(places, self._channel.files)
         self._output = Output(patterns.get("stdout", []))
         self._named = {kind: patterns.get(kind, []) for kind in ("csv", "json")}
         named = Tables(self._of_pattern("csv"), self._shown, is_named=True)
         documents = JsonFiles(self._of_pattern("json"), self._shown)
-        states = TrainerStates(self._that(is_trainer_state), as_wandb="/" in (metric or ""))
+        self._states = TrainerStates(self._that(is_trainer_state), as_wandb="/" in (metric or ""))
         events = EventFiles(self._that(is_events), self._shown)
         tables = Tables(self._that(is_table), self._shown, is_named=False)
         store = MlflowStore(self._that(is_mlflow))
-        self._sources: list[Source] = [named, documents, self._output, self._channel, states, events, tables, store]
+        database = MlflowDatabases(self._that(is_database), mark_of(places))
+        self._sources: list[Source] = [
+            *(named, documents, self._output, self._channel, self._states, events, tables, store, database)
+        ]
         self._owners: dict[str, tuple[Source, str]] = {}
         self._own_notes = Notes(_KEPT_NOTES)
         self._found: dict[str, None] = {}
+        self._doubles: dict[tuple[str, str], dict[str, None]] = {}
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -69,7 +74,16 @@ class Collector:
     @property
     def notes(self) -> tuple[str, ...]:
         """What does not count, and why."""
-        every = [self._own_notes, *(source.notes for source in self._sources), self._files.notes]
+        doubles = [
+            f"{', '.join(names)}: from {first} and from {other}; {first} counts"
+            for (first, other), names in self._doubles.items()
+        ]
+        every: list[Iterable[str]] = [
+            self._own_notes,
+            doubles,
+            *(source.notes for source in self._sources),
+            self._files.notes,
+        ]
         return tuple(dict.fromkeys(note for notes in every for note in notes))
 
     def hear(self, line: str) -> None:
@@ -107,10 +121,15 @@ class Collector:
     def _counts(self, name: str, source: Source, called: str) -> bool:
         if name in _COUNTERS:
             return True
+        if source is self._states and name != self._metric:
+            # Its callback for W&B, or TensorBoard, may report the same by another name.
+            by_another = self._owners.get(as_wandb(name))
+            if by_another is not None and by_another[0] is not source:
+                return False
         owner, first = self._owners.setdefault(name, (source, called))
         if owner is source and (first == called or source is self._channel):
             return True
-        self._own_notes.add(f"{name} comes from {first} and from {called}: {first} counts")
+        self._doubles.setdefault((first, called), {})[name] = None
         return False
 
     def _that(self, wanted: Callable[[Path], bool]) -> Callable[[], list[Path]]:

@@ -10,27 +10,32 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.programs.metrics.source import Notes
+from cnnjobs.programs.reported import ProgramPlaces
 
 _PID: Final = re.compile(r"events\.out\.tfevents\.\d+\.[^/]*?\.(\d+)\.")
 _MOST_ENTRIES, _MOST_LEVELS = 20_000, 5
 _LEFT_OUT: Final = frozenset({"node_modules", "site-packages", "__pycache__", "results", "wandb"})
 # A time is kept by some file systems to the second only, and by others to two.
 _SLACK_S: Final = 2.0
-_PATIENCE_S: Final = 10.0
+_FIRST_S, _PATIENCE_S = 1.0, 10.0
 
 
 class FoundFiles:
     """Files by name: those in the run's folder, those that its Python processes tell, and of the folder in which other
-    programs may work at the same time those that one of its processes has open or has put its number to.
+    programs may work at the same time those that one of its processes has open or has put its number to, or that lie in
+    a folder of the run's name.
     """
 
-    def __init__(self, outputs: Path, working: Path, started: float, told: Mapping[Path, None], mark: str) -> None:
-        self._outputs, self._working, self._started, self._told = outputs, working, started, told
-        self._mark = f"CNNJOBS_METRICS={mark}".encode()
+    def __init__(self, places: ProgramPlaces, told: Mapping[Path, None]) -> None:
+        self._outputs, self._working, self._run_id = places.outputs, places.working_folder, places.run_id
+        self._started, self._told = places.started, told
+        self._mark = f"CNNJOBS_METRICS={places.metrics_file}".encode()
         self.notes = Notes()
         self._own: dict[Path, None] = {}
         self._foreign: dict[Path, None] = {}
-        self._next = 0.0
+        self._next, self._patience_s = 0.0, _FIRST_S
+        self._walks = 0
+        self._matches: dict[str, tuple[tuple[int, int], list[Path]]] = {}
         self._processes: set[int] = set()
 
     def look(self, *, at_the_end: bool) -> None:
@@ -48,7 +53,9 @@ class FoundFiles:
                     self._judge(path)
         # A walk that takes long is made more rarely.
         took = time.monotonic() - now
-        self._next = time.monotonic() + max(_PATIENCE_S, 50 * took)
+        self._next = time.monotonic() + max(self._patience_s, 50 * took)
+        self._patience_s = min(_PATIENCE_S, 2 * self._patience_s)
+        self._walks += 1
 
     def matching(self, wanted: Callable[[Path], bool]) -> list[Path]:
         """Files of the run that are wanted, in the order in which they were found."""
@@ -59,6 +66,12 @@ class FoundFiles:
 
         Where processes have told of some of them, it is those.
         """
+        state = (self._walks, len(self._told))
+        if pattern not in self._matches or self._matches[pattern][0] != state:
+            self._matches[pattern] = state, self._match(pattern)
+        return self._matches[pattern][1]
+
+    def _match(self, pattern: str) -> list[Path]:
         found: dict[Path, None] = {}
         for root in dict.fromkeys((self._outputs, self._working)):
             for path in root.glob(pattern) if not Path(pattern).is_absolute() else [Path(pattern)]:
@@ -75,13 +88,14 @@ class FoundFiles:
                 self.notes.add(f"{_shown(path, self._working)} was written meanwhile, perhaps by another run: {hint}")
 
     def _judge(self, path: Path) -> None:
+        (self._own if self._run_id in path.parts or self._is_ours(path) else self._foreign).setdefault(path)
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a process of this run has its number in the name of the file, or has it open."""
         number = _PID.search(path.name)
-        if (number is not None and int(number[1]) in self._processes | self._now()) or (
-            number is None and path not in self._foreign and any(_has_open(pid, path) for pid in self._now())
-        ):
-            self._own.setdefault(path)
-        else:
-            self._foreign.setdefault(path)
+        if number is not None:
+            return int(number[1]) in self._processes | self._now()
+        return path not in self._foreign and any(_has_open(pid, path) for pid in self._now())
 
     def _now(self) -> set[int]:
         """Numbers of the processes of this run."""
@@ -123,6 +137,11 @@ def is_table(path: Path) -> bool:
 def is_trainer_state(path: Path) -> bool:
     """Whether a file is the state of a Hugging Face Trainer."""
     return path.name == "trainer_state.json"
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file may be MLflow's database."""
+    return path.suffix == ".db"
 
 
 def is_mlflow(path: Path) -> bool:

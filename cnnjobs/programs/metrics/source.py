@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from cnnjobs.programs.metrics.child import cnnjobs_channel as channel
@@ -31,7 +31,7 @@ class Notes:
         self._notes: dict[str, None] = {}
         self._most = most
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._notes)
 
     def add(self, note: str) -> None:

@@ -1,4 +1,4 @@
-"""Files that hold a whole history: Hugging Face's trainer state, MLflow's file store, JSON that `collect:` names."""
+"""Files that hold a whole history: Hugging Face's trainer state, JSON that `collect:` names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from cnnjobs.programs.metrics.source import Notes, as_number, reported
-from cnnjobs.programs.metrics.tail import Tail
+from cnnjobs.programs.metrics.source import Notes, reported
 from cnnjobs.programs.reported import Reported
 
 TRAINER_STATE: Final = "trainer_state.json"
-MLFLOW: Final = "MLflow"
 
 
 class TrainerStates:
@@ -48,35 +46,15 @@ class TrainerStates:
     def _renamed(self, row: Mapping[str, Any]) -> dict[str, Any]:
         if not self._as_wandb:
             return dict(row)
-        return {name if name in ("step", "epoch") else _as_wandb(name): value for name, value in row.items()}
+        return {name if name in ("step", "epoch") else as_wandb(name): value for name, value in row.items()}
 
 
-def _as_wandb(name: str) -> str:
+def as_wandb(name: str) -> str:
+    """The name of a Trainer's metric in its callback for W&B."""
     for split in ("eval", "test"):
         if name.startswith(f"{split}_"):
             return f"{split}/{name.removeprefix(f'{split}_')}"
     return f"train/{name}"
-
-
-class MlflowStore:
-    """Metrics of MLflow's file store: a file for each, with lines of time, value and step."""
-
-    def __init__(self, paths: Callable[[], Sequence[Path]]) -> None:
-        self._paths = paths
-        self.notes = Notes()
-        self._tails: dict[Path, Tail] = {}
-
-    def look(self, *, at_the_end: bool) -> list[Reported]:
-        """Values that are new, in the order of their times."""
-        found: list[Reported] = []
-        for path in self._paths():
-            name = "/".join(path.parts[len(path.parts) - path.parts[::-1].index("metrics") :])
-            for raw in self._tails.setdefault(path, Tail(path)).lines(at_the_end=at_the_end):
-                parts = [as_number(part) for part in raw.decode(errors="replace").split()]
-                if len(parts) >= 2 and parts[0] is not None and parts[1] is not None:
-                    step = parts[2] if len(parts) > 2 and parts[2] is not None else 0
-                    found.append(Reported(MLFLOW, {name: parts[1]}, step=step, at=parts[0] / 1000))
-        return sorted(found, key=lambda one: one.at or 0.0)
 
 
 class JsonFiles:

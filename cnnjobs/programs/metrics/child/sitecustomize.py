@@ -5,7 +5,7 @@ import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _NAMES = {"wandb": "cnnjobs_wandb.py", "cnnjobs": "cnnjobs_log.py"}
-_ENDINGS = (".csv", ".tsv", ".log", ".json", ".jsonl")
+_ENDINGS = (".csv", ".tsv", ".log", ".json", ".jsonl", ".db")
 _MOST_TOLD = 1000
 _told = set()
 
@@ -100,7 +100,8 @@ def _next_one():
 
 def _hear_opened(event, given):
     """Tell the run of files that this process writes and that may hold metrics: nobody else knows whose they are."""
-    if event == "open" and isinstance(given[0], (str, bytes)) and _writes(given[1], given[2]):
+    opens = event == "open" and _writes(given[1], given[2])
+    if (opens or event == "sqlite3.connect") and isinstance(given[0], (str, bytes)):
         try:
             path = os.path.abspath(os.fsdecode(given[0]))
             if _may_hold_metrics(path) and path not in _told and len(_told) < _MOST_TOLD:
