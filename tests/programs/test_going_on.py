@@ -34,7 +34,9 @@ print("resume", os.environ.get("CNNJOBS_RESUME"), sys.argv[1:])
 for epoch in range(first, 6):
     if epoch - first == LIFE and attempt < 2: sys.exit(CODE)
     report(**LINE(epoch))
-    if SAVES and epoch % 2 == 0: last.write_text(str(epoch))
+    if SAVES and epoch % 2 == 0:
+        (folder / "new").write_text(str(epoch))
+        (folder / "new").rename(last)
 """
 )
 
