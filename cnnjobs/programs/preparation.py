@@ -10,6 +10,7 @@ from typing import Any
 
 from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.start import Start
+from cnnjobs.errors import RunError
 from cnnjobs.programs.command import argument_forms, command_line, resume_arguments, unknown_macros
 from cnnjobs.programs.environment import environment_of, parameters_text
 from cnnjobs.programs.metrics.collector import variables
@@ -78,14 +79,20 @@ class Preparation:
         return {**given, **variables(self.places, given)}
 
     def command_line(self, resume: Sequence[str], environment: Mapping[str, str], *, processes: int) -> list[str]:
-        """Its items; torchrun, where the run asks for it, starts so many `processes`."""
+        """Its items; torchrun, where the run asks for it, starts so many `processes`. Raises RunError."""
         template = self._config.command or ()
         for item in unknown_macros(template):
             self._start.note(f"`{item}` in `command:` is no macro: left out, as W&B's agent does")
+        is_torchrun = self._config.launch == "torchrun"
+        if is_torchrun and template and "${interpreter}" not in template:
+            raise RunError(
+                "`launch: torchrun` starts its processes by ${interpreter}, which `command:` has not: write it there, or"
+                " `launch: once` and torchrun itself in `command:`"
+            )
         return command_line(
             template, self._arguments, program=self._program(), environment=environment,
             json_file=str(self._folder / "parameters.json"), resume=resume,
-            processes=processes if self._config.launch == "torchrun" else 0,
+            processes=max(1, processes) if is_torchrun else 0,
         )  # fmt: skip
 
     def _program(self) -> str:

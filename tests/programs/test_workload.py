@@ -212,3 +212,22 @@ def test_a_macro_that_is_none_is_told(runs: Runs) -> None:
     command = [sys.executable, "-S", "${program}", "${argss}"]
     assert runs.python("", command=command) is RunState.FINISHED
     assert any("`${argss}` in `command:` is no macro" in note for note in runs.record.notes)
+
+
+PROCESSES = """
+import os, sys
+print("process", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], sys.argv[1:])
+if os.environ["RANK"] == "1": raise ValueError("it is broken")
+"""
+
+
+def test_torchrun_starts_it_in_several_processes(runs: Runs) -> None:
+    Path("train.py").write_text(PROCESSES)
+    assert runs.attempt(program="train.py", launch="torchrun", processes=2, parameters={"a": 1}) is RunState.FAILED
+    assert "process 1 of 2 ['--a=1']" in runs.said
+    assert runs.record.cause == "ValueError: it is broken (train.py:4 in <module>) (exit code 1)"
+
+
+def test_torchrun_has_to_have_a_place_in_the_command(runs: Runs) -> None:
+    assert runs.python("", launch="torchrun", processes=2) is RunState.FAILED
+    assert (runs.record.cause or "").startswith("`launch: torchrun` starts its processes by ${interpreter}, which")
