@@ -156,6 +156,21 @@ class RunConfig(BaseModel):
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     seed: registry.NonNegativeInt = 0
 
+    @property
+    def kind_name(self) -> str:
+        """The name of its network."""
+        name: str = self.model.name
+        return name
+
+    @property
+    def budget(self) -> int:
+        """The epochs that it may take."""
+        return self.epochs
+
+    def loose(self) -> dict[str, Any]:
+        """What a later start of the same run may change, as plain values."""
+        return {"print_every": self.print_every} if self.print_every else {}
+
     def nested(self) -> dict[str, Any]:
         """What the run is, as plain values: all but what it prints."""
         plain: dict[str, Any] = self.model_dump(mode="json", exclude={"print_every"})

@@ -17,9 +17,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.config.run import RunConfig
-from cnnjobs.disk.code_walk import imported_modules, reached, read_file
+from cnnjobs.config.kinds import AnyConfig, networks
+from cnnjobs.config.program import ProgramConfig
+from cnnjobs.disk.code_walk import Reached, imported_modules, reached, read_file
 from cnnjobs.disk.files import write_whole
+from cnnjobs.disk.project_files import project_files
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.system.opening import read_bytes, read_words
 
@@ -51,15 +53,21 @@ class Code:
         return digest.hexdigest()[:_DIGITS]
 
 
-def collect(configs: Iterable[RunConfig], listed: Mapping[str, str], project: Path, results: Path) -> Code | None:
+def collect(configs: Iterable[AnyConfig], listed: Mapping[str, str], project: Path, results: Path) -> Code | None:
     """The user's own code of these runs as it is now; None where there is none.
 
     `listed` are the entries of `code:`, each with its place in the sweep file. Raises InputError.
     """
-    modules = imported_modules(configs)
-    if not modules:
+    configs = list(configs)
+    programs = [config for config in configs if isinstance(config, ProgramConfig)]
+    modules = imported_modules(networks(configs))
+    if not modules and not programs:
         return None
-    found = reached(modules, project)
+    if programs:
+        whole = project_files(project, programs[0].program)
+        found = Reached(whole.files, dict.fromkeys(whole.notes, ""))
+    else:
+        found = reached(modules, project)
     extra = {name: file for item, place in listed.items() for name, file in _listed(item, place, project, results)}
     files = {**found.files, **extra}
     contents = {name: read_file(file) for name, file in files.items()}
@@ -213,10 +221,14 @@ class Comparison:
         self._copies, self._now, self._project = copies, now, project
         self._answers: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
-    def changed(self, hash: str | None, config: RunConfig) -> tuple[str, ...]:
-        """The files that a run's import paths reach and that are not as in its copy, as the user calls them."""
-        modules = tuple(imported_modules([config]))
-        if hash is None or not modules or self._now is None or hash == self._now.hash:
+    def changed(self, hash: str | None, config: AnyConfig) -> tuple[str, ...]:
+        """The files that a run's import paths reach and that are not as in its copy, as the user calls them.
+
+        Of a program these are all files that were copied.
+        """
+        modules = tuple(imported_modules(networks([config])))
+        has_code = modules or isinstance(config, ProgramConfig)
+        if hash is None or not has_code or self._now is None or hash == self._now.hash:
             return ()
         if (hash, modules) not in self._answers:
             self._answers[hash, modules] = self._compare(hash, modules, self._now)
@@ -224,11 +236,14 @@ class Comparison:
 
     def _compare(self, hash: str, modules: Sequence[str], now: Code) -> tuple[str, ...]:
         before = self._copies.read(hash)
-        names = {
-            *reached(modules, self._copies.folder(hash)).files,
-            *reached(modules, self._project).files,
-            *now.listed,
-        }
+        if modules:
+            names = {
+                *reached(modules, self._copies.folder(hash)).files,
+                *reached(modules, self._project).files,
+                *now.listed,
+            }
+        else:
+            names = {*before, *now.contents}
         different = sorted(name for name in names if before.get(name) != now.contents.get(name))
         return tuple(shown(now.paths.get(name, self._project / name), self._project) for name in different)
 
@@ -247,7 +262,18 @@ def have_changed(files: Sequence[str]) -> str:
     return f"{f'{head} and {last}' if len(files) < 4 else named} have changed since"
 
 
+def has_own_code(config: AnyConfig) -> bool:
+    """Whether a run has code of the user's own: a program, or a part by an import path."""
+    return isinstance(config, ProgramConfig) or bool(imported_modules([config]))
+
+
+def reach_of(folder: Path, config: AnyConfig) -> Mapping[str, str]:
+    """The files of a copy that a run may use, each with the SHA-256 of its content; a copy never changes."""
+    return _reach_of(folder, tuple(imported_modules(networks([config]))))
+
+
 @lru_cache(maxsize=256)
-def reach_of(folder: Path, modules: tuple[str, ...]) -> Mapping[str, str]:
-    """The files of a copy that modules reach, each with the SHA-256 of its content; a copy never changes."""
+def _reach_of(folder: Path, modules: tuple[str, ...]) -> Mapping[str, str]:
+    if not modules:
+        return {name: hashlib.sha256(content).hexdigest() for name, content in read_folder(folder).items()}
     return {name: hashlib.sha256(read_file(file)).hexdigest() for name, file in reached(modules, folder).files.items()}

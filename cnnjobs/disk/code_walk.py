@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from cnnjobs.config.kinds import AnyConfig, networks
 from cnnjobs.config.run import COMPONENTS, RunConfig
 from cnnjobs.errors import InputError
 from cnnjobs.system import own_modules
@@ -56,9 +57,9 @@ def imported_modules(configs: Iterable[RunConfig]) -> list[str]:
     return sorted({name.partition(":")[0] for name in names})
 
 
-def own_of(config: RunConfig, folder: Path) -> list[str]:
+def own_of(config: AnyConfig, folder: Path) -> list[str]:
     """The modules of a run's import paths that are found in this folder."""
-    modules = imported_modules([config])
+    modules = imported_modules(networks([config]))
     return [each for each in modules if own_modules.along(each, own_modules.base_of(each.partition(".")[0], folder))]
 
 

@@ -9,7 +9,7 @@ results/<sweep>/
   code/               the user's own code that runs are trained with (see code_copies.py)
   <run_id>/
     .successor        who waits for the run, while an attempt that was given up still holds it
-    config.yaml       the resolved RunConfig
+    config.yaml       the resolved RunConfig, or ProgramConfig
     record.json       RunRecord, always whole (temp + fsync + rename)
     cancelled.txt     why it is to end, from the request until the record tells it
     metrics.jsonl     one line per validation, appended; whoever trains the run holds its lock
@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from cnnjobs.config.run import RunConfig, read_config
+from cnnjobs.config.kinds import LOOSE_KEYS, AnyConfig, is_config, read_any_config
 from cnnjobs.disk.code_copies import CodeCopies
 from cnnjobs.disk.code_walk import names_modules
 from cnnjobs.disk.files import NO_FILE, remove_folder, set_aside, set_aside_damaged, why_damaged, write_whole
@@ -45,6 +45,10 @@ from cnnjobs.disk.record import RunRecord, RunState
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.system import own_modules
 from cnnjobs.system.opening import read_bytes
+
+
+def _lines(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key}: {json.dumps(value)}" for key, value in values.items()]
 
 
 def _unheard(_: str) -> None:
@@ -89,16 +93,15 @@ class RunFiles:
         """TensorBoard's files, oldest first."""
         return sorted(self.path.glob("events.out.tfevents.*"))
 
-    def create(self, config: RunConfig) -> None:
-        """Make the folder with its configuration; one that can be read keeps all but what it prints.
+    def create(self, config: AnyConfig) -> None:
+        """Make the folder with its configuration; one that can be read keeps all but what is loose in it.
 
         Raises StorageError.
         """
-        asked = [f"{key}: {json.dumps(value)}" for key, value in config.nested().items()]
+        asked = _lines(config.nested())
         there = self._config_lines(asked)
-        lines = there or asked
-        lines = [line for line in lines if not line.startswith("print_every:")]
-        lines += [f"print_every: {config.print_every}"] if config.print_every else []
+        lines = [line for line in there or asked if line.partition(":")[0] not in LOOSE_KEYS]
+        lines += _lines(config.loose())
         if lines != there:
             write_whole(self.config_file, "".join(f"{line}\n" for line in lines).encode())
 
@@ -115,7 +118,7 @@ class RunFiles:
             return None
         return there
 
-    def read_config(self, code: Path | None = None) -> RunConfig:
+    def read_config(self, code: Path | None = None) -> AnyConfig:
         """The resolved configuration, as this copy of the user's own code reads it, or else the run's own.
 
         Raises InputError when it cannot be read, and OSError.
@@ -126,7 +129,7 @@ class RunFiles:
                 record = self.load_record()
                 code = None if isinstance(record, str) else self.codes.here(record.code)
         with own_modules.used(code):
-            config = read_config(nested)
+            config = read_any_config(nested)
         if isinstance(config, list):
             raise InputError(f"{self.config_file}: {config[0].key}: {config[0].found}; written by another version?")
         return config
@@ -137,9 +140,9 @@ class RunFiles:
             nested = YAML(typ="safe").load(content)
         except (*NO_FILE, ValueError, YAMLError, RecursionError) as error:
             raise InputError(f"{self.config_file}: damaged ({why_damaged(error)})") from error
-        if not isinstance(nested, dict) or not {"dataset", "model"} <= nested.keys():
+        if not is_config(nested):
             raise InputError(f"{self.config_file}: damaged (it holds no configuration)")
-        return nested
+        return dict(nested)
 
     def load_record(self) -> RunRecord | str:
         """The record, or why it cannot be read. Raises OSError."""

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.config.run import RunConfig
+from cnnjobs.config.kinds import AnyConfig
 from cnnjobs.disk import locks
 from cnnjobs.disk.code_copies import CodeCopies
 from cnnjobs.disk.files import NO_FILE, MetricsLog, remove_mark, write_whole
@@ -54,7 +54,7 @@ class RunFolder(RunFiles):
         """Take modules of the user's own from this copy from now on, or from the working folder. Raises InputError."""
         own_modules.use(self.codes.checked(hash) if hash else None)
 
-    def read_to_start(self, submitted: str | None) -> tuple[str | None, RunConfig]:
+    def read_to_start(self, submitted: str | None) -> tuple[str | None, AnyConfig]:
         """The code that a start trains with, in use from now on, and the configuration. Raises InputError, OSError."""
         code = self.code_for_start(submitted)
         self.use_code(code)

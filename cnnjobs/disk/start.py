@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cnnjobs.config.run import RunConfig
+from cnnjobs.config.kinds import AnyConfig
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunRecord
 
@@ -22,7 +22,7 @@ class Start:
     fields and notes for the record; `stopped` tells when to raise Stopped.
     """
 
-    config: RunConfig
+    config: AnyConfig
     code: str | None
     folder: RunFolder
     before: RunRecord

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cnnjobs.config.kinds import network
 from cnnjobs.disk.run_folder import Evaluation, RunFolder, RunState
 from cnnjobs.disk.submission_folder import SubmissionFolder
 from cnnjobs.errors import InputError
@@ -93,7 +94,7 @@ def _left(submission: Submission, runs: Mapping[str, RunStatus], view: QueueView
     outcomes = submission.folder.read_outcomes()
     for index, run_ids in enumerate(submission.intent.tasks):
         for status in (runs[run_id] for run_id in run_ids if run_id in runs):
-            name = request.name(status.run.config.dataset.name)
+            name = request.name(status.run.network.dataset.name)
             outcome = outcomes.get(status.run_id)
             is_done = outcome is not None and outcome[0] == "finished"
             if is_done or status.state is not RunState.FINISHED or is_newer(status.evaluations.get(name), submission):
@@ -132,7 +133,7 @@ def is_settled(submission: Submission, folder: RunFolder) -> bool:
     if state in ("finished", "refused", "cancelled"):
         return True
     try:
-        name = request.name(folder.read_config().dataset.name)
+        name = request.name(network(folder.read_config()).dataset.name)
     except InputError:
         return False
     return is_newer(record.evaluations.get(name), submission)

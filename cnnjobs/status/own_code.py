@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from cnnjobs.config.run import RunConfig
+from cnnjobs.config.kinds import AnyConfig
 from cnnjobs.disk.code_copies import Code, Comparison, collect, have_changed
 from cnnjobs.disk.code_walk import own_of
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
@@ -46,11 +46,11 @@ class OwnCode:
         """The copy that runs begin with."""
         return self.given.hash if self.given else None
 
-    def changed(self, record: RunRecord, config: RunConfig, *, is_queued: bool) -> tuple[str, ...]:
+    def changed(self, record: RunRecord, config: AnyConfig, *, is_queued: bool) -> tuple[str, ...]:
         """The files that are not as the run has them, or is to have them in a job that waits in the queue."""
         return self.comparison.changed(record.code or (self.latest if is_queued else None), config)
 
-    def is_unknown(self, record: RunRecord, config: RunConfig) -> bool:
+    def is_unknown(self, record: RunRecord, config: AnyConfig) -> bool:
         """Whether an earlier version trained the run, which kept no copy of its code."""
         return bool(record.attempts) and record.code is None and bool(own_of(config, Path.cwd()))
 

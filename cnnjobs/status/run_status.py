@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnnjobs.disk.files import NO_FILE
-from cnnjobs.disk.metric_lines import read_line
+from cnnjobs.disk.metric_lines import PROGRAM_FRAME, read_line
 from cnnjobs.disk.run_folder import Attempt, Evaluation, RunFolder, RunState, RunStore
 from cnnjobs.status.startup_time import Starts, measured_starts, only_attempt
 from cnnjobs.sweep.file import SweepRun
@@ -52,9 +52,14 @@ class RunStatus:
         return self.run.run_id
 
     @property
-    def epochs(self) -> int:
-        """How many epochs it may train; early stopping may end it before."""
-        return self.run.config.epochs
+    def epochs(self) -> int | None:
+        """How many epochs it may train, early stopping may end it before; None where nothing tells."""
+        return self.run.config.budget
+
+    @property
+    def progress(self) -> str:
+        """How far it is: `3/10` epochs, or of a program how often it has reported."""
+        return f"{self.epoch:g} reported" if self.epochs is None else f"{self.epoch:g}/{self.epochs}"
 
     @property
     def is_over(self) -> bool:
@@ -68,10 +73,10 @@ class RunStatus:
 
 
 def label(run: SweepRun) -> str:
-    """What tells a run from the others of its sweep, its seed included; the model's name when nothing does."""
+    """What tells a run from the others of its sweep, its seed included, or else the name of what is run."""
     seed = f"seed={run.overrides['seed']}" if "seed" in run.overrides else ""
     # A line, whatever the values are.
-    return " ".join(f"{run.label} {seed}".split()) or run.config.model.name
+    return " ".join(f"{run.label} {seed}".split()) or run.config.kind_name
 
 
 @dataclass(frozen=True)
@@ -107,11 +112,16 @@ class RunStatuses:
         return max(math.ceil(sum(shares) - 1e-6), self.slots)
 
     def seconds_left(self, workers: int) -> float | None:
-        """The time to come when `workers` runs go on at once; None before the first validation of all."""
+        """The time to come when `workers` runs go on at once; None before the first validation of all.
+
+        Of programs it is not known.
+        """
         paces: dict[str, list[float]] = defaultdict(list)
         for status in self.runs:
+            if status.epochs is None:
+                return None
             if status.epoch > 0 and status.seconds > 0:
-                paces[status.run.config.model.name].append(status.seconds / status.epoch)
+                paces[status.run.config.kind_name].append(status.seconds / status.epoch)
         if not paces:
             return None
         overall = _mean([pace for group in paces.values() for pace in group])
@@ -119,7 +129,7 @@ class RunStatuses:
         starts = self._starts()
         start_s = self.processes * starts.first_s + (1 - self.processes) * starts.later_s
         ahead = [
-            max(0.0, status.epochs - status.epoch) * means.get(status.run.config.model.name, overall)
+            max(0.0, (status.epochs or 0) - status.epoch) * means.get(status.run.config.kind_name, overall)
             + (0.0 if status.state is RunState.RUNNING else start_s)
             for status in self.open
         ]
@@ -195,7 +205,11 @@ def best_so_far(folder: RunFolder, metric: str, goal: str, tell: Callable[[str],
 
 
 def _metrics(line: Mapping[str, Any]) -> dict[str, float]:
-    """The losses and accuracies of a line: the names with a dot."""
+    """The losses and accuracies of a line: the names with a dot; of a program's line all numbers that it reported."""
+    if "source" in line:
+        return {
+            name: value for name, value in line.items() if name not in PROGRAM_FRAME and type(value) in (int, float)
+        }
     return {name: value for name, value in line.items() if "." in name and value is not None}
 
 

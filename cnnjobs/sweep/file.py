@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.config.documents import read_yaml
+from cnnjobs.config.program import ProgramConfig
 from cnnjobs.config.run import RunConfig, our_name
 from cnnjobs.config.text_files import read_text, yaml_files
 from cnnjobs.config.yaml import Findings, Node, is_list, shown
@@ -32,11 +33,13 @@ from cnnjobs.errors import InputError, suggest
 from cnnjobs.sweep.consistency import measured_metric
 from cnnjobs.sweep.labels import SweepRun
 from cnnjobs.sweep.other_tools import recognise
-from cnnjobs.sweep.overrides import nest
+from cnnjobs.sweep.overrides import Naming, nest
+from cnnjobs.sweep.program import PROGRAM_KEYS, ProgramReader, names_program, read_program, read_program_metric
 from cnnjobs.sweep.report_settings import ReportSettings, read_report
 from cnnjobs.sweep.settings import JobSettings, Metric, read_early_terminate, read_job, read_metric, text
-from cnnjobs.sweep.space.compare import Pair, pair_runs
+from cnnjobs.sweep.space.compare import Comparison, Pair, pair_runs
 from cnnjobs.sweep.space.expansion import expand
+from cnnjobs.sweep.space.space import Space
 from cnnjobs.sweep.space.spaces import read_space
 from cnnjobs.sweep.validation import check_base, check_runs
 
@@ -45,7 +48,7 @@ __all__ = ["JobSettings", "Metric", "Pair", "ReportSettings", "Sweep", "SweepRun
 _KEYS: Final = (
     "name", "description", "method", "metric", "parameters", "early_terminate", "run_cap",
     "base", "seeds", "sampling_seed", "zip", "when", "exclude", "variants", "ablate", "compare", "report", "job",
-    "code",
+    "code", *PROGRAM_KEYS,
 )  # fmt: skip
 
 _LONGEST_NAME: Final = 100
@@ -62,9 +65,6 @@ _ELSEWHERE: Final = {
 }
 
 _PASSED_OVER: Final = {
-    "program": "it is not run: cnnjobs trains image classifiers itself, a network of yours as model: module:Name, with "
-    "the keys of docs/sweep-file.md; to sweep over any other program, go on with the tool that this file was made for",
-    "command": "nothing is called: runs are trained by cnnjobs itself",
     "project": "results go to results/<name>",
     "entity": "results go to results/<name>",
     "controller": "no server is needed",
@@ -91,6 +91,11 @@ class Sweep:
     notices: tuple[str, ...]
     code: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_of_program(self) -> bool:
+        """Whether its runs are those of a program of the user's own."""
+        return any(isinstance(run.config, ProgramConfig) for run in self.runs[:1])
+
 
 def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     """Read a sweep file. Raises InputError where there is no text to read, SpecError with every mistake in it.
@@ -102,23 +107,44 @@ def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     keys = _top_level(read_yaml(content, findings), findings)
     name = _read_name(keys, path, findings)
     description = text(keys["description"], "description", findings) if "description" in keys else ""
-    metric = read_metric(keys["metric"], findings) if "metric" in keys else Metric()
+    is_program = names_program(keys)
+    metric = _metric(keys, findings, is_program=is_program)
     if "early_terminate" in keys:
         read_early_terminate(keys["early_terminate"], findings)
-    report = read_report(keys["report"], path.parent, findings) if "report" in keys else ReportSettings()
+    report = ReportSettings()
+    if "report" in keys:
+        report = read_report(keys["report"], path.parent, findings, any_metric=is_program)
     if metric.target is not None:
         report = replace(report, targets={metric.name: (metric.target,), **report.targets})
     job = read_job(keys["job"], findings) if "job" in keys else JobSettings()
     code = _read_code(keys, findings) if "code" in keys else {}
-    space, comparisons, unread = read_space(keys, findings)
-    check_base(space.base, findings)
+    program = read_program(keys, metric, findings) if is_program else None
+    space, comparisons, unread = _space(keys, program, findings)
     candidates, complete = expand(space, unread, findings)
     runs = check_runs(space, candidates, unread, findings)
-    metric = measured_metric(metric, [run.config for run in runs], keys.get("metric"), findings)
+    networks = [run.config for run in runs if isinstance(run.config, RunConfig)]
+    metric = measured_metric(metric, networks, keys.get("metric"), findings)
     pairs = pair_runs(comparisons, runs, space.variants, findings) if runs and complete else ()
     findings.stop_at_mistakes()
     told = findings.notices
     return Sweep(name, path, content, description, space.method, metric, runs, pairs, report, job, told, code)
+
+
+def _metric(keys: dict[str, Node], findings: Findings, *, is_program: bool) -> Metric:
+    if "metric" not in keys:
+        return Metric("", "minimize") if is_program else Metric()
+    return read_program_metric(keys["metric"], findings) if is_program else read_metric(keys["metric"], findings)
+
+
+def _space(
+    keys: dict[str, Node], program: ProgramConfig | None, findings: Findings
+) -> tuple[Space, list[Comparison], frozenset[str]]:
+    if program is None:
+        space, comparisons, unread = read_space(keys, findings)
+        check_base(space.base, findings)
+        return space, comparisons, unread
+    names = Naming(components=(), defaults={}, is_free=True)
+    return read_space(keys, findings, names, ProgramReader(program, names))
 
 
 def name_in(path: Path) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cnnjobs.config.kinds import AnyConfig, network
 from cnnjobs.config.run import RunConfig
 
 
@@ -18,7 +19,7 @@ class SweepRun:
     `lines` are those of the sweep file that set its dotted keys.
     """
 
-    config: RunConfig
+    config: AnyConfig
     overrides: dict[str, Any]
     variant: str | None
     label: str
@@ -28,6 +29,11 @@ class SweepRun:
     def run_id(self) -> str:
         """The run's folder name."""
         return self.config.run_id
+
+    @property
+    def network(self) -> RunConfig:
+        """The training of a network that it is. Raises InputError where it is a program."""
+        return network(self.config)
 
     def line(self, key: str) -> int | None:
         """The line that sets a key, or an option of it."""
@@ -47,7 +53,7 @@ def differing_keys(flats: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def name_runs(
-    configs: Sequence[RunConfig], variants: Sequence[str | None], changed: Sequence[Iterable[str] | None]
+    configs: Sequence[AnyConfig], variants: Sequence[str | None], changed: Sequence[Iterable[str] | None]
 ) -> tuple[SweepRun, ...]:
     """Every run with its overrides and its label; `changed` are the keys to show where only these matter."""
     flats = [config.flat() for config in configs]

@@ -8,6 +8,7 @@ option of whatever model is chosen.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cnnjobs import registry
@@ -27,20 +28,62 @@ _DEFAULTS: Final = {
 }
 
 
-def bare(key: str) -> str:
-    """`model.name` is `model`."""
-    return key.removesuffix(".name") if key.removesuffix(".name") in COMPONENTS else key
+@dataclass(frozen=True)
+class Naming:
+    """The names that settings of a sweep may have: those of a network's training, or any at all.
+
+    `paths` are the places of nested parameters by their dotted names, as they were written.
+    """
+
+    components: tuple[str, ...] = COMPONENTS
+    defaults: Mapping[str, Any] = field(default_factory=lambda: _DEFAULTS)
+    is_free: bool = False
+    paths: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def bare(self, key: str) -> str:
+        """`model.name` is `model`."""
+        return key.removesuffix(".name") if key.removesuffix(".name") in self.components else key
+
+    def flat(self, key: str, node: Node) -> Layer:
+        """One setting as a layer: a component written as a mapping becomes its name and its options."""
+        key = self.bare(key)
+        if key in self.components and isinstance(node.value, dict) and node.value:
+            return {self.bare(f"{key}.{option}"): inner for option, inner in node.value.items()}
+        return {key: node}
+
+    def merge(self, *layers: Mapping[str, Node]) -> Layer:
+        """The layers over each other, the last on top."""
+        merged: Layer = {}
+        for layer in layers:
+            replaced = tuple(f"{kind}." for kind in self.components if kind in layer)
+            if replaced and merged:
+                merged = {key: node for key, node in merged.items() if not key.startswith(replaced)}
+            merged.update(layer)
+        return merged
+
+    def lookup(self, layer: Mapping[str, Node], key: str) -> Any:
+        """The plain value that a run with these settings has under a dotted key, defaults included, or ABSENT."""
+        if key in layer:
+            return layer[key].plain
+        kind, _, option = key.partition(".")
+        if not option:
+            return self.defaults.get(kind, ABSENT)
+        name = self.lookup(layer, kind) if kind in self.components else ABSENT
+        if not isinstance(name, str):
+            return ABSENT
+        try:
+            parameter = registry.find(kind, name).parameters.get(option)
+        except UnknownNameError:
+            return ABSENT
+        if parameter is None or parameter.default is registry.REQUIRED:
+            return ABSENT
+        return list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
 
 
-def flat(key: str, node: Node) -> Layer:
-    """One setting as a layer: a component written as a mapping becomes its name and its options."""
-    key = bare(key)
-    if key in COMPONENTS and isinstance(node.value, dict) and node.value:
-        return {bare(f"{key}.{option}"): inner for option, inner in node.value.items()}
-    return {key: node}
+OF_NETWORKS: Final = Naming()
 
 
-def read_layer(node: Node, place: str, findings: Findings) -> Layer:
+def read_layer(node: Node, place: str, findings: Findings, names: Naming) -> Layer:
     """A mapping of nested or dotted run keys; a key that is set twice in it is a mistake."""
     layer: Layer = {}
     if not is_mapping(node, place, findings):
@@ -48,27 +91,16 @@ def read_layer(node: Node, place: str, findings: Findings) -> Layer:
     for key, value in node.value.items():
         given = set(value.value) if isinstance(value.value, dict) and "name" not in value.value else set()
         if given & _VARIED:
-            names = ", ".join(f"`{name}`" for name in value.value)
+            forms = ", ".join(f"`{name}`" for name in value.value)
             remedy = f"write parameters: {{{key}: {shown(value.plain)}}}, or here {key} with one value"
-            findings.mistake(value.line, f"{place}.{key}", f"found {names}, as in `parameters`", remedy)
+            findings.mistake(value.line, f"{place}.{key}", f"found {forms}, as in `parameters`", remedy)
             continue
-        for dotted, inner in flat(key, value).items():
+        for dotted, inner in names.flat(key, value).items():
             if dotted in layer:
                 found = f"`{dotted}` is set twice, first in line {layer[dotted].line}"
                 findings.mistake(inner.line, f"{place}.{key}", found, "keep one of them")
             layer.setdefault(dotted, inner)
     return layer
-
-
-def merge(*layers: Mapping[str, Node]) -> Layer:
-    """The layers over each other, the last on top."""
-    merged: Layer = {}
-    for layer in layers:
-        replaced = tuple(f"{kind}." for kind in COMPONENTS if kind in layer)
-        if replaced and merged:
-            merged = {key: node for key, node in merged.items() if not key.startswith(replaced)}
-        merged.update(layer)
-    return merged
 
 
 def nest(layer: Mapping[str, Node]) -> dict[str, Any]:
@@ -88,25 +120,6 @@ def nest(layer: Mapping[str, Node]) -> dict[str, Any]:
         elif kind in nested and not isinstance(nested[kind].get("name", ""), str):
             nested[kind] = nested[kind]["name"]
     return nested
-
-
-def lookup(layer: Mapping[str, Node], key: str) -> Any:
-    """The plain value that a run with these settings has under a dotted key, defaults included, or ABSENT."""
-    if key in layer:
-        return layer[key].plain
-    kind, _, option = key.partition(".")
-    if not option:
-        return _DEFAULTS.get(kind, ABSENT)
-    name = lookup(layer, kind) if kind in COMPONENTS else ABSENT
-    if not isinstance(name, str):
-        return ABSENT
-    try:
-        parameter = registry.find(kind, name).parameters.get(option)
-    except UnknownNameError:
-        return ABSENT
-    if parameter is None or parameter.default is registry.REQUIRED:
-        return ABSENT
-    return list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
 
 
 def node_at(layer: Mapping[str, Node], key: str) -> Node | None:

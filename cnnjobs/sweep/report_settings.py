@@ -72,8 +72,8 @@ class ReportSettings:
         return {id_: titles[id_] for id_ in (*first, *self.order, *SECTIONS)}
 
 
-def read_report(node: Node, folder: Path, findings: Findings) -> ReportSettings:
-    """`report: {targets, figures, curves, titles, order, ylim, notes, template}`."""
+def read_report(node: Node, folder: Path, findings: Findings, *, any_metric: bool = False) -> ReportSettings:
+    """`report: {targets, figures, curves, titles, order, ylim, notes, template}`; programs may have `any_metric`."""
     allowed = ("targets", "figures", "curves", "titles", "order", "ylim", "notes", "template")
     keys = known_keys(node, "report", allowed, findings)
     titles = {
@@ -82,7 +82,7 @@ def read_report(node: Node, folder: Path, findings: Findings) -> ReportSettings:
         if _is_known(each, name, "titles", SECTIONS, findings)
     }
     return ReportSettings(
-        _read_targets(keys, findings),
+        _read_targets(keys, findings, any_metric=any_metric),
         _read_names(keys, "figures", FIGURES, findings),
         titles,
         _read_ylim(keys, findings),
@@ -128,14 +128,14 @@ def _is_known(node: Node, name: str, key: str, allowed: Collection[str], finding
     return False
 
 
-def _read_targets(keys: dict[str, Node], findings: Findings) -> dict[str, tuple[float, ...]]:
+def _read_targets(keys: dict[str, Node], findings: Findings, *, any_metric: bool) -> dict[str, tuple[float, ...]]:
     targets = {}
     for name, node in _entries(keys, "targets", findings):
         place = f"report.targets.{name}"
-        high = 1 if name.endswith("accuracy") else math.inf
-        if known_metric(node, name, place, findings):
+        low, high = (-math.inf, math.inf) if any_metric else (0, 1 if name.endswith("accuracy") else math.inf)
+        if any_metric or known_metric(node, name, place, findings):
             each = node.value if isinstance(node.value, list) else [node]
-            values = [number(one, place, findings, low=0, high=high) for one in each]
+            values = [number(one, place, findings, low=low, high=high) for one in each]
             targets[name] = tuple(sorted({value for value in values if value is not None}))
     return targets
 

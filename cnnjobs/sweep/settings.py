@@ -28,6 +28,8 @@ class Metric:
     name: str = "validation.accuracy"
     goal: Literal["maximize", "minimize"] = "maximize"
     target: float | None = None
+    best: bool = False
+    """Whether a program's best value counts, and not its last one."""
 
     @property
     def is_of_validation(self) -> bool:

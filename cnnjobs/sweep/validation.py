@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Final
 
 from cnnjobs import registry
+from cnnjobs.config.kinds import AnyConfig
 from cnnjobs.config.run import COMPONENTS, KeyMistake, RunConfig, read_config
 from cnnjobs.config.yaml import Findings, Node, shown
 from cnnjobs.sweep.consistency import contradictions, idle_settings
 from cnnjobs.sweep.labels import SweepRun, name_runs
-from cnnjobs.sweep.overrides import Layer, lookup, nest, node_at
+from cnnjobs.sweep.overrides import OF_NETWORKS, Layer, nest, node_at
 from cnnjobs.sweep.space.expansion import Candidate
 from cnnjobs.sweep.space.space import Space
 
@@ -48,7 +49,7 @@ def check_runs(
     faulty = 0
     looked_at: set[int] = set()
     told: Counter[str] = Counter()
-    kept: dict[str, tuple[RunConfig, Candidate]] = {}
+    kept: dict[str, tuple[AnyConfig, Candidate]] = {}
     doubles: list[Candidate] = []
     for candidate in candidates:
         if faulty and not _is_news(candidate, looked_at):
@@ -132,7 +133,7 @@ def _report(
 
 def _owners(kind: str, option: str, candidates: Sequence[Candidate]) -> list[str]:
     """The components of the sweep that have an option which another one lacks."""
-    chosen = dict.fromkeys(lookup(candidate.settings, kind) for candidate in candidates)
+    chosen = dict.fromkeys(OF_NETWORKS.lookup(candidate.settings, kind) for candidate in candidates)
     known = registry.components(kind)
     return [name for name in chosen if name in known and option in known[name].parameters]
 

@@ -111,7 +111,7 @@ class RunAttempt:
     def prepare(self) -> None:
         """Open the workload, at its last whole epoch."""
         code, config = self._storage.look(lambda: self._folder.read_to_start(self._scheduler.code))
-        self._update(planned_epochs=config.epochs, code=code)
+        self._update(planned_epochs=config.budget or 0, code=code)
         for note in _code_notes(self._before, code):
             self.note(note)
         state, lines = self._resumed()

@@ -70,7 +70,7 @@ def _check_data(runs: tuple[SweepRun, ...], request: EvaluationRequest, folders:
     from cnnjobs.console.runs.plan import show_notes
     from cnnjobs.launch.plan.data_sets import check_choices
 
-    own = [run.config.dataset for run in runs]
+    own = [run.network.dataset for run in runs]
     show_notes(check_choices(own if request.dataset is None else [read_choice("dataset", request.dataset)], folders))
 
 

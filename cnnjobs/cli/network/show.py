@@ -8,6 +8,7 @@ import typer
 
 from cnnjobs.cli.network.networks import find_run_or_model, read_model, read_shape
 from cnnjobs.cli.options import RESULTS, Results
+from cnnjobs.config.kinds import network
 
 _INPUT: Final = (3, 32, 32)
 _CLASSES: Final = 10
@@ -47,7 +48,7 @@ def show(
     if run and record:
         show_differences([run])
         run.results.use_code(record.code)
-    config = run.read_config() if run else read_model(what)
+    config = network(run.read_config()) if run else read_model(what)
     shape = read_shape(image) or (record.input_shape if record else None) or _INPUT
     number = classes or (len(record.classes) if record else 0) or _CLASSES
 
@@ -57,10 +58,10 @@ def show(
     from cnnjobs.training.networks.freezing import freeze
     from cnnjobs.training.networks.layer_table import layer_table
 
-    network = build_model(config, shape, number)
+    built = build_model(config, shape, number)
     if config.freeze:
-        freeze(network, config.freeze)
-    table = layer_table(network, shape, batch or 1)
+        freeze(built, config.freeze)
+    table = layer_table(built, shape, batch or 1)
     show_layers(table, f"{run.run_id if run else config.model.name}: {number} classes", form, with_batch=bool(batch))
     if record is not None and form == "table":
         show_measured(record)

@@ -21,7 +21,7 @@ _STYLES: Final = {RunState.FAILED: "red", RunState.LOST: "red", RunState.RUNNING
 
 def show_ending(ending: Ending, run: SweepRun, folder: RunFolder, request: EvaluationRequest, count: str) -> None:
     """What came of the evaluation of a run."""
-    name = request.name(run.config.dataset.name)
+    name = request.name(run.network.dataset.name)
     if ending.state != "finished":
         error(f"{count} {label(run)}: {name}: {ending.cause}")
         return

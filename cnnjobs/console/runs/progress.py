@@ -74,7 +74,7 @@ def _event(before: RunStatus | None, now: RunStatus) -> str | None:
             return f"running, from epoch {attempt.from_epoch}" if attempt and attempt.from_epoch else "running"
         return f"{now.state}: {now.cause}" if now.cause else str(now.state)
     if now.state is RunState.RUNNING and int(now.epoch) > int(before.epoch):
-        return f"epoch {now.epoch:g}/{now.epochs}, {metrics_in_words(now)}"
+        return f"{'' if now.epochs is None else 'epoch '}{now.progress}, {metrics_in_words(now)}"
     return None
 
 
@@ -124,8 +124,9 @@ class LiveView:
         self._before = snapshot
 
     def _heading(self, snapshot: RunStatuses) -> RenderableType:
-        total = sum(status.epochs for status in snapshot.runs)
-        done = sum(status.epochs if status.is_over else status.epoch for status in snapshot.runs)
+        # A program is a unit of its own: it tells no end.
+        total = sum(status.epochs or 1 for status in snapshot.runs)
+        done = sum(_done(status) for status in snapshot.runs)
         heading = Table.grid(padding=(0, 2))
         heading.add_row(ProgressBar(total, done, width=_BAR_WIDTH), Text(self._words(snapshot)))
         return heading
@@ -145,6 +146,12 @@ class LiveView:
         return ", ".join(words)
 
 
+def _done(status: RunStatus) -> float:
+    if status.epochs is None:
+        return float(status.is_over)
+    return status.epochs if status.is_over else status.epoch
+
+
 def runs_table(runs: Sequence[RunStatus], height: int) -> Table:
     """One row per run, as many as fit."""
     table = Table(box=None, pad_edge=False)
@@ -154,7 +161,7 @@ def runs_table(runs: Sequence[RunStatus], height: int) -> Table:
         )
     shown = runs[: max(1, height)]
     for status in shown:
-        epoch = str(status.state) if status.is_over else f"{status.epoch:g}/{status.epochs}"
+        epoch = str(status.state) if status.is_over else status.progress
         table.add_row(status.label, epoch, *_cells(status))
     if len(runs) > len(shown):
         table.add_row(f"and {len(runs) - len(shown)} more")

@@ -138,7 +138,7 @@ def _row(overview: Overview, status: RunStatus) -> tuple[str, ...]:
     return (
         str(status.state),
         status.label,
-        f"{status.epoch:g}/{status.epochs}",
+        status.progress,
         "" if best is None else _value(overview.metric.name, best),
         "" if test is None else _value("test.accuracy", test),
         duration(status.seconds) if status.seconds else "",

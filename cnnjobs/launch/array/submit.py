@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from cnnjobs.config.kinds import networks
 from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk import locks
 from cnnjobs.disk.files import write_whole
@@ -63,7 +64,8 @@ class Submitted:
 
 def order_for(prepared: PreparedForSlurm) -> Order:
     """The array for what the plan takes up. Writes nothing. Raises InputError."""
-    plan, profile, configs = prepared.plan, prepared.profile, [run.config for run in prepared.plan.to_run]
+    plan, profile = prepared.plan, prepared.profile
+    configs = networks(run.config for run in plan.to_run)
     check_batches(configs, profile.ranks)
     runs = [run.run_id for run in plan.to_run]
     tasks, stacks = gather(configs, deal(runs, profile), profile)

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from cnnjobs.config.run import RunConfig
+from cnnjobs.config.kinds import AnyConfig
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, stores
 from cnnjobs.disk.submission_folder import JobArray
 from cnnjobs.launch.plan.resources import Resources
@@ -59,7 +59,7 @@ class Cost:
 
 
 def estimate(
-    configs: Mapping[str, RunConfig],
+    configs: Mapping[str, AnyConfig],
     tasks: Sequence[Sequence[str]],
     results: Path,
     *,
@@ -77,7 +77,7 @@ def estimate(
     found = measure(set(kinds.values()), results, on_gpu=gpus > 0, ranks=ranks)
     paces = {each: fmean(run.epoch_s for run in runs) for each, runs in found.items() if runs}
     known = all(each in paces for each in kinds.values())
-    seconds = {run_id: paces.get(kinds[run_id], 0.0) * config.epochs for run_id, config in configs.items()}
+    seconds = {run_id: paces.get(kinds[run_id], 0.0) * (config.budget or 1) for run_id, config in configs.items()}
     alone = ((run.attempt, run.trained_s) for runs in found.values() for run in runs)
     starts = measured_starts((attempt, trained_s) for attempt, trained_s in alone if attempt is not None)
     jobs = [starts.job_s([seconds[run_id] for run_id in task], runs_at_once) for task in tasks]

@@ -17,6 +17,7 @@ from cnnjobs.components.data.fingerprints import OTHER_DATA_REMEDY, changed
 from cnnjobs.components.data.surveys import fingerprint_of, look_into, notes_on, sizes_from, survey
 from cnnjobs.components.files.places import Place, image_folders, place_of
 from cnnjobs.components.files.raw_splits import Contents
+from cnnjobs.config.kinds import network
 from cnnjobs.config.run import Choice, RunConfig
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import DataError, InputError, Mistake, UnknownNameError, concerning, key_of
@@ -82,7 +83,7 @@ def check_data(runs: Iterable[SweepRun], folders: Sequence[Path], file: Path | N
     """
     users: dict[str, list[SweepRun]] = {}
     for run in runs:
-        users.setdefault(run.config.dataset.model_dump_json(), []).append(run)
+        users.setdefault(run.network.dataset.model_dump_json(), []).append(run)
     problems: dict[str, None] = {}
     notices: dict[str, None] = {}
     looked: dict[Place, Survey] = {}
@@ -109,7 +110,7 @@ def check_choices(choices: Iterable[Choice], folders: Sequence[Path]) -> tuple[s
 
 def _check(runs: Sequence[SweepRun], folders: Sequence[Path], looked: dict[Place, Survey]) -> Iterator[str]:
     """What is to be known of the data set of these runs; those that are `looked` at already are not read again."""
-    data, configs = runs[0].config.dataset, [run.config for run in runs]
+    data, configs = runs[0].network.dataset, [run.network for run in runs]
     place = place_of_data(data.name, folders, data.options)
     if place is None:
         return
@@ -170,7 +171,7 @@ def check_same_data(plan: Plan, folders: Sequence[Path]) -> tuple[str, ...]:
     kept: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     for planned in plan.runs:
-        folder, data = plan.store.run(planned.run.run_id), planned.run.config.dataset
+        folder, data = plan.store.run(planned.run.run_id), planned.run.network.dataset
         goes_on = planned.starts and not planned.from_nothing and folder.has_checkpoint
         before = folder.read_record().data_sha256 if goes_on or planned.action is Action.FINISHED else None
         if before is None:
@@ -194,7 +195,7 @@ def check_same_data(plan: Plan, folders: Sequence[Path]) -> tuple[str, ...]:
 
 def other_data(run: RunFolder, folders: Sequence[Path]) -> tuple[str, ...]:
     """A note where the data set of a finished run is no longer what it was trained on."""
-    before, data = run.read_record().data_sha256, run.read_config().dataset
+    before, data = run.read_record().data_sha256, network(run.read_config()).dataset
     now = _fingerprint(data, folders) if before is not None else None
     return (f"{changed(data.name, before, now)} since the run was trained on it",) if now not in (None, before) else ()
 

@@ -215,7 +215,7 @@ def check_weights(plan: Plan, folders: Sequence[Path]) -> None:
     problems: dict[str, None] = {}
     for planned in plan.runs:
         try:
-            source = find_weights(planned.run.config, folders, plan.store.path.parent)
+            source = find_weights(planned.run.network, folders, plan.store.path.parent)
         except (DataError, UnknownNameError) as error:
             if planned.starts:
                 problems[str(error)] = None

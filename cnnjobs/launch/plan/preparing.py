@@ -35,6 +35,8 @@ class Prepared:
 
         A run is tried in full only `at_start`. Raises InputError.
         """
+        if self.plan.sweep.is_of_program:
+            return
         yield from check_data(self.plan.to_run, self.folders, self.plan.sweep.path)
         yield from check_same_data(self.plan, self.folders)
         check_weights(self.plan, self.folders)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, pairwise
 from typing import Any, Final
 
+from cnnjobs.config.kinds import networks
 from cnnjobs.config.profile import JobProfile, StackSetting
 from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.config.run import RunConfig
@@ -50,7 +51,7 @@ def _alike(runs: Iterable[RunConfig], setting: StackSetting, *, on_gpu: bool) ->
 
 def stacks_here(sweep: Sweep, profile: JobProfile, resources: Resources) -> Stacks:
     """The stacks of a sweep on this machine: of all its runs, so that what goes on tomorrow meets the same ones."""
-    runs = [run.config for run in sweep.runs]
+    runs = networks(run.config for run in sweep.runs)
     return choose_stacks(runs, profile.stack, workers=resources.workers, on_gpu=bool(resources.gpus))
 
 

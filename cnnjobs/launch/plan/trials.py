@@ -64,7 +64,7 @@ def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool, on_gpu: boo
     SpecError with what cannot be trained, each cause once.
     """
     results = plan.store.path.parent
-    chosen = [each for each in plan.runs if each.starts and (at_start or has_own(each.run.config))]
+    chosen = [each for each in plan.runs if each.starts and (at_start or has_own(each.run.network))]
     kinds = list(_kinds(chosen, folders, results))
     remembered = {kind.digest: notes for kind in kinds if (notes := _remembered(kind.digest)) is not None}
     new = [kind for kind in kinds if kind.digest not in remembered]
@@ -79,7 +79,7 @@ def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool, on_gpu: boo
     for number, found in answers.items():
         if not found.cause:
             # Files that others have imported in the same process are none of its own.
-            files = found.files if has_own(new[number].run.config) else {}
+            files = found.files if has_own(new[number].run.network) else {}
             _remember(new[number].digest, found.model_copy(update={"files": files}))
     told_before = [*remembered.values(), *(found.notes for found in answers.values())]
     return tuple(dict.fromkeys([*notices, *(note for each in told_before for note in each)]))
@@ -96,17 +96,17 @@ def _kinds(runs: Iterable[PlannedRun], folders: Sequence[Path], results: Path) -
     seen: set[str] = set()
     described: dict[str, Images | None] = {}
     for planned in runs:
-        run, code = planned.run, planned.code if imported_modules([planned.run.config]) else None
-        new = {f"{part} {code}" for part in _parts(run.config)} - seen
+        run, code = planned.run, planned.code if imported_modules([planned.run.network]) else None
+        new = {f"{part} {code}" for part in _parts(run.network)} - seen
         if not new:
             continue
         seen |= new
-        data = run.config.dataset
+        data = run.network.dataset
         key = data.model_dump_json()
         if key not in described:
             described[key] = _images(data, folders)
         asked = Asked(config=run.config.nested(), images=described[key])
-        yield _Kind(run, asked, _digest(asked, run.config, code, folders=folders, results=results), code)
+        yield _Kind(run, asked, _digest(asked, run.network, code, folders=folders, results=results), code)
 
 
 def _parts(config: RunConfig) -> Iterator[str]:
@@ -191,7 +191,7 @@ def _ask(kinds: Sequence[_Kind], plan: Plan, folders: Sequence[Path]) -> tuple[d
         return {}, [f"nothing was tried before the start, each run tries its own: {why}"]
     if ended < 0 or not told or any(line.startswith("Traceback ") for line in said):
         words = "it took too long" if ended == -_TIMED_OUT else f"its process ended with code {ended}"
-        names = sorted({kinds[number].run.config.model.name for number in begun})
+        names = sorted({kinds[number].run.config.kind_name for number in begun})
         words += f" with model `{names[0]}`" if names else ""
         last = f" ({said[-1][:_WORDS]})" if said else ""
         return answers, [f"not all was tried before the start, each run tries its own: {words}{last}"]

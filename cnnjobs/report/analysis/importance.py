@@ -225,7 +225,7 @@ def _factor(key: str, column: Sequence[Any]) -> Factor:
 def _common_seeds(table: ResultsTable, choices: Sequence[Choice]) -> NDArray[np.float64]:
     """The metric (configurations, seeds) of the seeds that finished in every configuration."""
     name = table.sweep.metric.name
-    found: list[dict[int, float]] = []
+    found: list[dict[int | None, float]] = []
     for choice in choices:
         metrics = {run.config.seed: table.records[run.run_id].metrics.get(name) for run in choice.configuration.runs}
         found.append({seed: value for seed, value in metrics.items() if value is not None and math.isfinite(value)})

@@ -46,7 +46,7 @@ class PairedResult:
     differences: tuple[Difference, ...]
     verdict: str
     of_seeds: tuple[float, ...]
-    images: tuple[tuple[int, McNemar], ...]
+    images: tuple[tuple[int | None, McNemar], ...]
 
     def change(self, metric: str) -> Summary:
         """The differences of one metric."""
@@ -94,7 +94,7 @@ def _told(before: Any, after: Any) -> str:
 
 def _image_by_image(
     table: ResultsTable, finished: Sequence[tuple[SweepRun, SweepRun]]
-) -> Iterator[tuple[int, McNemar]]:
+) -> Iterator[tuple[int | None, McNemar]]:
     for before, after in finished:
         try:
             outcomes = [read_outcome(table.store.run(run.run_id)) for run in (before, after)]

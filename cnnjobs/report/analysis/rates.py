@@ -32,6 +32,6 @@ def _points(table: ResultsTable, run_id: str) -> Points:
 
 
 def _label(configurations: Sequence[Configuration]) -> str:
-    config = configurations[0].runs[0].config
+    config = configurations[0].runs[0].network
     named = configurations[0].label if len(configurations) == 1 else f"{len(configurations):,} configurations"
     return f"{config.schedule.name}, lr {wording.brief(config.lr)}: {named}"

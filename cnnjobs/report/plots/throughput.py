@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from cnnjobs.config.run import RunConfig
 from cnnjobs.figures.drawing.style import SERIES_COLOURS, plain, style
 from cnnjobs.report.plots.axes import WIDTH
 from cnnjobs.report.results.table import ResultsTable
@@ -24,9 +25,9 @@ def speeds(table: ResultsTable) -> dict[str, Points]:
     for run in table.sweep.runs:
         rates = [line["images_per_s"] for line in table.lines[run.run_id] if line.get("images_per_s")]
         attempts = table.records[run.run_id].attempts
-        if rates:
+        if rates and isinstance(run.config, RunConfig):
             device = attempts[-1].device if attempts and attempts[-1].device else ""
-            name = f"{run.config.model.name}{f' on {device}' if device else ''}"
+            name = f"{run.config.kind_name}{f' on {device}' if device else ''}"
             found.setdefault(name, {}).setdefault(run.config.batch_size, []).append(statistics.median(rates))
     series = {
         name: [(size, statistics.median(own)) for size, own in sorted(sizes.items())] for name, sizes in found.items()

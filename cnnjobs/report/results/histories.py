@@ -26,7 +26,7 @@ class RunHistory:
     measured once, with the weights of `best_epoch`.
     """
 
-    seed: int
+    seed: int | None
     state: RunState
     train: pd.DataFrame
     validation: pd.DataFrame

@@ -224,7 +224,7 @@ def _configurations(runs: Sequence[SweepRun]) -> tuple[Configuration, ...]:
     for run in runs:
         identity = json.dumps({**run.config.nested(), "seed": None}, sort_keys=True)
         groups.setdefault(identity, []).append(run)
-    return tuple(Configuration(group[0].label or group[0].config.model.name, tuple(group)) for group in groups.values())
+    return tuple(Configuration(group[0].label or group[0].config.kind_name, tuple(group)) for group in groups.values())
 
 
 def _label_columns(sweep: Sweep) -> list[str]:

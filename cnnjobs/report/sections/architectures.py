@@ -35,10 +35,12 @@ def architectures(table: ResultsTable) -> list[Architecture]:
     """Every network of the sweep in order; configurations whose networks have the same layers share one."""
     by_choice: dict[str, tuple[str, LayerTable | None, str]] = {}
     found: dict[Any, tuple[str, LayerTable | None, str, list[str]]] = {}
+    if table.sweep.is_of_program:
+        return []
     for configuration in table.configurations:
         record = _started(configuration, table.records)
         seen = (record.input_shape, len(record.classes), record.code) if record else None
-        config = configuration.runs[0].config
+        config = configuration.runs[0].network
         model = config.model
         choice = f"{json.dumps(model.model_dump(mode='json'), sort_keys=True)} {config.freeze} {seen}"
         if choice not in by_choice:
@@ -64,7 +66,7 @@ def unrecorded(table: ResultsTable) -> list[str]:
         if isinstance(found, str):
             damaged[found] = None
         elif record and found is None:
-            config = configuration.runs[0].config
+            config = configuration.runs[0].network
             missing[f"{config.model.model_dump_json()} {config.freeze} {record.input_shape} {record.code}"] = None
     told = [f"{damage}: its network was built for the report" for damage in damaged]
     if missing:
@@ -76,7 +78,7 @@ def unrecorded(table: ResultsTable) -> list[str]:
 def _recorded(configuration: Configuration, record: RunRecord, store: RunStore) -> LayerTable | str | None:
     """What training has kept: the layers, the damage of their file, or nothing."""
     assert record.input_shape
-    config = configuration.runs[0].config
+    config = configuration.runs[0].network
     file = store.networks.file(config, record.input_shape, len(record.classes), record.code)
     found = store.networks.read(file) if file else None
     return f"{file} is damaged ({found})" if isinstance(found, str) else found
@@ -93,6 +95,6 @@ def _table(configuration: Configuration, record: RunRecord | None, store: RunSto
 
     try:
         with own_modules.used(store.codes.here(record.code)):
-            return built_layers(configuration.runs[0].config, record.input_shape, len(record.classes)), ""
+            return built_layers(configuration.runs[0].network, record.input_shape, len(record.classes)), ""
     except Exception as error:
         return None, f"its layers cannot be listed here: {type(error).__name__}: {' '.join(str(error).split())}"

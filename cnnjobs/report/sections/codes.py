@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnnjobs.disk.code_copies import reach_of, read_folder
+from cnnjobs.config.kinds import networks
+from cnnjobs.disk.code_copies import has_own_code, reach_of, read_folder
 from cnnjobs.disk.code_walk import imported_modules, own_of, reached
 from cnnjobs.report.results.table import ResultsTable
 from cnnjobs.report.text import numbers as wording
@@ -26,14 +27,14 @@ def _different_code(table: ResultsTable) -> str | None:
     counts: Counter[str] = Counter()
     older = 0
     for run in table.sweep.runs:
-        record, modules = table.records[run.run_id], tuple(imported_modules([run.config]))
-        if not modules or not record.attempts:
+        record = table.records[run.run_id]
+        if not has_own_code(run.config) or not record.attempts:
             continue
         if record.code is None:
             older += bool(own_of(run.config, Path.cwd()))
             continue
         counts[record.code] += 1
-        for name, state in reach_of(table.store.codes.folder(record.code), modules).items():
+        for name, state in reach_of(table.store.codes.folder(record.code), run.config).items():
             states.setdefault(name, {}).setdefault(state, set()).add(record.code)
     files = [name for name, found in sorted(states.items()) if len(found) > 1]
     if files:
@@ -53,4 +54,4 @@ def packed(table: ResultsTable, root: Path) -> Iterator[tuple[str, Path]]:
         for name in read_folder(codes.folder(code)):
             yield f"{table.sweep.name}/code/{code}/{name}", codes.folder(code) / name
     older = [run.config for run in table.sweep.runs if table.records[run.run_id].code is None]
-    yield from reached(imported_modules(older), root).files.items()
+    yield from reached(imported_modules(networks(older)), root).files.items()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from cnnjobs.config.kinds import AnyConfig
+from cnnjobs.config.run import RunConfig
 from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.table import Choice, ResultsTable
 from cnnjobs.report.sections.summary import seeds_text
@@ -28,7 +30,7 @@ def side_by_side(tables: Sequence[ResultsTable]) -> Iterator[Block]:
     missing = [row for row, choices in zip(none, ranked, strict=True) if not choices]
     yield paragraph(_BEST)
     yield Table(_grid([*best, *missing], metrics), "The best of each sweep", "sweeps", sortable=True)
-    data = dict.fromkeys(run.config.dataset.name for table in tables for run in table.sweep.runs)
+    data = dict.fromkeys(_data(run.config) for table in tables for run in table.sweep.runs)
     if len(data) > 1:
         yield paragraph(_DIFFERENT.format(wording.listed([*data])))
     every = [_row(table, choice, metrics) for table, choices in zip(tables, ranked, strict=True) for choice in choices]
@@ -37,11 +39,15 @@ def side_by_side(tables: Sequence[ResultsTable]) -> Iterator[Block]:
         yield Details(f"Every configuration of all sweeps ({len(every):,})", (table,))
 
 
+def _data(config: AnyConfig) -> str:
+    return config.dataset.name if isinstance(config, RunConfig) else config.kind_name
+
+
 def _row(table: ResultsTable, choice: Choice, metrics: Sequence[str]) -> tuple[str, ...]:
     runs = choice.configuration.runs
     numbers = [wording.mean_and_sd(name, table.summary(runs, name)) for name in metrics]
     label = choice.configuration.label
-    return table.sweep.name, label, runs[0].config.dataset.name, seeds_text(choice.summary.n, len(runs)), *numbers
+    return table.sweep.name, label, _data(runs[0].config), seeds_text(choice.summary.n, len(runs)), *numbers
 
 
 def _grid(rows: Sequence[tuple[str, ...]], metrics: Sequence[str]) -> Grid:

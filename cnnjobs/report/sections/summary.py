@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from cnnjobs.config.program import ProgramConfig
 from cnnjobs.disk.run_folder import RunState
 from cnnjobs.report.results.table import Choice, ResultsTable
 from cnnjobs.report.text import numbers as wording
@@ -84,6 +85,8 @@ def other_data(table: ResultsTable) -> list[str]:
     """A line for each data set whose images changed between runs; one of an import path counts with its options."""
     seen: dict[tuple[str, str], Counter[str]] = {}
     for run in table.sweep.runs:
+        if isinstance(run.config, ProgramConfig):
+            continue
         data, sha256 = run.config.dataset, table.records[run.run_id].data_sha256
         if sha256 is not None:
             options = data.model_dump_json() if ":" in data.name else ""

@@ -45,7 +45,7 @@ def runs_grid(table: ResultsTable) -> Grid:
             record = table.records[run.run_id]
             best_epoch = wording.NOTHING if record.best_epoch is None else f"{record.best_epoch:.4g}"
             metrics = [wording.number(name, record.metrics.get(name)) for name in table.metrics]
-            epochs = f"{done[run.run_id]:.4g} of {run.config.epochs}"
+            epochs = f"{done[run.run_id]:.4g} of {run.config.budget}"
             time = wording.duration(seconds[run.run_id])
             words = (*label(configuration, run), run.run_id, state_word(record.state))
             rows.append((*words, str(run.config.seed), epochs, best_epoch, *metrics, time))

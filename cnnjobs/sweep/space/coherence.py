@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from cnnjobs.config.yaml import Findings
-from cnnjobs.sweep.overrides import flat
 
 if TYPE_CHECKING:
     from cnnjobs.sweep.space.space import Space
@@ -23,7 +22,7 @@ def conflicts(space: Space) -> list[tuple[int | None, str, str]]:
     for axis in space.axes:
         for row in axis.rows or ():
             for name, node in zip(axis.names, row, strict=True):
-                for key, inner in flat(name, node).items():
+                for key, inner in space.names.flat(name, node).items():
                     owner = owners.setdefault(key, name)
                     if owner != name:
                         found[inner.line, f"parameters.{name}"] = f"`{key}` is set by `parameters.{owner}`, too"

@@ -15,7 +15,7 @@ from cnnjobs import registry
 from cnnjobs.config.run import COMPONENTS, RunConfig, read_options, suggest_key
 from cnnjobs.config.yaml import Findings, Node
 from cnnjobs.errors import UnknownNameError, suggest
-from cnnjobs.sweep.overrides import Layer, read_layer
+from cnnjobs.sweep.overrides import OF_NETWORKS, Layer, Naming, read_layer
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Vocabulary:
     variants: tuple[str, ...]
     imported: frozenset[str]
     """Kinds of component that the sweep takes from elsewhere: these may have any option."""
+    names: Naming = OF_NETWORKS
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def same(one: Any, other: Any) -> bool:
 def read_condition(node: Node, place: str, words: Vocabulary, findings: Findings) -> Condition:
     """A partial match; keys and component names that do not exist are mistakes."""
     before = findings.num_mistakes
-    wanted = read_layer(node, place, findings)
+    wanted = read_layer(node, place, findings, words.names)
     for key, value in wanted.items():
         _check(key, value, f"{place}.{key}", words, findings)
     return Condition(node.line, wanted, faulty=findings.num_mistakes > before)
@@ -91,6 +92,8 @@ def _check(key: str, node: Node, place: str, words: Vocabulary, findings: Findin
                 if choice.value == "base" and words.variants:
                     remedy = "`base` itself is no variant: name what it has, for example model.batch_norm: false"
                 findings.mistake(choice.line, place, f"no variant is called `{choice.value}`", remedy)
+    elif words.names.is_free:
+        return
     elif kind not in COMPONENTS and key not in RunConfig.model_fields:
         findings.mistake(node.line, place, "unknown key", suggest_key(key))
     elif option:

@@ -26,13 +26,14 @@ from random import Random
 from typing import Any, Final
 
 from cnnjobs import registry
-from cnnjobs.config.run import KeyMistake, RunConfig, read_config
+from cnnjobs.config.kinds import AnyConfig
+from cnnjobs.config.mistakes import KeyMistake
 from cnnjobs.config.yaml import Findings
-from cnnjobs.sweep.overrides import Layer, flat, lookup, merge, nest
+from cnnjobs.sweep.overrides import Layer
 from cnnjobs.sweep.space.coherence import MOST_RUNS, are_too_many, check_use, conflicts
 from cnnjobs.sweep.space.conditions import same
 from cnnjobs.sweep.space.samplers import Axis, Point, SamplerRefusal
-from cnnjobs.sweep.space.space import Space
+from cnnjobs.sweep.space.space import Reader, Space, read_network
 
 _MOST_COVERED: Final = 1000
 _IN_VAIN: Final = 1000
@@ -48,11 +49,12 @@ class Candidate:
     settings: Layer
     variant: str | None
     changed: tuple[str, ...]
+    read: Reader = read_network
 
     @cached_property
-    def config(self) -> RunConfig | list[KeyMistake]:
+    def config(self) -> AnyConfig | list[KeyMistake]:
         """The run that these settings make, or what is wrong with them."""
-        return read_config(nest(self.settings))
+        return self.read(self.settings)
 
 
 def expand(space: Space, unread: frozenset[str], findings: Findings) -> tuple[list[Candidate], bool]:
@@ -158,8 +160,8 @@ def _different(
         if plain not in drawn:
             drawn.add(plain)
             config = next(_with_seeds(space, variant, active)).config
-            identity = config.run_id if isinstance(config, RunConfig) else plain
-            sound &= isinstance(config, RunConfig)
+            identity = plain if isinstance(config, list) else config.run_id
+            sound &= not isinstance(config, list)
             if identity not in found:
                 found.add(identity)
                 last = tries
@@ -204,7 +206,7 @@ def _ablation(space: Space) -> Iterator[tuple[str | None, Point]]:
         yield variant, {}
     for axis in space.axes:
         for point in axis.points():
-            if not all(same(lookup(space.base, name), node.plain) for name, node in point.items()):
+            if not all(same(space.names.lookup(space.base, name), node.plain) for name, node in point.items()):
                 yield None, point
 
 
@@ -217,7 +219,7 @@ def _active(space: Space, variant: str | None, point: Point, used: set[str]) -> 
         if (
             name in point
             and not condition.faulty
-            and condition.holds(_values(_settings(space, variant, active), variant))
+            and condition.holds(_values(space, _settings(space, variant, active), variant))
         ):
             active[name] = point[name]
             used.add(f"when.{name}")
@@ -227,25 +229,25 @@ def _active(space: Space, variant: str | None, point: Point, used: set[str]) -> 
 def _settings(space: Space, variant: str | None, point: Point) -> Layer:
     layer: Layer = {}
     for name, node in point.items():
-        layer.update(flat(name, node))
-    return merge(space.base, space.variants.get(variant or "", {}), layer)
+        layer.update(space.names.flat(name, node))
+    return space.names.merge(space.base, space.variants.get(variant or "", {}), layer)
 
 
-def _values(settings: Layer, variant: str | None) -> Any:
-    return lambda key: variant if key == "variant" else lookup(settings, key)
+def _values(space: Space, settings: Layer, variant: str | None) -> Any:
+    return lambda key: variant if key == "variant" else space.names.lookup(settings, key)
 
 
 def _with_seeds(space: Space, variant: str | None, point: Point) -> Iterator[Candidate]:
     settings = _settings(space, variant, point)
-    changed = tuple(key for name, node in point.items() for key in flat(name, node))
+    changed = tuple(key for name, node in point.items() for key in space.names.flat(name, node))
     if not space.seeds:
-        yield Candidate(settings, variant, changed)
+        yield Candidate(settings, variant, changed, space.read)
     for seed in space.seeds:
-        yield Candidate({**settings, "seed": seed}, variant, changed)
+        yield Candidate({**settings, "seed": seed}, variant, changed, space.read)
 
 
 def _excluded(space: Space, run: Candidate, used: set[str]) -> bool:
-    value_of = _values(run.settings, run.variant)
+    value_of = _values(space, run.settings, run.variant)
     matching = [f"exclude.{number}" for number, each in enumerate(space.exclude) if each.holds(value_of)]
     used.update(matching)
     return bool(matching)

@@ -20,7 +20,7 @@ from cnnjobs import registry
 from cnnjobs.config.run import read_options
 from cnnjobs.config.yaml import Findings, Node, is_list, is_mapping, shown
 from cnnjobs.errors import UnknownNameError, suggest
-from cnnjobs.sweep.overrides import bare
+from cnnjobs.sweep.overrides import Naming
 from cnnjobs.sweep.space.distributions import Distribution
 from cnnjobs.sweep.space.samplers import Axis
 
@@ -55,18 +55,21 @@ _THEIRS: Final = {
 _LISTING: Final = ("constant", "categorical", "categorical_w_probabilities")
 
 
-def read_parameters(node: Node, findings: Findings) -> tuple[list[Axis], frozenset[str]]:
+def read_parameters(node: Node, findings: Findings, names: Naming) -> tuple[list[Axis], frozenset[str]]:
     """The axes of `parameters`, names sorted, and the names that could not be read; what is wrong becomes mistakes."""
     axes: dict[str, Axis | None] = {}
     if is_mapping(node, "parameters", findings):
-        _read_level(node, "", axes, findings)
+        _read_level(node, (), axes, findings, names)
     readable = {name: axis for name, axis in axes.items() if axis is not None}
     return [readable[name] for name in sorted(readable)], frozenset(axes.keys() - readable.keys())
 
 
-def _read_level(node: Node, prefix: str, axes: dict[str, Axis | None], findings: Findings) -> None:
+def _read_level(
+    node: Node, above: tuple[str, ...], axes: dict[str, Axis | None], findings: Findings, names: Naming
+) -> None:
     for key, inner in node.value.items():
-        name = bare(f"{prefix}{key}")
+        path = (*above, str(key))
+        name = names.bare(".".join(path))
         place = f"parameters.{name}"
         if isinstance(inner.value, dict) and "parameters" in inner.value:
             nested = inner.value["parameters"]
@@ -75,15 +78,16 @@ def _read_level(node: Node, prefix: str, axes: dict[str, Axis | None], findings:
                     inner.value[other].line, f"{place}.{other}", "stands beside `parameters`", "keep one of them"
                 )
             if is_mapping(nested, f"{place}.parameters", findings):
-                _read_level(nested, f"{name}.", axes, findings)
+                _read_level(nested, path, axes, findings, names)
         elif name in axes:
             findings.mistake(inner.line, place, f"`{name}` is given twice", "keep one of them")
         elif _is_nested(inner):
             findings.notice(inner.line, place, f"read as {name}: {{parameters: ...}}, with the names in it after a dot")
-            _read_level(inner, f"{name}.", axes, findings)
+            _read_level(inner, path, axes, findings, names)
         else:
             distribution = _read_parameter(place, inner, findings)
             axes[name] = None if distribution is None else _axis(name, inner, distribution)
+            names.paths[name] = path
 
 
 def _is_nested(node: Node) -> bool:
@@ -195,7 +199,7 @@ def _build(name: str, place: str, node: Node, findings: Findings) -> Distributio
     return built
 
 
-def tie(node: Node, axes: Sequence[Axis], findings: Findings) -> list[Axis]:
+def tie(node: Node, axes: Sequence[Axis], findings: Findings, names: Naming) -> list[Axis]:
     """The axes with those of each group in `zip` made one, at the place of the group's first name."""
     tied = {axis.names[0]: axis for axis in axes}
     taken: set[str] = set()
@@ -209,13 +213,13 @@ def tie(node: Node, axes: Sequence[Axis], findings: Findings) -> list[Axis]:
         place = f"zip.{number}"
         if not is_list(group, place, findings, "[lr, batch_size]"):
             continue
-        names = [bare(str(inner.value)) for inner in group.value]
-        why_not = _why_not_tied(names, tied, taken)
+        members = [names.bare(str(inner.value)) for inner in group.value]
+        why_not = _why_not_tied(members, tied, taken)
         if why_not:
             findings.mistake(group.line, place, *why_not)
             continue
-        taken.update(names)
-        joined = _join([tied.pop(name) for name in sorted(names)], group.line)
+        taken.update(members)
+        joined = _join([tied.pop(name) for name in sorted(members)], group.line)
         tied[joined.names[0]] = joined
     return [tied[name] for name in sorted(tied)]
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cnnjobs.config.kinds import AnyConfig
+from cnnjobs.config.mistakes import KeyMistake
+from cnnjobs.config.run import read_config
 from cnnjobs.config.yaml import Node
-from cnnjobs.sweep.overrides import Layer
+from cnnjobs.sweep.overrides import OF_NETWORKS, Layer, Naming, nest
 from cnnjobs.sweep.space.conditions import Condition
 from cnnjobs.sweep.space.samplers import Axis
+
+Reader = Callable[[Layer], AnyConfig | list[KeyMistake]]
+
+
+def read_network(settings: Layer) -> AnyConfig | list[KeyMistake]:
+    """The training of a network that these settings make."""
+    return read_config(nest(settings))
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,9 @@ class Space:
     ablate: bool = False
     lines: Mapping[str, int | None] = field(default_factory=dict)
     """Where the keys of the file stand."""
+    names: Naming = OF_NETWORKS
+    read: Reader = read_network
+    """Settings of one run -> its configuration, or what is wrong with them."""
 
     @property
     def sides(self) -> list[str | None]:

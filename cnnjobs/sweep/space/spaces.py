@@ -9,22 +9,25 @@ from cnnjobs import registry
 from cnnjobs.config.run import COMPONENTS
 from cnnjobs.config.yaml import Findings, Node, is_list, is_mapping, shown
 from cnnjobs.errors import InputError, suggest
-from cnnjobs.sweep.overrides import Layer, bare, read_layer
+from cnnjobs.sweep.overrides import Layer, Naming, read_layer
 from cnnjobs.sweep.settings import text, whole_number
 from cnnjobs.sweep.space.coherence import MOST_RUNS
 from cnnjobs.sweep.space.compare import Comparison, read_comparisons
 from cnnjobs.sweep.space.conditions import Condition, Vocabulary, order_by_need, read_condition
 from cnnjobs.sweep.space.parameters import read_parameters, tie
 from cnnjobs.sweep.space.samplers import Axis
-from cnnjobs.sweep.space.space import Space
+from cnnjobs.sweep.space.space import Reader, Space, read_network
 
 
-def read_space(keys: dict[str, Node], findings: Findings) -> tuple[Space, list[Comparison], frozenset[str]]:
+def read_space(
+    keys: dict[str, Node], findings: Findings, names: Naming | None = None, read: Reader = read_network
+) -> tuple[Space, list[Comparison], frozenset[str]]:
     """What the file spans, its comparisons, and the parameters that could not be read; mistakes go to `findings`."""
-    base = read_layer(keys["base"], "base", findings) if "base" in keys else {}
-    variants = _read_variants(keys, findings)
-    axes, unread = read_parameters(keys["parameters"], findings) if "parameters" in keys else ([], frozenset())
-    words = Vocabulary(tuple(variants), _imported(base, variants, axes))
+    names = names or Naming()
+    base = read_layer(keys["base"], "base", findings, names) if "base" in keys else {}
+    variants = _read_variants(keys, findings, names)
+    axes, unread = read_parameters(keys["parameters"], findings, names) if "parameters" in keys else ([], frozenset())
+    words = Vocabulary(tuple(variants), _imported(base, variants, axes), names)
     exclude = [
         read_condition(node, f"exclude.{number}", words, findings)
         for number, node in enumerate(_items(keys, "exclude", "[{model: lenet5, lr: 0.3}]", findings))
@@ -33,7 +36,7 @@ def read_space(keys: dict[str, Node], findings: Findings) -> tuple[Space, list[C
         method=_read_method(keys, findings),
         base=base,
         variants=variants,
-        axes=tie(keys["zip"], axes, findings) if "zip" in keys else axes,
+        axes=tie(keys["zip"], axes, findings, names) if "zip" in keys else axes,
         seeds=_read_seeds(keys, findings),
         sampling_seed=_whole(keys, "sampling_seed", 0, findings) or 0,
         run_cap=_whole(keys, "run_cap", 1, findings),
@@ -41,6 +44,8 @@ def read_space(keys: dict[str, Node], findings: Findings) -> tuple[Space, list[C
         exclude=[condition for condition in exclude if not condition.faulty],
         ablate=_read_ablate(keys, findings),
         lines={key: node.line for key, node in keys.items()},
+        names=names,
+        read=read,
     )
     comparisons = read_comparisons(keys["compare"], words, findings) if "compare" in keys else []
     return space, comparisons, unread
@@ -54,7 +59,7 @@ def _read_when(
     names = [name for axis in axes for name in axis.names]
     when = {}
     for key, node in keys["when"].value.items():
-        name, place = bare(key), f"when.{key}"
+        name, place = words.names.bare(key), f"when.{key}"
         if name not in names and name not in unread:
             findings.mistake(node.line, place, "is not in `parameters`", suggest(name, names))
         else:
@@ -62,7 +67,7 @@ def _read_when(
     return order_by_need(when, findings)
 
 
-def _read_variants(keys: dict[str, Node], findings: Findings) -> dict[str, Layer]:
+def _read_variants(keys: dict[str, Node], findings: Findings, names: Naming) -> dict[str, Layer]:
     listed = keys["variants"].value if "variants" in keys else None
     if listed and isinstance(listed, list) and all(isinstance(each.value, dict) for each in listed):
         named = ", ".join(f"{number}: {shown(each.plain)}" for number, each in enumerate(listed, 1))
@@ -72,7 +77,7 @@ def _read_variants(keys: dict[str, Node], findings: Findings) -> dict[str, Layer
         return {}
     return {
         # `plain: {}` is `base` as it stands.
-        name: {} if node.value in (None, {}) else read_layer(node, f"variants.{name}", findings)
+        name: {} if node.value in (None, {}) else read_layer(node, f"variants.{name}", findings, names)
         for name, node in keys["variants"].value.items()
     }
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import torch
 
+from cnnjobs.config.kinds import network
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.system.failure import cause_of
 from cnnjobs.system.stop_request import Stopped, StopRequest
@@ -44,7 +45,7 @@ def _train(threads: int, folder: RunFolder, data_sets: DataSets, ranks: RankGrou
     state: dict[str, Any] | None = ranks.give(None)
     # The first rank has written down by now which code it trains with.
     folder.use_code(folder.read_record().code)
-    config = folder.read_config()
+    config = network(folder.read_config())
     changes = same_sums(state, ranks)[0] if state is not None else {}
     torch.set_num_threads(changes.get("threads", threads))
     source = find_weights(config, data_sets.folders, folder.path.parent.parent)

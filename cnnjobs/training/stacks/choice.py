@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 
+from cnnjobs.config.kinds import networks
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.system import own_modules
@@ -39,7 +40,9 @@ def why_alone(
         folders[0].use_code(codes.pop())
         if any(map(_fell_together, folders)):
             return "the last two starts of such a stack ended without a word: killed, or out of memory"
-        return _refusal([folder.read_config(own_modules.copy()) for folder in folders], data_sets, if_small=if_small)
+        return _refusal(
+            networks(folder.read_config(own_modules.copy()) for folder in folders), data_sets, if_small=if_small
+        )
     except Stopped:
         raise
     except Exception as error:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnjobs.config.kinds import network
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder, RunRecord
 from cnnjobs.errors import InputError
@@ -60,7 +61,7 @@ def load_trained(folder: RunFolder, device: torch.device, data_folders: Sequence
     folder = folder.results
     record = folder.read_record()
     folder.use_code(record.code)
-    config = folder.read_config()
+    config = network(folder.read_config())
     if record.image_shape is None:
         preprocessing = Pipeline(config, DataSets(data_folders, device).get(config)).preprocessing
         shapes = {"image_shape": preprocessing.image_shape, "input_shape": preprocessing.input_shape}

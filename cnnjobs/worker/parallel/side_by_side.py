@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.components.data.datasets import remember_data
+from cnnjobs.config.kinds import network
 from cnnjobs.config.run import Choice
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.system.log import say
@@ -138,7 +139,7 @@ def preload(threads: int, folders: Iterable[RunFolder], data_folders: Sequence[P
     for folder in folders:
         # What is wrong with a run, its own process tells.
         with suppress(Exception):
-            config = folder.read_config()
+            config = network(folder.read_config())
             library = config.model.name.partition("/")[0]
             if library in _LIBRARIES:
                 import_module(library)
