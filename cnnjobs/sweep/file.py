@@ -48,7 +48,7 @@ __all__ = ["JobSettings", "Metric", "Pair", "ReportSettings", "Sweep", "SweepRun
 _KEYS: Final = (
     "name", "description", "method", "metric", "parameters", "early_terminate", "run_cap",
     "base", "seeds", "sampling_seed", "zip", "when", "exclude", "variants", "ablate", "compare", "report", "job",
-    "code", *PROGRAM_KEYS,
+    "code",
 )  # fmt: skip
 
 _LONGEST_NAME: Final = 100
@@ -163,6 +163,8 @@ def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
         return _top_level(root.value["sweep"], findings)
     _refuse_other_files(root, findings)
     _refuse_lost_indentation(root, findings)
+    is_program = names_program(root.value)
+    allowed = (*PROGRAM_KEYS, *_KEYS) if is_program else _KEYS
     for key, node in root.value.items():
         # Places for anchors alone, as elsewhere in YAML.
         if key.startswith("x-"):
@@ -175,15 +177,18 @@ def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
             ours, varied = our_name(key), isinstance(node.value, list) and len(node.value) > 1
             remedy = f"parameters: {{{ours}: {{values: {shown(node.plain)}}}}}" if varied else f"base: {{{ours}: ...}}"
             findings.mistake(node.line, key, "stands at the top of the file", f"write {remedy}")
-        elif key not in _KEYS:
-            findings.mistake(node.line, key, "unknown key", suggest(key, _KEYS))
-    return {key: node for key, node in root.value.items() if key in _KEYS}
+        elif key in PROGRAM_KEYS and not is_program:
+            remedy = "it belongs to a program: write program: train.py, or leave it out"
+            findings.mistake(node.line, key, "stands in a file without `program`", remedy)
+        elif key not in allowed:
+            findings.mistake(node.line, key, "unknown key", suggest(key, allowed))
+    return {key: node for key, node in root.value.items() if key in allowed}
 
 
 def _refuse_other_files(root: Node, findings: Findings) -> None:
     """Raise SpecError for an empty file, for what is no mapping, and for another tool's file."""
     foreign = (
-        recognise(root, frozenset({*_KEYS, *_PASSED_OVER}))
+        recognise(root, frozenset({*_KEYS, *PROGRAM_KEYS, *_PASSED_OVER}))
         if root.value and isinstance(root.value, dict | list)
         else None
     )
@@ -215,7 +220,12 @@ def _refuse_lost_indentation(root: Node, findings: Findings) -> None:
 
 def _is_known(key: str) -> bool:
     """Whether a key tells a file that is meant for us, with a slip in it perhaps."""
-    known = key in _KEYS or key in _PASSED_OVER or key in _ELSEWHERE or our_name(key) in RunConfig.model_fields
+    known = (
+        key in (*_KEYS, *PROGRAM_KEYS)
+        or key in _PASSED_OVER
+        or key in _ELSEWHERE
+        or our_name(key) in RunConfig.model_fields
+    )
     return known or key.startswith("x-") or bool(difflib.get_close_matches(key[:100], _KEYS, n=1))
 
 

@@ -133,10 +133,8 @@ def test_what_wandb_refuses_is_refused(form: dict[str, Any], mistakes: Callable[
 
 def test_a_whole_file_of_wandb_needs_only_what_is_trained(read: Callable[[str], Sweep]) -> None:
     theirs = {
-        "program": "train.py",
         "entity": "me",
         "project": "mnist",
-        "command": ["${env}", "python", "${program}"],
         "controller": {"type": "local"},
         "apiVersion": "1",
         "kind": "sweep",
@@ -160,17 +158,13 @@ def test_a_whole_file_of_wandb_needs_only_what_is_trained(read: Callable[[str], 
         "model=lenet5 momentum=0.9",
     ]
     assert sweep.notices == (
-        "sweep.yaml:2: program: passed over: it is not run: cnnjobs trains image classifiers itself, a network of "
-        "yours as model: module:Name, with the keys of docs/sweep-file.md; to sweep over any other program, go on with "
-        "the tool that this file was made for",
-        "sweep.yaml:3: entity: passed over: results go to results/<name>",
-        "sweep.yaml:4: project: passed over: results go to results/<name>",
-        "sweep.yaml:5: command: passed over: nothing is called: runs are trained by cnnjobs itself",
-        "sweep.yaml:10: controller: passed over: no server is needed",
-        "sweep.yaml:13: apiVersion: passed over: no server is needed",
-        "sweep.yaml:14: kind: passed over: no server is needed",
-        "sweep.yaml:22: metric.impute: passed over: failed runs are listed and never ranked",
-        "sweep.yaml:21: metric.target: shown in the report; every run trains to its end, also when it is reached",
-        "sweep.yaml:24: early_terminate: not applied: every run trains to its end; "
+        "sweep.yaml:2: entity: passed over: results go to results/<name>",
+        "sweep.yaml:3: project: passed over: results go to results/<name>",
+        "sweep.yaml:4: controller: passed over: no server is needed",
+        "sweep.yaml:7: apiVersion: passed over: no server is needed",
+        "sweep.yaml:8: kind: passed over: no server is needed",
+        "sweep.yaml:16: metric.impute: passed over: failed runs are listed and never ranked",
+        "sweep.yaml:15: metric.target: shown in the report; every run trains to its end, also when it is reached",
+        "sweep.yaml:18: early_terminate: not applied: every run trains to its end; "
         "`early_stopping` ends a run that no longer gets better",
     )

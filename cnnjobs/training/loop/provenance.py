@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from cnnjobs.components.data.fingerprints import OTHER_DATA_REMEDY, changed
+from cnnjobs.config.kinds import network
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.layer_tables import LayerTable
 from cnnjobs.disk.record import RunRecord
@@ -96,7 +97,7 @@ def images(trainer: Trainer) -> dict[str, Any]:
 
 def keep_layers(start: Start, image_facts: Mapping[str, Any]) -> None:
     """Keep the table of the network's layers for reports, once for all runs that train it. Raises StorageError."""
-    networks, config = start.folder.networks, start.config
+    networks, config = start.folder.networks, network(start.config)
     shape, num_classes = image_facts["input_shape"], len(image_facts["classes"])
     file = networks.file(config, shape, num_classes, start.code)
     if file is None or isinstance(networks.read(file), LayerTable):

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from cnnjobs.config.kinds import network
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.disk.start import Result, Standing, Start
 from cnnjobs.training.data.pipeline import DataSets
@@ -61,7 +62,7 @@ class NetworkWorkload(Generic[AnyTrainer]):
 
     def open(self, start: Start) -> None:
         """Build the trainer, at its last whole epoch. Raises RunError, DataError, InputError."""
-        config, state, self._folder = start.config, start.state, start.folder
+        config, state, self._folder = network(start.config), start.state, start.folder
         torch.set_num_threads(start.threads)
         self._ranks.give(state)
         weights = self._initial_weights(start)
@@ -81,7 +82,7 @@ class NetworkWorkload(Generic[AnyTrainer]):
 
     def _initial_weights(self, start: Start) -> InitialWeights | None:
         results = start.folder.path.parent.parent
-        source = find_same_weights(start.config, self._data_sets.folders, results, start.before.weights_sha256)
+        source = find_same_weights(network(start.config), self._data_sets.folders, results, start.before.weights_sha256)
         if source is None:
             return None
         start.learn(weights_sha256=source.sha256)
