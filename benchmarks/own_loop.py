@@ -12,7 +12,7 @@ from cnnjobs.config.run import RunConfig
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.trainer import Trainer
 from cnnjobs.training.networks.evaluate import autocast
-from cnnjobs.worker.process import prepare_process
+from cnnjobs.worker.workloads import prepare_process
 
 _ENDLESS: Final = 100_000
 

@@ -134,6 +134,12 @@ class RunFiles:
             raise InputError(f"{self.config_file}: {config[0].key}: {config[0].found}; written by another version?")
         return config
 
+    def runs_program(self) -> bool:
+        """Whether it is a run of a program, as far as its configuration can be read. Raises OSError."""
+        with suppress(InputError):
+            return "program" in self._read_nested()
+        return False
+
     def _read_nested(self) -> dict[str, Any]:
         try:
             content = read_bytes(self.config_file).decode()

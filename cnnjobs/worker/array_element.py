@@ -21,6 +21,7 @@ from cnnjobs.worker.parallel.rank_processes import RankStarts, by_srun
 from cnnjobs.worker.parallel.side_by_side import SUPERSEDED_CODE, SideBySide, preload
 from cnnjobs.worker.run_list import train_runs
 from cnnjobs.worker.slurm_environment import SlurmEnvironment
+from cnnjobs.worker.workloads import are_of_program
 
 
 def train_array_task(path: Path, stop: StopRequest) -> int:
@@ -54,7 +55,7 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
 
 def _train(task: SlurmEnvironment, stop: StopRequest) -> bool:
     intent, job = task.intent, _job(task, task.run_ids, stacks=task.intent.stacks.among(task.run_ids))
-    if intent.ranks > 1:
+    if intent.ranks > 1 and not are_of_program(job, stop):
         return _train_in_ranks(task, stop)
     if len(task.run_ids) > 1 and (intent.runs_at_once > 1 or intent.measured):
         return _train_side_by_side(task, job, stop)

@@ -12,7 +12,7 @@ from cnnjobs.disk.submission_folder import EvaluationRequest, SubmissionFolder
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.worker.job import Job
-from cnnjobs.worker.process import prepare_process
+from cnnjobs.worker.workloads import prepare_process
 
 if TYPE_CHECKING:
     from cnnjobs.training.data.pipeline import DataSets

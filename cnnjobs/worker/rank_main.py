@@ -74,8 +74,8 @@ def _local_index() -> int:
 
 def _lead(job: Job, scheduler: JobEnvironment, stop: StopRequest) -> int:
     from cnnjobs.worker.parallel.side_by_side import SUPERSEDED_CODE
-    from cnnjobs.worker.process import prepare_process
     from cnnjobs.worker.run_list import train_runs
+    from cnnjobs.worker.workloads import prepare_process
 
     device, _ = prepare_process(job.threads, job.gpu)
     from cnnjobs.training.ranks.group import RankGroup, RankPlace
@@ -90,7 +90,7 @@ def _lead(job: Job, scheduler: JobEnvironment, stop: StopRequest) -> int:
 
 def _follow(job: Job, run_id: str, stop: StopRequest) -> int:
     from cnnjobs.disk.run_folder import RunStore
-    from cnnjobs.worker.process import prepare_process
+    from cnnjobs.worker.workloads import prepare_process
 
     device, notes = prepare_process(job.threads, job.gpu)
     from cnnjobs.training.data.pipeline import DataSets

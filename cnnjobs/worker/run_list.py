@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cnnjobs.disk.fence import Superseded
 from cnnjobs.disk.outage import Storage
@@ -26,11 +25,8 @@ from cnnjobs.worker.attempt import RunAttempt
 from cnnjobs.worker.claimed_run import ClaimedRun, is_open
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.job import Job
-from cnnjobs.worker.process import prepare_process
 from cnnjobs.worker.workload import Workload
-
-if TYPE_CHECKING:
-    from cnnjobs.training.data.pipeline import DataSets
+from cnnjobs.worker.workloads import Workloads, are_of_program
 
 
 def run_job(job_file: Path) -> None:
@@ -38,7 +34,7 @@ def run_job(job_file: Path) -> None:
     job = Job.model_validate_json(read_bytes(job_file))
     stop = StopRequest()
     with stop.listening():
-        if job.evaluation is None and job.ranks > 1:
+        if job.evaluation is None and job.ranks > 1 and not are_of_program(job, stop):
             _train_in_ranks(job_file, job, stop)
         elif job.evaluation is None:
             train_runs(job, stop, JobEnvironment())
@@ -63,10 +59,7 @@ def train_runs(job: Job, stop: StopRequest, scheduler: JobEnvironment) -> bool:
 
     Raises what kept a run's end from being written.
     """
-    device, notes = prepare_process(job.threads, job.gpu)
-    from cnnjobs.training.data.pipeline import DataSets
-
-    data_sets = DataSets(job.data_folders, device, (*notes, *job.notes), interruptible=stop.interrupting)
+    workloads = Workloads(job, stop)
     scheduler.code = job.code
     unwritten: Exception | None = None
     is_newest = True
@@ -78,7 +71,7 @@ def train_runs(job: Job, stop: StopRequest, scheduler: JobEnvironment) -> bool:
             say("worker", "stopped")
             break
         try:
-            alone = _train(unit, job, data_sets, stop, scheduler, note=note)
+            alone = _train(unit, job, workloads, stop, scheduler, note=note)
             waiting.extendleft(((each,), alone) for each in (reversed(unit) if alone else ()))
         except Superseded:
             say(run_id, "a newer attempt has it: this copy of the job ends")
@@ -100,18 +93,17 @@ def train_runs(job: Job, stop: StopRequest, scheduler: JobEnvironment) -> bool:
 
 
 def _train(
-    run_ids: Sequence[str], job: Job, data_sets: DataSets, stop: StopRequest, scheduler: JobEnvironment, *, note: str
+    run_ids: Sequence[str], job: Job, workloads: Workloads, stop: StopRequest, scheduler: JobEnvironment, *, note: str
 ) -> str:
     """Train a run, with a `note` for its record, or several as one network; else why each is to be trained alone."""
-    from cnnjobs.training.loop.workload import NetworkWorkload
-    from cnnjobs.training.stacks.choice import why_alone
-    from cnnjobs.training.stacks.trainer import StackedTrainer
-    from cnnjobs.worker.parallel.stacked_runs import Member, StackedRuns
-
     runs = [Storage(RunStore(job.store).run(run_id), stop, partial(say, run_id)) for run_id in run_ids]
     runs = [run for run in runs if is_open(run)]
     if len(runs) > 1:
-        reason = why_alone([run.folder for run in runs], data_sets, if_small=job.stacks.if_small, code=job.code)
+        from cnnjobs.training.stacks.choice import why_alone
+
+        reason = why_alone(
+            [run.folder for run in runs], workloads.data_sets, if_small=job.stacks.if_small, code=job.code
+        )
         if reason is not None:
             say(run_ids[0], f"not stacked with the {len(runs) - 1} that share its batches: {reason}")
             return f"not stacked: {reason}"
@@ -124,13 +116,24 @@ def _train(
             return RunAttempt(run, workload, threads=job.threads, scheduler=scheduler, beside=beside)
 
         if len(claimed) == 1:
-            attempt = attempt_at(claimed[0], NetworkWorkload(data_sets, ranks=scheduler.ranks))
+            attempt = attempt_at(claimed[0], workloads.of(claimed[0], scheduler.ranks))
             # A stack that is tried for what it may gain is nothing that was asked for.
             if note and not job.stacks.if_small:
                 attempt.note(note)
             attempt.execute()
         elif claimed:
-            workloads = [NetworkWorkload(data_sets, StackedTrainer, ranks=scheduler.ranks) for _ in claimed]
-            members = [Member(attempt_at(*each), each[1]) for each in zip(claimed, workloads, strict=True)]
-            StackedRuns(members).train()
+            _train_stacked(claimed, workloads, scheduler, attempt_at)
     return ""
+
+
+def _train_stacked(
+    claimed: Sequence[ClaimedRun],
+    workloads: Workloads,
+    scheduler: JobEnvironment,
+    attempt_at: Callable[[ClaimedRun, Workload], RunAttempt],
+) -> None:
+    from cnnjobs.training.stacks.trainer import StackedTrainer
+    from cnnjobs.worker.parallel.stacked_runs import Member, StackedRuns
+
+    trained = [workloads.network(StackedTrainer, ranks=scheduler.ranks) for _ in claimed]
+    StackedRuns([Member(attempt_at(*each), each[1]) for each in zip(claimed, trained, strict=True)]).train()

@@ -16,8 +16,8 @@ import torch
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder, RunState
 from cnnjobs.training.loop import checkpoint
-from cnnjobs.worker.process import prepare_process
 from cnnjobs.worker.run_list import StopRequest, run_job
+from cnnjobs.worker.workloads import prepare_process
 
 
 def test_a_process_that_trains_flushes_denormals_and_the_next_test_counts_with_them(
@@ -242,7 +242,7 @@ def test_planning_a_worker_loads_no_torch() -> None:
 def test_threads_and_devices_are_set_before_torch_comes(tmp_path: Path) -> None:
     program = (
         "import os, sys\n"
-        "from cnnjobs.worker.run_list import prepare_process\n"
+        "from cnnjobs.worker.workloads import prepare_process\n"
         "device, notes = prepare_process(1, None)\n"
         "import torch\n"
         "assert torch.get_num_threads() == 1\n"

@@ -28,7 +28,7 @@ from cnnjobs.config.run import Choice
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import StopRequest, blocking
-from cnnjobs.worker.process import load_torch
+from cnnjobs.worker.workloads import load_torch
 
 # What a process exits with whose run a newer copy of the job has taken.
 SUPERSEDED_CODE: Final = 5
@@ -128,6 +128,9 @@ class SideBySide:
 
 def preload(threads: int, folders: Iterable[RunFolder], data_folders: Sequence[Path]) -> None:
     """Load what these runs train with, for so many threads: the processes of all of them find it there."""
+    folders = [folder for folder in folders if not folder.runs_program()]
+    if not folders:
+        return
     # NumPy would start threads of its own, which a fork leaves behind.
     load_torch(threads, OPENBLAS_NUM_THREADS="1")
     from cnnjobs.worker import attempt
