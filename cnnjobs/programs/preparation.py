@@ -86,8 +86,8 @@ class Preparation:
         is_torchrun = self._config.launch == "torchrun"
         if is_torchrun and template and "${interpreter}" not in template:
             raise RunError(
-                "`launch: torchrun` starts its processes by ${interpreter}, which `command:` has not: write it there, or"
-                " `launch: once` and torchrun itself in `command:`"
+                "`launch: torchrun` starts its processes by ${interpreter}, which `command:` has not: write it there,"
+                " or `launch: once` and torchrun itself in `command:`"
             )
         return command_line(
             template, self._arguments, program=self._program(), environment=environment,
