@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from cnnjobs.slurm.commands import NoAnswerError, NoCommandError, run
 from cnnjobs.system.log import say
 
 _COMMAND_S: Final = 10
@@ -60,14 +59,10 @@ def squeue(job_names: Collection[str]) -> list[QueuedElement]:
 
 def _ask(*command: str) -> tuple[str, str]:
     """The answer, and why there is none."""
-    words: Any = command
-    environment = {**os.environ, "SLURM_TIME_FORMAT": "standard"}
     try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", timeout=_COMMAND_S, check=False, env=environment
-        )
-    except FileNotFoundError:
+        done = run(*command, seconds=_COMMAND_S, environment={"SLURM_TIME_FORMAT": "standard"})
+    except NoCommandError:
         return "", "it is not on the PATH of this node"
-    except subprocess.TimeoutExpired:
+    except NoAnswerError:
         return "", f"it did not answer within {_COMMAND_S} s"
     return done.stdout, " ".join((done.stderr or done.stdout).split()) if done.returncode else ""

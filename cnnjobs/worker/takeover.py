@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +12,7 @@ from cnnjobs.disk.files import MetricsLog
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.disk.start import Standing
 from cnnjobs.errors import StorageError
+from cnnjobs.slurm.commands import SlurmError, run
 from cnnjobs.worker.heartbeat import TOUCH_S
 
 PATIENCE_S: Final = 3 * TOUCH_S
@@ -108,8 +108,8 @@ def _is_given_up(holder: Attempt) -> bool:
     named = (f"--name={holder.job_name}",) if holder.job_name else ()
     command = ("squeue", "--noheader", "--array", "--format=%T", f"--jobs={holder.job_id}", *named)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        done = run(*command, seconds=_COMMAND_S)
+    except SlurmError:
         return False
     if done.returncode:
         return "Invalid job id" in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -12,6 +11,7 @@ from cnnjobs.components.data.datasets import data_folders
 from cnnjobs.config.profile import JobProfile, read_profile
 from cnnjobs.errors import InputError
 from cnnjobs.slurm.cluster import read_partitions
+from cnnjobs.slurm.commands import NoAnswerError, NoCommandError, run
 from cnnjobs.sweep.settings import JobSettings
 
 _PATIENCE_S: Final = 10
@@ -32,10 +32,10 @@ def find_place() -> Place:
     if shutil.which("sbatch") is None:
         return Place("local", "`sbatch` is not installed here")
     try:
-        ping = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
-    except FileNotFoundError:
+        ping = run("scontrol", "ping", seconds=_PATIENCE_S)
+    except NoCommandError:
         return Place("local", "`sbatch` is installed here, but `scontrol` is not")
-    except subprocess.TimeoutExpired:
+    except NoAnswerError:
         return Place("local", f"`scontrol ping` gave no answer within {_PATIENCE_S} s", slurm_is_down=True)
     said = [line.strip() for line in (ping.stdout + ping.stderr).splitlines() if line.strip()]
     answer = said[-1] if said else f"exit code {ping.returncode}"

@@ -129,29 +129,21 @@ def make_plan(
     own_code = OwnCode.look(sweep, store, selection.code)
     failed = failed_on_slurm(store, sweep.runs, queued)
     runs = tuple(
-        _planned(run, store, own_code, selection, job=queued.get(run.run_id), failed=failed) for run in sweep.runs
+        _if_asked_for(_planned(run, store, own_code, selection, job=queued.get(run.run_id), failed=failed), selection)
+        for run in sweep.runs
     )
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
     return Plan(sweep, store, runs, left, is_retry=selection.is_retry, code=own_code)
 
 
+def _if_asked_for(planned: PlannedRun, selection: Selection) -> PlannedRun:
+    if not planned.starts or selection.has(planned.run.run_id):
+        return planned
+    return replace(planned, action=Action.LEFT, reason="was not asked for")
+
+
 def _planned(
-    run: SweepRun,
-    store: RunStore,
-    code: OwnCode,
-    selection: Selection,
-    *,
-    job: str | None,
-    failed: Mapping[str, str],
-) -> PlannedRun:
-    planned = _asked_for(run, store, code, selection, job=job, failed=failed)
-    if planned.starts and not selection.has(run.run_id):
-        return replace(planned, action=Action.LEFT, reason="was not asked for")
-    return planned
-
-
-def _asked_for(
     run: SweepRun,
     store: RunStore,
     code: OwnCode,
