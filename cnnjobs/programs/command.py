@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-DEFAULT_COMMAND: Final = ("${env}", "${interpreter}", "${program}", "${args}")
+from cnnjobs.config.program import DEFAULT_COMMAND
+
 # Ours, and nothing to W&B's agent: the arguments of `resume:` stand here, else at the end.
 RESUME_MACRO: Final = "${resume_args}"
 _ENVIRONMENT_VARIABLE: Final = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")

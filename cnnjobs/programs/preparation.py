@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnjobs.config.program import ProgramConfig
 from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.start import Start
 from cnnjobs.errors import RunError
@@ -27,8 +28,9 @@ class Preparation:
 
     def __init__(self, start: Start) -> None:
         folder = start.folder
-        config: Any = start.config
-        self._start, self._folder, self._config = start, folder.program_folder.resolve(), config
+        config = start.config
+        assert isinstance(config, ProgramConfig)
+        self._start, self._folder, self.config = start, folder.program_folder.resolve(), config
         self._project = Path.cwd().resolve()
         self._code = folder.codes.folder(start.code).resolve() if start.code else None
         self._arguments = _arguments(config)
@@ -57,15 +59,15 @@ class Preparation:
         as_json = argument_forms(self._arguments)["args_json"][0]
         write_whole(self._folder / "parameters.json", as_json.encode(), make_folder=False)
         places.metrics_file.touch()
-        if self._config.workdir == "run":
+        if self.config.workdir == "run":
             own_working_folder(self._project, places.working_folder, self._folder.parents[2])
 
     def resume(self) -> list[str]:
         """The arguments by which it goes on, from its second attempt on."""
-        if self._start.attempt == 1 or not self._config.resume:
+        if self._start.attempt == 1 or not self.config.resume:
             return []
         places = {"checkpoint_dir": self.places.checkpoints, "run_dir": self.places.outputs}
-        arguments, note = resume_arguments(self._config.resume, places)
+        arguments, note = resume_arguments(self.config.resume, places)
         self._start.note(f"attempt {self._start.attempt}: {note}" if note else "")
         return arguments
 
@@ -73,17 +75,17 @@ class Preparation:
         """All of it, with the GPUs that the program may use."""
         base = {**os.environ, "CUDA_VISIBLE_DEVICES": "" if gpu is None else str(gpu)}
         given = environment_of(
-            self.places, base, parameter_file=self._folder / "parameters.yaml", seed=self._config.seed,
+            self.places, base, parameter_file=self._folder / "parameters.yaml", seed=self.config.seed,
             goes_on=goes_on, threads=self._start.threads,
         )  # fmt: skip
         return {**given, **variables(self.places, given)}
 
     def command_line(self, resume: Sequence[str], environment: Mapping[str, str], *, processes: int) -> list[str]:
         """Its items; torchrun, where the run asks for it, starts so many `processes`. Raises RunError."""
-        template = self._config.command or ()
+        template = self.config.command or ()
         for item in unknown_macros(template):
             self._start.note(f"`{item}` in `command:` is no macro: left out, as W&B's agent does")
-        is_torchrun = self._config.launch == "torchrun"
+        is_torchrun = self.config.launch == "torchrun"
         if is_torchrun and template and "${interpreter}" not in template:
             raise RunError(
                 "`launch: torchrun` starts its processes by ${interpreter}, which `command:` has not: write it there,"
@@ -97,13 +99,13 @@ class Preparation:
 
     def _program(self) -> str:
         """The program in the copy of the code, or else as it is called where the sweep was started."""
-        name = str(self._config.program or "")
+        name = str(self.config.program or "")
         if self._code is not None and name and not Path(name).is_absolute() and (self._code / name).exists():
             return str(self._code / name)
         return name
 
 
-def _arguments(config: Any) -> dict[str, Any]:
+def _arguments(config: ProgramConfig) -> dict[str, Any]:
     """The parameters of the program, with its seed among them."""
     seed = {} if config.seed is None or not config.seed_argument else {config.seed_argument: config.seed}
     # As W&B orders them.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+from cnnjobs.config.program import ProgramConfig
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.disk.start import Result, Standing, Start
 from cnnjobs.errors import ProgramError, RunError
@@ -87,10 +88,10 @@ class ProgramWorkload:
     def open(self, start: Start) -> None:
         """Make the places of the program, and find out whether it goes on. Raises RunError, StorageError."""
         folder, self._start = start.folder, start
-        self._config: Any = start.config
         self._clock = time.perf_counter()
         self._before_s = max((float(line.get("seconds", 0.0)) for line in start.lines), default=0.0)
         self._preparation = Preparation(start)
+        self._config = self._preparation.config
         self._places = self._preparation.places
         goes_on = folder.has_checkpoint or (start.before.cause or "").startswith(ASKED)
         self._lines = Lines(start.attempt, start.lines, goes_on=goes_on, seconds=self._seconds)
@@ -217,12 +218,12 @@ class ProgramWorkload:
             )
 
 
-def _collector(config: Any, places: ProgramPlaces) -> Collector:
+def _collector(config: ProgramConfig, places: ProgramPlaces) -> Collector:
     metric, _, _ = _asked_metric(config)
     return Collector(places, collect=config.collect, metric=metric)
 
 
-def _asked_metric(config: Any) -> tuple[str | None, bool, bool]:
+def _asked_metric(config: ProgramConfig) -> tuple[str | None, bool, bool]:
     """The metric of the sweep, whether its best value counts, and whether more is better."""
     metric = config.metric
     return (metric.name, metric.best, metric.goal == "maximize") if metric else (None, False, True)

@@ -71,8 +71,7 @@ def train_runs(job: Job, stop: StopRequest, scheduler: JobEnvironment) -> bool:
             say("worker", "stopped")
             break
         try:
-            alone = _train(unit, job, workloads, stop, scheduler, note=note)
-            waiting.extendleft(((each,), alone) for each in (reversed(unit) if alone else ()))
+            waiting.extendleft(reversed(_train(unit, job, workloads, stop, scheduler, note=note)))
         except Superseded:
             say(run_id, "a newer attempt has it: this copy of the job ends")
             is_newest = False
@@ -94,8 +93,8 @@ def train_runs(job: Job, stop: StopRequest, scheduler: JobEnvironment) -> bool:
 
 def _train(
     run_ids: Sequence[str], job: Job, workloads: Workloads, stop: StopRequest, scheduler: JobEnvironment, *, note: str
-) -> str:
-    """Train a run, with a `note` for its record, or several as one network; else why each is to be trained alone."""
+) -> list[tuple[tuple[str, ...], str]]:
+    """Train a run, with a `note` for its record, or several as one network; what is to be trained next, and why so."""
     runs = [Storage(RunStore(job.store).run(run_id), stop, partial(say, run_id)) for run_id in run_ids]
     runs = [run for run in runs if is_open(run)]
     if len(runs) > 1:
@@ -106,7 +105,7 @@ def _train(
         )
         if reason is not None:
             say(run_ids[0], f"not stacked with the {len(runs) - 1} that share its batches: {reason}")
-            return f"not stacked: {reason}"
+            return [((each,), f"not stacked: {reason}") for each in run_ids]
     with ExitStack() as held:
         claimed = [held.enter_context(run) for each in runs if (run := ClaimedRun.take(each, scheduler)) is not None]
         ids = [run.folder.run_id for run in claimed]
@@ -121,9 +120,10 @@ def _train(
             if note and not job.stacks.if_small:
                 attempt.note(note)
             attempt.execute()
-        elif claimed:
+            return [(tuple(run_ids), note)] if attempt.starts_again else []
+        if claimed:
             _train_stacked(claimed, workloads, scheduler, attempt_at)
-    return ""
+    return []
 
 
 def _train_stacked(

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from cnnjobs.config.program import ProgramConfig
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
@@ -27,8 +27,7 @@ class Program(ProgramWorkload):
 
     def __init__(self, config: dict[str, Any], **given: Any) -> None:
         super().__init__(**{"threads": 1, "gpu": None, "grace_s": 5.0, **given})
-        keys = dict.fromkeys(("program", "command", "collect", "resume", "metric", "workdir", "launch", "seed"))
-        self._given = SimpleNamespace(**{**keys, "parameters": {}, "seed_argument": "seed", **config})
+        self._given = ProgramConfig.model_validate(config)
 
     def open(self, start: Start) -> None:
         super().open(replace(start, config=self._given))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.config.program import ProgramMetric
 from cnnjobs.disk.run_folder import RunState
 from tests.programs.conftest import Runs
 
@@ -59,9 +60,7 @@ def test_nothing_reported_is_finished_with_a_note(runs: Runs) -> None:
 
 
 def test_a_metric_that_never_came_is_named_with_those_that_came(runs: Runs) -> None:
-    from types import SimpleNamespace
-
-    metric = SimpleNamespace(name="val_acc", goal="maximize", best=False)
+    metric = ProgramMetric(name="val_acc", goal="maximize", best=False)
     assert runs.python(REPORT + "report(acc=1, loss=2)", metric=metric) is RunState.FINISHED
     assert "metric `val_acc` was never reported; reported: `acc`, `loss`" in runs.record.notes
 
@@ -75,12 +74,10 @@ def test_nan_is_told_and_kept_out_of_the_results(runs: Runs) -> None:
 
 
 def test_best_or_last_counts(runs: Runs) -> None:
-    from types import SimpleNamespace
-
     text = REPORT + "[report(epoch=e, acc=a) for e, a in enumerate([0.1, 0.9, 0.5])]"
     assert runs.python(text) is RunState.FINISHED
     assert runs.record.metrics["acc"] == 0.5
-    metric = SimpleNamespace(name="acc", goal="maximize", best=True)
+    metric = ProgramMetric(name="acc", goal="maximize", best=True)
     runs.folder.record_file.unlink()
     assert runs.python(text, metric=metric) is RunState.FINISHED
     assert (runs.record.metrics["acc"], runs.record.best_epoch) == (0.9, 1.0)
