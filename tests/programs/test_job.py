@@ -16,13 +16,16 @@ from cnnjobs.worker.job import Job
 from cnnjobs.worker.run_list import train_runs
 from tests.programs.test_workload import REPORT
 
-GOES_ON = REPORT + """
+GOES_ON = (
+    REPORT
+    + """
 from pathlib import Path
 last = Path(os.environ["CNNJOBS_CHECKPOINT_DIR"]) / os.environ["CNNJOBS_ATTEMPT"]
 report(step=int(last.name), loss=1.0)
 last.touch()
 sys.exit(75 if int(last.name) < int(sys.argv[1]) else 0)
 """
+)
 
 
 def run(store: RunStore, *arguments: Any) -> RunFolder:
