@@ -20,9 +20,10 @@ PINS = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read
 
 
 def imported() -> set[str]:
-    """The packages of others that cnnjobs imports by itself."""
+    """The packages of others that cnnjobs imports by itself; what programs load is loaded where they have them."""
     found = set()
-    for file in (ROOT / "cnnjobs").rglob("*.py"):
+    of_programs = ROOT / "cnnjobs" / "programs" / "metrics" / "child"
+    for file in {*(ROOT / "cnnjobs").rglob("*.py")} - {*of_programs.glob("*.py")}:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {name.name.partition(".")[0] for name in node.names}

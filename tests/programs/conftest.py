@@ -19,8 +19,6 @@ from cnnjobs.worker.attempt import RunAttempt
 from cnnjobs.worker.claimed_run import ClaimedRun
 from cnnjobs.worker.environment import JobEnvironment
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 
 class Program(ProgramWorkload):
     """A workload of a program that is given as text, with the keys of its sweep file."""

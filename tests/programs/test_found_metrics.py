@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from reporting import places, run
 
-from cnnjobs.programs.metrics.collector import Collector
+from cnnjobs.programs.metrics.collector import Collector, variables
+from tests.programs.reporting import places, run
 
 BARE = getattr(sys, "_base_executable", sys.executable)
-
-
-def needs(*libraries: str) -> pytest.MarkDecorator:
-    missing = [each for each in libraries if importlib.util.find_spec(each) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}: pip install -e '.[programs]'")
 
 
 def test_event_files_are_read_with_splits_groups_and_steps(tmp_path: Path) -> None:
@@ -125,6 +121,22 @@ def test_mlflows_file_store_is_read(tmp_path: Path) -> None:
         (0, {"loss": 0.125}),
         (1, {"val/acc": 0.75}),
     ]
+
+
+def test_mlflows_database_is_read_of_the_runs_own_runs(tmp_path: Path) -> None:
+    where = places(tmp_path)
+    tag = json.loads(variables(where, {"MLFLOW_RUN_CONTEXT": '{"team": "x"}'})["MLFLOW_RUN_CONTEXT"])
+    assert tag.pop("team") == "x"
+    ((key, value),) = tag.items()
+    with closing(sqlite3.connect(where.outputs / "mlflow.db")) as database, database:
+        database.execute("CREATE TABLE metrics (key, value, timestamp, run_uuid, step, is_nan)")
+        database.execute("CREATE TABLE tags (key, value, run_uuid)")
+        database.executemany("INSERT INTO tags VALUES (?, ?, ?)", [(key, value, "a"), (key, "another", "b")])
+        rows = [("loss", 0.5, 1000, "a", 3, 0), ("loss", 9, 1000, "b", 3, 0), ("loss", 0, 2000, "a", 4, 1)]
+        database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+    first, second = Collector(where).close()
+    assert (first.step, first.metrics, second.step) == (3, {"loss": 0.5}, 4)
+    assert math.isnan(second.metrics["loss"])
 
 
 def test_one_source_of_a_metric_counts_and_it_is_said(tmp_path: Path) -> None:

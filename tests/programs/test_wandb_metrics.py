@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from reporting import run
+
+from tests.programs.reporting import run
 
 BARE = getattr(sys, "_base_executable", sys.executable)
 INTERPRETERS = pytest.mark.parametrize("python", [sys.executable, BARE], ids=["wandb", "stand-in"])
