@@ -29,6 +29,7 @@ from cnnjobs.system.stop_request import GoesOnLater, Stopped
 
 LOOK_S: Final = 0.1
 ASKED: Final = f"asked to be started again (exit code {GO_ON_LATER})"
+_HEARS_S: Final = 0.5
 _TOLD_EVERY_S: Final = 5.0
 
 
@@ -199,11 +200,18 @@ class ProgramWorkload:
         if lines:
             on_metrics(*lines)
 
+    def _was_told_by_others(self) -> bool:
+        """Whether what has asked this process to end has asked the program, too: Slurm signals all of a job's."""
+        until = time.monotonic() + _HEARS_S
+        while not (stopped := self._start.stopped()) and time.monotonic() < until:
+            time.sleep(LOOK_S / 2)
+        return stopped
+
     def _judge(self, code: int, left: Sequence[str], *, was_asked: bool, memory_was_full: bool) -> None:
         """Raises Stopped where it is to go on, ProgramError where it has failed."""
         if left:
             self._start.note(f"the program left {len(left)} processes behind, which were ended: {'; '.join(left[:3])}")
-        if was_asked:
+        if was_asked or (code and self._was_told_by_others()):
             raise Stopped
         if code == GO_ON_LATER:
             raise GoesOnLater(ASKED)

@@ -63,6 +63,7 @@ class Runs:
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     monkeypatch.setattr("cnnjobs.programs.process._LINGER_S", 0.1)
+    monkeypatch.setattr("cnnjobs.programs.workload._HEARS_S", 0.1)
     project = tmp_path / "project"
     project.mkdir()
     monkeypatch.chdir(project)

@@ -11,6 +11,7 @@ import pytest
 
 from cnnjobs.config.program import ProgramMetric
 from cnnjobs.disk.run_folder import RunState
+from cnnjobs.programs.process import is_dead
 from tests.programs.conftest import Runs
 
 REPORT = """
@@ -178,6 +179,16 @@ def test_a_stop_is_passed_on_and_insisted_upon(runs: Runs, handler: str, grace_s
     text = STOPPABLE.format(handler=handler)
     assert runs.python(text, stopped=stopped, grace_s=grace_s) is RunState.INTERRUPTED
     assert runs.values("ready") == [(0, 1)]
+
+
+def test_a_program_that_slurm_has_told_before_its_worker_is_stopped(runs: Runs) -> None:
+    ended = REPORT + "report(pid=os.getpid())\nos.kill(os.getpid(), 15)"
+
+    def stopped() -> bool:
+        reported = (runs.folder.program_folder / "attempt-1.jsonl").read_text().splitlines()
+        return bool(reported) and is_dead(json.loads(reported[0])["pid"])
+
+    assert runs.python(ended, stopped=stopped) is RunState.INTERRUPTED
 
 
 def test_a_cancelled_one_is_ended_with_all_that_it_has_started(runs: Runs) -> None:
