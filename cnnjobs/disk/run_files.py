@@ -85,7 +85,7 @@ class RunFiles:
     @property
     def newest_checkpoint(self) -> Path | None:
         """What a program has written last into its checkpoint folder."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             return max(self.checkpoints_folder.iterdir(), key=lambda each: each.lstat().st_mtime, default=None)
         return None
 
