@@ -11,7 +11,7 @@ from typing import Any
 from cnnjobs.config.program import ProgramConfig
 from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.start import Start
-from cnnjobs.errors import RunError
+from cnnjobs.errors import ProgramError
 from cnnjobs.programs.command import argument_forms, command_line, resume_arguments, unknown_macros
 from cnnjobs.programs.environment import environment_of, parameters_text
 from cnnjobs.programs.metrics.collector import variables
@@ -50,6 +50,12 @@ class Preparation:
         """Where the program's own code may be."""
         return [each for each in (self._code, self._project, self.places.working_folder) if each is not None]
 
+    def in_project(self, command: str) -> str:
+        """A command line of the program as it would be called in the project."""
+        for folder in self.code_folders:
+            command = command.replace(f"{folder}{os.sep}", "")
+        return command
+
     def make_places(self) -> None:
         """Make the folders and the files of parameters. Raises OSError, StorageError."""
         places = self.places
@@ -81,16 +87,17 @@ class Preparation:
         return {**given, **variables(self.places, given)}
 
     def command_line(self, resume: Sequence[str], environment: Mapping[str, str], *, processes: int) -> list[str]:
-        """Its items; torchrun, where the run asks for it, starts so many `processes`. Raises RunError."""
+        """Its items; torchrun, where the run asks for it, starts so many `processes`. Raises ProgramError."""
         template = self.config.command or ()
         for item in unknown_macros(template):
             self._start.note(f"`{item}` in `command:` is no macro: left out, as W&B's agent does")
         is_torchrun = self.config.launch == "torchrun"
         if is_torchrun and template and "${interpreter}" not in template:
-            raise RunError(
+            cause = (
                 "`launch: torchrun` starts its processes by ${interpreter}, which `command:` has not: write it there,"
                 " or `launch: once` and torchrun itself in `command:`"
             )
+            raise ProgramError(cause, cause)
         return command_line(
             template, self._arguments, program=self._program(), environment=environment,
             json_file=str(self._folder / "parameters.json"), resume=resume,

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.errors import RunError
+from cnnjobs.errors import ProgramError
 
 # Slurm itself kills 30 s after it has asked (KillWait); until then the end has to be on record.
 GRACE_S: Final = 25.0
@@ -29,7 +29,7 @@ _GUARD: Final = 'trap "" TERM INT HUP QUIT USR1 USR2 TTIN; read end || kill -s K
 class ProgramProcess:
     """A program that runs, and everything that it has started; `feed` takes its output, as it comes.
 
-    Raises RunError when it cannot be started.
+    Raises ProgramError when it cannot be started.
     """
 
     def __init__(
@@ -46,7 +46,8 @@ class ProgramProcess:
             )  # fmt: skip
         except (OSError, ValueError) as error:
             self._dismiss_guard()
-            raise RunError(f"{line[0] if line else 'the command'}: cannot be started ({_why(error)})") from error
+            cause = f"{line[0] if line else 'the command'}: cannot be started ({_why(error)})"
+            raise ProgramError(cause, cause) from error
         assert self._process.stdout is not None
         self._pipe = self._process.stdout.fileno()
         os.set_blocking(self._pipe, False)
@@ -182,7 +183,7 @@ def is_dead(pid: int) -> bool:
 def _name(pid: int) -> str:
     with suppress(OSError):
         line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        return line[:80] or Path(f"/proc/{pid}/comm").read_text().strip()
+        return line[:200] or Path(f"/proc/{pid}/comm").read_text().strip()
     return f"process {pid}"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from cnnjobs.config.program import ProgramConfig
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.disk.start import Result, Standing, Start
-from cnnjobs.errors import ProgramError, RunError
+from cnnjobs.errors import ProgramError
 from cnnjobs.programs.causes import GO_ON_LATER, cause_of_exit
 from cnnjobs.programs.environment import search_path
 from cnnjobs.programs.lines import Lines
@@ -87,7 +87,7 @@ class ProgramWorkload:
         return {"epoch": done, "step": last, "validations": len(lines), "threads": self._threads}, ()
 
     def open(self, start: Start) -> None:
-        """Make the places of the program, and find out whether it goes on. Raises RunError, StorageError."""
+        """Make the places of the program, and find out whether it goes on. Raises StorageError."""
         folder, self._start = start.folder, start
         self._clock = time.perf_counter()
         self._before_s = max((float(line.get("seconds", 0.0)) for line in start.lines), default=0.0)
@@ -104,7 +104,7 @@ class ProgramWorkload:
         self._output = Output(start.say, self._collector.hear)
 
     def train(self, on_metrics: Callable[..., None], on_checkpoint: Callable[[], None]) -> None:
-        """Start the program and stay with it to its end. Raises RunError, ProgramError, Stopped."""
+        """Start the program and stay with it to its end. Raises ProgramError, Stopped."""
         del on_checkpoint
         kills = memory_kills()
         self._take_over(on_metrics)
@@ -209,21 +209,24 @@ class ProgramWorkload:
 
     def _judge(self, code: int, left: Sequence[str], *, was_asked: bool, memory_was_full: bool) -> None:
         """Raises Stopped where it is to go on, ProgramError where it has failed."""
+        left = [self._preparation.in_project(name) for name in left]
         if left:
-            self._start.note(f"the program left {len(left)} processes behind, which were ended: {'; '.join(left[:3])}")
+            number = "1 process" if len(left) == 1 else f"{len(left)} processes"
+            self._start.note(f"the program left {number} behind, ended with it: {'; '.join(left[:3])}")
         if was_asked or (code and self._was_told_by_others()):
             raise Stopped
         if code == GO_ON_LATER:
             raise GoesOnLater(ASKED)
+        tail = tuple(self._output.tail)
+        cause = ""
         if code:
             folders = self._preparation.code_folders
-            tail = tuple(self._output.tail)
             cause = cause_of_exit(code, tail, own_folders=folders, memory_was_full=memory_was_full)
-            raise ProgramError(cause, "\n".join(tail))
-        if left and not self._outcome.number:
-            raise RunError(
-                f"the program went on in the background ({left[0]}) and was over with that: start it in the foreground"
-            )
+        elif left and not self._outcome.number:
+            where = f"in the background ({left[0]})"
+            cause = f"the program went on {where} and was over with that: start it in the foreground"
+        if cause:
+            raise ProgramError(cause, "\n".join(tail) or cause)
 
 
 def _collector(config: ProgramConfig, places: ProgramPlaces) -> Collector:
