@@ -19,6 +19,7 @@ from cnnjobs.report.sections import tables as grids
 from cnnjobs.report.sections.architectures import architectures
 from cnnjobs.report.sections.codes import remarks_on_code
 from cnnjobs.report.sections.figures import learned
+from cnnjobs.report.sections.programs import REPORTED, nothing_best, reported
 from cnnjobs.report.sections.reached import targets, targets_grid
 from cnnjobs.report.text import numbers as wording
 from cnnjobs.report.text.blocks import (
@@ -98,10 +99,11 @@ _SCORES: Final = (
 def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Chapter:
     """All that is known of a sweep but the author's notes; its figures are drawn on the way. Raises StorageError."""
     pairs = [paired_result(pair, table) for pair in table.sweep.pairs]
+    is_program = table.sweep.is_of_program
     read = {
         "parameters": tuple(_parameters(table, ranked, drawings)),
         "compare": tuple(_compare(table, pairs, drawings)),
-        "curves": tuple(_curves(table, ranked, drawings)),
+        "curves": tuple(reported(ranked, drawings) if is_program else _curves(table, ranked, drawings)),
     }
     speed = drawings.speed()
     with drawings.drawing():
@@ -131,13 +133,13 @@ def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     """What one reads first."""
     best = summary.best(table, ranked)
     if best is None:
-        yield paragraph(Span("No run has finished yet.", "strong"))
+        yield paragraph(Span(nothing_best(table), "strong"))
     else:
         chosen = "The one configuration" if len(table.configurations) == 1 else f"Best by {best.chosen_by}"
         so_far = "" if summary.is_complete(table) else " so far"
         yield paragraph(f"{chosen}{so_far}: ", Span(best.label, "strong"))
-        test = ("test accuracy of this configuration", best.test)
-        yield Numbers(((best.chosen_by, best.chosen), test, (best.spread, best.seeds)))
+        test = () if table.sweep.is_of_program else (("test accuracy of this configuration", best.test),)
+        yield Numbers(((best.chosen_by, best.chosen), *test, (best.spread, best.seeds)))
     tones: dict[str, Tone] = {"reached": "good", "missed": "bad"}
     for target in targets(table, ranked):
         told = Span(target.verdict, tones.get(target.verdict, ""))
@@ -152,7 +154,8 @@ def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     yield from (paragraph(Span(text, "bad")) for text in summary.other_data(table))
     weights = "lowest validation loss" if table.has_validation else "last epoch"
     metric, spread = wording.metric_name(table.sweep.metric.name), _SPREAD if table.several_seeds else _NO_SPREAD
-    yield paragraph(_RESULTS.format(metric=metric, spread=spread, weights=weights))
+    told = REPORTED if table.sweep.is_of_program else _RESULTS
+    yield paragraph(told.format(metric=metric or "no metric", spread=spread, weights=weights))
     yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
     for remark in remarks_on_code(table):
         yield paragraph(f"{remark}.")

@@ -19,6 +19,8 @@ from cnnjobs.errors import suggest
 METRICS: Final = (
     "train.loss", "train.accuracy", "validation.loss", "validation.accuracy", "test.loss", "test.accuracy",
 )  # fmt: skip
+SHARES: Final = tuple(name for name in METRICS if name.endswith(".accuracy"))
+"""Those that readers see in percent."""
 
 
 @dataclass(frozen=True)

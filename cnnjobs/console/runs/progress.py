@@ -17,9 +17,11 @@ from cnnjobs.console.durations import duration
 from cnnjobs.console.terminal import fit, out, say
 from cnnjobs.disk.run_folder import RunState
 from cnnjobs.status.run_status import RunStatus, RunStatuses
+from cnnjobs.sweep.settings import METRICS, SHARES
 
 _REFRESHES_PER_S: Final = 4
 _BAR_WIDTH: Final = 30
+_MOST_METRICS: Final = 4
 
 
 class View(Protocol):
@@ -82,11 +84,17 @@ def metrics_in_words(status: RunStatus) -> str:
     """`train loss 0.412, validation accuracy 85.1 %`, of the end when the run is over, else of the last validation."""
     metrics = status.final or status.latest
     words = []
-    for name in ("train.loss", "validation.accuracy", "test.accuracy"):
+    is_program = status.epochs is None
+    for name in [*metrics][:_MOST_METRICS] if is_program else ("train.loss", "validation.accuracy", "test.accuracy"):
         if name in metrics:
-            value = f"{100 * metrics[name]:.1f} %" if name.endswith("accuracy") else f"{metrics[name]:.3f}"
-            words.append(f"{name.replace('.', ' ')} {value}")
+            words.append(f"{name if is_program else name.replace('.', ' ')} {_value(name, metrics[name])}")
     return ", ".join(words) or "no metrics"
+
+
+def _value(name: str, value: float) -> str:
+    if name in SHARES:
+        return f"{100 * value:.1f} %"
+    return f"{value:.3f}" if name in METRICS else f"{value:.4g}"
 
 
 def _left(snapshot: RunStatuses, workers: int | None) -> str:
@@ -155,14 +163,21 @@ def _done(status: RunStatus) -> float:
 def runs_table(runs: Sequence[RunStatus], height: int) -> Table:
     """One row per run, as many as fit."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("run", "epoch", "train loss", "validation loss", "validation accuracy"):
+    is_program = any(status.epochs is None for status in runs)
+    told = (
+        ("progress", "last reported")
+        if is_program
+        else ("epoch", "train loss", "validation loss", "validation accuracy")
+    )
+    for heading in ("run", *told):
         table.add_column(
             heading, justify="left" if heading == "run" else "right", style="cyan" if heading == "run" else ""
         )
     shown = runs[: max(1, height)]
     for status in shown:
         epoch = str(status.state) if status.is_over else status.progress
-        table.add_row(status.label, epoch, *_cells(status))
+        cells = (metrics_in_words(status),) if is_program else _cells(status)
+        table.add_row(status.label, epoch, *cells)
     if len(runs) > len(shown):
         table.add_row(f"and {len(runs) - len(shown)} more")
     return table
@@ -174,4 +189,4 @@ def _cells(status: RunStatus) -> Iterator[str]:
         if value is None:
             yield ""
         else:
-            yield f"{100 * value:.1f} %" if name.endswith("accuracy") else f"{value:.3f}"
+            yield _value(name, value)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 
 from cnnjobs.console.terminal import say, show
+from cnnjobs.sweep.settings import SHARES
 
 if TYPE_CHECKING:
     from cnnjobs.report.results.table import ResultsTable
 
+_MOST: Final = 4
 _METRICS: Final = ("validation.accuracy", "test.accuracy", "test.loss")
 
 
@@ -21,6 +23,8 @@ def show_results(results: ResultsTable) -> None:
     ranked = [choice.configuration for choice in results.ranked()]
     rest = [configuration for configuration in results.configurations if configuration not in ranked]
     metrics = list(dict.fromkeys((results.sweep.metric.name, *_METRICS)))
+    if results.sweep.is_of_program:
+        metrics = results.metrics[:_MOST]
     table = Table(box=None, pad_edge=False)
     table.add_column("configuration")
     for heading in (*(metric.replace(".", " ") for metric in metrics), "runs"):
@@ -31,7 +35,7 @@ def show_results(results: ResultsTable) -> None:
             _cell(metric, summarise(found).mean, summarise(found).sd if len(found) > 1 else None) if found else ""
             for metric, found in zip(metrics, values, strict=True)
         ]
-        finished, asked = len(values[0]), len(configuration.runs)
+        finished, asked = len(results.finished(configuration.runs)), len(configuration.runs)
         count = str(asked) if finished == asked else f"{finished} of {asked}"
         table.add_row(configuration.label, *cells, count, style="bold" if place == 0 and finished else None)
     show(table)
@@ -40,6 +44,6 @@ def show_results(results: ResultsTable) -> None:
 
 
 def _cell(metric: str, mean: float, sd: float | None) -> str:
-    if metric.endswith("accuracy"):
+    if metric in SHARES:
         return f"{100 * mean:.2f} %" if sd is None else f"{100 * mean:.2f} ± {100 * sd:.2f} %"
     return f"{mean:.4f}" if sd is None else f"{mean:.4f} ± {sd:.4f}"

@@ -17,6 +17,7 @@ from cnnjobs.slurm.queue import named
 from cnnjobs.status.evaluations import EvaluationStatus
 from cnnjobs.status.overview import Overview
 from cnnjobs.status.run_status import RunStatus
+from cnnjobs.sweep.settings import SHARES
 
 _STYLES: Final[Mapping[RunState, str]] = {
     RunState.FINISHED: "green",
@@ -91,7 +92,10 @@ def _shown(runs: Sequence[RunStatus]) -> Sequence[RunStatus]:
 
 def _table(overview: Overview, runs: Sequence[RunStatus]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("state", "run", "epoch", f"best {overview.metric.name}", "test accuracy", "time"):
+    is_program = any(status.epochs is None for status in runs)
+    own = f"best {overview.metric.name}" if overview.metric.name else "no metric"
+    measured = ("progress", own) if is_program else ("epoch", own, "test accuracy")
+    for heading in ("state", "run", *measured, "time"):
         table.add_column(heading, justify="left" if heading in ("state", "run") else "right")
     for status in runs:
         table.add_row(*_row(overview, status), style=_STYLES.get(status.state))
@@ -140,13 +144,13 @@ def _row(overview: Overview, status: RunStatus) -> tuple[str, ...]:
         status.label,
         status.progress,
         "" if best is None else _value(overview.metric.name, best),
-        "" if test is None else _value("test.accuracy", test),
+        *(() if status.epochs is None else ("" if test is None else _value("test.accuracy", test),)),
         duration(status.seconds) if status.seconds else "",
     )
 
 
 def _value(name: str, value: float) -> str:
-    return f"{100 * value:.1f} %" if name.endswith("accuracy") else f"{value:.4f}"
+    return f"{100 * value:.1f} %" if name in SHARES else f"{value:.4f}"
 
 
 def show_json(overviews: Sequence[Overview]) -> None:

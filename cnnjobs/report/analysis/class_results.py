@@ -74,4 +74,4 @@ def _mean(scores: Sequence[float | None]) -> float | None:
 
 
 def _told(values: Sequence[float | None]) -> str:
-    return wording.mean_and_sd("accuracy", summarise([value for value in values if value is not None]))
+    return wording.mean_and_sd("test.accuracy", summarise([value for value in values if value is not None]))

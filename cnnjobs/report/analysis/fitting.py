@@ -42,7 +42,7 @@ class Fit:
     @property
     def verdict(self) -> str:
         """The grade, and the numbers that decide it."""
-        gap = f"gap {wording.change('accuracy', self.gap).lstrip('+')}"
+        gap = f"gap {wording.change('test.accuracy', self.gap).lstrip('+')}"
         if not math.isfinite(self.rise):
             return f"too few validations to tell: {gap}"
         grade, loss = self._overfitting, self._loss
@@ -98,6 +98,6 @@ def fit_of(table: ResultsTable, configuration: Configuration) -> Fit | None:
 def fit_row(fit: Fit) -> tuple[str, str, str, str]:
     """Gap, rise and slope as readers see them, and the verdict."""
     if not math.isfinite(fit.rise):
-        return wording.change("accuracy", fit.gap), wording.NOTHING, wording.NOTHING, fit.verdict
+        return wording.change("test.accuracy", fit.gap), wording.NOTHING, wording.NOTHING, fit.verdict
     rise, slope = (f"{100 * value:+.1f} %".replace("-", "−") for value in (fit.rise, fit.slope))
-    return wording.change("accuracy", fit.gap), rise, slope, fit.verdict
+    return wording.change("test.accuracy", fit.gap), rise, slope, fit.verdict

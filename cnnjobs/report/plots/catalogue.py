@@ -21,6 +21,7 @@ from cnnjobs.report.plots import curves
 from cnnjobs.report.plots.axes import Limits
 from cnnjobs.report.plots.drawers import Drawers
 from cnnjobs.report.plots.marginals import marginal
+from cnnjobs.report.plots.metric_curves import curve_metrics, metric_figure, series_of
 from cnnjobs.report.plots.parallel import parallel, parallel_lines
 from cnnjobs.report.plots.throughput import speeds, throughput
 from cnnjobs.report.results.histories import Quantity
@@ -75,6 +76,16 @@ class Drawings:
             for quantity in QUANTITIES
         ]
 
+    def metrics(self, ranked: Sequence[Choice]) -> list[Picture]:
+        """What programs have reported over their steps: a figure for each metric."""
+        drawn: list[Picture] = []
+        for metric in curve_metrics(self.table) if self.wants("curves") else ():
+            series = series_of(self.table, self.table.ordered(ranked), metric)
+            figure = partial(metric_figure, metric, series, self._settings.ylim.get("curves"))
+            caption = f"Curves of {metric} over the steps of {wording.counted(len(series), 'configuration')}"
+            drawn.append(self._keep(_file_name("curves", len(drawn) + 1, metric, ""), figure, caption))
+        return drawn
+
     def parameters(self, found: Parameters) -> list[Picture]:
         """What each parameter's values come to, what mattered most first."""
         if not self.wants("parameters"):
@@ -88,7 +99,7 @@ class Drawings:
             if len(found.factors) == 1:
                 of = "of every variant" if factor.name == "variant" else f"for each value of {factor.name}"
             spread = ", mean ± standard deviation" if any(level.n > 1 for level in found.levels(factor)) else ""
-            alt = f"{wording.metric_name(found.metric)} {of}{spread}"
+            alt = f"{wording.as_heading(found.metric)} {of}{spread}"
             drawn.append(self._keep(name, partial(marginal, found, factor, limits), alt))
         return drawn
 
@@ -133,12 +144,25 @@ class Drawings:
         """Before and after one change: train and validation of both in one graph."""
         if not (all(map(self._measured, (result.pair.before, result.pair.after))) and self.wants("compare")):
             return []
+        if self.table.sweep.is_of_program:
+            return self._pair_of_program(number, result)
         drawn: list[Picture] = []
         for quantity in QUANTITIES:
             figure = partial(self._before_after, result, quantity)
             caption = f"{quantity} before and after: train and validation"
             drawn.append(self._keep(_file_name("compare", number, result.pair.title, quantity), figure, caption))
         return drawn
+
+    def _pair_of_program(self, number: int, result: PairedResult) -> list[Picture]:
+        metric, pair = self.table.sweep.metric.name, result.pair
+        sides = [Configuration("before", pair.before), Configuration("after", pair.after)]
+        series = series_of(self.table, sides, metric)
+        if metric not in curve_metrics(self.table) or len(series) < 2:
+            return []
+        figure = partial(metric_figure, metric, series, self._settings.ylim.get("compare"))
+        return [
+            self._keep(_file_name("compare", number, pair.title, ""), figure, f"Curves of {metric} before and after")
+        ]
 
     def _measured(self, runs: Sequence[SweepRun]) -> bool:
         """Whether one of these runs has curves."""
@@ -188,10 +212,11 @@ class Drawings:
 
     def _keep(self, name: str, figure: Callable[[], Figure], caption: str) -> Picture:
         self._tasks[name] = figure
-        caption = caption[:1].upper() + caption[1:]
+        if caption.split(" ", maxsplit=1)[0] not in self.table.metrics:
+            caption = caption[:1].upper() + caption[1:]
         return Picture(f"{self.place}/{name}", caption, caption, self.prefix + name)
 
 
-def _file_name(kind: str, number: int, label: str, quantity: Quantity) -> str:
+def _file_name(kind: str, number: int, label: str, quantity: str) -> str:
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", label)[:60].strip("-.")
     return "-".join(filter(None, (kind, f"{number:02}", slug, quantity)))

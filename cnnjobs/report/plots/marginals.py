@@ -26,8 +26,7 @@ def marginal(found: Parameters, factor: Factor, ylim: Limits = None) -> Figure:
         figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
         axes = figure.add_subplot()
         axes.set_title("\n".join(textwrap.wrap(plain(factor.name), 38)))
-        name = wording.metric_name(found.metric)
-        axes.set_ylabel(f"{name[:1].upper()}{name[1:]}{' (%)' if wording.is_share(found.metric) else ''}")
+        axes.set_ylabel(f"{wording.as_heading(found.metric)}{' (%)' if wording.is_share(found.metric) else ''}")
         if wording.is_share(found.metric):
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
         if len(factor.levels) > MOST_LEVELS and factor.is_numeric:

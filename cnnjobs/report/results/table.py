@@ -12,6 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from cnnjobs.disk.files import write_whole
+from cnnjobs.disk.metric_lines import PROGRAM_FRAME
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.report.results.files import csv_bytes, is_missing
 from cnnjobs.report.results.histories import RunHistory, run_history
@@ -22,6 +23,9 @@ from cnnjobs.sweep.settings import METRICS
 # What depends on the machine stays out of results.csv: a resumed sweep gives the same file as an undisturbed one.
 _OF_THE_MACHINE: Final = ("seconds",)
 _HISTORY: Final = ("run_id", "attempt", "step", "epoch", "seconds", "images_per_s", "lr", *METRICS[:4])
+_PROGRAM_HISTORY: Final = ("run_id", "attempt", "step", "seconds")
+# They tell where a program is, not how well it does.
+COUNTERS: Final = frozenset({"epoch", "global_step", "trainer/global_step", "iteration", "iter", "_step", "_runtime"})
 _REPLACED: Final = "is being trained again; until that has finished, what is told here is the run of before"
 
 Tell = Callable[[str, int, int], None]
@@ -96,15 +100,16 @@ class ResultsTable:
     @cached_property
     def metrics(self) -> list[str]:
         """The names of the final metrics."""
-        return _metric_names(self.records)
+        return _metric_names(self.sweep, self.records)
 
     @property
     def history(self) -> pd.DataFrame:
         """A row for every validation of every run."""
         lines = [line for own in self.lines.values() for line in own]
-        others = set().union(*lines) - set(_HISTORY)
+        first = _PROGRAM_HISTORY if self.sweep.is_of_program else _HISTORY
+        others = set().union(*lines) - set(first) - (PROGRAM_FRAME if self.sweep.is_of_program else set())
         columns: dict[str, Any] = {"run_id": [run_id for run_id, own in self.lines.items() for _ in own]}
-        columns |= {name: [line.get(name) for line in lines] for name in (*_HISTORY[1:], *sorted(others))}
+        columns |= {name: [line.get(name) for line in lines] for name in (*first[1:], *sorted(others))}
         return pd.DataFrame(columns)
 
     @property
@@ -238,22 +243,26 @@ def _label_parts(run: SweepRun, columns: Sequence[str]) -> dict[str, Any]:
     return {column: known.get(column) for column in columns}
 
 
-def _metric_names(records: Mapping[str, RunRecord]) -> list[str]:
-    others = {name for record in records.values() for name in record.metrics} - set(METRICS)
-    return [*METRICS, *sorted(others)]
+def _metric_names(sweep: Sweep, records: Mapping[str, RunRecord]) -> list[str]:
+    reported = {name for record in records.values() for name in record.metrics}
+    first: Sequence[str] = METRICS
+    if sweep.is_of_program:
+        first, reported = (sweep.metric.name,) if sweep.metric.name else (), reported - COUNTERS
+    return [*first, *sorted(reported - set(first))]
 
 
 def _run_frame(
     sweep: Sweep, records: Mapping[str, RunRecord], lines: Mapping[str, list[dict[str, Any]]]
 ) -> pd.DataFrame:
-    labels, metrics = _label_columns(sweep), _metric_names(records)
-    numbers = ["epochs_done", "best_epoch", "seconds", *metrics]
+    labels, metrics = _label_columns(sweep), _metric_names(sweep, records)
+    epochs = [] if sweep.is_of_program else ["epochs_done", "best_epoch"]
+    numbers = [*epochs, "seconds", *metrics]
     rows = []
     for run in sweep.runs:
         record, last = records[run.run_id], (lines[run.run_id] or [{}])[-1]
         row = {"run_id": run.run_id, **_label_parts(run, labels), "state": record.state.value, "cause": record.cause}
         row |= {"epochs_done": record.epochs_done, "best_epoch": record.best_epoch, "seconds": last.get("seconds")}
-        if not is_finished(record):
+        if not is_finished(record) and epochs:
             row["epochs_done"] = max(record.epochs_done, last.get("epoch", 0.0))
         rows.append(row | {metric: record.metrics.get(metric) for metric in metrics})
     frame = _frame(rows, ["run_id", *labels, "state", "cause", *numbers])

@@ -40,13 +40,15 @@ def costs_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
         runs = choice.configuration.runs
         finished = table.finished(runs)
         seconds = [table.lines[record.run_id][-1]["seconds"] for record in finished if table.lines[record.run_id]]
-        epochs = f"{fmean(record.epochs_done for record in finished):.3g}"
+        epochs = (f"{fmean(record.epochs_done for record in finished):.3g}",)
         pace = summarise([each for record in finished if (each := _speed(table, record)) is not None])
         speed = f"{pace.mean:,.0f}" + (f" ± {pace.sd:,.0f}" if pace.n > 1 else "") if pace.n else wording.NOTHING
         time = wording.duration(fmean(seconds)) if seconds else wording.NOTHING
         devices = dict.fromkeys(record.attempts[-1].device for record in finished if record.attempts)
-        rows.append((*label(choice.configuration, runs[0]), wording.listed([*devices]), epochs, time, speed))
-    names = ("device", "epochs", "training of a run", "images/s")
+        numbers = (time,) if table.sweep.is_of_program else (*epochs, time, speed)
+        rows.append((*label(choice.configuration, runs[0]), wording.listed([*devices]), *numbers))
+    names = ("time of a run",) if table.sweep.is_of_program else ("epochs", "training of a run", "images/s")
+    names = ("device", *names)
     return Grid((*columns, *names), tuple(rows), labels=len(columns) + 1)
 
 

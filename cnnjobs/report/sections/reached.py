@@ -60,7 +60,7 @@ class Target:
         told, best = [], self.best
         if best is not None and best.bound is not None and best.reached == best.n:
             held = "consistently: even" if best.consistently else "but not consistently:"
-            share = wording.number("accuracy", best.bound)
+            share = wording.number("test.accuracy", best.bound)
             told.append(f"{held} the lower 95 % bound of the weakest seed is {share}")
         if self.others:
             named = wording.listed(self.others)

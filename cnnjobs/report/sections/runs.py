@@ -62,7 +62,8 @@ def configuration(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     if len(choices.rows) > 1:
         caption = f"What each configuration sets otherwise than {choices.rows[0][0]}"
         yield Table(choices, caption, "choices", sortable=True)
-    yield Table(shared, "What all runs share", "shared")
+    if shared.rows:
+        yield Table(shared, "What all runs share", "shared")
     yield Details("The sweep file", (Code(table.sweep.text),))
     best = best_sweep(table, ranked)
     if best:
@@ -73,6 +74,8 @@ def networks(found: Sequence[Architecture], ranked: list[Choice]) -> Iterator[Bl
     """The network of the best configuration first."""
     from cnnjobs.report.sections.design_grid import design_notes
 
+    if not found:
+        return
     ranks = {choice.configuration.label: rank for rank, choice in enumerate(ranked)}
     in_order = sorted(found, key=lambda each: min(ranks.get(label, len(ranks)) for label in each.labels))
     for number, architecture in enumerate(in_order, 1):

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cnnjobs.config.kinds import AnyConfig
+from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunState
 from cnnjobs.report.analysis.fitting import fit_of, fit_row
 from cnnjobs.report.analysis.pairs import ENOUGH_SEEDS, PairedResult, by_gain
@@ -38,20 +40,24 @@ def runs_grid(table: ResultsTable) -> Grid:
     """A row per run, whatever became of it."""
     columns, label = label_cells(table)
     seconds = dict(zip(table.runs["run_id"], table.runs["seconds"], strict=True))
-    done = dict(zip(table.runs["run_id"], table.runs["epochs_done"], strict=True))
+    is_program = table.sweep.is_of_program
+    done = {} if is_program else dict(zip(table.runs["run_id"], table.runs["epochs_done"], strict=True))
     rows = []
     for configuration in table.configurations:
         for run in configuration.runs:
             record = table.records[run.run_id]
             best_epoch = wording.NOTHING if record.best_epoch is None else f"{record.best_epoch:.4g}"
             metrics = [wording.number(name, record.metrics.get(name)) for name in table.metrics]
-            epochs = f"{done[run.run_id]:.4g} of {run.config.budget}"
             time = wording.duration(seconds[run.run_id])
             words = (*label(configuration, run), run.run_id, state_word(record.state))
-            rows.append((*words, str(run.config.seed), epochs, best_epoch, *metrics, time))
+            seed = wording.NOTHING if run.config.seed is None else str(run.config.seed)
+            epochs = () if is_program else (f"{done[run.run_id]:.4g} of {run.config.budget}", best_epoch)
+            rows.append((*words, seed, *epochs, *metrics, time))
     names = [wording.metric_name(metric) for metric in table.metrics]
-    columns += ["run", "state", "seed", "epochs", "best epoch", *names, "training time"]
-    return Grid(tuple(columns), tuple(rows), labels=len(columns) - len(names) - 4)
+    labels = len(columns) + 2
+    columns += ["run", "state", "seed", *(() if is_program else ("epochs", "best epoch")), *names]
+    columns.append("time" if is_program else "training time")
+    return Grid(tuple(columns), tuple(rows), labels=labels)
 
 
 def evaluations_grid(table: ResultsTable) -> Grid:
@@ -63,7 +69,7 @@ def evaluations_grid(table: ResultsTable) -> Grid:
         for name in dict.fromkeys(name for own in measured for name in own):
             having = [own[name] for own in measured if name in own]
             numbers = [
-                wording.mean_and_sd(metric, summarise([each.metrics[metric] for each in having]))
+                wording.mean_and_sd(f"test.{metric}", summarise([each.metrics[metric] for each in having]))
                 for metric in ("loss", "accuracy")
             ]
             images = wording.listed([*dict.fromkeys(f"{each.num_images:,}" for each in having)])
@@ -169,6 +175,13 @@ def images_grid(result: PairedResult) -> Grid:
     return Grid(("seed", "right before only", "right after only", "exact McNemar p"), tuple(rows))
 
 
+def called(config: AnyConfig) -> list[tuple[str, str]]:
+    """The program that all runs call, and how; nothing where they train a network."""
+    if isinstance(config, RunConfig):
+        return []
+    return [("program", config.program or wording.NOTHING), ("command", " ".join(map(str, config.command)))]
+
+
 def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
     """What differs between the runs with all its values, and what they share."""
     flats = [run.config.flat() for run in table.sweep.runs]
@@ -179,7 +192,7 @@ def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
             values.setdefault(key, {})[wording.value_text(value)] = value
             having[key] = having.get(key, 0) + 1
     varying = [(key, _values(seen)) for key, seen in sorted(values.items()) if len(seen) > 1]
-    shared = []
+    shared = called(table.sweep.runs[0].config)
     for key, seen in values.items():
         if len(seen) == 1:
             some = "" if having[key] == len(flats) else f" ({having[key]} of {len(flats)} runs)"

@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from cnnjobs.report.results.statistics import Summary
+from cnnjobs.sweep.settings import METRICS, SHARES
 
-NOTHING = "–"
+NOTHING: Final = "–"
 
 
 def metric_name(metric: str) -> str:
-    """`validation.accuracy` -> `validation accuracy`."""
-    return metric.replace(".", " ")
+    """`validation.accuracy` -> `validation accuracy`; the name that a program gave stays as it is."""
+    return metric.replace(".", " ") if metric in METRICS else metric
+
+
+def as_heading(metric: str) -> str:
+    """`Validation accuracy`; the name that a program gave stays as it is."""
+    name = metric_name(metric)
+    return name[:1].upper() + name[1:] if metric in METRICS else metric
 
 
 def is_share(metric: str) -> bool:
-    """Whether the metric is a fraction that readers see in percent."""
-    return metric.endswith("accuracy")
+    """Whether the metric is a fraction that readers see in percent: of what a program calls so, nobody knows it."""
+    return metric in SHARES
 
 
 def number(metric: str, value: float | None) -> str:
