@@ -224,7 +224,7 @@ def test_a_macro_that_is_none_is_told(runs: Runs) -> None:
 
 PROCESSES = """
 import os, sys
-print(f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} {sys.argv[1:]}\n", end="")
+os.write(1, f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} {sys.argv[1:]}{os.linesep}".encode())
 if os.environ["RANK"] == "1": raise ValueError("it is broken")
 """
 
@@ -232,7 +232,7 @@ if os.environ["RANK"] == "1": raise ValueError("it is broken")
 def test_torchrun_starts_it_in_several_processes(runs: Runs) -> None:
     Path("train.py").write_text(PROCESSES)
     assert runs.attempt(program="train.py", launch="torchrun", processes=2, parameters={"a": 1}) is RunState.FAILED
-    assert "process 1 of 2" in "".join(runs.said)
+    assert "process 1 of 2 ['--a=1']" in runs.said
     assert runs.record.cause == "ValueError: it is broken (train.py:4 in <module>) (exit code 1)"
 
 
