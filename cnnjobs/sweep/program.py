@@ -13,6 +13,7 @@ launch: torchrun                                             # one process for e
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -164,7 +165,19 @@ def _first(command: tuple[Any, ...]) -> Any:
 
 def _read_collect(node: Node, findings: Findings) -> dict[str, tuple[str, ...]]:
     keys = known_keys(node, "collect", _COLLECT, findings)
-    return {key: _texts(each, f"collect.{key}", findings) for key, each in keys.items()}
+    found = {key: _texts(each, f"collect.{key}", findings) for key, each in keys.items()}
+    for pattern in found.get("stdout", ()):
+        _check_pattern(pattern, keys["stdout"], findings)
+    return found
+
+
+def _check_pattern(pattern: str, node: Node, findings: Findings) -> None:
+    remedy = r"name each metric by a group, as in 'epoch (?P<epoch>\d+).*acc (?P<acc>[\d.]+)'"
+    try:
+        if not re.compile(pattern).groupindex:
+            findings.mistake(node.line, "collect.stdout", f"{pattern} names no metric", remedy)
+    except re.error as error:
+        findings.mistake(node.line, "collect.stdout", f"{pattern} is no regular expression: {error}", remedy)
 
 
 def _texts(node: Node, place: str, findings: Findings) -> tuple[str, ...]:

@@ -16,6 +16,10 @@ Read = Callable[[str], Sweep]
 Answered = Callable[[str, list[str]], None]
 
 
+PROGRAM = "program: train.py\nmethod: grid\nparameters: {lr: {value: 1}}\n"
+PATTERN = r"name each metric by a group, as in 'epoch (?P<epoch>\d+).*acc (?P<acc>[\d.]+)'"
+
+
 @pytest.fixture(autouse=True)
 def train(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("print(1)\n", encoding="utf-8")
@@ -151,6 +155,14 @@ def test_a_goal_that_is_not_given_is_wandbs(read: Read) -> None:
         (
             "program: train.py\ncommand: python train.py\nmethod: grid\nparameters: {lr: {value: 1}}\n",
             ['2: command: found the text "python train.py"; write a list: command: [python, train.py]'],
+        ),
+        (
+            f"{PROGRAM}collect: {{stdout: ['acc (.*)', 'acc (?P<acc']}}\n",
+            [
+                f"4: collect.stdout: acc (.*) names no metric; {PATTERN}",
+                "4: collect.stdout: acc (?P<acc is no regular expression: missing >, unterminated name at position 8; "
+                f"{PATTERN}",
+            ],
         ),
         (
             "base: {dataset: mnist, model: cnn}\nworkdir: run\n",
