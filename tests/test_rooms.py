@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -88,3 +89,35 @@ def test_plans_states_and_attempts_load_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+_STOP = re.compile(r"(\d+)\. `(\S+\.py)`: (.+)")
+_GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+_TOLD = _GUIDE.partition("## Five journeys")[2].partition("\n## ")[0].replace("\n   ", " ").split("### ")[1:]
+JOURNEYS = dict(part.strip().split("\n", 1) for part in _TOLD)
+
+
+def test_five_journeys_are_told() -> None:
+    assert len(JOURNEYS) == 5
+
+
+@pytest.mark.parametrize("name", JOURNEYS)
+def test_a_journey_leads_through_files_that_know_each_other(name: str) -> None:
+    lines = JOURNEYS[name].strip().splitlines()
+    stops = [_STOP.fullmatch(line) for line in lines]
+    assert all(stops), lines
+    assert [stop[1] for stop in stops] == [str(number) for number in range(1, len(lines) + 1)]
+    assert 2 <= len(lines) <= 10
+    graph, passed = grimp.build_graph("cnnjobs"), set[str]()
+    for _, file, told in (stop.groups() for stop in stops):
+        module = f"cnnjobs/{file}".removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        found, missing = importlib.import_module(module), object()
+        for words in re.findall(r"`([^`]+)`", told):
+            value: object = found
+            for word in words.removesuffix("()").split("."):
+                value = getattr(value, word, missing)
+            assert value is not missing, f"{file} has no {words}"
+            assert callable(value) or not words.endswith("()"), f"{file}: {words} cannot be called"
+        known = graph.find_modules_directly_imported_by(module) | graph.find_modules_that_directly_import(module)
+        assert not passed or passed & known, f"{file} and the files before it do not know each other"
+        passed.add(module)

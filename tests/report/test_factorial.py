@@ -44,7 +44,10 @@ def test_effects_of_a_two_by_two_design(make_results: Callable[..., Results]) ->
         # t(0.975, 2) = 4.3027, sd 0.005 over three seeds.
         assert (change.high - change.low) / 2 == pytest.approx(4.302653 * 0.005 / 3**0.5, rel=1e-6)
     assert sum(halves) / 3 == pytest.approx(0.025)
-    rows = {row[0]: row[1:] for row in effects_grid(effects(table, parameters(table, table.ranked())), "validation.accuracy").rows}
+    rows = {
+        row[0]: row[1:]
+        for row in effects_grid(effects(table, parameters(table, table.ranked())), "validation.accuracy").rows
+    }
     assert rows["model.batch_norm"] == (
         "false → true", "+12.50 points", "+11.26 to +13.74 points", "3", "differs from zero",
     )  # fmt: skip
