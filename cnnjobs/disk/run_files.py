@@ -212,6 +212,9 @@ class RunFiles:
         for file in (self.model_file, self.predictions_file, *self.event_files()):
             file.unlink(missing_ok=True)
         for folder in (self.outputs_folder, self.checkpoints_folder, self.program_folder):
+            kept = self.earlier_folder / folder.name
+            if folder.is_dir() and self.earlier_folder.is_dir() and not kept.exists():
+                folder.rename(kept)
             remove_folder(folder)
 
     def make_room_for_log(self) -> tuple[str, ...]:

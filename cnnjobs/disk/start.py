@@ -41,13 +41,15 @@ class Start:
 class Standing:
     """Where a run stands that has been stopped, in words: what is `done` and from where its next start `goes_on`.
 
-    Before the `next` of it nothing more is kept; a time limit that always comes earlier is `too_short` for it.
+    Before the `next` of it nothing more is kept; a time limit that always comes earlier is `too_short` for it. A
+    `remark` tells from where it goes on where nothing else does.
     """
 
     done: str
     goes_on: str
     next: str
     too_short: str
+    remark: str = ""
 
     @classmethod
     def of_epochs(cls, epoch: int) -> Standing:
@@ -65,14 +67,14 @@ class Standing:
         done = f"{lines} lines of metrics"
         newest = folder.newest_checkpoint
         if newest is None and not goes_on:
-            return cls(
-                done, "starts again from nothing", "its end", "the program, which keeps no checkpoint, is not done in"
-            )
+            onwards, too_short = "starts again from nothing", "the program, which keeps no checkpoint, is not done in"
+            return cls(done, onwards, "its end", too_short, f"; {onwards}")
         where = f"its own checkpoint, after {done}"
         if newest is not None:
             at = datetime.fromtimestamp(newest.lstat().st_mtime).astimezone().isoformat(" ", "seconds")
             where = f"its checkpoint folder ({newest.name} of {at})"
-        return cls(done, f"goes on from {where}", "the next checkpoint", "the program gets no further in")
+        onwards = f"goes on from {where}"
+        return cls(done, onwards, "the next checkpoint", "the program gets no further in", f"; {onwards}")
 
 
 @dataclass(frozen=True)

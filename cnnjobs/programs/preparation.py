@@ -80,11 +80,23 @@ class Preparation:
     def environment(self, gpu: int | str | None, *, goes_on: bool) -> dict[str, str]:
         """All of it, with the GPUs that the program may use."""
         base = {**os.environ, "CUDA_VISIBLE_DEVICES": "" if gpu is None else str(gpu)}
+        if path := self._python_path(base.get("PYTHONPATH", "")):
+            base["PYTHONPATH"] = path
         given = environment_of(
             self.places, base, parameter_file=self._folder / "parameters.yaml", seed=self.config.seed,
             goes_on=goes_on, threads=self._start.threads,
         )  # fmt: skip
         return {**given, **variables(self.places, given)}
+
+    def _python_path(self, path: str) -> str:
+        """PYTHONPATH with the copy of the code before each folder of the project."""
+        found: list[str] = []
+        for entry in path.split(os.pathsep) if path else ():
+            folder = self._project / entry
+            if self._code is not None and folder.is_relative_to(self._project):
+                found.append(str(self._code / os.path.relpath(folder, self._project)))
+            found.append(entry)
+        return os.pathsep.join(found)
 
     def command_line(self, resume: Sequence[str], environment: Mapping[str, str], *, processes: int) -> list[str]:
         """Its items; torchrun, where the run asks for it, starts so many `processes`. Raises ProgramError."""

@@ -31,8 +31,8 @@ class JobEnvironment:
 
     def stopped(self, before: RunRecord, standing: Standing) -> tuple[RunState, str]:
         """State and cause of a run that was stopped where it stands now; `before` is what was known of it."""
-        del before, standing
-        return RunState.INTERRUPTED, "stopped"
+        del before
+        return RunState.INTERRUPTED, f"stopped{standing.remark}"
 
     def refuse(self, before: RunRecord, standing: Standing) -> str | None:
         """Why a run that stands there is not to be started once more."""

@@ -77,7 +77,7 @@ class SlurmEnvironment(JobEnvironment):
     def stopped(self, before: RunRecord, standing: Standing) -> tuple[RunState, str]:
         """Interrupted, unless the time limit always comes too early or too often."""
         if not self._stop.time_limit_ahead:
-            return RunState.INTERRUPTED, "stopped by Slurm (preempted or cancelled)"
+            return RunState.INTERRUPTED, f"stopped by Slurm (preempted or cancelled){standing.remark}"
         cause = f"time limit: {standing.goes_on}"
         if (before.state, before.cause) == (RunState.INTERRUPTED, cause):
             return RunState.FAILED, (

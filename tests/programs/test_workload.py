@@ -178,6 +178,7 @@ def test_a_stop_is_passed_on_and_insisted_upon(runs: Runs, handler: str, grace_s
 
     text = STOPPABLE.format(handler=handler)
     assert runs.python(text, stopped=stopped, grace_s=grace_s) is RunState.INTERRUPTED
+    assert runs.record.cause == "stopped; starts again from nothing"
     assert runs.values("ready") == [(0, 1)]
 
 
