@@ -14,7 +14,7 @@ from cnnjobs.disk.start import Start
 from cnnjobs.errors import ProgramError
 from cnnjobs.programs.command import argument_forms, command_line, resume_arguments, unknown_macros
 from cnnjobs.programs.environment import environment_of, parameters_text
-from cnnjobs.programs.metrics.collector import variables
+from cnnjobs.programs.metrics.collector import heard, variables
 from cnnjobs.programs.reported import ProgramPlaces
 from cnnjobs.programs.untaken import attempt_file
 from cnnjobs.programs.working_folder import own_working_folder
@@ -110,11 +110,12 @@ class Preparation:
                 " or `launch: once` and torchrun itself in `command:`"
             )
             raise ProgramError(cause, cause)
-        return command_line(
+        line = command_line(
             template, self._arguments, program=self._program(), environment=environment,
             json_file=str(self._folder / "parameters.json"), resume=resume,
             processes=max(1, processes) if is_torchrun else 0,
         )  # fmt: skip
+        return heard(line)
 
     def _program(self) -> str:
         """The program in the copy of the code, or else as it is called where the sweep was started."""

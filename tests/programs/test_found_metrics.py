@@ -71,7 +71,10 @@ def test_other_tables_are_none_of_metrics(tmp_path: Path) -> None:
     (where.outputs / "data.csv").write_text("name,size\na,3\n")
     (where.outputs / "plain.csv").write_text("1,2\n3,4\n")
     (where.outputs / "debug.log").write_text("step 1, loss 3\n")
-    assert Collector(where).close() == []
+    collector = Collector(where)
+    assert collector.poll() == []
+    (where.outputs / "debug.log").write_text("step 1, loss 3\nepoch,loss\n0,1\n")
+    assert collector.close() == []
 
 
 def test_files_of_before_and_of_other_runs_do_not_count(tmp_path: Path) -> None:
@@ -103,6 +106,7 @@ def test_a_history_of_hugging_face_is_read_once_by_either_name(tmp_path: Path) -
         (2, {"epoch": 0.5, "loss": 2}),
         (4, {"epoch": 1, "eval_loss": 1.5}),
     ]
+    (where.outputs / "checkpoint-2").rename(where.outputs / "older")
     as_wandb = Collector(where, metric="eval/loss").close()
     assert [one.metrics for one in as_wandb] == [{"epoch": 0.5, "train/loss": 2}, {"epoch": 1, "eval/loss": 1.5}]
 

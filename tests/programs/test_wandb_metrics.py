@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.disk.run_folder import RunState
+from tests.programs.conftest import Runs
 from tests.programs.reporting import run
 
 BARE = getattr(sys, "_base_executable", sys.executable)
@@ -161,6 +163,39 @@ def test_the_stand_in_has_what_programs_use(tmp_path: Path) -> None:
     assert found.code == 0, found.output
     assert [dict(one.metrics) for one in found.found] == [{"n": 1}]
     assert found.output.count("wandb is not installed for") == 1
+
+
+def test_a_path_of_modules_in_the_command_leaves_wandb_heard(runs: Runs) -> None:
+    Path("src").mkdir()
+    Path("src/part.py").write_text("value = 3\n")
+    Path("train.py").write_text("import part, wandb\nwandb.init()\nwandb.log({'a': part.value})\n")
+    command = ["${env}", "PYTHONPATH=src", BARE, "${program}"]
+    assert runs.attempt(program="train.py", command=command) is RunState.FINISHED, runs.said
+    assert runs.values("a") == [(0, 3)]
+
+
+def test_a_program_that_closes_all_files_keeps_its_metrics_and_its_own_files_apart(tmp_path: Path) -> None:
+    program = """
+import os, wandb
+wandb.init(config=wandb.config)
+wandb.log({"a": 1})
+os.closerange(3, 100)
+files = [open(f"own{number}", "w") for number in range(5)]
+wandb.log({"a": 2})
+"""
+    found = run(tmp_path, program, python=BARE)
+    assert found.series("a") == [(0, 1), (1, 2)]
+    assert [(tmp_path / f"own{number}").read_text() for number in range(5)] == [""] * 5
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_ends_no_program(tmp_path: Path) -> None:
+    program = "import wandb\nwandb.init()\nfor i in range(3): wandb.log({'a': i})\nprint('to the end')\n"
+    found = run(tmp_path, program, python=BARE, more={"CNNJOBS_METRICS": "/dev/full"})
+    assert found.code == 0
+    assert "to the end" in found.output
+    assert found.output.count("metrics wait in memory, as /dev/full cannot be written: No space left") == 1
+    assert "3 lines of metrics are lost" in found.output
 
 
 def test_a_program_without_wandb_loads_nothing_for_it(tmp_path: Path) -> None:

@@ -31,6 +31,18 @@ def variables(places: ProgramPlaces, base: Mapping[str, str]) -> dict[str, str]:
     return {"MLFLOW_RUN_CONTEXT": mlflow_context(places, base.get("MLFLOW_RUN_CONTEXT")), "PYTHONPATH": path}
 
 
+def heard(line: Sequence[str]) -> list[str]:
+    """A command line whose `env PYTHONPATH=...` leaves the way in which its processes report."""
+    if not line or Path(line[0]).name != "env":
+        return list(line)
+    end = next((number for number, item in enumerate(line[1:], 1) if "=" not in item), len(line))
+    name = "PYTHONPATH="
+    return [
+        f"{name}{CHILD_FOLDER}{os.pathsep}{item.removeprefix(name)}" if number < end and item.startswith(name) else item
+        for number, item in enumerate(line)
+    ]
+
+
 class Collector:
     """The metrics of one attempt of a program.
 

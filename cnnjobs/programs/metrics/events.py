@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnnjobs.programs.metrics.source import Notes
+from cnnjobs.programs.metrics.tail import stamp_of
 from cnnjobs.programs.reported import Reported
 
 SOURCE: Final = "TensorBoard"
@@ -20,6 +21,7 @@ class EventFiles:
     def __init__(self, paths: Callable[[], Sequence[Path]], shown: Callable[[Path], str]) -> None:
         self._paths, self._shown = paths, shown
         self.notes = Notes()
+        self._stamps: dict[Path, tuple[int, int]] = {}
         self._loaders: dict[Path, Any] = {}
         self._plugins: dict[tuple[Path, str], str] = {}
         self._folder_of: dict[str, Path] = {}
@@ -30,6 +32,10 @@ class EventFiles:
         for path in self._paths():
             if at_the_end and path.exists() and path.stat().st_size == 0:
                 self.notes.add(f"{self._shown(path)} is empty")
+            stamp = stamp_of(path)
+            if stamp == self._stamps.get(path) and not at_the_end:
+                continue
+            self._stamps[path] = stamp
             for step, at, values in self._rows(path):
                 found.append(Reported(SOURCE, values, step=step, at=at))
         return found

@@ -29,6 +29,7 @@ class FoundFiles:
     def __init__(self, places: ProgramPlaces, told: Mapping[Path, None]) -> None:
         self._outputs, self._working, self._run_id = places.outputs, places.working_folder, places.run_id
         self._started, self._told = places.started, told
+        self._is_own_place = places.outputs.parent in places.working_folder.parents
         self._mark = f"CNNJOBS_METRICS={places.metrics_file}".encode()
         self.notes = Notes()
         self._own: dict[Path, None] = {}
@@ -49,7 +50,9 @@ class FoundFiles:
             self._own.setdefault(path)
         if self._working.resolve() != self._outputs.resolve():
             for path in self._recent(self._working):
-                if path not in self._own and _is_of_interest(path.name, path):
+                if self._is_own_place:
+                    self._own.setdefault(path)
+                elif path not in self._own and _is_of_interest(path.name, path):
                     self._judge(path)
         # A walk that takes long is made more rarely.
         took = time.monotonic() - now

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnnjobs.programs.metrics.source import Notes, reported
+from cnnjobs.programs.metrics.tail import stamp_of
 from cnnjobs.programs.reported import Reported
 
 TRAINER_STATE: Final = "trainer_state.json"
@@ -38,15 +39,21 @@ class TrainerStates:
         return found
 
     def _states(self) -> list[Path]:
-        """The files, and those of other checkpoints beside them: a checkpoint is written under another name first."""
-        folders = dict.fromkeys(folder for path in self._paths() for folder in (path.parent, path.parent.parent))
-        beside = [state for folder in folders for state in folder.glob(f"checkpoint-*/{TRAINER_STATE}")]
-        return sorted({*self._paths(), *beside}, key=_stamp)
+        """The files, the newest last; a checkpoint may have been written under another name first."""
+        paths = (
+            path if path.exists() else path.parent.with_name(_final(path.parent.name)) / path.name
+            for path in self._paths()
+        )
+        return sorted({*paths}, key=stamp_of)
 
     def _renamed(self, row: Mapping[str, Any]) -> dict[str, Any]:
         if not self._as_wandb:
             return dict(row)
         return {name if name in ("step", "epoch") else as_wandb(name): value for name, value in row.items()}
+
+
+def _final(folder: str) -> str:
+    return folder.removeprefix("tmp-")
 
 
 def as_wandb(name: str) -> str:
@@ -97,17 +104,9 @@ def _rows(document: Any) -> list[dict[str, Any]] | None:
     return [{name: values[i] for name, values in columns.items() if i < len(values)} for i in range(length)]
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
-
-
 def _document(path: Path, read: dict[Path, tuple[int, int]], notes: Notes | None) -> Any:
     """The content of a file that is another than at the last look; None for one that is in the writing, or damaged."""
-    stamp = _stamp(path)
+    stamp = stamp_of(path)
     if stamp == (0, 0) or read.get(path) == stamp:
         return None
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.programs.metrics.source import Notes, as_number, reported
-from cnnjobs.programs.metrics.tail import Tail
+from cnnjobs.programs.metrics.tail import Tail, stamp_of
 from cnnjobs.programs.reported import Reported
 
 _COUNTERS: Final = frozenset({"step", "epoch", "iteration", "iter", "global_step"})
@@ -23,19 +23,20 @@ class Table:
         self._given = self._seen = self._restarts = 0
         self._first = b""
         self._delimiter = ","
+        self._is_other = False
 
     def look(self, *, at_the_end: bool) -> list[Reported]:
         """Rows that are new."""
-        lines = self._lines(at_the_end)
-        found = []
-        for raw in lines:
+        found: list[Reported] = []
+        for raw in self._lines(at_the_end):
             text = raw.decode("utf-8-sig", errors="replace").strip("\r")
-            if not text.strip():
+            if self._is_other:
+                break
+            if not text.strip() or (self._header is None and text.startswith("#")):
                 continue
             cells = next(csv.reader([text], delimiter=self._delimiter))
             if self._header is None:
-                if not self._begin(text):
-                    return []
+                self._is_other = not self._begin(text)
             elif (row := self._row(cells)) is not None:
                 found.append(row)
         return found
@@ -45,12 +46,16 @@ class Table:
         first = _first_line(self._tail.path)
         if self._first and first != self._first:
             self._tail = Tail(self._tail.path)
-            self._header, self._seen = None, 0
+            self._begin_anew()
         self._first = first
         lines = self._tail.lines(at_the_end=at_the_end)
         if self._tail.restarts != self._restarts:
-            self._restarts, self._header, self._seen = self._tail.restarts, None, 0
+            self._restarts = self._tail.restarts
+            self._begin_anew()
         return lines
+
+    def _begin_anew(self) -> None:
+        self._header, self._seen, self._is_other = None, 0, False
 
     def _begin(self, text: str) -> bool:
         """Take the header; False for one of something else."""
@@ -87,14 +92,19 @@ class Tables:
     def __init__(self, paths: Callable[[], Sequence[Path]], shown: Callable[[Path], str], *, is_named: bool) -> None:
         self._paths, self._shown, self._is_named = paths, shown, is_named
         self.notes = Notes()
-        self.tables: dict[Path, Table] = {}
+        self._stamps: dict[Path, tuple[int, int]] = {}
+        self._tables: dict[Path, Table] = {}
 
     def look(self, *, at_the_end: bool) -> list[Reported]:
         """What is new in any of them."""
         found = []
         for path in self._paths():
+            stamp = stamp_of(path)
+            if stamp == self._stamps.get(path) and not at_the_end:
+                continue
+            self._stamps[path] = stamp
             source = f"CSV {self._shown(path)}"
-            table = self.tables.setdefault(path, Table(path, source, self.notes, is_named=self._is_named))
+            table = self._tables.setdefault(path, Table(path, source, self.notes, is_named=self._is_named))
             found += table.look(at_the_end=at_the_end)
         return found
 

@@ -9,6 +9,15 @@ from typing import Final
 _MOST_AT_ONCE: Final = 16_000_000
 
 
+def stamp_of(path: Path) -> tuple[int, int]:
+    """What changes with the content of a file: its time and its size; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
 class Tail:
     """Lines of a file as they come: one without its end waits, and a file that is begun anew is read anew."""
 

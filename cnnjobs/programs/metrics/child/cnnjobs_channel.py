@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ Number = Union[int, float]
 _MOST_WAITING = 10_000
 _lock = threading.RLock()
 _waiting: List[bytes] = []
-_opened: Dict[str, int] = {}
+_opened: Dict[str, Tuple[int, Optional[Tuple[int, int]]]] = {}
 _said: Set[str] = set()
 
 
@@ -45,16 +46,14 @@ def report(line: Mapping[str, Any]) -> None:
             _append(path, content)
             _waiting.clear()
         except OSError as error:
+            if not _waiting:
+                atexit.register(_try_again)
             _waiting[:] = content.splitlines(keepends=True)[-_MOST_WAITING:]
             say(f"metrics wait in memory, as {path} cannot be written: {error.strerror}")
 
 
 def _append(path: str, content: bytes) -> None:
-    file = _opened.get(path)
-    if file is None:
-        file = _opened[path] = os.open(
-            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666
-        )
+    file = _file(path)
     written = os.write(file, content)
     if written < len(content):
         # What a disk took before it was full is ended, so that the next line is whole.
@@ -64,6 +63,34 @@ def _append(path: str, content: bytes) -> None:
             _opened.pop(path)
             os.close(file)
         raise OSError(28, "no space left")
+
+
+def _file(path: str) -> int:
+    """The open file; a new one where the program has closed all that was open, and may have another by its number."""
+    if path in _opened:
+        file, known = _opened[path]
+        if known == _identity(file):
+            return file
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    _opened[path] = file, _identity(file)
+    return file
+
+
+def _identity(file: int) -> Optional[Tuple[int, int]]:
+    try:
+        found = os.fstat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _try_again() -> None:
+    path = os.environ.get("CNNJOBS_METRICS")
+    if path and _waiting:
+        try:
+            _append(path, b"".join(_waiting))
+        except OSError as error:
+            say(f"{len(_waiting)} lines of metrics are lost, as {path} cannot be written: {error.strerror}")
 
 
 def log(metrics: Optional[Mapping[str, Any]] = None, step: Any = None, **more: Any) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 
 import cnnjobs_channel as channel
-from cnnjobs_wandb_config import Config, Error
+from cnnjobs_wandb_config import BeforeInit, Config, Error
 from cnnjobs_wandb_lines import refuse_sweeps
 from cnnjobs_wandb_parts import PARTS, VERSION, Artifact, CommError, Inert, Settings, Table, UsageError, inert
 from cnnjobs_wandb_run import Run
@@ -17,23 +17,6 @@ run = None
 # Functions of the run there is, which its own methods replace once there is one.
 _OF_A_RUN = ("log", "define_metric", "watch", "unwatch", "save", "restore", "use_artifact", "log_artifact", "log_model",
              "use_model", "link_model", "alert", "mark_preempting", "pin_config_keys")  # fmt: skip
-
-
-class _BeforeInit:
-    """What is there before wandb.init: it says so as soon as it is used."""
-
-    def __init__(self, name):
-        vars(self)["_name"] = name
-
-    def _refuse(self, *_, **__):
-        raise Error(f"You must call wandb.init() before {self._name}()")
-
-    def __getattr__(self, key):
-        if key.startswith("__"):
-            raise AttributeError(key)
-        raise Error(f"You must call wandb.init() before {self._name}.{key}")
-
-    __call__ = __getitem__ = __setitem__ = __setattr__ = _refuse
 
 
 def init(*_, reinit=None, **given):
@@ -59,7 +42,7 @@ def ended(of):
 
 
 def _before_init():
-    globals().update({name: _BeforeInit("wandb." + name) for name in (*_OF_A_RUN, "config", "summary")}, run=None)
+    globals().update({name: BeforeInit("wandb." + name) for name in (*_OF_A_RUN, "config", "summary")}, run=None)
 
 
 def finish(exit_code=None, quiet=None):

@@ -15,6 +15,23 @@ class ConfigError(Error):
     """A value of the configuration that is to change without leave."""
 
 
+class BeforeInit:
+    """What is there before wandb.init: it says so as soon as it is used."""
+
+    def __init__(self, name):
+        vars(self)["_name"] = name
+
+    def _refuse(self, *_, **__):
+        raise Error(f"You must call wandb.init() before {self._name}()")
+
+    def __getattr__(self, key):
+        if key.startswith("__"):
+            raise AttributeError(key)
+        raise Error(f"You must call wandb.init() before {self._name}.{key}")
+
+    __call__ = __getitem__ = __setitem__ = __setattr__ = _refuse
+
+
 class Config:
     """The configuration of a run by item and attribute; what the sweep has set cannot be changed by the program."""
 
@@ -135,7 +152,7 @@ class Summary(dict):
 
 def as_mapping(given):
     """The values of a dict, a namespace of argparse, flags of absl, a dataclass or a YAML file."""
-    if given is None:
+    if given is None or isinstance(given, BeforeInit):
         return {}
     if isinstance(given, str):
         return without_wrapping(read_yaml(given))
