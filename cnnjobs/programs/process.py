@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.errors import ProgramError
+from cnnjobs.system.processes import command_of, descendants, is_dead
 
 # Slurm itself kills 30 s after it has asked (KillWait); until then the end has to be on record.
 GRACE_S: Final = 25.0
@@ -37,7 +38,7 @@ class ProgramProcess:
     ) -> None:
         self._feed = feed
         self._reap_orphans()
-        self._strangers = _descendants(os.getpid())
+        self._strangers = descendants(os.getpid())
         self._guard = subprocess.Popen(["/bin/sh", "-c", _GUARD], stdin=subprocess.PIPE, process_group=0)
         try:
             self._process = subprocess.Popen(
@@ -73,7 +74,7 @@ class ProgramProcess:
     def finish(self) -> tuple[int, tuple[str, ...]]:
         """The exit code, negative for a signal, and the names of the processes that it left behind: they are ended."""
         left = self._wait_for_others(_LINGER_S)
-        names = tuple(map(_name, left))
+        names = tuple(map(command_of, left))
         if left:
             self._send(signal.SIGTERM)
             if self._wait_for_others(_LAST_S):
@@ -128,7 +129,7 @@ class ProgramProcess:
     def _others(self) -> list[int]:
         """The processes that it has started, those that have left its group too; dead ones are reaped."""
         own = self._strangers | {self._guard.pid, self._process.pid}
-        left = _descendants(os.getpid()) - own
+        left = descendants(os.getpid()) - own
         for pid in sorted(left):
             # Only of those that were left to this process.
             with suppress(OSError):
@@ -150,41 +151,6 @@ class ProgramProcess:
         """Become the parent of what a program leaves behind, so that it is found."""
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
-
-
-def _descendants(ancestor: int) -> set[int]:
-    """The processes below one, where the system tells."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError, IndexError):
-            children.setdefault(int(_stat(stat)[1]), []).append(int(stat.parent.name))
-    found: set[int] = set()
-    open_ones = [ancestor]
-    while open_ones:
-        below = children.get(open_ones.pop(), [])
-        open_ones += below
-        found.update(below)
-    return found
-
-
-def _stat(stat: Path) -> list[str]:
-    """The state of a process, its parent and what follows."""
-    return stat.read_text(errors="replace").rpartition(")")[2].split()
-
-
-def is_dead(pid: int) -> bool:
-    """Whether a process is over, or waits for nothing but its parent to hear so."""
-    try:
-        return _stat(Path(f"/proc/{pid}/stat"))[0] in "ZX"
-    except (OSError, IndexError):
-        return True
-
-
-def _name(pid: int) -> str:
-    with suppress(OSError):
-        line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        return line[:200] or Path(f"/proc/{pid}/comm").read_text().strip()
-    return f"process {pid}"
 
 
 def _why(error: OSError | ValueError) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnnjobs.system.memory import free_memory, own_memory
+from cnnjobs.system.processes import descendants
 
 # More processes on one GPU wait for each other more than they compute.
 MOST_ON_GPU: Final = 8
@@ -104,9 +105,11 @@ def measured(pid: int, gpu: str | None, limit: int | None = None) -> Usage | Non
 
 
 def _of_process(pid: int, limit: int | None) -> Usage | None:
-    memory, free = own_memory(pid), free_memory()
-    if memory is None or free is None:
+    own, free = own_memory(pid), free_memory()
+    if own is None or free is None:
         return None
+    # A program takes its memory in processes of its own.
+    memory = own + sum(own_memory(each) or 0 for each in descendants(pid))
     taken = memory + (own_memory(os.getpid()) or 0)
     return Usage(memory, free if limit is None else min(free, max(0, limit - taken)))
 

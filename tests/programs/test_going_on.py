@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from cnnjobs.disk.run_folder import RunFolder, RunState
-from cnnjobs.programs.process import is_dead
+from cnnjobs.system.processes import is_dead
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.slurm_environment import SlurmEnvironment
 from tests.programs.conftest import Runs

@@ -11,7 +11,7 @@ import pytest
 
 from cnnjobs.config.program import ProgramMetric
 from cnnjobs.disk.run_folder import RunState
-from cnnjobs.programs.process import is_dead
+from cnnjobs.system.processes import is_dead
 from tests.programs.conftest import Runs
 
 REPORT = """

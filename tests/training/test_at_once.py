@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -103,3 +105,17 @@ def test_memory_is_what_the_job_may_take(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sharing.measured(77, None) == Usage(2 * GB, 50 * GB)
     assert sharing.measured(77, None, 10 * GB) == Usage(2 * GB, 7 * GB)
     assert sharing.measured(77, None, 2 * GB) == Usage(2 * GB, 0)
+
+
+def test_the_processes_of_a_program_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "free_memory", lambda: 90 * GB)
+    alone = sharing.measured(os.getpid(), None)
+    hold = "import sys; taken = b"x" * 200_000_000; print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-S", "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        both = sharing.measured(os.getpid(), None)
+        program.communicate()
+    assert alone is not None
+    assert both is not None
+    assert both.memory - alone.memory > 200_000_000
