@@ -110,7 +110,7 @@ def test_memory_is_what_the_job_may_take(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_processes_of_a_program_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "free_memory", lambda: 90 * GB)
     alone = sharing.measured(os.getpid(), None)
-    hold = "import sys; taken = b"x" * 200_000_000; print(flush=True); sys.stdin.read()"
+    hold = "import sys; taken = b'x' * 200_000_000; print(flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-S", "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         program.stdout.readline()
