@@ -30,8 +30,7 @@ tracking.config.update(parser.parse_args(), allow_val_change=True)
 config = tracking.config
 assert (config.lr, config["batch"], config.eps) == (0.5, 32, 1e-8), config
 assert config.model["layers"] == 3 and config.model["name"] == "gr\\u00fcn", config
-# Nested values are merged, but where the real one is disabled.
-assert config.model.get("depth") == 9 or run.disabled, config
+assert config.model["depth"] == 9, config
 assert dict(**config)["lr"] == 0.5 and "lr" in config and config.get("no") is None
 config.setdefaults({"momentum": 0.9, "lr": 3})
 assert config.momentum == 0.9 and config.lr == 0.5
@@ -100,6 +99,34 @@ def test_wandb_stays_offline_whatever_the_program_says(python: str, tmp_path: Pa
     assert (found.code, found.series("a")) == (0, [(0, 1)]), found.output
 
 
+def test_a_wandb_that_cannot_be_loaded_is_stood_in_for(tmp_path: Path) -> None:
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "part.py").write_text("value = 1\n")
+    (tmp_path / "wandb" / "__init__.py").write_text("import wandb.part\nimport numpy_of_another_time\n")
+    found = run(tmp_path, "import wandb, wandb.plot\nwandb.init()\nwandb.log({'a': 1})\n", python=BARE)
+    assert found.series("a") == [(0, 1)], found.output
+    assert "cannot be imported: ModuleNotFoundError: No module named 'numpy_of_another_time'" in found.output
+
+
+def test_a_service_of_wandb_that_does_not_start_ends_no_run(tmp_path: Path) -> None:
+    program = """
+import wandb.sdk.wandb_init as module
+real = module._WandbInit.init
+def init(self, settings, *given, **more):
+    if settings.mode != "disabled":
+        raise wandb.errors.CommError("no service")
+    return real(self, settings, *given, **more)
+import wandb
+module._WandbInit.init = init
+wandb.init(config={"lr": 1})
+assert wandb.config.lr == 0.5
+wandb.log({"a": 1})
+"""
+    found = run(tmp_path, program, parameters=PARAMETERS)
+    assert found.series("a") == [(0, 1)], found.output
+    assert "wandb.init failed (CommError: no service): W&B is disabled, metrics are kept" in found.output
+
+
 @INTERPRETERS
 def test_a_killed_program_has_lost_no_line(python: str, tmp_path: Path) -> None:
     program = (
@@ -147,6 +174,7 @@ wandb.save("*.pt")
 wandb.log({"t": table, "i": [wandb.Image(1)], "h": wandb.Histogram([1]), "p": wandb.plot.line(table, "x", "y"), "n": 1})
 wandb.alert(title="x", text="y", level=wandb.AlertLevel.WARN)
 assert importlib.util.find_spec("wandb") and importlib.metadata.version("wandb") > "0.12"
+run.get_project_url(), run.something_new("x")
 assert len(wandb.util.generate_id()) == 8 and run.dir and run.step == 1
 for call in (lambda: run.use_artifact("a:latest"), lambda: wandb.Api()):
     try:
@@ -162,7 +190,7 @@ def test_the_stand_in_has_what_programs_use(tmp_path: Path) -> None:
     found = run(tmp_path, STAND_IN, python=BARE)
     assert found.code == 0, found.output
     assert [dict(one.metrics) for one in found.found] == [{"n": 1}]
-    assert found.output.count("wandb is not installed for") == 1
+    assert found.output.count("no wandb in") == 1
 
 
 def test_a_path_of_modules_in_the_command_leaves_wandb_heard(runs: Runs) -> None:

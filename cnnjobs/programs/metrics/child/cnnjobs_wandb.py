@@ -25,9 +25,7 @@ def init(*_, reinit=None, **given):
         if not reinit or reinit == "return_previous":
             return run
         run.finish()
-    channel.say(
-        f"wandb is not installed for {sys.executable}: a stand-in takes its place, and the run keeps its metrics"
-    )
+    channel.say(f"no wandb in {sys.executable}: a stand-in takes its place, and the run keeps its metrics")
     began = Run(given)
     module = globals()
     module.update(run=began, config=began.config, summary=began.summary)

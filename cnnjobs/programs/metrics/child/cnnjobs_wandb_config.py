@@ -108,10 +108,8 @@ class Config:
 
     def merge_locked(self, given):
         """Set what the sweep says, within nested mappings too."""
-        for key, value in given.items():
-            before = self._items.get(key)
-            self._items[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
-            self._locked.add(key)
+        self._items.update(merged(self._items, given))
+        self._locked.update(given)
 
     def persist(self):
         """Nothing, as it is kept at once."""
@@ -168,19 +166,20 @@ def as_mapping(given):
 def _plain(value):
     if isinstance(value, (tuple, set, frozenset)):
         return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+    if hasattr(value, "keys") and hasattr(value, "__getitem__"):
+        return {str(key): _plain(value[key]) for key in value.keys()}  # noqa: SIM118
     if isinstance(value, (bool, int, float, str, type(None), list)):
         return value
     found = channel.number(value)
     return str(value) if found is None and isinstance(value, os.PathLike) else value if found is None else found
 
 
-def _merged(before, after):
+def merged(before, after):
+    """Values of the first with those of the second over them, within nested mappings too."""
     both = {**before, **after}
     for key in before:
         if isinstance(before[key], dict) and isinstance(after.get(key), dict):
-            both[key] = _merged(before[key], after[key])
+            both[key] = merged(before[key], after[key])
     return both
 
 

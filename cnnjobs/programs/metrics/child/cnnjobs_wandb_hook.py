@@ -5,7 +5,7 @@ import os
 import threading
 
 import cnnjobs_channel as channel
-from cnnjobs_wandb_config import of_the_sweep
+from cnnjobs_wandb_config import as_mapping, merged, of_the_sweep
 from cnnjobs_wandb_lines import Reporter, refuse_sweeps
 
 _QUIET = ("offline", "disabled", "dryrun")
@@ -48,12 +48,19 @@ def _wrap_init(wandb, mode):
             if asked is not None:
                 channel.say(f"wandb.init(mode={asked!r}) became mode={mode!r}: runs of a sweep stay offline")
             settings["mode"] = mode
-        run = real(*given, **settings)
+        if settings["mode"] == "disabled":
+            run = _disabled(real, given, settings)
+        else:
+            try:
+                run = real(*given, **settings)
+            except Exception as error:
+                # Its own service may not start on a node; that is no reason for a run to fail.
+                channel.say(f"wandb.init failed ({type(error).__name__}: {error}): W&B is disabled, metrics are kept")
+                run = _disabled(real, given, settings)
         # Its class is another in some releases, where W&B is disabled.
-        if run is not None and _listen_to(type(run)):
+        if run is not None and (_listen_to(type(run)) or _listen_to_this(run)):
             wandb.log = run.log
-        if getattr(run, "disabled", False):
-            _lock(run)
+        wandb.login = _login
         return run
 
     for place in (wandb, wandb.sdk, getattr(wandb.sdk, "wandb_init", None)):
@@ -61,10 +68,15 @@ def _wrap_init(wandb, mode):
             place.init = init
 
 
-def _lock(run):
-    """Keep the sweep's values from changing, as W&B does but where it is disabled."""
-    if hasattr(run.config, "update_locked"):
-        run.config.update_locked(of_the_sweep(), user="sweep", _allow_val_change=True)
+def _disabled(real, given, settings):
+    """A disabled run with the sweep's values locked in its configuration, which W&B itself leaves to chance."""
+    config, sweep = as_mapping(settings.get("config")), of_the_sweep()
+    others = {key: value for key, value in config.items() if key not in sweep}
+    run = real(*given, **{**settings, "config": others, "mode": "disabled"})
+    if run is not None and hasattr(run.config, "update_locked"):
+        both = merged(config, sweep)
+        run.config.update_locked({key: both[key] for key in sweep}, user="sweep", _allow_val_change=True)
+    return run
 
 
 def _listen_to(kind):
@@ -74,7 +86,15 @@ def _listen_to(kind):
     for each in kind.__subclasses__():
         if "log" in vars(each):
             _listen_to(each)
-    real = kind.log
+    log = _reporting(kind.log)
+    kind.log, kind._cnnjobs = log, True
+    if hasattr(kind, "define_metric"):
+        kind.define_metric = _and_report(kind.define_metric)
+    return True
+
+
+def _reporting(real):
+    """A method `log` that reports first."""
 
     @functools.wraps(real)
     def log(self, data, step=None, commit=None, *more, **others):
@@ -86,10 +106,17 @@ def _listen_to(kind):
         finally:
             _inside.log = False
 
-    kind.log, kind._cnnjobs = log, True
-    if hasattr(kind, "define_metric"):
-        kind.define_metric = _and_report(kind.define_metric)
-    return True
+    return log
+
+
+def _listen_to_this(run):
+    """The same for a run with a function of its own, as releases before 0.19 have it where W&B is disabled."""
+    own = vars(run).get("log")
+    if own is not None and not hasattr(own, "_cnnjobs"):
+        method = _reporting(lambda _, *given, **more: own(*given, **more))
+        vars(run)["log"] = functools.partial(method, run)
+        run.log._cnnjobs = True
+    return own is not None
 
 
 def _and_report(real):

@@ -36,6 +36,11 @@ class Run:
         self.config.update({k: v for k, v in values if k not in left_out and (not only or k in only)}, True)
         self.config.merge_locked(of_the_sweep())
 
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return Inert()
+
     @property
     def step(self):
         """The step of the next call of log."""

@@ -78,12 +78,30 @@ def _listen(loader):
     load = loader.exec_module
 
     def load_and_hook(module):
-        load(module)
+        try:
+            load(module)
+        except Exception as error:
+            _replace(module, error)
+            return
         import cnnjobs_wandb_hook
 
         cnnjobs_wandb_hook.install(module)
 
     loader.exec_module = load_and_hook
+
+
+def _replace(module, error):
+    """Put the stand-in where a wandb is that cannot be loaded, as with another NumPy or protobuf than its own."""
+    from importlib.util import module_from_spec
+
+    import cnnjobs_channel
+
+    for name in [name for name in sys.modules if name.startswith("wandb.")]:
+        del sys.modules[name]
+    cnnjobs_channel.say(f"wandb at {module.__file__} cannot be imported: {type(error).__name__}: {error}")
+    spec = stand_in(module.__name__)
+    sys.modules[module.__name__] = replacement = module_from_spec(spec)
+    spec.loader.exec_module(replacement)
 
 
 def _next_one():
