@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _words(name: str, results: Path | None) -> list[str]:
-    """What one of them is told beyond its defaults."""
+    """Arguments of one of them beyond its defaults."""
     if name != "time_to_accuracy":
         return []
     if results is None and reports.gpu_name():

@@ -1,4 +1,4 @@
-"""Whether the fast path costs accuracy: bfloat16 and float32 of cnnjobs, and the sources' loop in plain float32.
+"""Accuracy of the fast path: bfloat16 and float32 of cnnjobs, and the sources' loop in plain float32.
 
     python -m benchmarks.accuracy                       # hours on a CPU: no part of `make bench`
     python -m benchmarks.accuracy --seeds 2 --epochs 1 --sides bfloat16 float32

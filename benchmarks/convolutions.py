@@ -1,4 +1,4 @@
-"""How fast this machine convolves, and how much of it a network's training asks for."""
+"""Speed of convolutions on this machine, and the share that a network's training uses."""
 
 from __future__ import annotations
 

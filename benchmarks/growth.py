@@ -1,4 +1,4 @@
-"""How time and memory grow: with the number of runs, the size of the images, the batch, the processes side by side.
+"""Growth of time and memory: with the number of runs, the size of the images, the batch, the processes side by side.
 
     python -m benchmarks.growth              # writes docs/growth.md and its plots, and a dated report
     python -m benchmarks.growth --page /tmp  # the page elsewhere

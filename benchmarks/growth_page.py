@@ -24,7 +24,7 @@ Curves = Mapping[str, Sequence[Point]]
 
 @dataclass(frozen=True)
 class Axis:
-    """What grows: its heading, its words, and what breaks first with ten and a hundred times as much."""
+    """Axis of growth: its heading, its words, and what breaks first with ten and a hundred times as much."""
 
     title: str
     label: str
@@ -152,7 +152,7 @@ def _of_runs(own: Curves) -> dict[str, str]:
 
 
 def _slope(points: Sequence[Point], what: str) -> float:
-    """How much more each further one takes, between the first point and the last."""
+    """Cost of each further one, between the first point and the last."""
     first, last = points[0], points[-1]
     more: float = getattr(last, what) - getattr(first, what)
     return max(0.0, more) / max(1, last.at - first.at)

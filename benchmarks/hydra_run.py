@@ -15,7 +15,7 @@ from omegaconf import MISSING
 
 @dataclass
 class Options:
-    """What the command line sets; results go to `<out>/<lr>.json`."""
+    """Options of the command line; results go to `<out>/<lr>.json`."""
 
     data: str = MISSING
     out: str = MISSING

@@ -139,7 +139,7 @@ class Side:
         self._order({"seconds": seconds})
 
     def answer(self) -> dict[str, Any]:
-        """What the process says to the last order. Raises SideError."""
+        """Answer of the process to the last order. Raises SideError."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         found = json.loads(line) if line else {"error": self._last_words()}
@@ -201,11 +201,11 @@ class Rounds:
         return self._over((name,), lambda windows: windows[0].rate)
 
     def ratio(self, upper: str, lower: str, factor: float = 1.0) -> Spread:
-        """How many times as many steps per second `upper` does, round by round."""
+        """Ratio of the steps per second of `upper`, round by round."""
         return self._over((upper, lower), lambda windows: factor * windows[0].rate / windows[1].rate)
 
     def extra_ms(self, upper: str, lower: str) -> Spread:
-        """How many milliseconds longer a step of `upper` takes, round by round."""
+        """Milliseconds by which a step of `upper` is longer, round by round."""
         return self._over((upper, lower), lambda windows: 1e3 * (1 / windows[0].rate - 1 / windows[1].rate))
 
     def extra_processor_ms(self, upper: str, lower: str) -> Spread:

@@ -28,7 +28,7 @@ _SPLITS: Final = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class PlainRun:
-    """What is trained, and where the metrics go; `threads` None are torch's own."""
+    """Training settings, and the file of metrics; `threads` None are torch's own."""
 
     data: str
     model: str

@@ -1,4 +1,4 @@
-"""How long a report of a large sweep takes, and in how much memory: made-up runs, written as training writes them.
+"""Time and memory of the report of a large sweep: made-up runs, written as training writes them.
 
     python benchmarks/report_scale.py /tmp/large                      # 1,000 configurations x 3 seeds x 50 epochs
     python benchmarks/report_scale.py /tmp/large --format html

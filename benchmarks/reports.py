@@ -50,7 +50,7 @@ def gpu_name() -> str | None:
 
 
 def choose_device(parser: argparse.ArgumentParser, asked: str | None) -> str:
-    """What was asked for, or the GPU where there is one; ends the command where a GPU was asked for in vain."""
+    """Device that was asked for, or the GPU where there is one; ends the command where a GPU was asked for in vain."""
     found = "cuda" if gpu_name() else "cpu"
     if asked == "cuda" != found:
         parser.error("--device cuda: torch finds no GPU here; leave it out to measure on the CPU")

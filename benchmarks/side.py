@@ -38,7 +38,7 @@ class Over(BaseException):
 
 
 class Gate:
-    """What a loop calls between two steps: it counts what is done, and waits between windows.
+    """Gate that a loop calls between two steps: it counts what is done, and waits between windows.
 
     The clock starts and stops only when the device has done all that it was given. `lead` steps of each window are not
     counted: while a side waits, the workers of a DataLoader go on with so many batches.
@@ -104,7 +104,7 @@ def first_gpu() -> str:
 
 
 def _settling(device: str) -> Callable[[], None]:
-    """What waits until the device has done all that it was given: a GPU is only told what to do."""
+    """Function that waits until the device has done all its work: a GPU is only told what to do."""
     if device != "cuda":
         return lambda: None
     import torch

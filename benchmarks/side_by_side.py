@@ -59,7 +59,7 @@ def _read(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _seconds(file: Path, results: Path, runs: int, threads: int) -> float:
-    """How long the sweep takes with so many runs at a time, and threads of each."""
+    """Seconds of the sweep with so many runs at a time, and threads of each."""
     chosen: Final = {"max_parallel": runs, "cpus_per_run": threads, "stack": "off"}
     settings = [word for key, value in chosen.items() for word in ("--set", f"job.{key}={value}")]
     words = ["local", str(file), "--results", str(results), "--no-report", *settings]

@@ -1,4 +1,4 @@
-"""What a command costs before it does anything, and what a run costs beside its training.
+"""Start-up cost of a command, and cost of a run beside its training.
 
     python -m benchmarks.startup
 

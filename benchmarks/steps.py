@@ -57,7 +57,7 @@ PEAKS: Final = {"cnnjobs": "peak float32", "cnnjobs bfloat16": "peak bfloat16"}
 
 @dataclass
 class Found:
-    """What came out, by the title of the case."""
+    """Results by the title of the case."""
 
     data: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
@@ -164,7 +164,7 @@ def _gflop(folder: str, model: str) -> float:
 
 
 def _loop(folder: str, sides: dict[str, Side], given: argparse.Namespace) -> str:
-    """What the loop around a step costs, with one thread each."""
+    """Cost of the loop around a step, with one thread each."""
     settings = {"data": folder, "threads": 1, "device": given.device, **_TINY}
     doing = {"bare step": sides["peak float32"], "cnnjobs": sides["cnnjobs"]}
     if "Lightning" in sides:
@@ -183,7 +183,7 @@ def _loop(folder: str, sides: dict[str, Side], given: argparse.Namespace) -> str
 
 
 def _batches(folder: str, sides: dict[str, Side], given: argparse.Namespace) -> str:
-    """How many times as many augmented batches cnnjobs makes as PIL and a DataLoader do, one thread each."""
+    """Ratio of augmented batches by cnnjobs to those by PIL and a DataLoader, one thread each."""
     case = CASES[given.models[0]]
     settings = {"data": folder, "model": case.model, "batch": BATCH, "threads": 1, "device": "cpu"}
     doing = {f"{name} batches": sides[name].prepare(f"{name} batches", **settings) for name in ("cnnjobs", "sources")}

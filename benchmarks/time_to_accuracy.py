@@ -1,4 +1,4 @@
-"""How long finished runs took to reach an accuracy that their test split confirms.
+"""Time that finished runs took to reach an accuracy that their test split confirms.
 
     python -m benchmarks.time_to_accuracy sweeps/task3.yaml --variants wide deep --targets 0.75 0.80
     python -m benchmarks.time_to_accuracy --train           # train them first, one at a time: an hour on a CPU

@@ -19,7 +19,7 @@ _EVERY_S: Final = 0.2
 
 
 def watch(sides: Mapping[str, Side]) -> dict[str, Spread]:
-    """What the driver tells while each side works alone; of no values where it tells nothing."""
+    """Utilisation by the driver while each side works alone; empty where it reports none."""
     return {name: _watch(side) for name, side in sides.items()}
 
 
@@ -48,7 +48,7 @@ def busy_share() -> float | None:
 
 
 def part(found: Mapping[str, Mapping[str, Spread]]) -> str:
-    """What was found, by the network and then by the side."""
+    """Findings by the network and then by the side."""
     sides = list(next(iter(found.values()), {}))
     heading = "## GPU utilisation\n\n"
     if not sides:

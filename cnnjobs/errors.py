@@ -36,13 +36,13 @@ _MOST_TOLD = 50
 
 
 class CnnjobsError(Exception):
-    """What a user is told in place of a traceback; `exit_code` is what the shell sees."""
+    """Error shown to the user in place of a traceback; `exit_code` is what the shell sees."""
 
     exit_code = 1
 
 
 class InputError(CnnjobsError):
-    """What the user gave cannot be used; nothing was started."""
+    """Unusable input; nothing was started."""
 
     exit_code = 2
 
@@ -75,7 +75,7 @@ class SpecError(InputError):
 
     @property
     def told(self) -> list[str]:
-        """What is said of the mistakes: a line for each, of very many the first."""
+        """Text of the mistakes, a line each; of very many the first."""
         lines = [str(mistake) for mistake in self.mistakes[:_MOST_TOLD]]
         more = len(self.mistakes) - len(lines)
         return [*lines, f"and {more:,} more mistakes in {self.mistakes[0].file}"] if more else lines
@@ -118,7 +118,7 @@ class FetchError(CnnjobsError):
 
 
 def suggest(name: str, allowed: Iterable[str]) -> str:
-    """What is allowed in place of `name`, with the nearest name when one is near."""
+    """Suggest allowed names in place of `name`, with the nearest name when one is near."""
     names = [str(choice) for choice in allowed]
     # Nothing is near a text that is no name; to compare it would take long.
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6) if len(name) <= 100 else []
@@ -137,7 +137,7 @@ def suggest_nearest(name: str, allowed: Iterable[str], everything: str) -> str:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a full disk or a used-up quota is behind an error."""
+    """Check whether a full disk or a used-up quota is behind an error."""
     return any(
         isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT)
         for each in (error, error.__cause__, error.__context__)

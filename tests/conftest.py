@@ -1,4 +1,4 @@
-"""What every room's tests share: no colour, a fixed width, a cache of their own, a data set that trains in no time."""
+"""Fixtures of every room's tests: no colour, a fixed width, a cache of their own, a data set that trains in no time."""
 
 from __future__ import annotations
 

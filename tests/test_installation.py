@@ -1,4 +1,4 @@
-"""What is imported is declared, what is declared is pinned, and the Makefile installs what is pinned."""
+"""Imports are declared, declared packages are pinned, and the Makefile installs those pinned."""
 
 from __future__ import annotations
 

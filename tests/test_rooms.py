@@ -30,6 +30,18 @@ def test_files_and_functions_stay_small(path: Path) -> None:
             assert lines <= 40, f"{node.name} has {lines} lines"
 
 
+@pytest.mark.parametrize("room", ["cnnjobs", "tests", "benchmarks", "tools"])
+def test_docstrings_begin_with_a_noun_or_a_verb(room: str) -> None:
+    found = []
+    for path in sorted((ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                words = (ast.get_docstring(node) or "").split(maxsplit=1)
+                if words and words[0] in {"What", "Which", "Whether", "Who", "Whose", "How", "That"}:
+                    found.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}: {words[0]} ...")
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):

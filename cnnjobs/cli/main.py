@@ -52,7 +52,7 @@ def main(
 
 
 def run() -> None:
-    """What the shell calls: exit code 0, 1 for failed runs, 2 for bad input; a traceback only with --debug.
+    """Entry point of the shell: exit code 0, 1 for failed runs, 2 for bad input; a traceback only with --debug.
 
     Where the output found no reader to its end (`| head`), it is that of a broken pipe in place of 0.
     """

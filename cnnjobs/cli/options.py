@@ -47,7 +47,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run and
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """How the user wants a sweep to be run."""
+    """Options of a launch."""
 
     results: Path = RESULTS
     data_dir: Path | None = None
@@ -108,7 +108,7 @@ def launch_options(  # noqa: PLR0913
     no_report: NoReport = False,
     code: Code = None,
 ) -> LaunchOptions:
-    """What the user typed, as one."""
+    """All launch options as one object."""
     return LaunchOptions(
         results, data_dir, profile, tuple(settings or ()), retry_failed, force, dry_run, not no_report, code=code
     )

@@ -137,7 +137,7 @@ def build(
     curves: int | Literal["all"] | None = None,
     folder: Path | None = None,
 ) -> tuple[list[ResultsTable], Built]:
-    """What is known of each sweep, once, and the report of all of them."""
+    """Read each sweep once and write the report of all of them."""
     from cnnjobs.console.reporting import report_progress
     from cnnjobs.report.build import build_report, own_folder
     from cnnjobs.report.results.table import ResultsTable

@@ -20,10 +20,10 @@ _RISING: Final = {
 
 
 def is_activation(kind: str) -> bool:
-    """Whether a module of this kind is nothing but an activation."""
+    """Check whether a module of this kind is nothing but an activation."""
     return kind in ACTIVATIONS.values()
 
 
 def is_monotone(activation: str) -> bool:
-    """Whether it never falls: a maximum of its values is its value of the maximum."""
+    """Check whether it never falls: a maximum of its values is its value of the maximum."""
     return activation.partition("(")[0] in _RISING

@@ -24,7 +24,7 @@ _ERASE_TRIES: Final = 10
 
 
 class Augmentation(Protocol):
-    """What the builders here return; `generator` is drawn from by random ones alone."""
+    """Augmentation as the builders here return it; `generator` is drawn from by random ones alone."""
 
     random: bool
 
@@ -45,7 +45,7 @@ def output_shape(augmentations: Sequence[Augmentation], image_shape: tuple[int, 
 
 class _SameShape:
     def shape(self, channels: int, size: int) -> tuple[int, int]:
-        """What comes in goes out."""
+        """Shape of the output: that of the input."""
         return channels, size
 
 

@@ -1,4 +1,4 @@
-"""Where pixels go: batched crops, mirrors and turns of images (N, C, H, W), uint8 or float, with given numbers."""
+"""Geometry of images: batched crops, mirrors and turns of images (N, C, H, W), uint8 or float, with given numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _row_starts(count: int, tall: int, height: int, row: int, device: torch.devi
 
 
 def _reflected(side: int, padding: int, device: torch.device) -> Tensor:
-    """Which pixel stands at -padding ... side + padding - 1; the border itself is not repeated."""
+    """Index of the pixel at -padding ... side + padding - 1; the border itself is not repeated."""
     import torch
 
     places = torch.arange(-padding, side + padding, device=device).abs()

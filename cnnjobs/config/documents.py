@@ -135,7 +135,7 @@ def _hint(error: MarkedYAMLError, text: str, line: int | None) -> str:
 
 
 def _general_hint(error: MarkedYAMLError, line: int | None) -> str:
-    """What helps by the parser's own words."""
+    """Remedy by the parser's own words."""
     opened = next((sign for what, sign in _OPENED.items() if what in f"{error.context}"), None)
     if opened and error.context_mark and error.context_mark.line + 1 < (line or 0):
         return f"the {opened} that is opened in line {error.context_mark.line + 1} is not closed"

@@ -1,4 +1,4 @@
-"""What other tools call the keys of a run, and which of theirs have no counterpart here."""
+"""Names of the keys of a run in other tools, and their keys without a counterpart here."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def written(name: str) -> str:
 
 
 def no_part(name: str) -> str:
-    """What to do in place of a key that has no counterpart; "" for all others."""
+    """Alternative to a key that has no counterpart; "" for all others."""
     told = _NO_PART.get(_plain(name), "")
     return f"no key of a run: {told}" if told else ""
 

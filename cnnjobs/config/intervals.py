@@ -1,4 +1,4 @@
-"""How far apart validations are: in epochs, or in steps."""
+"""Interval between validations: in epochs, or in steps."""
 
 from __future__ import annotations
 

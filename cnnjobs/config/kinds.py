@@ -19,7 +19,7 @@ LOOSE_KEYS: Final = frozenset({"print_every", *LOOSE})
 
 
 def is_config(nested: Any) -> bool:
-    """Whether plain values may be the configuration of a run at all."""
+    """Check whether plain values may be the configuration of a run at all."""
     return isinstance(nested, dict) and ({"dataset", "model"} <= nested.keys() or "program" in nested)
 
 

@@ -48,7 +48,7 @@ class KeyMistake:
 
 
 def refusal(found: str, remedy: str) -> PydanticCustomError:
-    """What a validator raises for a value that it takes no further."""
+    """Error of a validator for a value that it refuses."""
     return PydanticCustomError("component", "{found}; {remedy}", {"found": found, "remedy": remedy})
 
 

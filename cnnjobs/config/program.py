@@ -61,12 +61,12 @@ class ProgramConfig(BaseModel):
         return None
 
     def nested(self) -> dict[str, Any]:
-        """What the run is, as plain values: all but how it is listened to and where it works."""
+        """Identity of the run as plain values: all but how it is listened to and where it works."""
         plain: dict[str, Any] = self.model_dump(mode="json", exclude=LOOSE)
         return plain
 
     def loose(self) -> dict[str, Any]:
-        """What a later start of the same run may change, as plain values."""
+        """Settings that a later start of the same run may change, as plain values."""
         plain: dict[str, Any] = self.model_dump(mode="json", include=LOOSE, exclude_defaults=True)
         return plain
 

@@ -56,7 +56,7 @@ class ResolvedProfile(BaseModel):
 
     @property
     def ranks(self) -> int:
-        """How many processes train a run together."""
+        """Number of processes that train a run together."""
         return num_ranks(self.nodes, self.gpus_per_run)
 
     @property
@@ -72,5 +72,5 @@ class ResolvedProfile(BaseModel):
 
 
 def num_ranks(nodes: int, gpus: int) -> int:
-    """How many processes train a run together: one for each GPU, without GPUs one on each node."""
+    """Number of processes that train a run together: one for each GPU, without GPUs one on each node."""
     return max(nodes, gpus)

@@ -65,7 +65,7 @@ class Choice(BaseModel):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a run's id is made of: of a library's class what is set, as its next release may have more options."""
+        """Values that make a run's id: of a library's class what is set, as its next release may have more options."""
         plain: dict[str, Any] = self.model_dump(mode="json")
         if not _component(self.kind, self.name).is_librarys:
             return plain
@@ -168,11 +168,11 @@ class RunConfig(BaseModel):
         return self.epochs
 
     def loose(self) -> dict[str, Any]:
-        """What a later start of the same run may change, as plain values."""
+        """Settings that a later start of the same run may change, as plain values."""
         return {"print_every": self.print_every} if self.print_every else {}
 
     def nested(self) -> dict[str, Any]:
-        """What the run is, as plain values: all but what it prints."""
+        """Identity of the run as plain values: all but what it prints."""
         plain: dict[str, Any] = self.model_dump(mode="json", exclude={"print_every"})
         return plain
 
@@ -285,7 +285,7 @@ def _chosen_component(nested: Mapping[str, Any], path: Sequence[str]) -> registr
 
 @cache
 def suggest_key(name: str) -> str:
-    """What is allowed in place of an unknown key of a run: also by its name elsewhere, or as a component's option."""
+    """Allowed keys in place of an unknown key of a run: also by its name elsewhere, or as a component's option."""
     if no_part(name):
         return no_part(name)
     fields = RunConfig.model_fields

@@ -1,4 +1,4 @@
-"""What a run starts from, and what it leaves as it is: the keys `weights` and `freeze`."""
+"""Transfer learning: initial weights and frozen parts, the keys `weights` and `freeze`."""
 
 from __future__ import annotations
 

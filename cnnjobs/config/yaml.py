@@ -70,7 +70,7 @@ class Findings:
 
     @property
     def num_mistakes(self) -> int:
-        """How many mistakes there are so far."""
+        """Number of mistakes so far."""
         return len(self._mistakes)
 
     def stop_at_mistakes(self) -> None:
@@ -113,7 +113,7 @@ def known_keys(node: Node, place: str, allowed: Sequence[str], findings: Finding
 
 
 def is_mapping(node: Node, place: str, findings: Findings) -> bool:
-    """Whether `node` is a mapping with something in it; else a mistake."""
+    """Check whether `node` is a mapping with something in it; else a mistake."""
     if isinstance(node.value, dict) and node.value:
         return True
     if node.value in (None, {}):
@@ -124,7 +124,7 @@ def is_mapping(node: Node, place: str, findings: Findings) -> bool:
 
 
 def is_list(node: Node, place: str, findings: Findings, example: str) -> bool:
-    """Whether `node` is a list with something in it; else a mistake that shows `example`."""
+    """Check whether `node` is a list with something in it; else a mistake that shows `example`."""
     if isinstance(node.value, list) and node.value:
         return True
     if node.value in (None, []):

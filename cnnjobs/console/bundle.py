@@ -1,4 +1,4 @@
-"""What was packed to be handed in."""
+"""Show the files packed to be handed in."""
 
 from __future__ import annotations
 

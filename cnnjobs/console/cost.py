@@ -1,4 +1,4 @@
-"""What a sweep is going to take, told before it starts."""
+"""Show the expected cost of a sweep before it starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cnnjobs.launch.plan.cost import Cost
 
 
 def show_cost(cost: Cost) -> None:
-    """What is to come, or that it was not measured yet."""
+    """Show the expected cost, or say that it was not measured yet."""
     runs = _runs(cost.runs)
     if cost.hours is None or cost.wall_s is None:
         pace = "not known: no such run was measured yet under this results folder"

@@ -1,4 +1,4 @@
-"""What `doctor` found: one line each, problems with what to do."""
+"""Findings of `doctor`: one line each, problems with what to do."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _LINE_EVERY_S: Final = 10.0
 
 @contextmanager
 def downloads() -> Iterator[Watch]:
-    """Who shows the downloads, as suits stdout."""
+    """Display of downloads, as suits stdout."""
     if not out().is_terminal:
         yield PlainWatch()
         return
@@ -90,7 +90,7 @@ class BarWatch:
 
 
 def show_there(name: str, path: Path, *, can_be_fetched: bool) -> None:
-    """That something need not be fetched."""
+    """Say that something is already here."""
     say(f"{name} is there already: {path}" + (" (--force fetches it again)" if can_be_fetched else ""))
 
 
@@ -105,5 +105,5 @@ def show_failed(text: str) -> None:
 
 
 def show_stopped() -> None:
-    """That nothing is lost."""
+    """Say that nothing is lost."""
     notice("stopped; the same command goes on where it stands")

@@ -28,7 +28,7 @@ _WITH_CODE: Final = (Action.FINISHED, Action.RESUMED)
 
 
 def show_code(plan: Plan) -> None:
-    """What becomes of runs whose code is not as it was when they were submitted."""
+    """Show the effect of code that has changed since runs were submitted."""
     if plan.code.choice == "new" and plan.code.given is None:
         notice("--code new: no import path of the sweep leads to code of your own, so nothing of it has changed")
     for fates, words in _CODE_WORDS.items():
@@ -51,6 +51,6 @@ def show_code(plan: Plan) -> None:
 
 
 def show_differences(folders: Sequence[RunFolder]) -> None:
-    """What to know of the code of runs that are asked something."""
+    """Notes on changed code of the runs at hand."""
     for text in differences(folders):
         notice(text)

@@ -12,7 +12,7 @@ from cnnjobs.console.terminal import out
 
 @contextmanager
 def report_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Who is told what is done, how much of it, and of how much."""
+    """Report progress: the step, how much of it is done, and of how much."""
     if not out().is_terminal:
         yield lambda _what, _done, _of: None
         return

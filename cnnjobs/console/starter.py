@@ -1,4 +1,4 @@
-"""What `init` wrote, what it left alone, and what to type next."""
+"""Results of `init`: files written, files left alone, and the next command."""
 
 from __future__ import annotations
 

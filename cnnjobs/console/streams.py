@@ -74,7 +74,7 @@ def _readable(error: UnicodeError) -> tuple[str, int]:
 
 
 def nearest_ascii(sign: str) -> str:
-    """What stands for one character where only ASCII can be shown."""
+    """ASCII replacement of one character."""
     known = sign.translate(_SIGNS)
     plain = "".join(each for each in unicodedata.normalize("NFKD", known) if each.isascii())
     if plain:

@@ -31,7 +31,7 @@ class _Terminal(Console):
     """A console whose reader may go: the command goes on without it. It prints no control character but its own."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What is printed, with what names and logs hold spelled out wherever it comes from."""
+        """Text as it is printed, with unprintable characters of names and logs spelled out."""
         for segment in super().render(renderable, options):
             is_plain = segment.control or not _CONTROL.search(segment.text)
             yield segment if is_plain else Segment(plain(segment.text), segment.style)
@@ -42,7 +42,7 @@ class _Terminal(Console):
 
 
 class _Reading:
-    """Whether what is printed is read, and whether a command has anything else to do."""
+    """State of the output: whether it is read, and whether a command has anything else to do."""
 
     unread = False
     only_shows = False
@@ -99,7 +99,7 @@ def notice(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """What went wrong and what to do, on stderr; each line of a list of mistakes stands alone."""
+    """Show an error and its remedy on stderr; each line of a list of mistakes stands alone."""
     first, *rest = plain(text).split("\n")
     with written(_err()):
         _err().print(f"error: {first}", style="red", soft_wrap=True)
@@ -153,7 +153,7 @@ def _widest(table: Table, console: Console) -> int:
 
 @contextmanager
 def written(console: Console) -> Iterator[None]:
-    """What is printed inside is flushed; a reader that has gone (`| head`, a full disk) ends only what merely shows."""
+    """Flush all output of the block; a reader that has gone (`| head`, a full disk) ends only what merely shows."""
     try:
         yield
         console.file.flush()
@@ -178,5 +178,5 @@ def shown_as_long_as_read() -> Iterator[None]:
 
 
 def was_read() -> bool:
-    """Whether all that was printed found a reader."""
+    """Check whether all that was printed found a reader."""
     return not _Reading.unread

@@ -1,4 +1,4 @@
-"""What the calculators found, with its working."""
+"""Results of the calculators, with their working."""
 
 from __future__ import annotations
 

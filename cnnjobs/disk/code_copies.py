@@ -114,7 +114,7 @@ class CodeCopies:
         return self.folder(hash) if hash and not self.damage(hash) else None
 
     def damage(self, hash: str) -> str:
-        """What became of a copy; nothing where it is whole."""
+        """Damage to a copy; nothing where it is whole."""
         folder = self.folder(hash)
         if not folder.is_dir():
             return f"{folder}: the copy of the code that runs were submitted with is gone"
@@ -263,7 +263,7 @@ def have_changed(files: Sequence[str]) -> str:
 
 
 def has_own_code(config: AnyConfig) -> bool:
-    """Whether a run has code of the user's own: a program, or a part by an import path."""
+    """Check whether a run has code of the user's own: a program, or a part by an import path."""
     return isinstance(config, ProgramConfig) or bool(imported_modules([config]))
 
 

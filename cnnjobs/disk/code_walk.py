@@ -1,4 +1,4 @@
-"""What modules of the user's own reach by their imports: found in their text, nothing is run."""
+"""Modules of the user's own that an import reaches: found in their text, nothing is run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class _Text:
-    """What the text of a module tells: its imports, whether it makes up others, what it may read beside itself."""
+    """Facts from the text of a module: its imports, whether it makes up others, what it may read beside itself."""
 
     imports: tuple[str, ...] = ()
     makes_up: bool = False
@@ -41,7 +41,7 @@ class _Text:
 
 
 def names_modules(nested: Mapping[str, Any]) -> bool:
-    """Whether an import path stands in a configuration of plain values."""
+    """Check whether an import path stands in a configuration of plain values."""
     chosen = [*nested.values(), *(nested.get("augment") or ())]
     return any(":" in str(each.get("name")) for each in chosen if isinstance(each, Mapping))
 
@@ -93,7 +93,7 @@ def reached(modules: Iterable[str], folder: Path) -> Reached:
 
 
 def read_file(file: Path) -> bytes:
-    """What a file holds. Raises InputError."""
+    """Content of a file. Raises InputError."""
     try:
         return file.read_bytes()
     except OSError as error:

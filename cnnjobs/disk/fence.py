@@ -25,7 +25,7 @@ class Superseded(Exception):  # noqa: N818
 
 
 def identity() -> dict[str, str | int]:
-    """What tells this process from every other copy."""
+    """Identity of this process among all copies."""
     variables = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT")
     known = {name.lower(): os.environ[name] for name in variables if name in os.environ}
     return {"host": socket.gethostname(), "pid": os.getpid(), **known}
@@ -37,7 +37,7 @@ def announce(folder: RunFolder) -> None:
 
 
 def is_announced(folder: RunFolder) -> bool:
-    """Whether this process is the one that takes the holder's place."""
+    """Check whether this process is the one that takes the holder's place."""
     return _announced(folder) == identity()
 
 
@@ -69,13 +69,13 @@ class Fence:
             raise Stopped
 
     def is_cancelled(self) -> bool:
-        """Whether someone has asked for the end of the run. What cannot be read now tells nothing."""
+        """Check whether someone has asked for the end of the run. What cannot be read now tells nothing."""
         with suppress(OSError, ValueError):
             return self._folder.cancellation() is not None
         return False
 
     def is_passed(self) -> bool:
-        """Whether a newer attempt has come. What cannot be read now tells nothing."""
+        """Check whether a newer attempt has come. What cannot be read now tells nothing."""
         with suppress(OSError, ValueError):
             return _announced(self._folder) not in (None, identity()) or self._is_replaced()
         return False

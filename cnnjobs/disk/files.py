@@ -1,4 +1,4 @@
-"""How files of a run are written: replaced whole, or one line longer; a crash at any instant leaves nothing torn."""
+"""Writing files of a run: replaced whole, or one line longer; a crash at any instant leaves nothing torn."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _copy(file: Path, copy: Path) -> None:
 
 
 def why_damaged(error: Exception) -> str:
-    """What is wrong with a file that could not be read so, in a few words."""
+    """Damage of a file that could not be read, in a few words."""
     if isinstance(error, OSError):
         return str(error.strerror)
     if isinstance(error, UnicodeDecodeError):
@@ -161,7 +161,7 @@ def check_new(path: Path) -> None:
 
 
 def can_write(folder: Path) -> bool:
-    """Whether something can be written into a folder, as far as a look tells; it may have to be made."""
+    """Check whether something can be written into a folder, as far as a look tells; it may have to be made."""
     there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), Path())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
@@ -206,7 +206,7 @@ class MetricsLog:
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other process has the lock that this one has gone on without."""
+        """True if no other process has the lock that this one has gone on without."""
         return self._hold.taken
 
     def keep(self) -> None:

@@ -1,4 +1,4 @@
-"""Who works on a file: a lock that the kernel gives back when its process dies, however it dies.
+"""Locks on files: a lock that the kernel gives back when its process dies, however it dies.
 
 File systems without locks (Lustre mounted without `flock`, some network shares) get a mark beside the file instead that
 names host and process: from this host it counts while the process lives, from another host always.
@@ -85,7 +85,7 @@ def hold(path: Path, *, anyway: bool = False) -> Iterator[Hold | None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the file."""
+    """Check whether a living process holds the file."""
     try:
         with open_to_read(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

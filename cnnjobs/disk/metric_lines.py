@@ -55,7 +55,7 @@ def whole_lines(content: bytes) -> tuple[list[tuple[int, Line]], str | None]:
 def _without_replaced(
     kept: list[tuple[int, Line]], seen: set[str], line: Line
 ) -> tuple[list[tuple[int, Line]], set[str]]:
-    """What a line of a program leaves of those before it, and the metrics that its attempt has reported with it."""
+    """Earlier lines without those that a program's line replaces, and the metrics of its attempt with it."""
     is_first = not kept or kept[-1][1].get("attempt", 0) < line.get("attempt", 0)
     if line.get("anew"):
         kept = []
@@ -86,7 +86,7 @@ def read_line(raw: bytes) -> Line | None:
 
 
 def _has_windows(line: Line) -> bool:
-    """Whether the windows of training are lists, where there are any."""
+    """Check whether the windows of training are lists, where there are any."""
     windows = {} if "source" in line else line.get("windows", {})
     return isinstance(windows, dict) and all(isinstance(each, list) for each in windows.values())
 

@@ -28,12 +28,12 @@ Result = TypeVar("Result")
 
 
 def may_be_away(error: OSError) -> bool:
-    """Whether an error tells more of the file system than of the file."""
+    """Check whether an error tells more of the file system than of the file."""
     return error.errno in _AWAY | _MISSING
 
 
 class Storage:
-    """What a run reads and writes, while its results folder may be away: an unmounted disk, a server that restarts."""
+    """Reads and writes of a run while its results folder may be away: an unmounted disk, a server that restarts."""
 
     def __init__(self, folder: RunFolder, stopped: Callable[[], bool], say: Callable[[str], None]) -> None:
         self.folder, self.say = folder, say
@@ -46,11 +46,11 @@ class Storage:
         self._reasons.append(reason)
 
     def stopped(self) -> bool:
-        """Whether the process, or this run of it, is asked to stop."""
+        """Check whether the process, or this run of it, is asked to stop."""
         return any(reason() for reason in self._reasons)
 
     def insist(self, action: Callable[[], Result], *, at_the_end: bool = False) -> Result:
-        """What `action` gives; it is done again while the folder is away, for PATIENCE_S, once in an attempt.
+        """Return the result of `action`, retried while the folder is away, for PATIENCE_S, once in an attempt.
 
         Raises what the action raised last, and Stopped when asked to stop meanwhile. What is written `at_the_end` of
         an attempt has LAST_PATIENCE_S then.

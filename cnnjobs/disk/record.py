@@ -1,4 +1,4 @@
-"""What is kept of a run in its record."""
+"""Record of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class RunState(enum.StrEnum):
-    """What is known of a run."""
+    """State of a run."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -21,7 +21,7 @@ class RunState(enum.StrEnum):
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing more is to be done for the run."""
+        """True if nothing more is to be done for the run."""
         return self in (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
 
 
@@ -55,7 +55,7 @@ class Attempt(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """What the best weights of a run reach on a split, measured after its end; `metrics` are its loss and accuracy.
+    """Metrics of the best weights of a run on a split, measured after its end: loss and accuracy.
 
     `at` is ISO 8601 in UTC; `dataset` is the data set with its options.
     """
@@ -82,7 +82,7 @@ class Evaluation(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """What became of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1]).
+    """Record of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1]).
 
     `image_shape` (C, H, W) is an image of the data set, `input_shape` what `preprocessing` makes of it for the network:
     steps that are complete, `{name: resize, size: 64}`. `num_images` counts the images of each split. `evaluations`

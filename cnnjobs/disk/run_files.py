@@ -56,7 +56,7 @@ def _unheard(_: str) -> None:
 
 
 class RunFiles:
-    """What a run has on disk; `run_id` where the folder is not called by it."""
+    """Files of a run on disk; `run_id` where the folder is not called by it."""
 
     def __init__(self, path: Path, run_id: str | None = None) -> None:
         self.path = path
@@ -78,13 +78,13 @@ class RunFiles:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is a whole epoch to go on from."""
+        """True if there is a whole epoch to go on from."""
         own = self.checkpoint_file.exists() or self.previous_checkpoint_file.exists()
         return own or self.newest_checkpoint is not None
 
     @property
     def newest_checkpoint(self) -> Path | None:
-        """What a program has written last into its checkpoint folder."""
+        """Newest file in a program's checkpoint folder."""
         with suppress(FileNotFoundError, NotADirectoryError):
             return max(self.checkpoints_folder.iterdir(), key=lambda each: each.lstat().st_mtime, default=None)
         return None
@@ -135,7 +135,7 @@ class RunFiles:
         return config
 
     def runs_program(self) -> bool:
-        """Whether it is a run of a program, as far as its configuration can be read. Raises OSError."""
+        """Check whether it is a run of a program, as far as its configuration can be read. Raises OSError."""
         with suppress(InputError):
             return "program" in self._read_nested()
         return False

@@ -61,7 +61,7 @@ class RunFolder(RunFiles):
         return code, self.read_config(own_modules.copy())
 
     def read_record(self) -> RunRecord:
-        """What is known now: a record that says running while nobody holds the run is `interrupted`."""
+        """Read the record; one that says running while nobody holds the run is `interrupted`."""
         record = self._read_marks()
         cause = self.cancellation() if record.state in (RunState.PENDING, RunState.INTERRUPTED) else None
         return record if cause is None else record.model_copy(update={"state": RunState.CANCELLED, "cause": cause})
@@ -121,7 +121,7 @@ class RunFolder(RunFiles):
             )
 
     def is_claimed(self) -> bool:
-        """Whether a living process holds the run."""
+        """Check whether a living process holds the run."""
         return locks.is_held(self.metrics_file)
 
     @contextmanager
@@ -211,7 +211,7 @@ class RunStore:
             yield hold is not None
 
     def launcher(self) -> str:
-        """Who launched the sweep last, in words."""
+        """Last launcher of the sweep, in words."""
         with suppress(OSError):
             return read_words(self.launcher_file)
         return "nobody"

@@ -1,4 +1,4 @@
-"""What the training of a run starts with, where it stands, and what it ends with."""
+"""Values passed to and from a workload: the start, the standing and the end of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnnjobs.disk.run_folder import RunFolder, RunRecord
 
 @dataclass(frozen=True)
 class Start:
-    """What a workload is opened with.
+    """Arguments that open a workload.
 
     `code` is the hash of the copy of the user's modules, `before` the record of earlier attempts, of which this is
     number `attempt`, `state` the checkpoint to go on from and `lines` the metrics up to it. `learn` and `note` take

@@ -43,7 +43,7 @@ class EvaluationRequest(BaseModel):
     dataset: dict[str, Any] | None = None
 
     def name(self, own: str) -> str:
-        """What the evaluation is called for a run whose own data set is called `own`: `cifar10/test`."""
+        """Name of the evaluation for a run whose own data set is called `own`: `cifar10/test`."""
         return f"{own if self.dataset is None else self.dataset['name']}/{self.split}"
 
 
@@ -107,7 +107,7 @@ class JobArray(BaseModel):
 
     @property
     def ranks(self) -> int:
-        """How many processes train a run together."""
+        """Number of processes that train a run together."""
         return num_ranks(self.nodes, self.gpus)
 
 
@@ -125,7 +125,7 @@ class SubmissionFolder:
         self.breaker_file = path / "breaker"
 
     def log_file(self, index: int | str) -> Path:
-        """What element `index` has said; Slurm's own `%a` stands for every one."""
+        """Log of array task `index`; Slurm's own `%a` stands for every one."""
         return self.path / f"task-{index}.log"
 
     def write_intent(self, intent: JobArray) -> None:
@@ -133,7 +133,7 @@ class SubmissionFolder:
         write_whole(self.intent_file, intent.model_dump_json(indent=1).encode() + b"\n")
 
     def read_intent(self) -> JobArray:
-        """What was submitted. Raises OSError, and ValueError when another version wrote it."""
+        """Read the submission. Raises OSError, and ValueError when another version wrote it."""
         return JobArray.model_validate_json(read_bytes(self.intent_file))
 
     def write_id(self, job_id: int) -> None:
@@ -150,7 +150,7 @@ class SubmissionFolder:
         return number if isinstance(number, int) and number > 0 else None
 
     def release_is_due(self, waiting: Mapping[int, str], at_work: Collection[int], *, first_done: bool = False) -> bool:
-        """Whether elements are still held for a first run that has passed; `waiting` elements, with Slurm's reasons.
+        """Check whether array tasks are held for a first run that has passed; `waiting` tasks, with Slurm's reasons.
 
         Once others are at work the hold is the user's own, unless Slurm may just have forgotten the release.
         """

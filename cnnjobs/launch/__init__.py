@@ -1,1 +1,1 @@
-"""What has to run, where, and what became of it: plan.py, place.py, resources.py, jobs.py, local.py, state.py."""
+"""Plans, places and launches of runs: plan.py, place.py, resources.py, jobs.py, local.py, state.py."""

@@ -31,7 +31,7 @@ _RETRIED: Final = (RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.
 
 @dataclass(frozen=True)
 class Cancelling:
-    """What has to happen: `chosen` runs end, and `also` those that share a running job with one of them.
+    """Runs to cancel: `chosen` runs end, and `also` those that share a running job with one of them.
 
     `evaluations` of the named runs end too; their elements are among `elements` where nothing else is left to them.
     """

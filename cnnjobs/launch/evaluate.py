@@ -34,7 +34,7 @@ _LOOK_EVERY_S: Final = 0.2
 
 @dataclass(frozen=True)
 class Ending:
-    """How the evaluation of a run has ended: finished, refused (the message is the cause) or failed."""
+    """End of the evaluation of a run: finished, refused (the message is the cause) or failed."""
 
     run_id: str
     state: str

@@ -1,4 +1,4 @@
-"""Why a program has failed: its exit code or signal, and what its last lines tell."""
+"""Causes of a program's failure: its exit code or signal, and what its last lines tell."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _signal_name(number: int) -> str:
 
 
 def _last_words(lines: Sequence[str], own_folders: Sequence[Path]) -> str:
-    """What of the last lines tells the most: an exception, a complaint of the command line, else the last one."""
+    """Most telling of the last lines: an exception, a complaint of the command line, else the last one."""
     told = _exception(lines, own_folders) or _hydras(lines) or _complaint(lines)
     words = " ".join((told or next((line for line in reversed(lines) if line.strip()), "")).split())
     return words if len(words) <= _MOST else f"{words[:_MOST]} ..."
@@ -104,7 +104,7 @@ def _place(match: re.Match[str], own_folders: Sequence[Path]) -> str:
 
 
 def _hydras(lines: Sequence[str]) -> str:
-    """What Hydra says before it tells how to have it say more."""
+    """Message of Hydra, without its hint on how to see more."""
     ends = [number for number, line in enumerate(lines) if _HYDRA_END in line]
     if not ends:
         return ""

@@ -84,7 +84,7 @@ def expanded(template: Sequence[Any], environment: Mapping[str, str]) -> list[st
 
 
 def is_macro(item: str) -> bool:
-    """Whether an item stands for others, or for none."""
+    """Check whether an item stands for others, or for none."""
     return item.startswith("${") and item.endswith("}")
 
 
@@ -96,7 +96,7 @@ def unknown_macros(template: Sequence[Any]) -> list[str]:
 
 
 def torchrun_arguments(processes: int) -> list[str]:
-    """What makes the interpreter start a program in several processes on this machine."""
+    """Interpreter arguments that start a program in several processes on this machine."""
     return ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
 
 

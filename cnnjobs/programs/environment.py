@@ -64,7 +64,7 @@ def environment_of(
 
 
 def is_misleading(name: str) -> bool:
-    """Whether a variable tells of a run, sweep or task that this process is of, and the program is not."""
+    """Check whether a variable tells of a run, sweep or task that this process is of, and the program is not."""
     return name in _OUTER or name.startswith(_OUTER_STARTS)
 
 

@@ -1,4 +1,4 @@
-"""What a program reports, as lines of the run's metrics: each with a step, its attempt, and numbers that JSON has."""
+"""Reports of a program as lines of the run's metrics: each with a step, its attempt, and numbers that JSON has."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Lines:
         self._is_first = True
 
     def lines(self, reported: Sequence[Reported]) -> list[Line]:
-        """What was reported, but for what an earlier attempt has reported word for word from the same file."""
+        """Reported lines, except those that an earlier attempt has reported word for word from the same file."""
         made = (self._line(each) for each in reported)
         return [line for line in made if line is not None]
 
@@ -77,7 +77,7 @@ class Lines:
         return line
 
     def _is_further(self, explicit: float | None, metrics: Mapping[str, Any]) -> bool:
-        """Whether the first line of this attempt goes on from the earlier ones."""
+        """Check whether the first line of this attempt goes on from the earlier ones."""
         if self.goes_on:
             return True
         first = self._earlier[0]
@@ -151,6 +151,6 @@ def _is_plain(value: Any) -> bool:
 
 
 def _fingerprint(line: Mapping[str, Any]) -> str:
-    """What a line says, whoever said it when."""
+    """Fingerprint of a line, without its time and attempt."""
     told = {name: value for name, value in line.items() if name not in ("attempt", "seconds", "anew")}
     return json.dumps(told, sort_keys=True, default=str)

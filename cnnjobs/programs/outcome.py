@@ -1,4 +1,4 @@
-"""What a program has reached: the value that counts of each metric, and what is to be known of them."""
+"""Result of a program: the value that counts of each metric, with notes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Outcome:
         return max(series, key=lambda each: each[1]) if maximize else min(series, key=lambda each: each[1])
 
     def notes(self, metric: str | None) -> Sequence[str]:
-        """What is to be known of a run whose sweep looks at `metric`."""
+        """Notes on a run whose sweep looks at `metric`."""
         if not self.number:
             return (NO_METRIC,)
         names = sorted(({*self._last} | {*self._summary}) - {"epoch"})

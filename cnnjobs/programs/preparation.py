@@ -1,4 +1,4 @@
-"""What one attempt of a program is started with: its places on disk, its environment, its command line."""
+"""Start of one attempt of a program: its places on disk, its environment, its command line."""
 
 from __future__ import annotations
 

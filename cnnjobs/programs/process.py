@@ -55,7 +55,7 @@ class ProgramProcess:
         self._is_open = True
 
     def runs(self, patience_s: float) -> bool:
-        """Whether it still runs, after its output of at most so many seconds was read."""
+        """Check whether it still runs, after its output of at most so many seconds was read."""
         self._read(patience_s)
         return self._process.poll() is None
 

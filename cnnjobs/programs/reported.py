@@ -1,4 +1,4 @@
-"""What a program reports, and where it works."""
+"""Reports of a program, and its working places."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Written(BaseModel):
     opened: tuple[str, ...] = ()
 
     def shares(self, other: Written) -> set[str]:
-        """What another run has written, too. Of one that ran at the same time only what both were seen to write."""
+        """Files that another run has written, too; of a simultaneous one only those both were seen to write."""
         if other.run_id == self.run_id or other.folder != self.folder:
             return set()
         is_beside = other.ended > self.started and self.ended > other.started

@@ -1,4 +1,4 @@
-"""What a program reported before its worker was killed, and the worker did not take over any more."""
+"""Reports of a program that its worker was killed before taking over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a program works: in the folder that the sweep was started in, or in one of its run's own."""
+"""Working folder of a program: in the folder that the sweep was started in, or in one of its run's own."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ class ProgramWorkload:
             on_metrics(*lines)
 
     def _was_told_by_others(self) -> bool:
-        """Whether what has asked this process to end has asked the program, too: Slurm signals all of a job's."""
+        """Check whether what has asked this process to end has asked the program, too: Slurm signals all of a job's."""
         until = time.monotonic() + _HEARS_S
         while not (stopped := self._start.stopped()) and time.monotonic() < until:
             time.sleep(LOOK_S / 2)

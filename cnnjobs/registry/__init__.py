@@ -141,17 +141,17 @@ def find(kind: str, name: str) -> Component:
 
 
 def is_foreign(kind: str, name: str) -> bool:
-    """Whether the name is an import path, or one that another package gives to a builder of its own."""
+    """Check whether the name is an import path, or one that another package gives to a builder of its own."""
     return ":" in name or name.partition("/")[0] in KINDS[kind].packages
 
 
 def allowed_names(kind: str) -> list[str]:
-    """What to write for a component of this kind; a package's builders as `package/<name>`."""
+    """Allowed names for a component of this kind; a package's builders as `package/<name>`."""
     return [*components(kind), *(f"{package}/<name>" for package in KINDS[kind].packages)]
 
 
 def _remedy(kind: str, name: str) -> str:
-    """What is near: ours in other letters, a package's, torch's own, or an import path that is written with dots."""
+    """Suggestion of a near name: ours in other letters, a package's, torch's own, or an import path with dots."""
     listed = suggest(name, allowed_names(kind))
     near = [known for known in components(kind) if known == name.lower()]
     near += [f"{package}/{name}" for package in KINDS[kind].packages if name in _catalogue(kind, package).names()]
@@ -257,7 +257,7 @@ def _unusable(kind: str, name: str, error: Exception) -> UnknownNameError:
 
 
 def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
-    """Whether a class takes its __init__ from elsewhere, from a base class or `@dataclass`, or hands `**kwargs` on."""
+    """Check whether a class has its __init__ from a base class or `@dataclass`, or hands `**kwargs` on."""
     if isinstance(node, ast.FunctionDef) or not (node.bases or node.decorator_list):
         return False
     own = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]

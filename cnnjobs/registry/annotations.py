@@ -71,7 +71,7 @@ def types_of(builder: Any) -> dict[str, Any]:
 
 
 def is_plain_type(hint: Any) -> bool:
-    """Whether YAML has values of that type."""
+    """Check whether YAML has values of that type."""
     if typing.get_origin(hint) is Literal:
         return True
     if typing.get_origin(hint) is Annotated:
@@ -83,7 +83,7 @@ def is_plain_type(hint: Any) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether YAML can write the value."""
+    """Check whether YAML can write the value."""
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
     if isinstance(value, dict):
@@ -92,7 +92,7 @@ def is_plain(value: Any) -> bool:
 
 
 def is_built(value: object) -> bool:
-    """Whether it is a network, an optimizer, ... of torch itself, and no class or function."""
+    """Check whether it is a network, an optimizer, ... of torch itself, and no class or function."""
     of_torch = any(each.__module__.startswith("torch.") for each in type(value).__mro__)
     return of_torch and not isinstance(value, type)
 

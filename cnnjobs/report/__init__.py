@@ -1,1 +1,1 @@
-"""What came out of a sweep: tables, statistics, figures and the report."""
+"""Results of a sweep: tables, statistics, figures and the report."""

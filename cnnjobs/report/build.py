@@ -108,13 +108,13 @@ def place_for(found: Sequence[RunStore], out: Path | None) -> tuple[Path, str | 
 
 
 def _prefixes(names: Sequence[str]) -> list[str]:
-    """What tells the ids and files of each sweep apart: its name in plain letters."""
+    """Prefix for the ids and files of each sweep: its name in plain letters."""
     slugs = [re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") or "sweep" for name in names]
     return [f"{slug}-{n}" if slugs.count(slug) > 1 or slug in _RESERVED else slug for n, slug in enumerate(slugs, 1)]
 
 
 def _chapter(table: ResultsTable, folder: Path, prefix: str, tell: Tell) -> Chapter:
-    """What is said of one sweep, and its files."""
+    """Chapter of one sweep, and its files."""
     ranked, own = table.ranked(), folder / prefix
     table.write_csv(own / "results.csv")
     write_whole(own / "history.csv", csv_bytes(table.history))
@@ -134,7 +134,7 @@ def _chapter(table: ResultsTable, folder: Path, prefix: str, tell: Tell) -> Chap
 
 
 def _all(tables: Sequence[ResultsTable], folder: Path) -> tuple[Block, ...]:
-    """What is said of several sweeps side by side, and its files; nothing of one."""
+    """Comparison of several sweeps, and its files; nothing of one."""
     told = tuple(side_by_side(tables)) if len(tables) > 1 else ()
     if told:
         _write_tables(folder / "tables", told, set())

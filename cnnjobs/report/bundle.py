@@ -1,4 +1,4 @@
-"""What is handed in: the report, and beside it all that its numbers rest on in one archive, without any data set."""
+"""Bundle to hand in: the report, and beside it all that its numbers rest on in one archive, without any data set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DATA: Final = ("results.csv", "history.csv", "evaluations.csv", "best.yaml")
 
 
 def entries(tables: Sequence[ResultsTable], built: Built, root: Path, models: Models) -> dict[str, Path]:
-    """What belongs into the archive: its name there -> its file. Raises InputError for a network that is not there."""
+    """Entries of the archive: its name there -> its file. Raises InputError for a network that is not there."""
     found: dict[str, Path] = {}
     for table, part in zip(tables, built.parts, strict=True):
         name = table.sweep.name

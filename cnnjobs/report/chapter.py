@@ -1,4 +1,4 @@
-"""What the report says of one sweep, section by section."""
+"""Chapter of one sweep, section by section."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
 
 
 def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
-    """What one reads first."""
+    """Verdict, which is read first."""
     best = summary.best(table, ranked)
     if best is None:
         yield paragraph(Span(nothing_best(table), "strong"))
@@ -196,7 +196,7 @@ def _effects(table: ResultsTable, found: Parameters) -> Iterator[Block]:
 
 
 def _how_much(found: Parameters) -> str:
-    """What the numbers of the table are."""
+    """Meaning of the numbers of the table."""
     metric = wording.metric_name(found.metric)
     if found.shares is None:
         return (

@@ -29,7 +29,7 @@ Each = TypeVar("Each")
 
 @dataclass(frozen=True, eq=False)
 class SweepResults:
-    """What is known of a sweep, as it was when it was loaded.
+    """Results of a sweep, as they were when loaded.
 
     Accuracies are fractions in [0, 1]. Figures are matplotlib's; they belong to nobody and are shown by a notebook as
     they are. A configuration is called by its label, a pair by its title.
@@ -48,7 +48,7 @@ class SweepResults:
 
     @property
     def metric(self) -> str:
-        """What the best configuration is chosen by."""
+        """Metric that the best configuration is chosen by."""
         return self.table.sweep.metric.name
 
     @cached_property
@@ -130,7 +130,7 @@ class SweepResults:
         return _shown(parallel(self._parameters))
 
     def marginal(self, parameter: str) -> Figure:
-        """What each value of a parameter comes to over all the others."""
+        """Mean result of each value of a parameter over all the others."""
         self._check_parameters()
         factors = self._parameters.factors
         return _shown(marginal(self._parameters, _named(parameter, factors, [each.name for each in factors])))

@@ -1,4 +1,4 @@
-"""What a report consists of: its files with their hashes, the runs that it tells of, and what it was made with."""
+"""Manifest of a report: its files with their hashes, its runs, and the versions that made it."""
 
 from __future__ import annotations
 

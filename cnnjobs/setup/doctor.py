@@ -1,4 +1,4 @@
-"""What this place offers and what would keep runs from working here, each with its remedy."""
+"""Diagnosis of this place: what it offers, and problems that would keep runs from working, with remedies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Diagnosis:
 
     @property
     def num_problems(self) -> int:
-        """How many findings keep runs from working."""
+        """Number of findings that keep runs from working."""
         return sum(finding.level == "problem" for finding in self.findings)
 
 
@@ -133,7 +133,7 @@ def _look_at_partition(partition: Partition, membership: Membership | None) -> F
 
 
 def look_at_profiles(jobs: Path, offer: ClusterOffer | None) -> Iterator[Finding]:
-    """Whether every profile can be read, and asks for partitions that are there."""
+    """Check whether every profile can be read, and asks for partitions that are there."""
     names = [partition.name for partition in offer.partitions] if offer else []
     good = []
     for file in sorted(jobs.glob("*.yaml")):

@@ -152,7 +152,7 @@ def _opened(url: str, part: Path, start: int) -> Any:
 
 
 def _goes_on(response: Any, start: int) -> bool:
-    """Whether the answer is the part that was asked for."""
+    """Check whether the answer is the part that was asked for."""
     given = response.headers.get("Content-Range") or ""
     return response.status == http.client.PARTIAL_CONTENT and given.startswith(f"bytes {start}-")
 

@@ -30,12 +30,12 @@ class Item:
 
     @property
     def is_data(self) -> bool:
-        """Whether it is a data set."""
+        """True if it is a data set."""
         return self.name in SOURCES
 
 
 def find_items(names: Sequence[str], folders: Sequence[Path]) -> list[Item]:
-    """What the names stand for, each once. Raises UnknownNameError that tells of all that stand for nothing."""
+    """Items that the names stand for, each once. Raises UnknownNameError with all unknown names."""
     items: dict[str, Item] = {}
     problems: list[str] = []
     for name in names:
@@ -140,7 +140,7 @@ def _archives(item: Item, folder: Path, staging: Path, watch: Watch) -> dict[Ori
 
 
 def _unreachable(item: Item, missing: Sequence[Original], folder: Path, why: str) -> str:
-    """What the net said, and how to do without it."""
+    """Error of the network connection, and the way without one."""
     tried = "\n".join(f"  {line}" for line in why.split("\n"))
     copies = "\n".join(f"  {each.urls[0]} ({each.described()})\n    to {folder / each.path}" for each in missing)
     return (

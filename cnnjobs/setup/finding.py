@@ -1,4 +1,4 @@
-"""What a look at this place has found: one line each, with what to do about it."""
+"""Findings of doctor: one line each, with its remedy."""
 
 from __future__ import annotations
 

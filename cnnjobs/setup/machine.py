@@ -1,4 +1,4 @@
-"""What this machine offers: Python and its packages, GPUs, cores, memory, disks. Without loading torch."""
+"""Resources of this machine: Python and its packages, GPUs, cores, memory, disks. Without loading torch."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _mismatch() -> str | None:
 
 
 def look_at_gpus(on_cluster: bool) -> Finding:
-    """Whether a driver is seen here, and whether torch can use it."""
+    """Check whether a driver is seen here, and whether torch can use it."""
     gpus, cuda = find_gpus(), torch_cuda()
     if gpus and cuda is None:
         text = f"{_count(len(gpus), 'GPU')} here, but torch is built for the CPU alone"
@@ -101,7 +101,7 @@ def torch_cuda() -> str | None:
 
 
 def look_at_cores_and_memory() -> Iterator[Finding]:
-    """What this process may use of both."""
+    """Cores and memory that this process may use."""
     allowed, total = allowed_cores(), os.cpu_count() or 1
     of = "" if allowed == total else f" of {total}"
     yield Finding("ok", "cores", f"{_count(allowed, 'core')} may be used{of}")
@@ -117,7 +117,7 @@ def look_at_cores_and_memory() -> Iterator[Finding]:
 
 
 def look_at_results(results: Path, on_cluster: bool) -> Iterator[Finding]:
-    """Whether runs can be written there, with locks, room, and in the sight of the nodes. Leaves nothing behind."""
+    """Check whether runs can be written there, with locks, room, and seen by the nodes. Leaves nothing behind."""
     folder = _nearest(results)
     place = f"{results.absolute()}" + ("" if folder == results.absolute() else f" (to be made in {folder})")
     try:
@@ -151,7 +151,7 @@ def _room(free_gb: float) -> Finding:
 
 
 def look_at_cache() -> Finding:
-    """Whether decoded data sets can be kept."""
+    """Check whether decoded data sets can be kept."""
     cache = cache_folder()
     if os.access(_nearest(cache), os.W_OK | os.X_OK):
         return Finding("ok", "cache", f"decoded data sets are kept in {cache}")

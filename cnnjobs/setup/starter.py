@@ -52,7 +52,7 @@ _README: Final = """\
 
 @dataclass(frozen=True)
 class Starter:
-    """What was written, and what was there before and stays as it is; paths below the project's folder."""
+    """Files written, and files that were there before and stay as they are; paths below the project's folder."""
 
     folder: Path
     written: tuple[Path, ...]
@@ -76,7 +76,7 @@ def write_starter(folder: Path, offer: ClusterOffer | None, course: Course | Non
 
 
 def _write_new(path: Path, text: str) -> bool:
-    """Whether there was no such file. Raises OSError, and leaves no half of one."""
+    """Check whether there was no such file. Raises OSError, and leaves no half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -18,7 +18,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file of that name is unpacked before use."""
+    """Check whether a file of that name is unpacked before use."""
     return name.endswith((".gz", ".zip"))
 
 

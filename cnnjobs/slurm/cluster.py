@@ -1,4 +1,4 @@
-"""What a Slurm cluster offers its user: limits, partitions with their nodes, accounts; each asked for in one call."""
+"""Offer of a Slurm cluster to its user: limits, partitions with their nodes, accounts; each asked for in one call."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ class Partition:
         return sum(group.num_nodes * group.gpus for group in self.groups)
 
     def takes(self, account: str) -> bool:
-        """Whether jobs of that account may run here."""
+        """Check whether jobs of that account may run here."""
         return self.accounts is None or account in self.accounts
 
 
 @dataclass(frozen=True)
 class Membership:
-    """What accounting knows of the user: accounts on this cluster, and the least of the limits on their jobs."""
+    """Accounting's facts about the user: accounts on this cluster, and the least of the limits on their jobs."""
 
     default_account: str
     accounts: tuple[str, ...]
@@ -97,7 +97,7 @@ class ClusterOffer:
 
 
 def read_offer() -> ClusterOffer:
-    """What the cluster that answers here offers; what gives no answer is left out and told in `complaints`."""
+    """Read the offer of the cluster here; parts without an answer are left out and named in `complaints`."""
     user = pwd.getpwuid(os.geteuid()).pw_name
     complaints: list[str] = []
     bounds: Limits | None = None

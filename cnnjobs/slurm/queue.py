@@ -1,4 +1,4 @@
-"""What Slurm knows of the elements of job arrays: one squeue and, for what has left the queue, one sacct."""
+"""Slurm's knowledge of array tasks: one squeue and, for what has left the queue, one sacct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker asks of Slurm's controller."""
+"""Requests of a worker to Slurm's controller."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class QueuedElement:
 
 
 def scontrol(*words: str) -> bool:
-    """Whether Slurm did what it was told; its own words go to the log when it did not."""
+    """Check whether Slurm did what it was told; its own words go to the log when it did not."""
     said = _ask("scontrol", *words)[1]
     # So says Slurm to a requeue that it has made itself.
     if said and "Job is pending execution" not in said:

@@ -1,4 +1,4 @@
-"""What was handed to Slurm: the submissions of a sweep, and the place of each run in them."""
+"""Submissions to Slurm: the submissions of a sweep, and the place of each run in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Submission:
 
     @property
     def has_passed(self) -> bool:
-        """Whether nothing keeps the rest waiting for the first run."""
+        """True if nothing keeps the rest waiting for the first run."""
         return not self.intent.canary or self.folder.canary_file.exists()
 
     def number(self, view: QueueView) -> int | None:
@@ -43,7 +43,7 @@ class Submission:
         return [element for element in found if element is not None]
 
     def log(self, index: int) -> Path:
-        """What element `index` has said, over all its starts."""
+        """Log of array task `index`, over all its starts."""
         return self.folder.log_file(index)
 
     def breaker(self) -> str | None:
@@ -72,7 +72,7 @@ class Position:
 
     @property
     def processes(self) -> float:
-        """How many processes start for each of them."""
+        """Number of processes that start for each of them."""
         return 1 / len(self.run_ids)
 
 
@@ -108,7 +108,7 @@ def evaluation_positions(found: Sequence[Submission], run_id: str) -> tuple[Posi
 
 
 def damages(folders: Sequence[SubmissionFolder]) -> tuple[str, ...]:
-    """What is to be known of submissions whose intent cannot be read."""
+    """Notes on submissions whose record cannot be read."""
     return tuple(
         f"{folder.intent_file} is damaged: its jobs are not told of; it is set aside at the next start of the sweep"
         for folder in folders

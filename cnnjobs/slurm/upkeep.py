@@ -1,4 +1,4 @@
-"""What a job of a sweep does for the sweep's other jobs: nobody else may be looking.
+"""Upkeep by a job of a sweep for the sweep's other jobs, as no launcher may be alive.
 
 A release that Slurm's controller has forgotten is repeated. Where preemption cancels jobs instead of requeueing them,
 those that were too slow to requeue themselves are requeued, as long as Slurm remembers them.

@@ -87,7 +87,7 @@ def _done(status: RunStatus, evaluation: Evaluation) -> EvaluationStatus:
 
 
 def _left(submission: Submission, runs: Mapping[str, RunStatus], view: QueueView) -> Iterator[EvaluationStatus]:
-    """What a submission has not done, of these runs."""
+    """Runs of these that a submission has not done."""
     request = submission.intent.evaluation
     if request is None:
         return
@@ -120,12 +120,12 @@ def _state(position: Position, outcome: tuple[str, str | None] | None, view: Que
 
 
 def is_newer(evaluation: Evaluation | None, submission: Submission) -> bool:
-    """Whether an evaluation was made since the submission."""
+    """Check whether an evaluation was made since the submission."""
     return evaluation is not None and evaluation.at[:_SECONDS] >= submission.intent.created[:_SECONDS]
 
 
 def is_settled(submission: Submission, folder: RunFolder) -> bool:
-    """Whether a submitted evaluation of the run is done, was refused, or has lost its sense."""
+    """Check whether a submitted evaluation of the run is done, was refused, or has lost its sense."""
     request, record = submission.intent.evaluation, folder.read_record()
     if request is None or record.state is not RunState.FINISHED:
         return True

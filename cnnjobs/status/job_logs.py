@@ -1,4 +1,4 @@
-"""What the job of a run has written: which file, the lines of that run, and the last frames of what failed."""
+"""Log of the job of a run: its file, the lines of that run, and the last frames of what failed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _log(position: Position) -> Path:
 
 
 def _local(store: RunStore, job_id: str) -> list[Path]:
-    """What the worker of that number said, of the latest launch that had one."""
+    """Log of the worker of that number, in the latest launch that had one."""
     launches = sorted({path.parent for path in store.jobs_folder.glob(f"*/{job_id}_0_log.*")})
     return [path for name in ("out", "err") if launches and (path := launches[-1] / f"{job_id}_0_log.{name}").exists()]
 

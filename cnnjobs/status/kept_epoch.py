@@ -1,4 +1,4 @@
-"""Which epoch a run goes on from: its checkpoint tells, read without loading torch or any tensor."""
+"""Epoch that a run continues from, read from its checkpoint without torch or any tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the jobs of a sweep have said, kept in one file when their folders go: results/<sweep>/logs.zip.
+"""Logs of the jobs of a sweep, kept in one file when their folders go: results/<sweep>/logs.zip.
 
 Its members are `<time>-<job folder>/<log>`. The archive is replaced whole before a folder is removed, so that a kill
 between the two costs nothing: a log that is in it already is not added again.
@@ -78,7 +78,7 @@ def _keep(store: RunStore, folder: Path) -> None:
 
 
 def _copy_archive(archive: Path, copy: Path) -> None:
-    """What is kept so far, if that is whole; a damaged archive is set aside."""
+    """Archive so far, if it is whole; a damaged archive is set aside."""
     if not archive.exists():
         return
     if not zipfile.is_zipfile(archive):

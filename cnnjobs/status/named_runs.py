@@ -36,7 +36,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """What names it without a doubt: `SWEEP/RUN`, or the sweep's folder."""
+        """Unambiguous name: `SWEEP/RUN`, or the sweep's folder."""
         store = self.opened.store.path
         return str(store) if self.is_whole else f"{store.name}/{self.runs[0].run_id}"
 
@@ -48,7 +48,7 @@ class Target:
 
 
 def find_targets(words: Sequence[str], results: Path) -> list[Target]:
-    """What the words name, each sweep once. Raises InputError for what names nothing, or several."""
+    """Targets that the words name, each sweep once. Raises InputError for what names nothing, or several."""
     found: dict[Path, Target] = {}
     for word in words:
         target = find_target(word, results)
@@ -140,7 +140,7 @@ def _targets(word: str, results: Path) -> list[Target]:
 
 
 def _exact(word: str, results: Path) -> list[Target]:
-    """What the word names in full."""
+    """Target that the word names in full."""
     path = Path(word)
     if _is_run(path):
         return [_of_folder(path.resolve())]
@@ -197,7 +197,7 @@ def _left(folder: RunFolder) -> SweepRun:
 
 
 def names_place(word: str, results: Path) -> bool:
-    """Whether it is the folder of a run, or SWEEP/RUN."""
+    """Check whether it is the folder of a run, or SWEEP/RUN."""
     return _is_run(Path(word)) or _in_sweep(word, results) is not None
 
 

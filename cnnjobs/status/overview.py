@@ -41,7 +41,7 @@ class Overview:
     evaluations: tuple[EvaluationStatus, ...] = ()
 
     def next_for(self, *alike: RunStatus) -> str | None:
-        """What to type for runs of the same state and cause that do not go on by themselves."""
+        """Next command for runs of the same state and cause that do not continue by themselves."""
         named = alike[0].run_id if len(alike) == 1 else f"{self.word} --failed"
         verb = None if self.launcher else self.verb
         command = next_command(alike[0].state, alike[0].cause, sweep=self.word, run=named, verb=verb)

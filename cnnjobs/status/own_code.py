@@ -23,7 +23,7 @@ _CHANGED: Final = "changed"
 
 @dataclass(frozen=True)
 class OwnCode:
-    """What runs that begin are `given`; None where the sweep's import paths reach nothing of the user's own."""
+    """Code that new runs are `given`; None where the sweep's import paths reach nothing of the user's own."""
 
     given: Code | None
     comparison: Comparison
@@ -51,7 +51,7 @@ class OwnCode:
         return self.comparison.changed(record.code or (self.latest if is_queued else None), config)
 
     def is_unknown(self, record: RunRecord, config: AnyConfig) -> bool:
-        """Whether an earlier version trained the run, which kept no copy of its code."""
+        """Check whether an earlier version trained the run, which kept no copy of its code."""
         return bool(record.attempts) and record.code is None and bool(own_of(config, Path.cwd()))
 
 
@@ -72,7 +72,7 @@ def kept_code(store: RunStore) -> str:
 
 
 def differences(folders: Sequence[RunFolder]) -> list[str]:
-    """What to know of the code of runs that are asked something; nothing where it has not changed since."""
+    """Notes on code of the runs at hand that has changed; nothing where it has not changed since."""
     found: dict[tuple[str, ...], list[RunFolder]] = {}
     for folder in folders:
         found.setdefault(_difference(folder.results), []).append(folder)
@@ -87,7 +87,7 @@ def differences(folders: Sequence[RunFolder]) -> list[str]:
 
 
 def _difference(folder: RunFolder) -> tuple[str, ...]:
-    """What is to be said, and of which files."""
+    """Difference in words, and its files."""
     record, config = folder.read_record(), folder.read_config()
     now = collect([config], {}, Path.cwd(), folder.codes.path.parent.parent)
     if now is None:

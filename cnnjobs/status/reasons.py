@@ -1,4 +1,4 @@
-"""Why a run waits or has ended, in words, from what Slurm and the job's log tell."""
+"""Reasons why a run waits or has ended, in words, from what Slurm and the job's log tell."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ _KINDS: Final[Mapping[str, str]] = {
 
 
 def matches(cause: str | None, word: str) -> bool:
-    """Whether a cause is what a word asks for: `oom`, `time`, or any of its own words."""
+    """Check whether a cause is what a word asks for: `oom`, `time`, or any of its own words."""
     kind = _KINDS.get(word.lower())
     said = cause or ""
     return bool(kind and re.search(kind, said)) or word.lower() in said.lower()
 
 
 def next_command(state: RunState, cause: str | None, *, sweep: str, run: str, verb: str | None) -> str | None:
-    """What to type for a run that does not go on by itself; None when there is nothing to do.
+    """Next command for a run that does not continue by itself; None when there is nothing to do.
 
     `verb` takes up what is unfinished, `local` or `sweep`; None while a launcher does.
     """
@@ -140,7 +140,7 @@ def _ending_by_code(element: ArrayTask, *, began: bool, last_line: str, where: s
 
 
 def how_it_died(element: ArrayTask) -> str:
-    """What became of a job, for runs that had no part in it: `ended`, or by which signal."""
+    """End of a job, for runs that had no part in it: `ended`, or its signal."""
     if element.state == "OUT_OF_MEMORY":
         return "ran out of memory"
     return f"was {_exit(element)}" if element.signal and element.signal != _NO_LOG_SIGNAL else "ended"
@@ -179,7 +179,7 @@ def last_line(text: str) -> str:
 
 
 def end_in_log(text: str, job_id: int, index: int) -> ArrayTask | None:
-    """How the job ended by Slurm's own words in its log, for where accounting is off; None when it says nothing."""
+    """End of a job by Slurm's own words in its log, where accounting is off; None when there are none."""
     ends = [(match.start(), match) for match in _STEPD.finditer(text) if _due(match) in _SPELT]
     ooms = [match.start() for match in _OOM.finditer(text)]
     # What stands before the last start was another end.

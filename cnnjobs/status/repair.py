@@ -128,7 +128,7 @@ def _accounted(submission: Submission) -> int | None:
 
 
 def _go_on(store: RunStore, submission: Submission, view: QueueView) -> str | None:
-    """What a launcher or worker was kept from: the start of a submission, the release after its first run."""
+    """Finish steps that a launcher or worker could not: the start of a submission, the release after its first run."""
     if submission.job_id is None:
         return None
     if not submission.folder.started_file.exists():
@@ -172,7 +172,7 @@ def _repeat(store: RunStore, submission: Submission, view: QueueView) -> str | N
 
 
 def _start_is_due(submission: Submission, element: ArrayTask) -> bool:
-    """Whether an element still waits for the time that is in its script, which is for the launcher's own end."""
+    """Check whether an element still waits for the time that is in its script, which is for the launcher's own end."""
     if not element.begins or element.restarts or submission.log(element.index).exists():
         return False
     with suppress(ValueError):
@@ -210,7 +210,7 @@ def prune(store: RunStore, queue: Queue) -> None:
 
 
 def _is_collected(store: RunStore, submission: Submission) -> bool:
-    """Whether nobody needs to see its logs any more: its runs are trained, or evaluated or past it."""
+    """Check whether nobody needs to see its logs any more: its runs are trained, or evaluated or past it."""
     folders = [store.run(run_id) for task in submission.intent.tasks for run_id in task]
     if submission.intent.evaluation is None:
         return all(folder.read_record().state is RunState.FINISHED for folder in folders)

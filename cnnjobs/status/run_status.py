@@ -1,4 +1,4 @@
-"""What every run of a sweep is doing, from its own files: cheap enough to look twice a second."""
+"""Status of every run from its own files: cheap enough to poll twice a second."""
 
 from __future__ import annotations
 
@@ -53,27 +53,27 @@ class RunStatus:
 
     @property
     def epochs(self) -> int | None:
-        """How many epochs it may train, early stopping may end it before; None where nothing tells."""
+        """Number of epochs it may train, fewer by early stopping; None where it is not known."""
         return self.run.config.budget
 
     @property
     def progress(self) -> str:
-        """How far it is: `3/10` epochs, or of a program how often it has reported."""
+        """Progress: `3/10` epochs, or the number of reports of a program."""
         return f"{self.epoch:g} reported" if self.epochs is None else f"{self.epoch:g}/{self.epochs}"
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more happens to it by itself."""
+        """True if nothing more happens to it by itself."""
         return self.state in (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
 
     @property
     def label(self) -> str:
-        """What tells it from the other runs of the sweep, its seed included."""
+        """Label among the other runs of the sweep, its seed included."""
         return label(self.run)
 
 
 def label(run: SweepRun) -> str:
-    """What tells a run from the others of its sweep, its seed included, or else the name of what is run."""
+    """Label of a run among the others of its sweep, its seed included, or else the name of its network or program."""
     seed = f"seed={run.overrides['seed']}" if "seed" in run.overrides else ""
     # A line, whatever the values are.
     return " ".join(f"{run.label} {seed}".split()) or run.config.kind_name
@@ -92,7 +92,7 @@ class RunStatuses:
     slots: int = 0
 
     def count(self, *states: RunState) -> int:
-        """How many runs are in one of these states."""
+        """Number of runs in one of these states."""
         return sum(status.state in states for status in self.runs)
 
     def having(self, *states: RunState) -> tuple[RunStatus, ...]:
@@ -106,7 +106,7 @@ class RunStatuses:
 
     @property
     def at_work(self) -> int:
-        """How many runs, or stacks of them, go on at once: short ones are often looked at between two of them."""
+        """Number of runs, or stacks of them, at work at once: short ones are often looked at between two of them."""
         running = self.having(RunState.RUNNING)
         shares = (1 / (1 + status.attempts[-1].stacked) if status.attempts else 1 for status in running)
         return max(math.ceil(sum(shares) - 1e-6), self.slots)
@@ -162,7 +162,7 @@ class RunFilesWatcher:
 
 
 def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:
-    """What the run's own files tell."""
+    """Read the status from the run's own files."""
     record = folder.read_record()
     line = last_line(folder.metrics_file) if record.attempts or record.state is RunState.RUNNING else {}
     return RunStatus(

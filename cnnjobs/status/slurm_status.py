@@ -44,17 +44,17 @@ class SlurmFacts:
 
     @property
     def began(self) -> bool:
-        """Whether this element has begun this run, or an earlier one has and left no end."""
+        """True if this element has begun this run, or an earlier one has and left no end."""
         attempts = self.status.attempts
         return bool(attempts) and (attempts[-1].job_id is None or self.made(attempts[-1]) or self.is_dead)
 
     def made(self, attempt: Attempt) -> bool:
-        """Whether an attempt is one of this element: not of another job that had its number before."""
+        """Check whether an attempt is one of this element: not of another job that had its number before."""
         return attempt.job_id == self.job and attempt.job_name in (None, self.position.submission.intent.job_name)
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it was taken up in another place since, or is about to be."""
+        """True if it was taken up in another place since, or is about to be."""
         last = self.status.attempts[-1] if self.status.attempts else None
         if last and not self.made(last) and last.started > self.position.submission.intent.created:
             return True
@@ -62,23 +62,23 @@ class SlurmFacts:
 
     @property
     def is_dead(self) -> bool:
-        """Whether its record says running and nobody is seen to hold it."""
+        """True if its record says running and nobody is seen to hold it."""
         return self.status.state is RunState.INTERRUPTED and self.status.cause == KILLED_CAUSE
 
     @property
     def is_here(self) -> bool:
-        """Whether its process is on this host, where a lock tells the truth."""
+        """True if its process is on this host, where a lock tells the truth."""
         attempts = self.status.attempts
         return bool(attempts) and attempts[-1].host == socket.gethostname()
 
     @property
     def is_silent(self) -> bool:
-        """Whether its heartbeat has stopped."""
+        """True if its heartbeat has stopped."""
         return self.status.silent_s is None or self.status.silent_s > SILENCE_S
 
     @property
     def lives(self) -> bool:
-        """Whether a process works on it, as far as lock and heartbeat tell. Locks may not reach across hosts."""
+        """True if a process works on it, as far as lock and heartbeat tell. Locks may not reach across hosts."""
         if self.status.state is RunState.RUNNING:
             return self.is_here or not self.status.attempts or not self.is_silent
         return self.is_dead and not self.is_here and not self.is_silent
@@ -89,7 +89,7 @@ class SlurmFacts:
 
 
 def run_state(facts: SlurmFacts) -> RunStatus:
-    """What is true of a run that was handed to Slurm."""
+    """State of a run that was submitted to Slurm."""
     if facts.status.is_over:
         return facts.with_state(facts.status.state, facts.status.cause)
     if facts.job_id is None:
@@ -129,7 +129,7 @@ def _waiting(facts: SlurmFacts, element: ArrayTask) -> RunStatus:
 
 
 def held_by(position: Position, others: Mapping[str, RunStatus]) -> str | None:
-    """What of ours holds the elements of a submission back: the first run, or five equal failures."""
+    """Reason of ours that holds array tasks of a submission back: the first run, or five equal failures."""
     submission = position.submission
     # The first run waits for no other: it is held by hand.
     if not submission.has_passed and submission.intent.first_run and position.index:
@@ -142,7 +142,7 @@ def held_by(position: Position, others: Mapping[str, RunStatus]) -> str | None:
 
 
 def needs_user(why: str) -> bool:
-    """Whether what holds an element back stays until the user has looked at it."""
+    """Check whether what holds an element back stays until the user has looked at it."""
     return "held: " in why
 
 
@@ -175,7 +175,7 @@ def _active(facts: SlurmFacts, element: ArrayTask) -> RunStatus:
 
 
 def _alone(facts: SlurmFacts, element: ArrayTask | None) -> str | None:
-    """What to say of a process that Slurm does not count as running any more; it may just be ending."""
+    """Status of a run whose process Slurm no longer counts as running; it may just be ending."""
     if element is None or element.state not in ("NODE_FAIL", *WAITING):
         return None
     host = facts.status.attempts[-1].host if facts.status.attempts else "its host"

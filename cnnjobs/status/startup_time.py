@@ -1,4 +1,4 @@
-"""What runs take beside their training: many that are very short take little else."""
+"""Start-up time of runs beside their training: many that are very short take little else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Starts:
     later_s: float = 0.0
 
     def job_s(self, trained_s: Sequence[float], runs_at_once: int) -> float:
-        """What a job takes whose runs train so long, so many of them at a time: only the first loads torch."""
+        """Seconds of a job whose runs train so long, so many at a time: only the first loads torch."""
         own = [self.later_s + each for each in trained_s]
         return self.first_s - self.later_s + max(sum(own) / runs_at_once, *own)
 

@@ -46,11 +46,11 @@ class SweepStatus:
 
     @property
     def is_queued(self) -> bool:
-        """Whether Slurm has anything of the sweep that goes on by itself."""
+        """True if Slurm has anything of the sweep that goes on by itself."""
         return bool(self.view.queued) and self.release is None
 
     def is_live(self, run_id: str) -> bool:
-        """Whether the run's element is in the queue."""
+        """Check whether the run's element is in the queue."""
         return self.element(run_id) is not None
 
     def element(self, run_id: str) -> ArrayTask | None:
@@ -109,7 +109,7 @@ class SweepWatcher:
 
 
 def _slots(places: Iterable[Position], view: QueueView) -> int:
-    """How many runs have a place in a job that runs."""
+    """Number of runs with a place in a running job."""
     submissions = {position.submission.folder.path: position.submission for position in places}.values()
     return sum(
         submission.intent.runs_at_once
@@ -142,7 +142,7 @@ def _held(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: Qu
 
 
 def _release(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: QueueView) -> str | None:
-    """What to type where nothing in the queue starts before; `{sweep}` is the sweep. None where something does."""
+    """Next command where nothing in the queue starts before; `{sweep}` is the sweep. None where something does."""
     if not view.queued or not all(map(_is_held, view.queued.values())):
         return None
     by_hand: dict[int, list[int]] = defaultdict(list)

@@ -29,7 +29,7 @@ _WITHOUT_EFFECT: Final[Mapping[tuple[str, str], float]] = {
 
 
 def contradictions(config: RunConfig) -> list[KeyMistake]:
-    """What keeps the run from working at all, as mistakes."""
+    """Contradictions that keep the run from working, as mistakes."""
     return [
         KeyMistake(*each)
         for each in (*_early_stopping(config), *_optimizer(config), *_schedule(config), *_augmentations(config))
@@ -37,7 +37,7 @@ def contradictions(config: RunConfig) -> list[KeyMistake]:
 
 
 def measured_metric(metric: Metric, runs: Sequence[RunConfig], node: Node | None, findings: Findings) -> Metric:
-    """What the best run is chosen by; where no run has validation images, the same of training, unless `node` names it.
+    """Metric that the best run is chosen by; without validation images the same of training, unless `node` names it.
 
     Own data sets tell what they have when they are read, not before.
     """
@@ -165,7 +165,7 @@ def _idle_parts(config: RunConfig) -> Iterator[Told]:
 
 
 def _validations(config: RunConfig, steps_per_epoch: int | None) -> int | None:
-    """How many validations the run has; None where only its data tells."""
+    """Number of validations of the run; None where it depends on its data."""
     every = config.validate_every
     if not isinstance(every, Steps):
         return max(1, math.ceil(config.epochs / every))

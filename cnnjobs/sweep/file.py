@@ -93,7 +93,7 @@ class Sweep:
 
     @property
     def is_of_program(self) -> bool:
-        """Whether its runs are those of a program of the user's own."""
+        """True if its runs are those of a program of the user's own."""
         return any(isinstance(run.config, ProgramConfig) for run in self.runs[:1])
 
 
@@ -219,7 +219,7 @@ def _refuse_lost_indentation(root: Node, findings: Findings) -> None:
 
 
 def _is_known(key: str) -> bool:
-    """Whether a key tells a file that is meant for us, with a slip in it perhaps."""
+    """Check whether a key tells a file that is meant for us, with a slip in it perhaps."""
     known = (
         key in (*_KEYS, *PROGRAM_KEYS)
         or key in _PASSED_OVER

@@ -1,4 +1,4 @@
-"""What tells the runs of a sweep apart: the keys that differ, and a short label of them."""
+"""Labels of the runs of a sweep: the keys that differ, and a short label of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep file says of a program of the user's own: what is called, and how it reports.
+"""Settings of a user's own program in a sweep file: its command, and how it reports.
 
 program: train.py
 command: [${env}, ${interpreter}, ${program}, ${args}]       # W&B's default; may be left out
@@ -35,7 +35,7 @@ _NO_PARAMETER: Final = "seed"
 
 
 def names_program(keys: Mapping[str, Any]) -> bool:
-    """Whether a sweep file is about a program of the user's own."""
+    """Check whether a sweep file is about a program of the user's own."""
     return "program" in keys or "command" in keys
 
 
@@ -66,7 +66,7 @@ class ProgramReader:
 
 
 def read_program(keys: dict[str, Node], metric: Metric, findings: Findings) -> ProgramConfig:
-    """What every run of the sweep calls; what is wrong becomes mistakes."""
+    """Read the program that every run of the sweep calls; errors become mistakes."""
     program = text(keys["program"], "program", findings) if "program" in keys else None
     command = _read_command(keys["command"], findings) if "command" in keys else DEFAULT_COMMAND
     if program:

@@ -1,4 +1,4 @@
-"""What a sweep file says about its report.
+"""Settings of a sweep's report.
 
 report:
   targets: {test.accuracy: [0.75, 0.8]}                    # what a run should reach: a number or several
@@ -52,7 +52,7 @@ _LIMITS: Final = (*_WITH_LIMITS, *_AXES, *(f"{figure}.{axis}" for figure in _WIT
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What the sweep file says about its report."""
+    """Settings of a sweep's report."""
 
     targets: dict[str, tuple[float, ...]] = field(default_factory=dict)
     figures: tuple[str, ...] = ()
@@ -113,14 +113,14 @@ def _read_names(keys: dict[str, Node], key: str, allowed: Collection[str], findi
 
 
 def _entries(keys: dict[str, Node], key: str, findings: Findings) -> list[tuple[str, Node]]:
-    """What stands in one mapping of `report`."""
+    """Entries of one mapping of `report`."""
     if key not in keys or not is_mapping(keys[key], f"report.{key}", findings):
         return []
     return list(keys[key].value.items())
 
 
 def _is_known(node: Node, name: str, key: str, allowed: Collection[str], findings: Findings) -> bool:
-    """Whether the report has what one key of `report` names; else a mistake."""
+    """Check whether the report has what one key of `report` names; else a mistake."""
     if name in allowed:
         return True
     kind = "section" if allowed is SECTIONS else "figure"

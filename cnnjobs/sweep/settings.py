@@ -25,7 +25,7 @@ SHARES: Final = tuple(name for name in METRICS if name.endswith(".accuracy"))
 
 @dataclass(frozen=True)
 class Metric:
-    """What the best run of a sweep is chosen by."""
+    """Metric that the best run of a sweep is chosen by."""
 
     name: str = "validation.accuracy"
     goal: Literal["maximize", "minimize"] = "maximize"
@@ -35,7 +35,7 @@ class Metric:
 
     @property
     def is_of_validation(self) -> bool:
-        """Whether it needs validation images."""
+        """True if it needs validation images."""
         return self.name.startswith("validation.")
 
     @property
@@ -99,7 +99,7 @@ def text(node: Node, place: str, findings: Findings) -> str:
 
 
 def known_metric(node: Node, name: str, place: str, findings: Findings, allowed: Sequence[str] = METRICS) -> bool:
-    """Whether it is one of our metrics; names that other tools use (`val_acc`) are recognised."""
+    """Check whether it is one of our metrics; names that other tools use (`val_acc`) are recognised."""
     if name in METRICS:
         return True
     words = set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))

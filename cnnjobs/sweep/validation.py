@@ -35,7 +35,7 @@ def check_base(base: Layer, findings: Findings) -> None:
 
 
 def _remedy(node: Node, mistake: KeyMistake) -> str:
-    """What to do; a list in the place of one value was meant to be varied."""
+    """Remedy; a list in the place of one value was meant to be varied."""
     is_single = mistake.found.startswith("found [") and "a list" not in mistake.remedy
     if is_single and isinstance(node.value, list) and len(node.value) > 1:
         return f"to try each of them, write parameters: {{{mistake.key}: {{values: {shown(node.plain)}}}}}"
@@ -84,7 +84,7 @@ def _lines(candidate: Candidate) -> dict[str, int]:
 
 
 def _is_news(candidate: Candidate, looked_at: set[int]) -> bool:
-    """Whether there is a value in it that no faulty candidate had: where something is wrong, each is looked at once."""
+    """Check whether it has a value that no faulty candidate had: where something is wrong, each is looked at once."""
     values = {id(node) for node in candidate.settings.values()}
     is_news = not values <= looked_at
     looked_at |= values
@@ -112,7 +112,7 @@ def _report(
     space: Space,
     findings: Findings,
 ) -> None:
-    """What is wrong with a candidate: of a name once, of its values the first few."""
+    """Report the errors of a candidate: a name once, the first few of its values."""
     for mistake in mistakes:
         kind, _, option = mistake.key.partition(".")
         if kind in unread or mistake.key in unread:

@@ -1,4 +1,4 @@
-"""How many runs a device carries, found from what one of them takes of it."""
+"""Number of runs that a device carries, from the share that one of them takes."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _GB: Final = 1e9
 
 @dataclass(frozen=True)
 class Usage:
-    """What one run takes: `memory` where `free` is left beside it (bytes), and the share of the time it computes."""
+    """Usage of one run: `memory` where `free` is left beside it (bytes), and the share of the time it computes."""
 
     memory: int
     free: int
     busy: float | None = None
 
     def carried(self, most: int) -> int:
-        """How many such runs go on at once, up to `most`: as many as fit in memory and have work to do there."""
+        """Number of such runs at once, up to `most`: as many as fit in memory and have work to do there."""
         room = 1 + math.floor(_SAFE * self.free / max(1, self.memory))
         turns = math.ceil(1 / self.busy) if self.busy else most
         return max(1, min(most, room, turns))
 
     def told(self, where: str) -> str:
-        """What was found, in words."""
+        """Findings in words."""
         busy = "" if self.busy is None else f" and computes {self.busy:.0%} of the time"
         return f"one takes {self.memory / _GB:.1f} GB{busy}, {self.free / _GB:.1f} GB of {where} are free"
 
 
 class AtOnce:
-    """How many runs go on at once: `most`; or, `measured`, one that shows what it takes, then as many as fit beside it.
+    """Number of runs at once: `most`; or, `measured`, one that shows what it takes, then as many as fit beside it.
 
     They share `gpus` and, where there is a limit, `memory` (bytes) of what is called `where`. `notes` are for the
     records of the runs that start once the number is known; `tell` hears them, too.
@@ -78,7 +78,7 @@ class AtOnce:
 def carried(
     pid: int, gpus: Sequence[str], most: int, *, where: str = "this machine", limit: int | None = None
 ) -> tuple[int, str]:
-    """How many runs like that of a process go on at once, up to `most`, as many on each GPU; and why, in a line.
+    """Number of runs like that of a process that fit at once, up to `most`, as many on each GPU; and why, in a line.
 
     `limit` is how much memory (bytes) this process and the runs that it starts may take together.
     """
@@ -100,7 +100,7 @@ def carried(
 
 
 def measured(pid: int, gpu: str | None, limit: int | None = None) -> Usage | None:
-    """What the run of a process takes of this machine's memory or of its GPU; None where that is not told."""
+    """Usage of this machine's memory or GPU by the run of a process; None where it cannot be read."""
     return _of_process(pid, limit) if gpu is None else _of_gpu(gpu)
 
 

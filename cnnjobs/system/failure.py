@@ -1,4 +1,4 @@
-"""Why a run failed, from the exception that ended it, or from what its program said."""
+"""Causes of a failed run, from the exception that ended it, or from what its program said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job says, a line at a time, into its log."""
+"""Lines of a job for its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a process may still take: what the machine has, and what its control groups leave it or refuse."""
+"""Memory that a process may still take: what the machine has, and what its control groups leave it or refuse."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def own_memory(pid: int) -> int | None:
 
 
 def memory_kills() -> int:
-    """How many processes of this process's control group were killed because some memory was full."""
+    """Number of processes of this control group that were killed because memory was full."""
     kills = 0
     for folder, _, is_first_version in _groups():
         with suppress(OSError):
@@ -47,7 +47,7 @@ def memory_kills() -> int:
 
 
 def _group_rooms() -> Iterator[int]:
-    """What each group of this process that has a limit leaves."""
+    """Memory left by each group of this process that has a limit."""
     for folder, root, is_first_version in _groups():
         for each in (folder, *folder.parents):
             if each.is_relative_to(root):

@@ -57,7 +57,7 @@ def open_to_read(path: Path) -> BufferedReader:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a plain file holds. Raises OSError."""
+    """Content of a plain file. Raises OSError."""
     with open_to_read(path) as file:
         return file.read()
 

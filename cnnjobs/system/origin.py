@@ -1,4 +1,4 @@
-"""Where a process runs: its host, its job, the commit of its code, its age."""
+"""Origin of a process: its host, its job, the commit of its code, its age."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _of_block: ContextVar[Path | None] = ContextVar("_of_block", default=None)
 
 
 class _Path:
-    """What this process has made of `sys.path`."""
+    """State of `sys.path` in this process."""
 
     chosen: Path | None = None
     first: Path | None = None
@@ -46,7 +46,7 @@ def place() -> Path:
 
 
 def place_of(name: str) -> Path | None:
-    """What else than its name decides what a component is: where its import path leads, if it is one."""
+    """Place that decides, beside its name, what a component is: where its import path leads, if it is one."""
     return place() if ":" in name else None
 
 
@@ -116,12 +116,12 @@ def location_of(top: str) -> Path | None:
 
 
 def is_installed(path: Path) -> bool:
-    """Whether it belongs to an installed package."""
+    """Check whether it belongs to an installed package."""
     return not _INSTALLED.isdisjoint(path.parts)
 
 
 def to_be_found(module: str) -> str:
-    """What to do so that a module of the user's own is found, which is not."""
+    """Remedy for a module of the user's own that is not found."""
     if copy() is None:
         return f"start cnnjobs from the folder that holds {module}.py"
     file = next((each for each in reversed(along(module, Path.cwd())) if each is not None), None)
@@ -130,7 +130,7 @@ def to_be_found(module: str) -> str:
 
 
 def missing(error: Exception) -> str | None:
-    """What to do where the code of a run lacks what lies beside the user's own; None where that is not it."""
+    """Remedy where the code of a run lacks a file beside the user's own; None where that is not the cause."""
     folder = copy()
     if folder is None:
         return None
@@ -183,7 +183,7 @@ def _names_in(folder: Path) -> set[str]:
 
 
 def _is_own(module: ModuleType) -> bool:
-    """Whether it comes from the working folder or from the folder that was first before."""
+    """Check whether it comes from the working folder or from the folder that was first before."""
     places = [getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)]
     roots = [Path.cwd(), *([_Path.first] if _Path.first else [])]
     return any(

@@ -1,4 +1,4 @@
-"""Where the package lies, with the files that it brings."""
+"""Folder of the package, with the files that it brings."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def _stat(stat: Path) -> list[str]:
 
 
 def is_dead(pid: int) -> bool:
-    """Whether a process is over, or waits for nothing but its parent to hear so."""
+    """Check whether a process is over, or waits for nothing but its parent to hear so."""
     try:
         return _stat(Path(f"/proc/{pid}/stat"))[0] in "ZX"
     except (OSError, IndexError):

@@ -19,19 +19,19 @@ class GoesOnLater(Stopped):
 
 
 class StopRequest:
-    """Whether a signal has asked the worker to end, and which."""
+    """Request to stop: whether a signal has asked the worker to end, and which."""
 
     def __init__(self) -> None:
         self.received: list[int] = []
         self._interrupts = False
 
     def __call__(self) -> bool:
-        """Whether to stop."""
+        """Check whether to stop."""
         return bool(self.received)
 
     @property
     def time_limit_ahead(self) -> bool:
-        """Whether the time limit is what ends the job, and nobody has asked for its end since."""
+        """True if the time limit is what ends the job, and nobody has asked for its end since."""
         return set(self.received) == {signal.SIGUSR2}
 
     @contextmanager

@@ -63,7 +63,7 @@ def values(cells: list[list[Cell]]) -> Matrix:
 
 
 def _margins(length: int, size: Size) -> tuple[int, int]:
-    """How many cells beyond the image are needed before it and behind it."""
+    """Number of cells needed before and behind the image."""
     return {"valid": (0, 0), "same": ((length - 1) // 2, length // 2), "full": (length - 1, length - 1)}[size]
 
 
@@ -79,7 +79,7 @@ def _cell(image: Matrix, kernel: Matrix, border: Border, top: int, left: int) ->
 
 
 def _source(place: int, length: int, border: Border) -> int | None:
-    """Which cell of a line of `length` stands at a place that may lie beyond it; None for a zero (as numpy.pad)."""
+    """Index of the cell of a line of `length` at a place that may lie beyond it; None for a zero (as numpy.pad)."""
     if 0 <= place < length:
         return place
     if border == "zero":

@@ -1,4 +1,4 @@
-"""How much the layers of a network feel a shift of the image by one pixel."""
+"""Response of the layers of a network to a shift of the image by one pixel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIZES: Final = (2, 4, 8)
 
 @dataclass(frozen=True)
 class ShiftChange:
-    """What a shift changes behind a layer: |f(shifted) - f(image)| / |f(image)|, a mean over `num_seeds` networks."""
+    """Change behind a layer by a shift: |f(shifted) - f(image)| / |f(image)|, a mean over `num_seeds` networks."""
 
     layer: str
     mean: float

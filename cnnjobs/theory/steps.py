@@ -20,5 +20,5 @@ class Steps:
 
     @property
     def last_batch(self) -> int:
-        """How many images are in the last batch of an epoch, before it is dropped."""
+        """Number of images in the last batch of an epoch, before it is dropped."""
         return self.images % self.batch_size or self.batch_size

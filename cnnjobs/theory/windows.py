@@ -13,7 +13,7 @@ Unknown = Literal["kernel", "padding", "stride"]
 
 @dataclass(frozen=True)
 class Window:
-    """What slides over an image: the kernel of a convolution or the window of a pooling, in one direction."""
+    """Window that slides over an image: the kernel of a convolution or the window of a pooling, in one direction."""
 
     kernel: int
     stride: int = 1
@@ -22,15 +22,15 @@ class Window:
 
     @property
     def extent(self) -> int:
-        """How many pixels it spans, the gaps of a dilation included."""
+        """Number of pixels it spans, the gaps of a dilation included."""
         return self.dilation * (self.kernel - 1) + 1
 
     def output(self, size: int) -> int:
-        """How many places it has: floor((size - extent + 2 padding) / stride) + 1; 0 where it does not fit."""
+        """Number of places it has: floor((size - extent + 2 padding) / stride) + 1; 0 where it does not fit."""
         return max((size - self.extent + 2 * self.padding) // self.stride + 1, 0)
 
     def unseen(self, size: int) -> int:
-        """How many of the last pixels, padding included, it never covers."""
+        """Number of the last pixels, padding included, that it never covers."""
         return max(size - self.extent + 2 * self.padding, 0) % self.stride
 
     def working(self, size: int) -> str:

@@ -1,4 +1,4 @@
-"""What an element of a job array does with its runs: in turn, side by side, in ranks; or it evaluates them."""
+"""Array task: trains its runs in turn, side by side or in ranks, or evaluates them."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class RunAttempt:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """What ends the run in here goes to its record. Raises Superseded, RankLost, StorageError when it cannot."""
+        """Record the error that ends the run in here. Raises Superseded, RankLost, StorageError when it cannot."""
         try:
             yield
         except Superseded:
@@ -181,7 +181,7 @@ class RunAttempt:
         self._storage.insist(lambda: write_whole(file, content, guard=self._fence.check, make_folder=False))
 
     def _resumed(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-        """What the run goes on from: a checkpoint and the lines of metrics up to it, or nothing."""
+        """State that the run continues from: a checkpoint and the lines of metrics up to it, or nothing."""
         self._fence.check()
         state, notes = self._storage.insist(lambda: self._workload.load(self._folder))
         step = 0 if state is None else state["step"]
@@ -282,7 +282,7 @@ class RunAttempt:
 
 
 def _code_notes(before: RunRecord, code: str | None) -> tuple[str, ...]:
-    """What to know of the own code of a run that an earlier version has begun."""
+    """Notes on the own code of a run that an earlier version has begun."""
     if code is None or before.code is not None or not before.epochs_done:
         return ()
     return (f"an earlier version began it and copied no code: it goes on with the copy {code}",)

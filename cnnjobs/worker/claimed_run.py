@@ -57,7 +57,7 @@ class ClaimedRun:
 
 
 def is_open(storage: Storage) -> bool:
-    """Whether a run is still to be trained: it has not finished, failed or been cancelled."""
+    """Check whether a run is still to be trained: it has not finished, failed or been cancelled."""
     return not storage.look(lambda: _is_settled(storage.folder))
 
 

@@ -1,4 +1,4 @@
-"""What stands above a worker: where a run comes from, what its end means, who is told. On this machine: nothing."""
+"""Hooks that a job environment gives a worker. The default, for local jobs, does nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation job executes: it evaluates the runs of its list one after the other and tells how each has ended.
+"""Evaluation job: evaluates the runs of its list one after the other and reports how each has ended.
 
 A run that cannot be evaluated leaves the others alone; one that this submission has evaluated before is passed over.
 """

@@ -1,4 +1,4 @@
-"""What a job file holds."""
+"""Content of a job file."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _index() -> int:
 
 
 def _read(path: Path, run_id: str, stop: StopRequest) -> tuple[Job, JobEnvironment]:
-    """What to train with, and on whose behalf."""
+    """Read the arguments of this rank."""
     from cnnjobs.disk.submission_folder import SubmissionFolder
     from cnnjobs.worker.environment import JobEnvironment
     from cnnjobs.worker.job import Job

@@ -1,4 +1,4 @@
-"""What a job executes: it claims the runs of its list one after the other, or those of a stack, and trains them.
+"""Work of a job: claims the runs of its list one after the other, or those of a stack, and trains them.
 
 Runs that are done, failed or another worker's are passed over; a run that fails leaves the others alone. SIGTERM and
 Ctrl-C end the worker at the next step, a second Ctrl-C at once. Whoever launched it may be gone.

@@ -128,7 +128,7 @@ class SlurmEnvironment(JobEnvironment):
             self.keep_up()
 
     def waits_for_first(self) -> bool:
-        """Whether the sweep's first run, which is of this element, has still to pass its first validation."""
+        """Check whether the sweep's first run, which is of this element, has still to pass its first validation."""
         with suppress(OSError):
             return self.index == 0 and self.intent.canary and not self.folder.canary_file.exists()
         # The results folder is away.
@@ -149,11 +149,11 @@ class SlurmEnvironment(JobEnvironment):
         return {state for state, last in lasts if last.ended and self._is_own(last) and last.restart == self.restart}
 
     def _is_own(self, attempt: Attempt) -> bool:
-        """Whether this element has made an attempt: Slurm may give a number out again."""
+        """Check whether this element has made an attempt: Slurm may give a number out again."""
         return attempt.job_id == self.job_id and attempt.job_name in (None, self.intent.job_name)
 
     def _record(self, run_id: str) -> RunRecord:
-        """What is known of a run: nothing while the results folder is away."""
+        """Record of a run; None while the results folder is away."""
         with suppress(OSError):
             return self.store.run(run_id).read_record()
         return RunRecord(run_id=run_id)

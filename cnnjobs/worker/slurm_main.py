@@ -1,4 +1,4 @@
-"""What an element of a job array executes: `python -m cnnjobs.worker.slurm_main <submission folder>`.
+"""Entry point of an array task: `python -m cnnjobs.worker.slurm_main <submission folder>`.
 
 It is the job's batch process itself. Slurm's signals may come at any moment and the first one would end it, so it
 listens before it loads anything.

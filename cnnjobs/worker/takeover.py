@@ -81,7 +81,7 @@ class Takeover:
         return stack.enter_context(self._folder.claim(anyway=True))
 
     def _is_heir(self) -> bool:
-        """Whether the run's holder is a copy that Slurm has given up for this one."""
+        """Check whether the run's holder is a copy that Slurm has given up for this one."""
         holder = self._holder()
         if holder is None or holder.job_id is None or holder.restart is None:
             return False
@@ -104,7 +104,7 @@ class Takeover:
 
 
 def _is_given_up(holder: Attempt) -> bool:
-    """Whether Slurm no longer runs the element of an attempt; False when it cannot be asked."""
+    """Check whether Slurm no longer runs the element of an attempt; False when it cannot be asked."""
     named = (f"--name={holder.job_name}",) if holder.job_name else ()
     command = ("squeue", "--noheader", "--array", "--format=%T", f"--jobs={holder.job_id}", *named)
     try:

@@ -1,4 +1,4 @@
-"""What trains a run, as an attempt at it knows it: a network here, or whatever else ends with metrics."""
+"""Workload, the part that trains a run, as an attempt knows it: a network here, or whatever else ends with metrics."""
 
 from __future__ import annotations
 

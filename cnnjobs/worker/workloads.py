@@ -30,7 +30,7 @@ _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 
 
 def are_of_program(job: Job, stop: StopRequest) -> bool:
-    """Whether a job's runs are those of a program: all runs of a sweep are of one kind."""
+    """Check whether a job's runs are those of a program: all runs of a sweep are of one kind."""
     folder = RunStore(job.store).run(job.run_ids[0])
     return Storage(folder, stop, partial(say, folder.run_id)).look(folder.runs_program)
 
@@ -52,7 +52,7 @@ class Workloads:
         )
 
     def of(self, run: ClaimedRun, ranks: Ranks) -> Workload:
-        """What trains a run alone."""
+        """Workload of a run that trains alone."""
         return self.program() if run.storage.look(run.folder.runs_program) else self.network(ranks=ranks)
 
     def network(self, *kind: Any, ranks: Ranks) -> NetworkWorkload[Any]:

@@ -1,4 +1,4 @@
-"""What the windows of live processes say."""
+"""Windows of live processes."""
 
 from __future__ import annotations
 

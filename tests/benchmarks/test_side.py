@@ -18,7 +18,7 @@ SHORT = {"seconds": 0.0}
 
 
 def told(work: Callable[[Gate], None], orders: Sequence[dict[str, Any]], device: str = "cpu") -> list[dict[str, Any]]:
-    """What a side says while it does this work, whose windows are as long as `orders` say."""
+    """Answers of a side while it does this work, with windows as long as `orders` say."""
     replies = io.StringIO()
     gate = Gate(io.StringIO("".join(json.dumps(order) + "\n" for order in orders)), replies)
     gate.reset(device)

@@ -24,7 +24,7 @@ def place(folder: Path) -> Place:
 
 
 def failure(folder: Path) -> str:
-    """What reading says, and looking too where it looks."""
+    """Message of reading, and of looking where it looks."""
     with pytest.raises(DataError) as raised:
         decode(place(folder), DIGITS)
     return str(raised.value)

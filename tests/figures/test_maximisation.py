@@ -30,7 +30,7 @@ def make(
 
 
 def worth(subject: Subject, layer: str, found: Maximised, channels: list[int]) -> Tensor:
-    """What the network says of the images as a file holds them, through its whole preprocessing."""
+    """Output of the network for the images as a file holds them, through its whole preprocessing."""
     maps = subject.maps(layer, subject.preprocessing(found.pixels))
     return maps[torch.arange(len(channels)), channels].mean((1, 2))
 

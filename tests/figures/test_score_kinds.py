@@ -31,7 +31,7 @@ def draw(subject: Subject, kind: str, **options: Any) -> list[Drawing]:
 
 @pytest.fixture
 def kept(subject: Subject) -> Outcome:
-    """What the run has kept of its 8 test images: not what the network says."""
+    """Predictions that the run has kept of its 8 test images, unlike the network's own."""
     labels, predicted = np.array([0, 0, 0, 0, 1, 1, 1, 1]), np.array([0, 0, 0, 1, 0, 0, 1, 1])
     outcome = Outcome(labels, predicted, np.array([0.9, 0.8, 0.7, 0.6, 0.95, 0.95, 0.7, 0.6], np.float32))
     assert subject.folder is not None

@@ -63,7 +63,7 @@ class Project:
         return self.path / f"{stream}-{number}"
 
     def finish(self, process: subprocess.Popen[str], *, traceback: bool = False) -> subprocess.CompletedProcess[str]:
-        """What came of a command."""
+        """Result of a command."""
         process.wait(timeout=PATIENCE_S)
         out, err = (self._output(stream, self._numbers[process.pid]).read_text() for stream in ("stdout", "stderr"))
         assert ("Traceback" in err) is traceback, err

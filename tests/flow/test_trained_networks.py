@@ -1,4 +1,4 @@
-"""What is asked of finished runs: predictions, exported files."""
+"""Requests to finished runs: predictions, exported files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is handed to sbatch, to the letter: a changed line is seen here before a cluster sees it."""
+"""Text handed to sbatch, to the letter: a changed line is seen here before a cluster sees it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ OF_THE_SWEEP = [
 
 @pytest.fixture(autouse=True)
 def _no_hanging() -> Iterator[None]:
-    """What waits for a pipe ends the test, and not the tests."""
+    """Fail a test that waits for a pipe, and not the whole suite."""
     signal.alarm(60)
     yield
     signal.alarm(0)

@@ -1,4 +1,4 @@
-"""What doctor makes of recorded answers of Slurm, and of this machine; tests/slurm asks real daemons."""
+"""Findings of doctor from recorded answers of Slurm, and from this machine; tests/slurm asks real daemons."""
 
 from __future__ import annotations
 

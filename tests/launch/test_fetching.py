@@ -38,7 +38,7 @@ CONTENT = bytes(range(256)) * 4000
 
 @dataclass
 class Site:
-    """What the server has, how it behaves, and what it was asked for: path and range."""
+    """Server with its files, its behaviour, and the requests it got: path and range."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)

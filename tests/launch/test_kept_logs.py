@@ -1,4 +1,4 @@
-"""What jobs have said is kept in one file when their folders go, whatever happens on the way."""
+"""Logs of jobs are kept in one file when their folders go, whatever happens on the way."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """What was said since the last call."""
+    """Output since the last call."""
     return lambda: [line.removeprefix("note: ") for line in capsys.readouterr().err.splitlines()]
 
 

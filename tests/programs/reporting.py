@@ -18,7 +18,7 @@ from cnnjobs.programs.reported import ProgramPlaces, Reported
 
 @dataclass(frozen=True)
 class Ran:
-    """What a program has left: its exit code, its output, what it has reported, and what is said of that."""
+    """Traces of a program: its exit code, its output, its reports, and notes on them."""
 
     code: int
     output: str

@@ -1,4 +1,4 @@
-"""What programs give wandb is what a run reports, with the real wandb and where there is none."""
+"""Metrics that programs give wandb are those a run reports, with the real wandb and where there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a program works, and who else writes there."""
+"""Working folder of a program, and other writers there."""
 
 from __future__ import annotations
 

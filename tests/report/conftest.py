@@ -79,7 +79,7 @@ class Results:
         folder.write_record(record.model_copy(update=changes))
 
     def table(self) -> ResultsTable:
-        """What is known of them now."""
+        """Table of them now."""
         return ResultsTable.load(self.sweep, self.store)
 
     def metrics(self, run: SweepRun) -> dict[str, float]:
@@ -93,7 +93,7 @@ class Results:
 
 
 def quality(run: SweepRun) -> float:
-    """How good a run is: a number in (0, 1) that its configuration and seed decide."""
+    """Quality of a run: a number in (0, 1) that its configuration and seed decide."""
     config = run.config
     better = 0.04 * bool(config.model.options.get("batch_norm")) + 0.02 * (config.lr == 0.1)
     luck = random.Random(run.run_id).uniform(-0.004, 0.004)

@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 
 
 class Page(HTMLParser):
-    """What a page loads, what it runs, its ids and what a reader sees of it."""
+    """Page with its resources, scripts, ids and visible text."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

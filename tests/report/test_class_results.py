@@ -16,7 +16,7 @@ LABELS = np.array([0, 0, 0, 0, 1, 1])
 
 
 def keep(results: Results, said: list[list[int]]) -> None:
-    """What each run has said of the test images."""
+    """Keep each run's predictions for the test images."""
     for run, predicted in zip(results.sweep.runs, said, strict=False):
         outcome = Outcome(LABELS, np.array(predicted), np.ones(len(LABELS), np.float32))
         results.store.run(run.run_id).predictions_file.write_bytes(outcome_to_bytes(outcome))

@@ -15,7 +15,7 @@ forked = pytest.mark.skipif(sys.platform != "linux", reason="processes are copie
 
 
 def note(folder: Path, number: int) -> None:
-    """What did the task, appended so that a task that is done twice shows."""
+    """Note the process that did the task, appended so that a task that is done twice shows."""
     with (folder / str(number)).open("a") as file:
         file.write(f"{os.getpid()}\n")
 

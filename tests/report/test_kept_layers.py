@@ -36,7 +36,7 @@ class Odd(nn.Module):
 
 
 def keep(results: Results) -> None:
-    """What training keeps."""
+    """Keep the layers as training does."""
     for run in results.sweep.runs:
         file = results.store.networks.file(run.config, (1, 28, 28), 10, None)
         assert file

@@ -1,4 +1,4 @@
-"""What would be hidden, cut or overprinted on a narrow page."""
+"""Parts that would be hidden, cut or overprinted on a narrow page."""
 
 from __future__ import annotations
 

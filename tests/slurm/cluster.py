@@ -100,7 +100,7 @@ class Cluster(RunningCluster):
         return []
 
     def is_ready(self) -> bool:
-        """Whether it is up: every daemon lives and the controller knows the nodes."""
+        """Check whether it is up: every daemon lives and the controller knows the nodes."""
         names = ["munged", "slurmctld", *(f"slurmd.{node}" for node in self.nodes)]
         names += ["mariadbd", "slurmdbd"] if self.settings.accounting else []
         return all(map(self._daemons.is_running, names)) and set(self.node_states()) == set(self.nodes)

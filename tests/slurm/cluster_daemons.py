@@ -49,7 +49,7 @@ def wait_until(what: str, ready: Callable[[], bool], *, timeout_s: float = 60.0,
 
 
 def accepts(address: str | tuple[str, int]) -> bool:
-    """Whether something listens at that Unix socket or (host, port)."""
+    """Check whether something listens at that Unix socket or (host, port)."""
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as probe:
         try:
             probe.connect(address)
@@ -132,7 +132,7 @@ class Daemons:
         wait_until(f"{name} ends after {number.name}; logs: {self.logs}", lambda: not running(*found))
 
     def is_running(self, name: str) -> bool:
-        """Whether the daemon last started by that name lives."""
+        """Check whether the daemon last started by that name lives."""
         found = self.recorded().get(name)
         return found is not None and running(*found)
 

@@ -1,4 +1,4 @@
-"""What the throwaway cluster needs from the machine: root and Debian's packages."""
+"""Needs of the throwaway cluster on the machine: root and Debian's packages."""
 
 from __future__ import annotations
 

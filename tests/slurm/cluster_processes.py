@@ -39,11 +39,11 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs: a zombie only waits for its parent."""
+        """True if it runs: a zombie only waits for its parent."""
         return self.state not in "ZX"
 
     def environment(self) -> dict[str, str]:
-        """What it was started with; empty where it may not be read, or where it has been overwritten (slurmstepd)."""
+        """Environment it was started with; empty where it may not be read, or is overwritten (slurmstepd)."""
         try:
             text = (PROC / str(self.pid) / "environ").read_bytes().decode(errors="replace")
         except OSError:
@@ -74,7 +74,7 @@ def all_processes() -> list[Process]:
 
 
 def running(pid: int, started: int) -> bool:
-    """Whether exactly this process still runs; a child that has ended is reaped on the way."""
+    """Check whether exactly this process still runs; a child that has ended is reaped on the way."""
     process = Process.read(pid)
     if process is None or process.started != started:
         return False
@@ -104,7 +104,7 @@ def daemons_of(folder: Path, node: str | None = None) -> list[Process]:
 
 
 def job_processes_of(conf: Path) -> list[Process]:
-    """What jobs of the cluster with this slurm.conf run, orphans of ended jobs included."""
+    """Processes of jobs of the cluster with this slurm.conf, orphans of ended jobs included."""
     # SLURMD_NODENAME tells a job's process from a shell in which somebody has exported SLURM_CONF.
     steps = []
     for process in all_processes():

@@ -82,7 +82,7 @@ class RunningCluster:
         return with_descendants(roots)
 
     def job_processes(self, job: str) -> list[Process]:
-        """What a job ("12") or an array element ("12_3") runs, without Slurm's own slurmstepd."""
+        """Processes of a job ("12") or an array task ("12_3"), without Slurm's own slurmstepd."""
         found = []
         for process in job_processes_of(self.conf):
             environment = process.environment()

@@ -118,7 +118,7 @@ class Schedule:
         return False
 
     def look(self) -> dict[str, Any]:
-        """What status tells now. Raises WrongStateError."""
+        """Read the status now. Raises WrongStateError."""
         status = self.project.status()
         self.project.told(status)
         for run in status["runs"]:

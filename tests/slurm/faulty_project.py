@@ -62,7 +62,7 @@ class FaultyProject(Project):
         return str(json.loads(newest.read_bytes())["job_id"])
 
     def log(self, index: int) -> str:
-        """What element `index` of the only submission has said."""
+        """Log of array task `index` of the only submission."""
         (file,) = self.store.jobs_folder.glob(f"*/task-{index}.log")
         return file.read_text()
 
@@ -93,7 +93,7 @@ class FaultyProject(Project):
         )  # fmt: skip
 
     def attempts(self) -> list[int]:
-        """How often each run was started."""
+        """Number of starts of each run."""
         return [len(folder.read_record().attempts) for folder in self.folders]
 
     def lost(self) -> list[str]:

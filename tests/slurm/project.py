@@ -69,7 +69,7 @@ class Project:
         )  # fmt: skip
 
     def call(self, *words: str, code: int = 0, **environment: str) -> str:
-        """What a command says on both streams."""
+        """Output of a command on both streams."""
         return "".join(self._ended(*words, code=code, **environment))
 
     def _ended(self, *words: str, code: int = 0, **environment: str) -> tuple[str, str]:
@@ -85,7 +85,7 @@ class Project:
         return self.call("sweep", self.sweep_file.name, *words, code=code, **environment)
 
     def status(self) -> dict[str, Any]:
-        """What `cnnjobs status --json` tells."""
+        """Answer of `cnnjobs status --json`."""
         (sweep,) = json.loads(self._ended("status", self.name, "--json")[0])["sweeps"]
         return dict(sweep)
 
@@ -124,7 +124,7 @@ class Shades(Project):
         return [folder.read_record().state.value for folder in self.store.runs()]
 
     def attempts(self) -> list[int]:
-        """How often each of them was started."""
+        """Number of starts of each of them."""
         return [len(folder.read_record().attempts) for folder in self.store.runs()]
 
 

@@ -71,5 +71,5 @@ def test_suspended_jobs_count_as_waiting(quick_slurm: Cluster, faulty: FaultyPro
 
 
 def said(results: Path) -> str:
-    """What all jobs have said."""
+    """Logs of all jobs."""
     return "".join(file.read_text() for file in results.glob("faults/jobs/*/task-*.log"))

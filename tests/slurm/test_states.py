@@ -117,7 +117,7 @@ class Place:
         (self.folder.path / "finish").touch()
 
     def status(self) -> dict[str, object]:
-        """What `cnnjobs status --json` tells of the sweep."""
+        """Answer of `cnnjobs status --json` for the sweep."""
         command = [sys.executable, "-c", "from cnnjobs.cli.main import run; run()", "status", "many", "--json"]
         done = subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=True)
         (sweep,) = json.loads(done.stdout)["sweeps"]

@@ -145,7 +145,7 @@ def cluster(start_slurm: Callable[[ClusterSettings], Cluster]) -> Cluster:
 
 
 def lines(folder: RunFolder, attempt: int) -> int:
-    """How many lines of metrics an attempt has added."""
+    """Number of lines of metrics that an attempt has added."""
     return sum(line["attempt"] == attempt for line in folder.read_metrics())
 
 

@@ -1,4 +1,4 @@
-"""What the tests of bad sweep files have in common: the beginnings of files, and what messages list."""
+"""Parts that the tests of bad sweep files share: the beginnings of files, and what messages list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs are made of: wrong types, components that nobody has, parameters, ranges and methods."""
+"""Mistakes in runs: wrong types, components that nobody has, parameters, ranges and methods."""
 
 from __future__ import annotations
 

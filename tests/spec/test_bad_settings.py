@@ -1,4 +1,4 @@
-"""What stands beside the runs: settings, the metric, the report, the job, ties, conditions and comparisons."""
+"""Mistakes beside the runs: settings, the metric, the report, the job, ties, conditions and comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every sweep, whatever it spans."""
+"""Properties of every sweep, whatever it spans."""
 
 from __future__ import annotations
 

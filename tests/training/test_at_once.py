@@ -1,4 +1,4 @@
-"""How many runs of a job train at once: what Slurm has given, and what the first run takes of it."""
+"""Number of runs of a job at once, from what Slurm has given and what the first run takes of it."""
 
 from __future__ import annotations
 

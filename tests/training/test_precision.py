@@ -1,4 +1,4 @@
-"""What `precision: auto` stands for."""
+"""Precision that `precision: auto` stands for."""
 
 from __future__ import annotations
 

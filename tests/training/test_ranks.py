@@ -87,7 +87,7 @@ class RankForks:
         ]  # fmt: skip
 
     def wait(self, processes: list[int]) -> list[int]:
-        """What they have exited with; a negative number is a signal's."""
+        """Wait for their exit codes; a negative number is a signal's."""
         return [self._ask(wait=pid) for pid in processes]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the first run of an array, and failures that are all alike, do to the others."""
+"""Effects of the first run of an array, and of equal failures, on the others."""
 
 from __future__ import annotations
 

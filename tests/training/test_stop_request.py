@@ -1,4 +1,4 @@
-"""What a signal does to a worker's children, and to the decoding of a data set."""
+"""Effects of a signal on a worker's children, and on the decoding of a data set."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def with_kind_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def plan_figures(kind: str | None, options: dict[str, Any]) -> Plan:
-    """What to draw with which options, checked before anything is loaded; without a kind the standard set.
+    """Figures to draw and their options, checked before anything is loaded; without a kind the standard set.
 
     Each of the standard set gets those of the options that it has. Raises InputError.
     """
@@ -73,7 +73,7 @@ def _read(component: Component, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(name: str, text: Any, annotation: Any) -> Any:
-    """What stands on the command line as the type that the kind asks for."""
+    """Value of the command line as the type that the kind asks for."""
     leaves = list(_leaves(annotation))
     if text is True or not {int, float, tuple} & {*leaves}:
         return text

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def names_model(what: str) -> bool:
-    """Whether it is a model's name, import path or YAML mapping, and so no run."""
+    """Check whether it is a model's name, import path or YAML mapping, and so no run."""
     from cnnjobs import registry
 
     return what.startswith("{") or bool({":", "/"} & {*what}) or what in registry.components("model")

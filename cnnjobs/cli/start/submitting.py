@@ -45,7 +45,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
 
 
 def _tell(submitted: Submitted, opened: OpenSweep, options: LaunchOptions) -> None:
-    """What was handed over, what is held, and what to type next."""
+    """Report the submission: runs handed over, runs held, and what to type next."""
     from cnnjobs.console.runs.submission import show_held, show_nothing_new, show_submitted
     from cnnjobs.status.sweep_status import SweepWatcher
 

@@ -47,7 +47,7 @@ def cache_folder() -> Path:
 
 
 def cached(folder: Path, decode: Callable[[Path | None], Decoded]) -> Decoded:
-    """What `decode` returns, taken from the cache when it is in this `entry` already.
+    """Result of `decode`, taken from the cache when it is in this `entry` already.
 
     `decode` is given a folder for arrays that may be too large for memory, each in the file of its name. A cache that
     cannot be written is told in one line, and the data set stays in memory.
@@ -96,7 +96,7 @@ def entry(place: Place, source: Source) -> Path:
 
 
 def read_entry(folder: Path) -> Decoded | None:
-    """What is in an entry of the cache; None where it is not there or damaged."""
+    """Content of an entry of the cache; None where it is not there or damaged."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         return _read(folder)
     return None

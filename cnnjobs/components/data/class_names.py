@@ -1,4 +1,4 @@
-"""What the classes of published data sets are called, in the order of their labels."""
+"""Names of the classes of published data sets, in the order of their labels."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def decode(place: Place, classes: tuple[str, ...], work: Path | None = None) -> 
 
 
 def look(place: Place, classes: tuple[str, ...]) -> Survey:
-    """What names, headers and labels tell of a data set, without reading its images. Raises DataError."""
+    """Survey of a data set by its names, headers and labels, without reading its images. Raises DataError."""
     if place.layout != "image_folder":
         contents: Contents = _reader(place).look(place, len(classes))
         return Survey(contents, classes)

@@ -1,4 +1,4 @@
-"""What data a run is trained on, by content: the same images and labels have one fingerprint, wherever they lie."""
+"""Fingerprints of the data of a run, by content: equal images and labels have one, wherever they are."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def fingerprint_of_arrays(data: DataSet) -> str:
 
 
 def changed(name: str, before: str | None, now: str | None) -> str:
-    """What to tell of data that is no longer what runs were trained on."""
+    """Notice about data that has changed since runs were trained on it."""
     return f"data set `{name}` has changed (SHA-256 {str(before)[:_SHOWN]}... then, {str(now)[:_SHOWN]}... now)"
 
 

@@ -1,4 +1,4 @@
-"""What a data set is made of: images and labels, in three splits."""
+"""Parts of a data set: images and labels, in three splits."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ class DataSet:
 
     @property
     def num_classes(self) -> int:
-        """How many classes the labels tell apart."""
+        """Number of classes among the labels."""
         return len(self.classes)

@@ -1,4 +1,4 @@
-"""Which of its images a run is trained on, which it is validated on, and which it is tested on."""
+"""Division of a data set into training, validation and test images."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def split_sizes(
     split_seed: int,
     subset: Subset,
 ) -> dict[SplitName, int]:
-    """How many images `draw_splits` gives each split; without a subset nothing is drawn. Raises DataError."""
+    """Number of images that `draw_splits` gives each split; without a subset nothing is drawn. Raises DataError."""
     if sizes_of(subset):
         drawn = draw_splits(
             as_array(train_labels), as_array(test_labels), classes,
@@ -90,14 +90,14 @@ def as_array(labels: Labels) -> NDArray[np.int64]:
 
 
 def sizes_of(subset: Subset) -> dict[SplitName, int]:
-    """How many images of which splits: a plain number is that of the training images."""
+    """Number of images of each split: a plain number is that of the training images."""
     if isinstance(subset, Mapping):
         return dict(subset)
     return {} if subset is None else {"train": subset}
 
 
 def validation_size(total: int, validation: float) -> int:
-    """How many of all training images are the validation split, none for 0.
+    """Number of training images that become the validation split, none for 0.
 
     Raises DataError when one of the two would be empty all the same.
     """

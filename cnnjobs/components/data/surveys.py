@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def look_into(place: Place) -> Survey:
-    """What names, headers and labels tell of a data set. Raises DataError."""
+    """Survey of a data set by its names, headers and labels. Raises DataError."""
     from cnnjobs.components.data.decoding import look
 
     return look(place, classes_of(place.name, place.split))
@@ -35,7 +35,7 @@ def survey(place: Place, options: Mapping[str, Any]) -> tuple[Survey, dict[Split
 
 
 def sizes_from(found: Survey, name: str, options: Mapping[str, Any]) -> dict[SplitName, int]:
-    """How many images each split has. Raises DataError that names the data set."""
+    """Number of images in each split. Raises DataError that names the data set."""
     from cnnjobs.components.data.splitting import split_sizes
 
     contents = found.contents
@@ -76,7 +76,7 @@ def _naming(name: str) -> Iterator[None]:
 
 
 def notes_on(name: str, classes: Sequence[str]) -> tuple[str, ...]:
-    """What a user must know of the classes of a data set."""
+    """Notes on the classes of a data set."""
     if len(classes) > 1:
         return ()
     return (

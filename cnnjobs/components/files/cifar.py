@@ -32,7 +32,7 @@ def read_splits(place: Place, num_classes: int) -> Splits:
 
 
 def look(place: Place, num_classes: int) -> Contents:
-    """What the batches hold; they have no headers, so that all are read. Raises DataError."""
+    """Content of the batches; they have no headers, so that all are read. Raises DataError."""
     import numpy as np
 
     train, test = _batches(place, num_classes)

@@ -28,7 +28,7 @@ def read_splits(place: Place, num_classes: int) -> Splits:
 
 
 def look(place: Place, num_classes: int) -> Contents:
-    """What the header of the training images and both files of labels tell. Raises DataError."""
+    """Survey by the header of the training images and both files of labels. Raises DataError."""
     images, train_labels, _, test_labels = place.files
     header = _content(images, place.again, _header_bytes(_IMAGE_DIMENSIONS))
     _, height, width = _sizes(images, header, _IMAGE_DIMENSIONS, place.again)
@@ -78,7 +78,7 @@ def _header_bytes(dimensions: int) -> int:
 
 
 def _sizes(path: Path, content: bytes, dimensions: int, again: str) -> list[int]:
-    """How long the array is in each dimension, by its header."""
+    """Length of the array in each dimension, by its header."""
     magic = bytes([0, 0, 8, dimensions])
     if content[:4] != magic:
         raise DataError(

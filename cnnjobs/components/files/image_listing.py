@@ -50,7 +50,7 @@ class Listing:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many images each class has."""
+        """Number of images of each class."""
         return tuple(map(len, self.classes.values()))
 
     @property
@@ -136,7 +136,7 @@ def _is_text(name: str) -> bool:
 
 
 def notes_of(folder: Path, train: Listing, test: Listing) -> tuple[str, ...]:
-    """What a user must know of a folder of images that can be trained on, a line each."""
+    """Notes on a folder of images that can be trained on, a line each."""
     told = [*_beside_the_splits(folder)]
     listed = [*train.others, *test.others]
     loose = [entry for entry in listed if Path(entry).parent.parent == folder and _is_image(entry)]

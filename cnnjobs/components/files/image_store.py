@@ -52,7 +52,7 @@ class ImageStore:
             file.close()
 
     def has(self, name: str, start: int, number: int) -> bool:
-        """Whether these images are there from an earlier process."""
+        """Check whether these images are there from an earlier process."""
         crc = self._before.get((name, start))
         return crc is not None and zlib.crc32(self._read(name, start, number)) == crc
 
@@ -111,7 +111,7 @@ def channels_begun(folder: Path | None) -> int | None:
 
 
 def _chunk_lines(folder: Path) -> list[str]:
-    """What is known of the chunks, up to a torn line."""
+    """Known chunks, up to a torn line."""
     path = folder / CHUNKS
     return path.read_text(encoding="ascii").split("\n")[:-1] if path.exists() else []
 

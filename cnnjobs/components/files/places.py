@@ -1,4 +1,4 @@
-"""Where data sets lie, told by the names of files alone: a sweep is planned without reading any image."""
+"""Places of data sets, found by the names of files alone: a sweep is planned without reading any image."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Place:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What must lie in the folder."""
+        """Names of the files that the folder must hold."""
         return tuple(name.format(split=self.split) for name in _CONTENT[self.layout])
 
     @property
@@ -75,11 +75,11 @@ class Place:
 
     @property
     def again(self) -> str:
-        """What to do about a file that is damaged."""
+        """Remedy for a damaged file."""
         return f"fetch it again: cnnjobs fetch {self.name} --force" if self.name in _BELOW else "install cnnjobs again"
 
     def missing(self) -> list[str]:
-        """What the folder lacks, in words."""
+        """Missing files of the folder, in words."""
         try:
             if not self.path.is_dir():
                 return ["no such folder"]
@@ -89,7 +89,7 @@ class Place:
             return ["may not be read"]
 
     def _in_their_place(self) -> list[str]:
-        """What lies in a folder of images without both splits, and what to do about it."""
+        """Contents of a folder of images that lacks a split, and the remedy."""
         below = sorted(path.name for path in self.path.iterdir() if path.is_dir() and not path.name.startswith("."))
         there = [name for name in below if name not in self.names]
         if not there:
@@ -188,7 +188,7 @@ def image_folders(folder: Path) -> list[str]:
 
 
 def remedy(name: str) -> str:
-    """What to do about a data set that is missing: the command that fetches it, where there is one."""
+    """Remedy for a missing data set: the command that fetches it, where there is one."""
     if name in _BELOW:
         debian = _DEBIAN_PACKAGE if name == "fashion_mnist" else ""
         return f"fetch it with: cnnjobs fetch {name}\n{debian}or {NAME_FOLDER}"

@@ -1,4 +1,4 @@
-"""What the files of a split hold, and whether images and labels can be what the data set says."""
+"""Raw files of a split, and checks that images and labels can be those of the data set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What headers and labels tell: pixels, channels, and the label of each image (N,), from 0 on, of both splits."""
+    """Headers and labels: pixels, channels, and the label of each image (N,), from 0 on, of both splits."""
 
     height: int
     width: int
@@ -30,12 +30,12 @@ class Contents:
 
     @property
     def train(self) -> tuple[int, ...]:
-        """How many training images each class has."""
+        """Number of training images of each class."""
         return class_counts(self.train_labels, self.num_classes)
 
     @property
     def test(self) -> tuple[int, ...]:
-        """How many test images each class has."""
+        """Number of test images of each class."""
         return class_counts(self.test_labels, self.num_classes)
 
 
@@ -80,7 +80,7 @@ def joined(train: RawSplit, test: RawSplit, num_classes: int, again: str) -> Spl
 
 
 def class_counts(labels: Labels, num_classes: int) -> tuple[int, ...]:
-    """How many labels (N,) there are of each class."""
+    """Number of labels (N,) of each class."""
     if isinstance(labels, bytes):
         return tuple(map(labels.count, range(num_classes)))
     import numpy as np

@@ -25,7 +25,7 @@ def read_splits(place: Place, num_classes: int) -> Splits:
 
 
 def look(place: Place, num_classes: int) -> Contents:
-    """What both files of labels tell; images have one size. Raises DataError."""
+    """Survey by both files of labels; images have one size. Raises DataError."""
     import numpy as np
 
     read = []

@@ -50,7 +50,7 @@ def read_splits(place: Place, num_classes: int) -> Splits:
 
 
 def look(place: Place, num_classes: int) -> Contents:
-    """What the sizes of the images and the labels tell. Raises DataError."""
+    """Survey by the sizes of the images and the labels. Raises DataError."""
     read = []
     for path in place.files:
         arrays = _arrays(path, place.again, whole=("y",))

@@ -26,7 +26,7 @@ _MONOTONE: Final = ("relu", "leaky_relu", "elu", "tanh")
 
 @dataclass(frozen=True)
 class _Style:
-    """What all layers of a network have in common."""
+    """Settings shared by all layers of a network."""
 
     batch_norm: bool
     pre_activation: bool

@@ -32,7 +32,7 @@ def torchvision_model(name: str, in_channels: int, num_classes: int, image_size:
 
 
 def _checked_size(name: str, image_size: int) -> dict[str, Any]:
-    """What the builder has to be told of the size. Raises InputError for a size that does not fit."""
+    """Size arguments of the builder. Raises InputError for a size that does not fit."""
     family = name.partition("_")[0]
     if family == "vit":
         _check_multiple(name, image_size, int(name.rpartition("_")[2]))

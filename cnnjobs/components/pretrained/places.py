@@ -1,4 +1,4 @@
-"""Where files of weights lie, told without reading them and without torch."""
+"""Places of files of weights, found without reading them and without torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class WeightsPlace:
 
     @property
     def name(self) -> str:
-        """What `cnnjobs fetch` calls them."""
+        """Name of the weights for `cnnjobs fetch`."""
         return f"{self.model}:{self.weights}"
 
     @property
@@ -46,7 +46,7 @@ class WeightsPlace:
         return self.folders[0] / self.file
 
     def missing(self) -> str:
-        """What a user is told when no folder has the file."""
+        """Message for a file that no folder has."""
         size = f", {self.size_mb:.1f} MB" if self.size_mb else ""
         places = "\n".join(f"  {folder}" for folder in self.folders)
         return (
@@ -98,7 +98,7 @@ def concrete_name(model: str, weights: str) -> str:
 
 
 def is_file(weights: str) -> bool:
-    """Whether the weights are named by a path, as `best.pth` or `my/best`; no published name has a dot or a slash."""
+    """Check whether the weights are named by a path, as `best.pth`, `my/best`; no published name has a dot or slash."""
     return not weights.startswith(RUN) and ("." in weights or "/" in weights)
 
 

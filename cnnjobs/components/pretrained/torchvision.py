@@ -88,7 +88,7 @@ def component(name: str) -> Component:
 
 @cache
 def architecture(name: str) -> Architecture:
-    """What torchvision's source says of a classifier. Raises UnknownNameError with what is near."""
+    """Read a classifier's architecture from torchvision's source. Raises UnknownNameError with what is near."""
     for found, path in _builders():
         if found == name:
             return _read(name, ast.parse(path.read_text(encoding="utf-8")))
@@ -97,7 +97,7 @@ def architecture(name: str) -> Architecture:
 
 
 def architecture_of(model: str) -> Architecture | None:
-    """What torchvision knows of a model of that name; `resnet18` here has the layers of torchvision's."""
+    """Torchvision's architecture of a model of that name; `resnet18` here has the layers of torchvision's."""
     name = model.removeprefix(PREFIX)
     return architecture(name) if name in names() else None
 
@@ -159,7 +159,7 @@ def _entries(node: ast.expr, module: ast.Module) -> Iterator[tuple[str, ast.expr
 
 
 def _constants(module: ast.Module) -> dict[str, ast.expr]:
-    """What stands behind the names that the module assigns to."""
+    """Values of the names that the module assigns to."""
     found: dict[str, ast.expr] = {}
     for node in module.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -186,7 +186,7 @@ def _pretrained(name: str, network: str, keywords: dict[str, ast.expr], meta: di
 
 
 def _options(builder: ast.FunctionDef, defined: Mapping[str, ast.AST]) -> dict[str, Parameter]:
-    """What the network's class takes and its builder leaves open."""
+    """Parameters of the network's class that its builder leaves open."""
     network = defined[ast.unparse(builder.returns)] if builder.returns else builder
     starts = (node for node in ast.walk(network) if isinstance(node, ast.FunctionDef) and node.name == "__init__")
     arguments = next(starts).args

@@ -1,4 +1,4 @@
-"""What a file of weights is, told without torch and before a run starts; nothing in it is run."""
+"""Kind and content of a file of weights, read without torch before a run starts; nothing in it is run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_weights_file(path: Path) -> None:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether the file is of that kind, by its name."""
+    """Check whether the file is of that kind, by its name."""
     return path.suffix == SAFETENSORS
 
 
@@ -122,7 +122,7 @@ def _problem_of_old_file(file: BinaryIO) -> str:
 
 
 def _objects(content: bytes) -> str:
-    """What a pickle holds beside tensors and plain values; nothing of it is made."""
+    """Objects in a pickle beside tensors and plain values; nothing of it is made."""
     for owner, name in _globals(content):
         top = owner.partition(".")[0]
         plain = name in _PLAIN_BUILTINS if top in ("builtins", "__builtin__") else top in _PLAIN

@@ -1,4 +1,4 @@
-"""What builds torch's own optimizers, schedules and losses; `path` is the import path, the options are YAML's."""
+"""Builders of torch's own optimizers, schedules and losses; `path` is the import path, the options are YAML's."""
 
 from __future__ import annotations
 

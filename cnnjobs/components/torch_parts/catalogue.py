@@ -39,7 +39,7 @@ class Home:
     base: str | None = None
 
     def owns(self, module: str) -> bool:
-        """Whether a class of that module is one of these."""
+        """Check whether a class of that module is one of these."""
         return module == self.module or (f"{module.replace('.', '/')}.py" in self.sources)
 
     @property
@@ -113,7 +113,7 @@ def class_names(kind: str, module: str | None = None) -> list[str]:
 
 
 def import_path(kind: str, name: str) -> str | None:
-    """How to write a class of torch that is named alone, or with dots, in any case: `torch.optim:Adagrad`."""
+    """Import path of a class of torch that is named alone, or with dots, in any case: `torch.optim:Adagrad`."""
     parts = name.rpartition(".")
     for home in HOMES:
         if home.kind != kind or (parts[0] and not home.owns(parts[0])):

@@ -22,7 +22,7 @@ def show_layers(
     *,
     with_batch: bool = False,
 ) -> None:
-    """How layers are set, their shapes and costs, those of stages; as CSV the layers alone, as JSON everything."""
+    """Show the settings, shapes and costs of layers and stages; as CSV the layers alone, as JSON everything."""
     from cnnjobs.report.results.files import csv_bytes, markdown, markdown_text, tex
     from cnnjobs.report.sections.design_grid import design_grid, design_notes
     from cnnjobs.report.sections.layers import layers_frame, layers_grid, stages_grid

@@ -1,4 +1,4 @@
-"""How a launch ended: what finished, what failed and why, and the command to type next."""
+"""Show how a launch ended: finished and failed runs with their causes, and the next command."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def show_failures(failed: Sequence[RunStatus], jobs_folder: Path, command: str) 
 
 
 def show_stopping() -> None:
-    """That it takes a moment."""
+    """Say that stopping takes a moment."""
     notice("stopping: every run ends its step and is kept up to its last whole epoch; once more stops at once")
 
 
 def show_stop(snapshot: RunStatuses, why: str, command: str) -> None:
-    """What a stopped launch leaves, and the command that goes on."""
+    """Show the state of a stopped launch, and the command that continues it."""
     begun = sum(status.epoch >= 1 for status in snapshot.open)
     fresh, failed = len(snapshot.open) - begun, snapshot.count(RunState.FAILED)
     parts = [f"{snapshot.count(RunState.FINISHED)} of {len(snapshot.runs)} runs are finished"]

@@ -1,4 +1,4 @@
-"""What a network sees in images: the most probable classes of each."""
+"""Predictions for images: the most probable classes of each."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def show_predictions_json(run_id: str, predictions: Sequence[Prediction]) -> Non
 
 
 def show_written(files: Sequence[Path]) -> None:
-    """Which files are new."""
+    """List new files."""
     for file in files:
         notice(f"written: {file}")

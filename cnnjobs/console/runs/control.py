@@ -1,4 +1,4 @@
-"""What `cancel` and `retry` did, in words."""
+"""Results of `cancel` and `retry`, in words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def show_shared(also: Sequence[RunStatus]) -> None:
 
 
 def show_cancelled(plan: Cancelling, ending: Sequence[RunStatus]) -> None:
-    """What was cancelled, what was over before, what still ends."""
+    """Show runs that were cancelled, were over before, or are still ending."""
     ended = [*plan.chosen, *plan.also]
     name = plan.store.path.name
     evaluations = sum(len(each.run_ids) for each in plan.evaluations)
@@ -49,7 +49,7 @@ def show_ending(ending: Sequence[RunStatus]) -> None:
 
 
 def show_nothing_to_retry(cause: str | None, ending: Sequence[RunStatus]) -> None:
-    """That no run is to be taken up again."""
+    """Say that no run is left to retry."""
     if ending:
         say("nothing to retry yet")
     elif cause:

@@ -20,7 +20,7 @@ _STYLES: Final = {RunState.FAILED: "red", RunState.LOST: "red", RunState.RUNNING
 
 
 def show_ending(ending: Ending, run: SweepRun, folder: RunFolder, request: EvaluationRequest, count: str) -> None:
-    """What came of the evaluation of a run."""
+    """Show the end of the evaluation of a run."""
     name = request.name(run.network.dataset.name)
     if ending.state != "finished":
         error(f"{count} {label(run)}: {name}: {ending.cause}")
@@ -37,7 +37,7 @@ def metrics_in_words(metrics: Mapping[str, float]) -> str:
 
 
 def show_stopped(done: int, asked: int) -> None:
-    """That Ctrl-C has ended it."""
+    """Say that Ctrl-C has ended it."""
     error(f"stopped; {done} of {asked} evaluations are kept")
 
 
@@ -70,7 +70,7 @@ def evaluations_table(evaluations: Sequence[EvaluationStatus]) -> Table:
 
 
 def show_measured(record: RunRecord) -> None:
-    """What the best weights of a run reach: on its own splits, then wherever they were evaluated."""
+    """Show metrics of the best weights of a run: on its own splits, then wherever they were evaluated."""
     table = Table(box=None, pad_edge=False)
     table.add_column("measured on")
     for heading in ("loss", "accuracy", "images"):

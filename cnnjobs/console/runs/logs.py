@@ -19,7 +19,7 @@ _NAMED: Final = 5
 
 @dataclass
 class Shown:
-    """How far a file was shown, and which runs train there."""
+    """Position up to which a file was shown, and the runs that train there."""
 
     bytes: int = 0
     training: set[str] = field(default_factory=set)
@@ -45,7 +45,7 @@ def show_run(status: RunStatus, log: RunLog, kept: Iterable[tuple[str, str]]) ->
 
 
 def show_waiting(status: RunStatus) -> None:
-    """That nothing is said as long as the run has not started, and why it has not."""
+    """Say that the run has no output before it starts, and why it waits."""
     why = f" ({status.cause})" if status.cause else ""
     notice(f"{status.label} is {status.state}{why}: its log follows as soon as it runs; Ctrl-C ends the looking alone")
 
@@ -71,7 +71,7 @@ def _from(file: Path, start: int) -> bytes:
 
 
 def show_end(status: RunStatus) -> None:
-    """How the run stands, with its traceback when it has one."""
+    """Show the state of the run, with its traceback when it has one."""
     if status.traceback:
         say(status.traceback.rstrip())
     say(f"{status.state}: {status.cause}" if status.cause else f"{status.state}: {metrics_in_words(status)}", "bold")

@@ -46,20 +46,20 @@ def show_plan(plan: Plan) -> None:
 
 
 def show_notes(notes: Iterable[str]) -> None:
-    """What a user must know before anything starts, a line each."""
+    """Show notes before anything starts, a line each."""
     for text in notes:
         notice(text)
 
 
 def show_idle(plan: Plan) -> None:
-    """That nothing is left to run."""
+    """Say that nothing is left to run."""
     failed = plan.count(Action.FAILED)
     kept = f"; {failed} failed before and {'is' if failed == 1 else 'are'} kept so" if failed else ""
     say(f"nothing to run: {plan.count(Action.FINISHED)} of {len(plan.runs)} runs are finished{kept}")
 
 
 def show_adopted(workers: int) -> None:
-    """That workers of a launcher that died are still at it."""
+    """Say that workers of a dead launcher are still at work."""
     if workers:
         many, they = ("1 worker", "it does") if workers == 1 else (f"{workers} workers", "they do")
         say(f"{many} of an earlier start still at work: going on with what {they}")
@@ -79,7 +79,7 @@ def show_planned_runs(plan: Plan) -> None:
 
 
 def show_stacks(stacks: Stacks) -> None:
-    """Which runs train as one network, if any."""
+    """Show the runs that train as one network, if any."""
     if stacks.groups:
         sizes = sorted({len(group) for group in stacks.groups})
         each = " or ".join(map(str, sizes)) if len(sizes) < 3 else f"{sizes[0]} to {sizes[-1]}"

@@ -67,7 +67,7 @@ class PlainView:
 
 
 def _event(before: RunStatus | None, now: RunStatus) -> str | None:
-    """What to say of a run, when there is something to say."""
+    """Line about a run, when there is something to report."""
     if before is None or before.state is not now.state:
         if now.state is RunState.FINISHED:
             return f"finished: {metrics_in_words(now)}"

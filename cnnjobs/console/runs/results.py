@@ -17,7 +17,7 @@ _METRICS: Final = ("validation.accuracy", "test.accuracy", "test.loss")
 
 
 def show_results(results: ResultsTable) -> None:
-    """What differs between the configurations, and what they reach; those without a finished run stand last."""
+    """Show the configurations' differences and results; those without a finished run stand last."""
     from cnnjobs.report.results.statistics import summarise
 
     ranked = [choice.configuration for choice in results.ranked()]

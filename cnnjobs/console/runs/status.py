@@ -123,7 +123,7 @@ def _causes(overview: Overview, every_run: bool) -> Iterator[str]:
 
 
 def _cause(group: Sequence[RunStatus]) -> str:
-    """What they have in common, with the elements of their job as Slurm writes them: `12_[0-2,5]`."""
+    """Cause that they share, with the array tasks of their job as Slurm writes them: `12_[0-2,5]`."""
     causes = [str(status.cause) for status in group]
     indices = sorted({int(found[2]) for cause in causes for found in _ELEMENT.finditer(cause)})
     if len(indices) < 2:

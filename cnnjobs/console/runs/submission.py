@@ -50,13 +50,13 @@ def show_submitted(submitted: Submitted, words: str) -> None:
 
 
 def show_held(lines: Sequence[str]) -> None:
-    """What is in the queue and does not start before the user has looked at it."""
+    """Show queued jobs that are held until the user has looked at them."""
     for text in lines:
         say(text, style="yellow")
 
 
 def show_nothing_new(submitted: Submitted, words: str, *, release: str | None = None) -> None:
-    """That there is nothing to submit, and why; `release` is what lets go what is held, if all that waits is."""
+    """Say that there is nothing to submit, and why; `release` is the command for held runs, if only those wait."""
     for text in submitted.notices:
         notice(text)
     plan = submitted.plan

@@ -57,7 +57,7 @@ class Graph:
 
 
 def kind(node: Node) -> str:
-    """What an operation is called, without the number of its variant: `Relu`, `Convolution`, `CopySlices`."""
+    """Name of an operation, without the number of its variant: `Relu`, `Convolution`, `CopySlices`."""
     return re.sub(r"Backward\d*$", "", node.name().rpartition("::")[2])
 
 
@@ -67,7 +67,7 @@ def shape(node: Node, output: int = 0) -> tuple[int, ...]:
 
 
 def saved(node: Node, name: str, default: Any = None) -> Any:
-    """What autograd kept of an operation's arguments under this name."""
+    """Argument of an operation that autograd kept under this name."""
     value = getattr(node, f"_saved_{name}", default)
     # Numbers below 0 come as unsigned ones.
     return value - 2**64 if type(value) is int and value >= 2**63 else value

@@ -1,4 +1,4 @@
-"""How single operations give a signal back, where a rule differs from the gradient."""
+"""Backward rules of single operations, where they differ from the gradient."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _BATCH_NORMS: Final = {"NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm"}
 
 
 def ruled(node: Node, rules: Rules, layer: str) -> Change | None:
-    """How an operation gives a signal back under these rules; None where that is the gradient.
+    """Backward function of an operation under these rules; None where that is the gradient.
 
     Raises InputError for an operation that they say nothing about.
     """

@@ -1,4 +1,4 @@
-"""Which pixels of an image a unit of a layer can see: computed from the operations between them."""
+"""Receptive field of a unit of a layer: computed from the operations between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which places of an operation's operand a region of its output depends on."""
+"""Regions of an operand that a region of an operation's output depends on."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _sliced(axis: int, node: Node, size: int, low: int, high: int) -> Interval:
 
 
 def _same_place(node: Node, name: str) -> bool:
-    """Whether a value of the output comes from values at its own row and column alone."""
+    """Check whether a value of the output comes from values at its own row and column alone."""
     if name in _BATCH_NORMS:
         # With the statistics of the batch each value depends on all.
         return saved(node, "training") is False

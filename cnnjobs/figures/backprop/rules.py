@@ -1,4 +1,4 @@
-"""What a back-projection does with the parts of a network that are not linear."""
+"""Rules of a back-projection for the parts of a network that are not linear."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Blocks = Literal["last", "all"]
 
 @dataclass(frozen=True)
 class Rules:
-    """How a signal R goes back through a network; all that is not named here goes back as the gradient does.
+    """Rules by which a signal R goes back through a network; all that is not named here goes back as the gradient does.
 
     `relu`, whose input was x: `vanilla` R·[x > 0], the plain gradient (Simonyan et al. 2014, arXiv 1312.6034); `deconv`
     max(R, 0) (Zeiler and Fergus 2014, arXiv 1311.2901); `guided` max(R, 0)·[x > 0] (Springenberg et al. 2015, arXiv

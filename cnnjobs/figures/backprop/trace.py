@@ -1,4 +1,4 @@
-"""What a layer saw in images: signals taken back from its output to the pixels."""
+"""Back-projection: signals taken back from its output to the pixels."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Trace:
         return signal
 
     def notes(self, rules: Rules) -> tuple[str, ...]:
-        """What to tell of a projection by these rules beside the rules themselves."""
+        """Notes on a projection by these rules, beside the rules themselves."""
         scales = [scale for node in self.graph.nodes if (scale := norm_scale(node)) is not None]
         if rules.norm != "inverse" or not scales:
             return ()

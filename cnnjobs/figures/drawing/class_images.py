@@ -1,4 +1,4 @@
-"""What the classes of a data set look like: a few images of each, or one where there are many classes."""
+"""Images of each class of a data set: a few images of each, or one where there are many classes."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _bytes(shares: NDArray[np.floating[Any]]) -> Pixels:
 
 
 def pages(count: int, height: int, width: int, most: int = MOST_TILES) -> list[range]:
-    """How many tiles of this size share a page, so that all can be told apart in print."""
+    """Pages of tiles of this size, few enough on each to be legible in print."""
     fitting = max(1, _MOST_PIXELS // (width + 1)) * max(1, _MOST_PIXELS // (height + 1))
     size = min(fitting, most)
     return [range(start, min(start + size, count)) for start in range(0, count, size)]

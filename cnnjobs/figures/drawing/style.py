@@ -1,4 +1,4 @@
-"""How every figure looks, and what it is as SVG and PNG: the same bytes for the same data."""
+"""Style of every figure, and its SVG and PNG: the same bytes for the same data."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _OTHER_SCRIPTS: Final = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans"
 
 @contextmanager
 def style() -> Iterator[None]:
-    """How every figure looks."""
+    """Style of every figure."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
     settings: Any = {
         "font.family": "sans-serif",

@@ -75,5 +75,5 @@ READING_ORDER: Final = (
 
 
 def option_name(parameter: str) -> str:
-    """What the command line calls a parameter: `lambda_` is `--lambda`."""
+    """Command line option of a parameter: `lambda_` is `--lambda`."""
     return f"--{parameter.rstrip('_').replace('_', '-')}"

@@ -97,7 +97,7 @@ def _drawings(
 
 
 def _rectified(subject: Subject, name: str, maps: Maps) -> str:
-    """Whether these are values before or after a ReLU: by the layer's type, else by what is measured."""
+    """Check whether these are values before or after a ReLU: by the layer's type, else by what is measured."""
     if isinstance(find_layer(subject.model, name), nn.ReLU | nn.ReLU6):
         return "after its ReLU"
     if maps.min() < 0:

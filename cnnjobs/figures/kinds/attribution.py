@@ -1,4 +1,4 @@
-"""Which parts of an image speak for a class: saliency in three forms, and Grad-CAM."""
+"""Attribution of a class to parts of an image: saliency in three forms, and Grad-CAM."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def saliency(  # noqa: PLR0913 (every option is one of the command line)
     baseline: Literal["black", "gray", "mean"] = "black",
     seed: NonNegativeInt = 0,
 ) -> Iterator[Drawing]:
-    """Which pixels speak for a class, the predicted one without --class: gradient, SmoothGrad, integrated gradients."""
+    """Pixels that speak for a class, the predicted one without --class: gradient, SmoothGrad, integrated gradients."""
     asked = ask(subject, image=image, images=images, split=split, wanted=class_)
     model, inputs, classes = subject.model, asked.inputs, asked.classes
     plain = _pixels(class_signals(model, inputs, classes))
@@ -81,7 +81,7 @@ def gradcam(
     split: Literal["train", "validation", "test"] = "test",
     class_: str | None = None,
 ) -> Iterator[Drawing]:
-    """Which places of a layer speak for a class (Grad-CAM), the predicted one without --class."""
+    """Places of a layer that speak for a class (Grad-CAM), the predicted one without --class."""
     asked = ask(subject, image=image, images=images, split=split, wanted=class_)
     name = layer or subject.last_maps()
     maps = grad_cam(subject.model, asked.inputs, name, asked.classes)

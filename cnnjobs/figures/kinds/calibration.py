@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it is sure."""
+"""Calibration: confidence of a network against its accuracy."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class _View:
 
     @property
     def words(self) -> str:
-        """What is seen of them."""
+        """Words for the filters."""
         if self.channel is None:
             return "in colour"
         colour = f" ({_COLOURS[self.channel]})" if self.inputs == 3 else ""
@@ -46,7 +46,7 @@ class _View:
 
     @property
     def title(self) -> str:
-        """What is drawn, in short."""
+        """Title of the figure."""
         height, width = self.weights.shape[2:]
         number = f"{self.count}" if len(self.numbers) == self.count else f"{len(self.numbers)} of {self.count}"
         return f"{self.layer}: {number} filters of {height}×{width}, {self.words}"
@@ -104,7 +104,7 @@ def _weights(subject: Subject, layer: str | None) -> tuple[str, Maps]:
 
 
 def _input_channels(name: str, inputs: int, mode: str | None, channel: int | None) -> Sequence[int | None]:
-    """Which input channel each figure shows; None is all three in colour."""
+    """Input channel of each figure; None is all three in colour."""
     if mode is None:
         mode = "rgb" if inputs == 3 and channel is None else "channel"
     if mode == "rgb":
@@ -166,7 +166,7 @@ def _answers(pixels: Pixels, words: Sequence[str], maps: Maps, title: str, note:
 
 
 def _summary(descriptions: Sequence[FilterDescription]) -> str:
-    """How many look for what: `12 vertical edges, 9 blue, 3 without orientation`."""
+    """Count of filters by kind: `12 vertical edges, 9 blue, 3 without orientation`."""
     found = Counter(each.words.partition(",")[0] for each in descriptions)
     return ", ".join(f"{number} {_plural(words, number)}" for words, number in found.most_common())
 

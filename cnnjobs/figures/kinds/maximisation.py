@@ -79,14 +79,14 @@ def maximize(  # noqa: PLR0913 (every option is one of the command line)
 
 
 def _usual(subject: Subject, *, from_image: bool) -> Ascent:
-    """What is done where nothing else is asked for: only what comes from noise is moved about and kept smooth."""
+    """Default settings: only what comes from noise is moved about and kept smooth."""
     if from_image:
         return Ascent(distance=_DISTANCE)
     return Ascent(variation=_VARIATION, jitter=min(_LARGEST_JITTER, subject.input_shape[1] // 16))
 
 
 def _output(subject: Subject, layer: str) -> tuple[Tensor, bool]:
-    """What the layer gives for a black image, (1, K, h, w) or (1, K), and whether that is the logits.
+    """Output of the layer for a black image, (1, K, h, w) or (1, K), and whether that is the logits.
 
     Raises InputError.
     """
@@ -100,7 +100,7 @@ def _output(subject: Subject, layer: str) -> tuple[Tensor, bool]:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """What is to be made of which channels."""
+    """Images to make, and their channels."""
 
     subject: Subject
     layer: str
@@ -153,7 +153,7 @@ class _Asked:
         return Drawing(name, figure, caption, {**arrays, **data}, {**facts, "channels": list(self.channels)})
 
     def how(self) -> str:
-        """How it was made, in words."""
+        """Method in words."""
         ascent = self.ascent
         parts = [f"{ascent.steps} steps, every pixel legal at each"]
         parts += ["steps of the spectrum"] if ascent.fourier else []
@@ -162,7 +162,7 @@ class _Asked:
         return ", ".join(parts)
 
     def marks(self) -> list[str]:
-        """What is not as usual, for the name of the file."""
+        """Settings that differ from the default, for the name of the file."""
         usual = asdict(self.usual)
         changed = {key: value for key, value in asdict(self.ascent).items() if value != usual[key]}
         return [key if value is True else f"{key}-{value}" for key, value in changed.items()]

@@ -56,7 +56,7 @@ def patterns(  # noqa: PLR0913 (every option is one of the command line)
     unpool: Literal["sum", "switch"] = "sum",
     norm: Literal["vjp", "skip", "inverse"] = "vjp",
 ) -> Iterator[Drawing]:
-    """What channels answer to in images: their activations taken back to the pixels; without images, in the top ones.
+    """Patterns that channels respond to: their activations taken back to the pixels; without images, of the top ones.
 
     Without a channel, that of all channels together in the images that are named, or else of the first channels, each
     in its own top images. Without a route, the full one and, in a residual network, trunk and shortcut on their own.
@@ -78,7 +78,7 @@ def patterns(  # noqa: PLR0913 (every option is one of the command line)
 
 @dataclass(frozen=True, eq=False)
 class _Finder:
-    """What is asked of every image."""
+    """Search for the patterns of every image."""
 
     subject: Subject
     layer: str
@@ -96,7 +96,7 @@ class _Finder:
         return [find_patterns(model, inputs, self.layer, channel, units=units, rules=each) for each in rules]
 
     def words_of(self, route: Route) -> str:
-        """What stands above the patterns of a route."""
+        """Heading above the patterns of a route."""
         where = {"last": "last block", "all": "all blocks"}[self.rules.blocks]
         return "patterns" if route == "full" else f"through the {route}, {where}"
 
@@ -197,7 +197,7 @@ def _mosaic(tiles: Pixels) -> Pixels:
 
 
 def _note(found: Sequence[Patterns]) -> str:
-    """How to read the patterns."""
+    """Note on reading the patterns."""
     unanswered = sum(len(each.unanswered) for each in found)
     window, shape = found[0].windows[0], found[0].signals.shape[2:]
     cropped = window.height < shape[0] or window.width < shape[1]
@@ -252,7 +252,7 @@ def _drawing(
 
 
 def _marks(finder: _Finder) -> list[str]:
-    """What of the rules is not the default, for the name of the file."""
+    """Rules that differ from the default, for the name of the file."""
     usual, rules = Rules(), finder.rules
     marks: list[str] = [*finder.routes] if finder.residual and len(finder.routes) == 1 else []
     marks += ["all-blocks"] if rules.blocks != usual.blocks else []

@@ -32,7 +32,7 @@ def randomisation(  # noqa: PLR0913 (every option is one of the command line)
     networks: PositiveInt = 2,
     seed: NonNegativeInt = 0,
 ) -> Iterator[Drawing]:
-    """How much pictures depend on training: the rank correlation with those of networks that have had none."""
+    """Dependence of pictures on training: the rank correlation with those of networks that have had none."""
     asked = ask(subject, image=image, images=images, split=split, wanted=class_, number=_IMAGES)
     name = layer or subject.last_maps()
     question = asked.inputs, asked.classes, name, seed

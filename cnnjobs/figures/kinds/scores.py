@@ -1,4 +1,4 @@
-"""How right a network is about each class: confusion matrix, scores, the most-confused pairs, and single mistakes."""
+"""Scores of each class: confusion matrix, scores, the most-confused pairs, and single mistakes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class _Confusion:
 
     @property
     def images(self) -> str:
-        """What was counted."""
+        """Number of images counted."""
         return f"{self.matrix.sum():,} {self.split} images"
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What all of its figures have in common."""
+        """Facts that all of its figures share."""
         number = int(self.matrix.sum())
         accuracy = int(self.matrix.trace()) / number
         about = {"kind": "confusion", "network": self.subject.name, "split": self.split}
@@ -52,7 +52,7 @@ def confusion(
     split: Literal["train", "validation", "test"] = "test",
     top: PositiveInt = 12,
 ) -> Iterator[Drawing]:
-    """Which class is taken for which: confusion matrix; precision, recall and F1 per class; most-confused pairs."""
+    """Confusions between classes: confusion matrix; precision, recall and F1 per class; most-confused pairs."""
     found = find_outcome(subject, split, progress)
     matrix = confusion_matrix(found.labels, found.predicted, len(subject.classes))
     counted = _Confusion(subject, split, matrix)

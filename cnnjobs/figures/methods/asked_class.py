@@ -55,7 +55,7 @@ class Questions:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is known of the images."""
+        """Facts of the images."""
         asked = [self.subject.classes[number] for number in self.classes.tolist()]
         images = [{"name": image.name, "index": image.index, "class": image.label} for image in self.images]
         return {"network": self.subject.name, "images": images, "asked": asked}

@@ -1,4 +1,4 @@
-"""Which pixels of an image speak for a class: gradients, and what is made of them."""
+"""Attribution of a class to pixels of an image: methods based on gradients."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class IntegratedGradients:
 
     @property
     def complete(self) -> bool:
-        """Whether next to nothing is missing."""
+        """True if next to nothing is missing."""
         return bool((self.errors < _COMPLETE).all())
 
 
@@ -117,7 +117,7 @@ def _line_mean(model: nn.Module, image: Tensor, baseline: Tensor, wanted: Tensor
 
 
 def grad_cam(model: nn.Module, images: Tensor, layer: str, classes: Tensor) -> Tensor:
-    """How much each place of a layer speaks for the class (N,) (Selvaraju et al. 2017, 1610.02391): (N, h, w).
+    """Weight of each place of a layer for the class (N,) (Selvaraju et al. 2017, 1610.02391): (N, h, w).
 
     The channels' maps, weighted with their mean gradient; what speaks against the class is 0. Raises InputError for a
     layer without maps, or one that the class does not depend on.

@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it is sure: calibration error, and the temperature that mends it."""
+"""Calibration of a network: calibration error, and the temperature that mends it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
     wanted = logits[np.arange(len(labels)), labels].mean()
 
     def slope(inverse: float) -> float:
-        """How the cross-entropy changes with 1 / temperature: it is convex, so this grows."""
+        """Slope of the cross-entropy by 1 / temperature: it is convex, so this grows."""
         weights = np.exp(inverse * logits)
         return float(((weights * logits).sum(axis=1) / weights.sum(axis=1)).mean() - wanted)
 

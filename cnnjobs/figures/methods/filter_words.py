@@ -43,7 +43,7 @@ class FilterDescription:
 
 
 def describe(weights: Weights) -> list[FilterDescription]:
-    """What each of the filters (K, C, h, w) looks for; C is 3 for colour, else 1."""
+    """Words for each of the filters (K, C, h, w); C is 3 for colour, else 1."""
     weights = np.asarray(weights, dtype=np.float64)
     energies = (weights**2).sum((1, 2, 3))
     faint = _TINY**2 * energies.max(initial=0.0)

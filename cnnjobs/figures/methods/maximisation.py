@@ -29,7 +29,7 @@ _BEHIND_RELU: Final = {"Clone", "MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAv
 
 @dataclass(frozen=True)
 class Ascent:
-    """What is maximised, a·exp(-variation·v) - distance·c·d, and how.
+    """Objective of the ascent, a·exp(-variation·v) - distance·c·d, and how.
 
     a is the `score` of the channel's map; v the total variation, the mean step from a pixel to the next one below and
     beside it, of pixels in [0, 1]; d the mean squared distance to the start, of normalised pixels. c is the image's

@@ -1,4 +1,4 @@
-"""Which pattern in each image a channel answers to: its activation, taken back to the pixels."""
+"""Patterns in images that a channel responds to: its activation, taken back to the pixels."""
 
 from __future__ import annotations
 

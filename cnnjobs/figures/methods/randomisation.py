@@ -1,4 +1,4 @@
-"""How much pictures of what a network has learned depend on its having learned anything."""
+"""Randomisation test: dependence of pictures of a network on its training."""
 
 from __future__ import annotations
 

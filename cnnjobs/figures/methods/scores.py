@@ -1,4 +1,4 @@
-"""How well each class is told: confusion matrix, precision, recall, F1, and the pairs that are confused most."""
+"""Scores of each class: confusion matrix, precision, recall, F1, and the pairs that are confused most."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class ClassScores:
 
     @property
     def precision(self) -> float | None:
-        """How many of the predictions are right."""
+        """Fraction of predictions that are right."""
         return self.right / self.predicted if self.predicted else None
 
     @property
     def recall(self) -> float | None:
-        """How many of the images are told."""
+        """Fraction of images that are recognised."""
         return self.right / self.images if self.images else None
 
     @property

@@ -1,4 +1,4 @@
-"""What an optimiser changes when it draws an image, every state of which has legal pixels."""
+"""Image as an optimiser's parameters, with legal pixels in every state."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class NamedLayer:
 
     @property
     def spatial(self) -> bool:
-        """Whether it gives maps: one (h, w) per channel."""
+        """True if it gives maps: one (h, w) per channel."""
         return len(self.output_shape) == 3
 
 

@@ -1,4 +1,4 @@
-"""What a network says of every image of a split."""
+"""Predictions for every image of a split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnnjobs.training.networks.evaluate import autocast, undisturbed
 
 
 def find_outcome(subject: Subject, split: str, progress: Progress) -> Outcome:
-    """What is said of each image of a split: of test images as the run has kept it, else by looking at them all.
+    """Predictions for each image of a split: kept ones for test images, else new ones for all.
 
     Raises InputError, DataError.
     """

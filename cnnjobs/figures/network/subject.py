@@ -1,4 +1,4 @@
-"""What figures are of: a network with its preprocessing, and the images that it is shown."""
+"""Subject of figures: a network with its preprocessing, and the images that it is shown."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Subject:
 
     @property
     def normalisation(self) -> Preprocessing:
-        """What makes inputs (N, C, H, W) of images in [0, 1] that are as large as the network takes them."""
+        """Preprocessing of images in [0, 1], of the network's size, into inputs (N, C, H, W)."""
         steps = [step for step in self.preprocessing.steps if step["name"] == "normalise"]
         return Preprocessing.from_steps(steps, self.input_shape)
 

@@ -90,7 +90,7 @@ def _usual_shape(config: RunConfig, weights: InitialWeights | None, data: Device
 
 
 def _num_classes(config: RunConfig, weights: InitialWeights | None, data: DeviceData | None) -> int:
-    """How many the last layer in the file knows, else those of such networks."""
+    """Number of outputs of the last layer in the file, else those of such networks."""
     matrices = [tensor for tensor in weights.tensors.values() if tensor.ndim in (2, 4)] if weights else []
     if matrices:
         return len(matrices[-1])

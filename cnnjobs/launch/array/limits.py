@@ -1,4 +1,4 @@
-"""How many jobs Slurm takes from this user now."""
+"""Slurm's submit limits for this user now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATIENCE_S: Final = 10
 
 @dataclass(frozen=True)
 class SubmitLimit:
-    """How many array elements may be submitted now, and which limit says so."""
+    """Number of array tasks that may be submitted now, and the limit behind it."""
 
     tasks: int
     limit: str
@@ -41,7 +41,7 @@ def submit_limit(profile: ResolvedProfile, wanted: int) -> SubmitLimit:
 
 
 def is_accounted() -> bool:
-    """Whether accounting will tell how jobs have ended; taken for granted where Slurm does not say."""
+    """Check whether accounting will tell how jobs have ended; taken for granted where Slurm does not say."""
     with suppress(SlurmError):
         return parse_limits(ask("scontrol", "show", "config", seconds=_PATIENCE_S)).accounting
     return True

@@ -1,4 +1,4 @@
-"""How many runs each job of an array gets."""
+"""Runs of each job of an array."""
 
 from __future__ import annotations
 

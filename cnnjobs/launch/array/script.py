@@ -96,7 +96,7 @@ def _asks_for_gpus(profile: ResolvedProfile) -> bool:
 
 
 def lead_s(profile: ResolvedProfile) -> int:
-    """How many seconds before its time limit a job is told of it. Raises InputError when there is no such moment."""
+    """Seconds before its time limit at which a job is signalled. Raises InputError when there is no such moment."""
     limit_s = None if profile.timeout_min is None else 60 * profile.timeout_min
     lead = profile.signal_lead_s or min(_LEAD_S, limit_s // 4 if limit_s else _LEAD_S)
     if limit_s is not None and lead >= limit_s:

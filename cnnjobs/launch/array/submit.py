@@ -54,7 +54,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Submitted:
-    """What became of a launch: the plan that was carried out, and its job, if there was anything to run."""
+    """Result of a launch: the plan that was carried out, and its job, if there was anything to run."""
 
     plan: Plan
     order: Order | None = None
@@ -124,7 +124,7 @@ def _has_canary(plan: Plan, profile: ResolvedProfile, num_tasks: int) -> bool:
 
 
 def share_of(max_parallel: int | None, queue: Queue, runs_at_once: int = 1) -> tuple[int | None, tuple[int, ...]]:
-    """How many elements of a new array may run at once, `runs_at_once` runs in each, and the jobs it waits for.
+    """Number of tasks of a new array that may run at once, `runs_at_once` runs in each, and the jobs it waits for.
 
     The limit is the whole sweep's: what earlier arrays have in the queue counts, and where they may use all of it the
     new array starts when they have ended.
@@ -171,7 +171,7 @@ def launch(prepared: PreparedForSlurm, tell: Callable[[Plan, Order], None]) -> S
 
 
 def _halted(plan: Plan, queue: Queue) -> list[ArrayTask]:
-    """What is held because of runs that are now taken up again: it goes along with them, and gets what they get."""
+    """Runs held because of those that are now retried: they are retried too, with the same resources."""
     again = {run.run_id for run in plan.to_run}
     found = []
     for submission in queue.submissions:

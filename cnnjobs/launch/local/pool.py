@@ -155,7 +155,7 @@ class LocalPool:
             self._own.append(worker)
 
     def _num_units(self, stacks: Stacks) -> int:
-        """How many workers have something to do: a stack that turned out to be none is as many units as runs."""
+        """Number of workers with something to do: a stack that turned out to be none is as many units as runs."""
         alone = {status.run_id for status in self.snapshot.having(RunState.RUNNING) if _is_alone(status)}
         whole = tuple(group for group in stacks.groups if alone.isdisjoint(group))
         stacks = stacks.model_copy(update={"groups": whole})
@@ -204,7 +204,7 @@ class LocalPool:
         self._all_end(orphans)
 
     def _all_end(self, orphans: set[int]) -> bool:
-        """Whether all workers and orphans have ended before patience does, or another signal comes."""
+        """Check whether all workers and orphans have ended before patience does, or another signal comes."""
         heard = len(self._heard)
 
         def are_gone() -> bool:

@@ -53,7 +53,7 @@ class Worker:
         return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
 
     def is_alive(self) -> bool:
-        """Whether a process has its number and, where the system tells, is its controller."""
+        """Check whether a process has its number and, where the system tells, is its controller."""
         try:
             os.kill(int(self.job_id), 0)
         except (ProcessLookupError, PermissionError):
@@ -83,12 +83,12 @@ class Worker:
 
 
 def is_worker(pid: int) -> bool:
-    """Whether the process of this number works for a job; never true where the system does not tell."""
+    """Check whether the process of this number works for a job; never true where the system does not tell."""
     return "submitit.core._submit" in _command(pid)
 
 
 def ends_in_time(have_ended: Callable[[], bool], *, is_hurried: Callable[[], bool] = lambda: False) -> bool:
-    """Whether processes that were asked to end have, before patience does or someone is in a hurry."""
+    """Check whether processes that were asked to end have, before patience does or someone is in a hurry."""
     until = time.monotonic() + GRACE_S
     while time.monotonic() < until and not is_hurried():
         if have_ended():
@@ -137,7 +137,7 @@ class JobFolder:
         return Worker(submitted.job_id, slot, self.path)
 
     def has_ended(self, worker: Worker) -> bool:
-        """Whether a worker of this launch has ended."""
+        """Check whether a worker of this launch has ended."""
         ended: bool = self._jobs[worker.job_id].done()
         return ended
 
@@ -163,7 +163,7 @@ def prune(store: RunStore) -> None:
 
 
 def _mapping(file: Path) -> dict[str, Any]:
-    """What a JSON file of a launch holds; nothing where it is damaged or gone: it tells of processes, not of runs."""
+    """Content of a JSON file of a launch; nothing where it is damaged or gone: it tells of processes, not of runs."""
     try:
         found = json.loads(read_bytes(file))
     except (OSError, ValueError, RecursionError):

@@ -64,7 +64,7 @@ def write_down(plan: Plan) -> None:
 
 
 def restore_code(plan: Plan) -> bool:
-    """Whether the copy that runs were trained with was damaged and is written anew, from the same code as it is now.
+    """Write a damaged copy that runs were trained with anew, from the same code as it is now; True if there was one.
 
     Raises StorageError.
     """

@@ -1,4 +1,4 @@
-"""What a sweep is going to cost, from what runs of its kind have taken under the same results folder."""
+"""Expected cost of a sweep, from runs of its kind under the same results folder."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def estimate_array(runs: Sequence[SweepRun], intent: JobArray, at_once: int, res
 
 
 def kind(nested: Mapping[str, Any]) -> Kind:
-    """What runs with the same pace have in common."""
+    """Settings that runs of the same pace share."""
     return tuple(json.dumps(nested.get(key), sort_keys=True) for key in _KEYS)
 
 

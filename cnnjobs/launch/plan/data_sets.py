@@ -72,7 +72,7 @@ def list_data(folders: Sequence[Path]) -> tuple[list[Listed], list[str]]:
 
 
 def megabytes_of(place: Place) -> float:
-    """What the files of a data set take up."""
+    """Size of the files of a data set."""
     return sum(path.stat().st_size for path in source_of(place).files) / 1e6
 
 
@@ -109,7 +109,7 @@ def check_choices(choices: Iterable[Choice], folders: Sequence[Path]) -> tuple[s
 
 
 def _check(runs: Sequence[SweepRun], folders: Sequence[Path], looked: dict[Place, Survey]) -> Iterator[str]:
-    """What is to be known of the data set of these runs; those that are `looked` at already are not read again."""
+    """Notes on the data set of these runs; those in `looked` are not read again."""
     data, configs = runs[0].network.dataset, [run.network for run in runs]
     place = place_of_data(data.name, folders, data.options)
     if place is None:
@@ -135,7 +135,7 @@ def _check_shapes(config: RunConfig, contents: Contents) -> None:
 
 
 def _notes_on_splits(data: Choice, found: Survey, sizes: Mapping[SplitName, int]) -> Iterator[str]:
-    """What the options of a data set bring with them that users may not expect."""
+    """Notes on options of a data set that users may not expect."""
     validation, test = sizes["validation"], sizes["test"]
     if not validation:
         yield (

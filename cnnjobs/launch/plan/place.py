@@ -1,4 +1,4 @@
-"""Where a sweep runs: Slurm when it is installed and answers, else this machine."""
+"""Place of a sweep: Slurm when it is installed and answers, else this machine."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def slurm_profile(*, has_gpus: bool) -> Path:
 
 
 def place_for(local_command: str, *, dry_run: bool) -> Place:
-    """Where a sweep goes from here; a plan is made anywhere. Raises InputError where a cluster does not answer."""
+    """Place of a sweep from here; a plan is made anywhere. Raises InputError where a cluster does not answer."""
     place = find_place()
     if place.slurm_is_down and not dry_run:
         # A login node is no place to train, and the cluster will be back.

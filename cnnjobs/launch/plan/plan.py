@@ -1,4 +1,4 @@
-"""What a sweep file asks for against what is on disk: what runs, what is kept, and why."""
+"""Plan of a sweep: the file's runs against those on disk, which run, which are kept, and why."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cnnjobs.training.weights.source import find_weights
 
 
 class Action(enum.StrEnum):
-    """What becomes of a run when the sweep is started."""
+    """Action on a run when the sweep is started."""
 
     NEW = "new"
     RESUMED = "resumed"
@@ -47,11 +47,11 @@ class Selection:
 
     @property
     def is_retry(self) -> bool:
-        """Whether what has failed is to be taken up again."""
+        """True if what has failed is to be taken up again."""
         return self.retry_failed or self.only is not None
 
     def has(self, run_id: str) -> bool:
-        """Whether a run may be taken up."""
+        """Check whether a run may be taken up."""
         return self.only is None or run_id in self.only
 
     def along_with(self, run_ids: Iterable[str]) -> Selection:
@@ -80,7 +80,7 @@ class PlannedRun:
 
     @property
     def starts(self) -> bool:
-        """Whether a worker is to take it up."""
+        """True if a worker is to take it up."""
         return self.action in (Action.NEW, Action.RESUMED, Action.AGAIN)
 
 
@@ -100,21 +100,21 @@ class Plan:
 
     @property
     def to_run(self) -> tuple[SweepRun, ...]:
-        """What a worker has to take up."""
+        """Runs for a worker to take up."""
         return tuple(planned.run for planned in self.runs if planned.starts)
 
     @property
     def is_open(self) -> bool:
-        """Whether any run is still to come or under way."""
+        """True if any run is still to come or under way."""
         return bool(self.to_run) or self.count(Action.RUNNING) > 0
 
     @property
     def here(self) -> tuple[SweepRun, ...]:
-        """What this machine may have to do with: neither left as it is nor in Slurm's queue."""
+        """Runs for this machine: neither left as they are nor in Slurm's queue."""
         return tuple(planned.run for planned in self.runs if planned.action not in (Action.LEFT, Action.QUEUED))
 
     def count(self, *fates: Action) -> int:
-        """How many runs meet one of these fates."""
+        """Number of runs with one of these actions."""
         return sum(planned.action in fates for planned in self.runs)
 
 

@@ -1,4 +1,4 @@
-"""How this machine is shared out: how many runs at once, threads and GPU of each. Without loading torch."""
+"""Shares of this machine: runs at once, threads and GPU of each. Without loading torch."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Resources:
 
 
 def share_out(profile: JobProfile, num_runs: int) -> Resources:
-    """What each run of a sweep of `num_runs` gets here. Raises InputError.
+    """Share of this machine for each run of a sweep of `num_runs`. Raises InputError.
 
     It depends on the whole sweep, never on what is left of it: a run that starts tomorrow has as many threads as one of
     today, so that its numbers stay the same.

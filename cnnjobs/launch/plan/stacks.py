@@ -1,4 +1,4 @@
-"""Which runs of a sweep may train as one network: chosen before anything is loaded."""
+"""Stacks, runs of a sweep that may train as one network: chosen before anything is loaded."""
 
 from __future__ import annotations
 
@@ -77,20 +77,20 @@ def gather(
 
 
 def _batches(run: RunConfig) -> str:
-    """What runs have in common whose batches and shapes are the same."""
+    """Key that runs with the same batches and shapes share."""
     nested: dict[str, Any] = {key: value for key, value in run.nested().items() if key not in _FREE}
     nested["model"] = {key: value for key, value in nested["model"].items() if key != "initialisation"}
     return json.dumps(nested, sort_keys=True)
 
 
 def _is_known(run: RunConfig) -> bool:
-    """Whether it is made of what is known to be the same in a stack: a loss of one's own may draw random numbers."""
+    """Check whether all its parts are known to be the same in a stack: a loss of one's own may draw random numbers."""
     own = any(":" in choice.name for choice in (run.loss, run.optimizer, run.schedule))
     return run.model.name in _CHAINS and not own
 
 
 def _share(number: int, workers: int) -> int:
-    """How many of so many runs each worker takes at a time, up to MOST, so that all come to their ends together."""
+    """Number of runs that each worker takes at a time, up to MOST, so that all come to their ends together."""
     turns = max(1, -(-number // (workers * MOST)))
     return max(1, -(-number // (workers * turns)))
 

@@ -86,7 +86,7 @@ def try_runs(plan: Plan, folders: Sequence[Path], *, at_start: bool, on_gpu: boo
 
 
 def has_own(config: RunConfig) -> bool:
-    """Whether a run takes anything of the user's own: code, weights, or names of layers."""
+    """Check whether a run takes anything of the user's own: code, weights, or names of layers."""
     parts = (config.dataset, config.model, config.loss, config.optimizer, config.schedule, *config.augment)
     return bool(config.weights or config.freeze) or any(":" in part.name for part in parts)
 
@@ -117,7 +117,7 @@ def _parts(config: RunConfig) -> Iterator[str]:
 
 
 def _images(data: Choice, folders: Sequence[Path]) -> Images | None:
-    """What is known of a data set without its pixels; None for one of the user's own."""
+    """Facts of a data set without its pixels; None for one of the user's own."""
     place = place_of_data(data.name, folders, data.options)
     if place is None:
         return None

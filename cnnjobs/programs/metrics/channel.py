@@ -37,7 +37,7 @@ class Channel:
         self._ranks: dict[str, int] = {}
 
     def look(self, *, at_the_end: bool) -> list[Reported]:
-        """What is new in it; at the end also the summaries that define_metric has asked for."""
+        """New reports in it; at the end also the summaries that define_metric has asked for."""
         lines = [line for raw in self._tail.lines(at_the_end=at_the_end) if (line := self._read(raw)) is not None]
         found = [one for line in lines if (one := self._reported(line)) is not None]
         summaries = self._summaries() if at_the_end else {}
@@ -80,7 +80,7 @@ class Channel:
         return Reported(source, data, step=step, at=line.get("_at"), is_count=is_count)
 
     def _is_double(self, source: str, line: Mapping[str, Any]) -> bool:
-        """Whether another process of the program reports, as its first one does."""
+        """Check whether another process of the program reports, as its first one does."""
         rank = int(line.get("_rank") or 0)
         first = self._ranks[source] = min(rank, self._ranks.get(source, rank))
         if rank > first:

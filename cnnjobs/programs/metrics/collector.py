@@ -85,7 +85,7 @@ class Collector:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What does not count, and why."""
+        """Notes on reports that do not count, and why."""
         doubles = [
             f"{', '.join(names)}: from {first} and from {other}; {first} counts"
             for (first, other), names in self._doubles.items()
@@ -103,11 +103,11 @@ class Collector:
         self._output.hear(line)
 
     def poll(self) -> list[Reported]:
-        """What is new since the last look. Raises OSError."""
+        """New reports since the last poll. Raises OSError."""
         return self._look(at_the_end=False)
 
     def close(self) -> list[Reported]:
-        """What is new after the end of the program, with notes of what was looked for in vain. Raises OSError."""
+        """New reports after the end of the program, with notes on sources not found. Raises OSError."""
         found = self._look(at_the_end=True)
         self._files.tell_foreign()
         for kind, patterns in self._named.items():

@@ -94,7 +94,7 @@ class FoundFiles:
         (self._own if self._run_id in path.parts or self._is_ours(path) else self._foreign).setdefault(path)
 
     def _is_ours(self, path: Path) -> bool:
-        """Whether a process of this run has its number in the name of the file, or has it open."""
+        """Check whether a process of this run has its number in the name of the file, or has it open."""
         number = _PID.search(path.name)
         if number is not None:
             return int(number[1]) in self._processes | self._now()
@@ -128,27 +128,27 @@ class FoundFiles:
 
 
 def is_events(path: Path) -> bool:
-    """Whether a file is TensorBoard's."""
+    """Check whether a file is TensorBoard's."""
     return path.name.startswith("events.out.tfevents.")
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file may be a table of metrics, as Lightning and Keras write one."""
+    """Check whether a file may be a table of metrics, as Lightning and Keras write one."""
     return path.suffix in {".csv", ".tsv", ".log"}
 
 
 def is_trainer_state(path: Path) -> bool:
-    """Whether a file is the state of a Hugging Face Trainer."""
+    """Check whether a file is the state of a Hugging Face Trainer."""
     return path.name == "trainer_state.json"
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file may be MLflow's database."""
+    """Check whether a file may be MLflow's database."""
     return path.suffix == ".db"
 
 
 def is_mlflow(path: Path) -> bool:
-    """Whether a file is a metric in MLflow's file store."""
+    """Check whether a file is a metric in MLflow's file store."""
     return "metrics" in path.parts[-6:-1] and any((folder / "meta.yaml").exists() for folder in path.parents[:6])
 
 

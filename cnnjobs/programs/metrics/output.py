@@ -36,7 +36,7 @@ class Output:
                     self._counts[pattern] += 1
 
     def look(self, *, at_the_end: bool) -> list[Reported]:
-        """What the lines since the last look have said."""
+        """Metrics in the lines since the last look."""
         found, self._found = self._found, []
         if at_the_end:
             for pattern, count in self._counts.items():

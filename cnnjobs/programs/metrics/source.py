@@ -18,10 +18,10 @@ class Source(Protocol):
 
     @property
     def notes(self) -> Iterable[str]:
-        """What could not be read, and what is no number: each once."""
+        """Notes on unreadable parts and values that are no numbers, each once."""
 
     def look(self, *, at_the_end: bool) -> list[Reported]:
-        """What is new, in its order. Raises OSError."""
+        """New reports, in their order. Raises OSError."""
 
 
 class Notes:

@@ -96,7 +96,7 @@ class Tables:
         self._tables: dict[Path, Table] = {}
 
     def look(self, *, at_the_end: bool) -> list[Reported]:
-        """What is new in any of them."""
+        """New reports in any of them."""
         found = []
         for path in self._paths():
             stamp = stamp_of(path)

@@ -10,7 +10,7 @@ _MOST_AT_ONCE: Final = 16_000_000
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """What changes with the content of a file: its time and its size; zeros where there is none."""
+    """Stamp of a file that changes with its content: its time and its size; zeros where there is none."""
     try:
         found = path.stat()
     except OSError:

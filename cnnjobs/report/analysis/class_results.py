@@ -1,4 +1,4 @@
-"""How well the chosen configuration tells each class of the test split, by what its networks said of it."""
+"""Class scores of the chosen configuration on the test split, by its networks' predictions."""
 
 from __future__ import annotations
 

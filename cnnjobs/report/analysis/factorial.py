@@ -19,7 +19,7 @@ _MOST_FACTORS: Final = 4
 
 @dataclass(frozen=True)
 class Effect:
-    """What one parameter changes on the mean of all others; of two, how much more one changes where the other is set.
+    """Effect of one parameter, averaged over all others; of two, their interaction.
 
     `change` is over the seeds, which are the repeats: within each one the runs differ in nothing else.
     """

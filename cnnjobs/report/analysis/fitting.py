@@ -27,7 +27,7 @@ _FALLING: Final = "loss still falling"
 
 @dataclass(frozen=True)
 class Fit:
-    """How training and validation part.
+    """Gap between training and validation.
 
     `gap` is training − validation accuracy with the best weights; `rise` that of the validation loss from its lowest to
     its last value, `slope` that of an epoch over its last third: both as shares of the lowest. `late` is 1 where the

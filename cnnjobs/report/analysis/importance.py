@@ -1,4 +1,4 @@
-"""What mattered: the share of each parameter in how the results vary, exact where every value meets every other."""
+"""Importance: the share of each parameter in the variance of results, exact where every value meets every other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Factor:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether every level is a number."""
+        """True if every level is a number."""
         return all(_is_number(level) for level in self.levels)
 
     @property
@@ -98,7 +98,7 @@ class Parameters:
 
 
 def parameters(table: ResultsTable, ranked: Sequence[Choice]) -> Parameters:
-    """What the finished configurations differ in, and what it does to the sweep's metric."""
+    """Parameters in which the finished configurations differ, and their effect on the sweep's metric."""
     metric = table.sweep.metric
     places = {id(configuration): place for place, configuration in enumerate(table.configurations)}
     in_file_order = sorted(ranked, key=lambda choice: places[id(choice.configuration)])
@@ -195,13 +195,13 @@ def _factors(table: ResultsTable, choices: Sequence[Choice]) -> tuple[Factor, ..
 
 
 def _decides(one: Factor, other: Factor, most: int) -> bool:
-    """Whether configurations that agree in one factor, which has at most so many levels, always agree in the other."""
+    """Check whether configurations that agree in one factor of at most so many levels always agree in the other."""
     pairs = set(zip(one.index.tolist(), other.index.tolist(), strict=True))
     return len(pairs) == len(one.levels) and (len(one.levels) <= most or one.name == "variant")
 
 
 def _are_peers(one: Factor, other: Factor) -> bool:
-    """Whether neither comes with the other: no setting of a variant, no option of a component."""
+    """Check whether neither comes with the other: no setting of a variant, no option of a component."""
     options = other.name.startswith(f"{one.name}.") or _ABSENT in (*one.levels, *other.levels)
     return one.name != "variant" and not options
 

@@ -1,4 +1,4 @@
-"""What a change does: before and after, paired by seed, in words that follow the numbers."""
+"""Effect of a change: before and after, paired by seed, in words that follow the numbers."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _image_by_image(
 
 
 def verdict(metric: Metric, changes: Sequence[float]) -> str:
-    """What the differences within so many seeds allow to say: the interval decides, and few seeds say less."""
+    """Verdict that the differences within so many seeds allow: the interval decides, and few seeds say less."""
     change = summarise(changes)
     if not change.n:
         return "No seed has finished on both sides yet."
@@ -129,7 +129,7 @@ def verdict(metric: Metric, changes: Sequence[float]) -> str:
 
 
 def by_gain(results: Sequence[PairedResult], metric: Metric) -> list[PairedResult]:
-    """What helped most first; pairs that no seed has finished last."""
+    """Pairs by gain, largest first; pairs that no seed has finished last."""
     sign = -1 if metric.goal == "maximize" else 1
 
     def gain(result: PairedResult) -> tuple[bool, float]:
@@ -140,7 +140,7 @@ def by_gain(results: Sequence[PairedResult], metric: Metric) -> list[PairedResul
 
 
 def multiplicity(pairs: int) -> str:
-    """What to bear in mind where several changes are compared at once; "" for one."""
+    """Note on several changes that are compared at once; "" for one."""
     if pairs < 2:
         return ""
     return (

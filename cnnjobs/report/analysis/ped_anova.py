@@ -1,4 +1,4 @@
-"""What mattered in a random search: where the values of the best configurations lie, against those of all."""
+"""Importance in a random search: where the values of the best configurations lie, against those of all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ped_anova(columns: Sequence[Column], means: NDArray[np.float64], *, higher_i
 
 
 def _density(values: Column, every: Column) -> NDArray[np.float64]:
-    """How likely each value is, or each of some points between the ends; one more value, anywhere, keeps it above 0."""
+    """Density of each value, or of some points between the ends; one more value, anywhere, keeps it above 0."""
     n = len(values)
     if np.issubdtype(every.dtype, np.integer):
         levels = int(every.max()) + 1

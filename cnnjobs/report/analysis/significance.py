@@ -1,4 +1,4 @@
-"""What can be told from chance: exact tests on few seeds and on one test set."""
+"""Significance: exact tests on few seeds and on one test set."""
 
 from __future__ import annotations
 

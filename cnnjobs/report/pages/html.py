@@ -86,7 +86,7 @@ class _Pictures:
 
 
 def _hash(script: str) -> str:
-    """What the page's policy lets run: this text, and no other."""
+    """Hash by which the page's policy lets this text run, and no other."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 

@@ -64,12 +64,12 @@ def template(path: Path | None) -> str:
 
 
 def is_there() -> bool:
-    """Whether Typst can be loaded."""
+    """Check whether Typst can be loaded."""
     return find_spec("typst") is not None
 
 
 def pdf(folder: Path) -> bytes:
-    """What Typst makes of the source in a report's folder, the same bytes every time. Raises PdfError."""
+    """PDF that Typst makes of the source in a report's folder, the same bytes every time. Raises PdfError."""
     try:
         import typst
     except ImportError as error:
@@ -130,7 +130,7 @@ def _blocks(blocks: Sequence[Block], level: int) -> Iterator[str]:
 
 
 def _introduces(blocks: Sequence[Block]) -> bool:
-    """Whether a table or figures come after these paragraphs."""
+    """Check whether a table or figures come after these paragraphs."""
     others = (block for block in blocks if not isinstance(block, Paragraph))
     return isinstance(next(others, None), Table | Pictures)
 
@@ -183,7 +183,7 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _widths(grid: Grid) -> list[float]:
-    """How many letters each column takes where long cells are broken."""
+    """Letters that each column takes where long cells are broken."""
     # A heading takes two lines where it can, and breaks within no word.
     headings: list[float] = [
         math.ceil(_BOLD * max(*map(len, name.split()), len(name) * 0.6)) if name else 0 for name in grid.columns
@@ -207,7 +207,7 @@ def _columns(widths: Sequence[float]) -> str:
 
 
 def _room(widths: Sequence[float]) -> list[float]:
-    """How many letters each column has room for at the size of the table."""
+    """Letters that each column has room for at the size of the table."""
     letters = _LARGEST * _PAGE_LETTERS / _size(widths)
     share = min(1.0, letters / sum(widths))
     return [max(1.0, width * share - _LETTERS_BESIDE) for width in widths]

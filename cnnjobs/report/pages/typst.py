@@ -60,7 +60,7 @@ def _node(node: SyntaxTreeNode) -> str:  # noqa: PLR0911
 
 
 def _leaf(node: SyntaxTreeNode, inner: str) -> str:
-    """What holds nothing but text, and what only holds others."""
+    """Blocks that hold text alone, and those that only hold others."""
     text = string(node.content)
     code = string(node.content.rstrip())
     made = {

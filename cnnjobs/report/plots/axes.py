@@ -35,7 +35,7 @@ _LABELS: Final = {"loss": "Loss (mean per image)", "accuracy": "Accuracy (%)"}
 
 @dataclass(frozen=True)
 class Look:
-    """How a curve is drawn: `windows` is the most points of a training curve, `shade` the strength of its band."""
+    """Look of a curve: `windows` is the most points of a training curve, `shade` the strength of its band."""
 
     colour: str
     dashes: str = "-"
@@ -47,7 +47,7 @@ class Look:
     windows: int = 120
 
     def line(self) -> dict[str, Any]:
-        """What matplotlib calls it."""
+        """Name in matplotlib."""
         return {
             "color": self.colour,
             "linestyle": self.dashes,

@@ -58,7 +58,7 @@ class Drawings:
         return self.table.sweep.report
 
     def wants(self, figure: str) -> bool:
-        """Whether the sweep file asks for this kind of figure; all of them where it names none."""
+        """Check whether the sweep file asks for this kind of figure; all of them where it names none."""
         return not self._settings.figures or figure in self._settings.figures
 
     def overview(self, ranked: Sequence[Choice]) -> list[Picture]:
@@ -77,7 +77,7 @@ class Drawings:
         ]
 
     def metrics(self, ranked: Sequence[Choice]) -> list[Picture]:
-        """What programs have reported over their steps: a figure for each metric."""
+        """Metrics that programs have reported over their steps: a figure for each metric."""
         drawn: list[Picture] = []
         for metric in curve_metrics(self.table) if self.wants("curves") else ():
             series = series_of(self.table, self.table.ordered(ranked), metric)
@@ -87,7 +87,7 @@ class Drawings:
         return drawn
 
     def parameters(self, found: Parameters) -> list[Picture]:
-        """What each parameter's values come to, what mattered most first."""
+        """Results by the values of each parameter, the most important first."""
         if not self.wants("parameters"):
             return self.parallel(found)
         drawn = self.parallel(found)
@@ -165,7 +165,7 @@ class Drawings:
         ]
 
     def _measured(self, runs: Sequence[SweepRun]) -> bool:
-        """Whether one of these runs has curves."""
+        """Check whether one of these runs has curves."""
         return any(self.table.lines[run.run_id] for run in runs)
 
     def _curves(self, configuration: Configuration, quantity: Quantity) -> Figure:

@@ -149,7 +149,7 @@ def _axis(axes: Axes, place: int, factor: Factor) -> None:
 
 
 def _marks(factor: Factor) -> tuple[list[str], NDArray[np.float64]]:
-    """What is written along the axis of a parameter, and where; nothing where it would not be read."""
+    """Marks along the axis of a parameter, and their places; nothing where it would not be read."""
     if _is_continuous(factor):
         _, marks, heights = _scaled(_values(factor))
         return [f"{mark:g}" for mark in marks], heights

@@ -35,7 +35,7 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN or pandas' own mark."""
+    """Check whether a cell holds nothing: None, NaN or pandas' own mark."""
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
@@ -51,7 +51,7 @@ class Grid:
 
     @property
     def is_broad(self) -> bool:
-        """Whether its rows are longer than the lines of a telephone."""
+        """True if its rows are longer than the lines of a telephone."""
         longest = [max(map(len, column)) for column in zip(*self.rows, strict=True)] if self.rows else []
         return sum(longest) + _LETTERS_BETWEEN * len(longest) > _NARROW_LETTERS
 
@@ -62,7 +62,7 @@ def grid_csv(grid: Grid) -> bytes:
 
 
 def beginning(grid: Grid) -> tuple[Grid, str]:
-    """What of a long table stands in a text that is read page by page, and how much that is: `60 of 3,000 rows`.
+    """Beginning of a long table, for a text that is read page by page, and its share: `60 of 3,000 rows`.
 
     The row that stands out, as a total does at the end, is among them.
     """
@@ -102,7 +102,7 @@ def tex(grid: Grid) -> str:
 
 
 def _tex_columns(grid: Grid) -> str:
-    """How each column is set: words to the left, long ones on several lines, numbers to the right."""
+    """Alignment of each column: words to the left, long ones on several lines, numbers to the right."""
     labels = range(grid.labels)
     long = [any(len(row[number]) > _LONG_CELL for row in grid.rows) for number in labels]
     width = 0.6 / max(1, sum(long))

@@ -1,4 +1,4 @@
-"""What runs measured while they trained, and their mean and spread over seeds."""
+"""Metrics of runs over their training, with mean and spread over seeds."""
 
 from __future__ import annotations
 

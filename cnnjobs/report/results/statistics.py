@@ -1,4 +1,4 @@
-"""What repeats over seeds say: mean, spread and interval."""
+"""Statistics of repeats over seeds: mean, spread and interval."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Summary:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval is known and leaves out zero."""
+        """True if the interval is known and leaves out zero."""
         return self.low > 0 or self.high < 0
 
 

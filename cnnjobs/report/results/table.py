@@ -55,7 +55,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class ResultsTable:
-    """What is known of a sweep.
+    """Results of a sweep as a table.
 
     `runs` has a row for every run of the sweep file, in its order, whatever became of it: run_id, what differs (dotted
     keys, and `variant` where there are variants), seed, state, cause, epochs_done, best_epoch, seconds, final metrics
@@ -93,7 +93,7 @@ class ResultsTable:
 
     @property
     def has_validation(self) -> bool:
-        """Whether the weights that runs are measured with were chosen by validation images."""
+        """True if the weights that runs are measured with were chosen by validation images."""
         finished = self.finished(self.sweep.runs)
         return not finished or any("validation.loss" in record.metrics for record in finished)
 
@@ -132,12 +132,12 @@ class ResultsTable:
 
     @property
     def label_keys(self) -> list[str]:
-        """What tells the configurations apart: dotted keys, with `variant` first where there are variants."""
+        """Keys in which the configurations differ: dotted keys, with `variant` first where there are variants."""
         return [key for key in _label_columns(self.sweep) if key != "seed"]
 
     @property
     def several_seeds(self) -> bool:
-        """Whether a configuration is trained with more than one."""
+        """True if a configuration is trained with more than one."""
         return any(len(each.runs) > 1 for each in self.configurations)
 
     def finished(self, runs: Sequence[SweepRun]) -> list[RunRecord]:
@@ -194,7 +194,7 @@ class ResultsTable:
 
 
 def is_finished(record: RunRecord) -> bool:
-    """Whether the run ended with its final metrics."""
+    """Check whether the run ended with its final metrics."""
     return record.state is RunState.FINISHED
 
 

@@ -76,7 +76,7 @@ def unrecorded(table: ResultsTable) -> list[str]:
 
 
 def _recorded(configuration: Configuration, record: RunRecord, store: RunStore) -> LayerTable | str | None:
-    """What training has kept: the layers, the damage of their file, or nothing."""
+    """Layers that training has kept: the layers, the damage of their file, or nothing."""
     assert record.input_shape
     config = configuration.runs[0].network
     file = store.networks.file(config, record.input_shape, len(record.classes), record.code)

@@ -14,7 +14,7 @@ from cnnjobs.report.text import numbers as wording
 
 
 def remarks_on_code(table: ResultsTable) -> list[str]:
-    """What a reader must know of the runs' own code: copies that are damaged, and files that differ between runs."""
+    """Remarks on the runs' own code: copies that are damaged, and files that differ between runs."""
     hashes = {record.code for record in table.records.values() if record.code}
     damaged = [damage for hash in sorted(hashes) if (damage := table.store.codes.damage(hash))]
     different = _different_code(table)

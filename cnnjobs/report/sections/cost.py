@@ -1,4 +1,4 @@
-"""What a sweep has cost: hours of cores and GPUs, time on the wall and in the queue, images in a second."""
+"""Cost of a sweep: hours of cores and GPUs, time on the wall and in the queue, images in a second."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _wall_s(attempts: Sequence[Attempt]) -> float:
 
 
 def _waited(attempts: Sequence[Attempt]) -> str:
-    """How long jobs stood in Slurm's queue before each start, as far as it is known; "" where none was submitted.
+    """Time of jobs in Slurm's queue before each start, as far as it is known; "" where none was submitted.
 
     A job that was requeued waits again from the end of its last run there; after a kill nobody knows when that was.
     """

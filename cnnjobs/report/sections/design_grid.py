@@ -1,4 +1,4 @@
-"""How the layers of a network are set, as in the tables of papers and assignments."""
+"""Settings of the layers of a network, as in the tables of papers and assignments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def design_grid(table: LayerTable) -> Grid:
 
 
 def design_notes(table: LayerTable) -> list[str]:
-    """What a reader would take for another order than it is: poolings between a layer and its activation."""
+    """Notes on an order of layers that is easily misread: poolings between a layer and its activation."""
     found: dict[tuple[str, bool], list[str]] = {}
     for layer in table.layers:
         design = layer.design
@@ -36,7 +36,7 @@ def design_notes(table: LayerTable) -> list[str]:
 
 
 def _kinds(table: LayerTable, names: tuple[str, ...]) -> list[str]:
-    """What these poolings are: the kinds of modules, and functions as they are called."""
+    """Kinds of these poolings: the kinds of modules, and functions as they are called."""
     kinds = {layer.name: layer.kind for layer in table.layers}
     return [kinds.get(name, name) for name in names]
 

@@ -1,4 +1,4 @@
-"""What a report says of a sweep of a program: metrics of any name, as they were reported."""
+"""Sections of a sweep of a program: metrics of any name, as they were reported."""
 
 from __future__ import annotations
 

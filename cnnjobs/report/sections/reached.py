@@ -30,7 +30,7 @@ class Held:
 
     @property
     def consistently(self) -> bool:
-        """Whether every seed reaches it, and even the lower bound of the weakest does."""
+        """True if every seed reaches it, and even the lower bound of the weakest does."""
         return self.reached == self.n and self.bound is not None and self.bound >= self.wanted
 
     @property
@@ -56,7 +56,7 @@ class Target:
 
     @property
     def detail(self) -> str:
-        """How sure that is, and which other configurations reach it with every seed."""
+        """Certainty of that, and other configurations that reach it with every seed."""
         told, best = [], self.best
         if best is not None and best.bound is not None and best.reached == best.n:
             held = "consistently: even" if best.consistently else "but not consistently:"

@@ -1,4 +1,4 @@
-"""What the report says of the runs themselves: what is missing, their settings, networks, cost and environment."""
+"""Sections on the runs themselves: missing ones, their settings, networks, cost and environment."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _network(architecture: Architecture) -> tuple[str, list[Grid], str]:
 
 
 def environment(table: ResultsTable) -> Iterator[Block]:
-    """What trained the runs, and what must be known of them."""
+    """Environment of the runs, with remarks."""
     yield Table(grids.environment_grid(table), "Code, versions, machines and data", "environment")
     remarks = summary.remarks(table)
     if remarks:

@@ -56,7 +56,7 @@ def state_word(state: RunState) -> str:
 
 
 def is_complete(table: ResultsTable) -> bool:
-    """Whether every run has finished."""
+    """Check whether every run has finished."""
     return all(record.state is RunState.FINISHED for record in table.records.values())
 
 
@@ -101,7 +101,7 @@ def other_data(table: ResultsTable) -> list[str]:
 
 
 def remarks(table: ResultsTable) -> list[str]:
-    """What a reader must know to believe the rest: what is left out, passed over or not as it was asked."""
+    """Remarks that qualify the rest: parts left out, passed over or not as requested."""
     told = [*table.sweep.notices]
     if table.strays:
         ids = ", ".join(record.run_id for record in table.strays)

@@ -108,7 +108,7 @@ def unfinished_grid(table: ResultsTable) -> Grid:
 
 
 def causes_grid(table: ResultsTable) -> Grid:
-    """How many runs without a result there are of each state and cause, the most first."""
+    """Number of runs without a result by state and cause, the most first."""
     records = [record for record in table.records.values() if record.state is not RunState.FINISHED]
     counts = Counter((state_word(record.state), record.cause or "") for record in records)
     rows = tuple((state, cause, f"{count:,}") for (state, cause), count in counts.most_common())
@@ -183,7 +183,7 @@ def called(config: AnyConfig) -> list[tuple[str, str]]:
 
 
 def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
-    """What differs between the runs with all its values, and what they share."""
+    """Settings that differ between the runs with all their values, and those they share."""
     flats = [run.config.flat() for run in table.sweep.runs]
     values: dict[str, dict[str, Any]] = {}
     having: dict[str, int] = {}

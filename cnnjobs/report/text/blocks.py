@@ -1,4 +1,4 @@
-"""What a report says, told once: the page, the Markdown file and the PDF are three ways to write these blocks."""
+"""Content of a report, written once: the page, the Markdown file and the PDF are three ways to write these blocks."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Words:
-    """What the author has written: the nodes of a Markdown text, and that text."""
+    """Text of the author: the nodes of a Markdown text, and that text."""
 
     nodes: tuple[SyntaxTreeNode, ...]
     source: str
@@ -94,7 +94,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Details:
-    """What a page shows on demand, under its title."""
+    """Content that a page shows on demand, under its title."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -119,7 +119,7 @@ Block = Paragraph | Numbers | Table | Pictures | Code | Items | Words | Details 
 
 @dataclass(frozen=True)
 class Chapter:
-    """What is said of one sweep. `id` is in front of the ids of its sections, where there are several chapters."""
+    """Chapter of one sweep. `id` is in front of the ids of its sections, where there are several chapters."""
 
     name: str
     description: str

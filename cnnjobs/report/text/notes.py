@@ -38,7 +38,7 @@ _Aim = tuple[int, str, str]
 
 @dataclass
 class _Part:
-    """What one section gets."""
+    """Notes of one section."""
 
     tokens: list[Token] = field(default_factory=list)
     source: list[str] = field(default_factory=list)
@@ -99,7 +99,7 @@ def _headings(chapter: Chapter, titles: Mapping[str, str]) -> dict[str, tuple[st
 
 
 def task(id_: str, title: str) -> str:
-    """What a section's own title says in front, as an aim: `Task 3 d: before and after` -> `task-3-d`; else ""."""
+    """Task named at the start of a section's title: `Task 3 d: before and after` -> `task-3-d`; else ""."""
     words = re.findall(r"\w+", title.partition(":")[0].casefold())
     slug = "-".join(words)
     return "" if title == SECTIONS[id_] or slug in SECTIONS else slug

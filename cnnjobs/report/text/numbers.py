@@ -25,7 +25,7 @@ def as_heading(metric: str) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether the metric is a fraction that readers see in percent: of what a program calls so, nobody knows it."""
+    """Check whether the metric is a fraction shown in percent; of a program's own metrics that is not known."""
     return metric in SHARES
 
 

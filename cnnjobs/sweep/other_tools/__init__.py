@@ -25,7 +25,7 @@ _EXAMPLE: Final = Foreign(parameters={"lr": [0.1, 0.01]})
 
 
 def recognise(root: Node, ours: frozenset[str]) -> Offer | None:
-    """What another tool's file is and says in our form; None for our own. `ours` are our keys."""
+    """Another tool's file in our form; None for our own. `ours` are our keys."""
     if isinstance(root.value, list):
         return _from_list(root.plain)
     keys: Mapping[str, Any] = root.plain

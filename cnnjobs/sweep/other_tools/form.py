@@ -58,7 +58,7 @@ class Foreign:
     said: list[str] = field(default_factory=list)
 
     def share(self, settings: Mapping[str, Any], prefix: str = "") -> None:
-        """What every run shares; mappings become dotted names."""
+        """Settings that every run shares; mappings become dotted names."""
         for key, value in settings.items():
             if isinstance(value, dict) and value:
                 self.share(value, f"{prefix}{key}.")

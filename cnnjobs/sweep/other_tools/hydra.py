@@ -13,7 +13,7 @@ _CALL: Final = re.compile(r"([\w.]+)\((.*)\)", re.DOTALL)
 
 
 def is_hydra(keys: Mapping[str, Any]) -> bool:
-    """Whether these are the keys of such a file."""
+    """Check whether these are the keys of such a file."""
     return "hydra" in keys or any(key.startswith("hydra/") for key in keys) or isinstance(keys.get("defaults"), list)
 
 

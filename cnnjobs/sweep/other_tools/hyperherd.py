@@ -17,7 +17,7 @@ _ABOUT: Final = {
 
 
 def is_hyperherd(keys: Mapping[str, Any]) -> bool:
-    """Whether these are the keys of such a file."""
+    """Check whether these are the keys of such a file."""
     parameters = keys.get("parameters")
     return isinstance(parameters, dict) and any(
         isinstance(form, dict) and form.get("type") in ("continuous", "discrete", "categorical", "int", "integer")

@@ -14,7 +14,7 @@ Levels = list[Mapping[str, Any]]
 
 
 def is_seml(keys: Mapping[str, Any]) -> bool:
-    """Whether these are the keys of such a file."""
+    """Check whether these are the keys of such a file."""
     return "seml" in keys or any(isinstance(keys.get(name), dict) for name in _BLOCKS)
 
 

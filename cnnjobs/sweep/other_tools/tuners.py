@@ -125,7 +125,7 @@ def _is_form(form: Any) -> bool:
 
 
 def read_form(form: Any) -> Form | None:
-    """What one parameter of a search space can be; None for what is no such form."""
+    """Values of one parameter of a search space; None for another form."""
     if isinstance(form, str):
         return _spelled(form)
     if not isinstance(form, dict):

@@ -55,7 +55,7 @@ def check_use(space: Space, used: Collection[str], findings: Findings) -> None:
 
 
 def are_too_many(space: Space, findings: Findings) -> bool:
-    """Whether there are more runs than a sweep may have: a mistake, before anything is expanded."""
+    """Check whether there are more runs than a sweep may have: a mistake, before anything is expanded."""
     lengths = [len(axis.rows) for axis in space.axes if axis.rows is not None]
     if space.ablate:
         configurations = 1 + len(space.variants) + sum(lengths)

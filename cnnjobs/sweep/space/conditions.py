@@ -20,7 +20,7 @@ from cnnjobs.sweep.overrides import OF_NETWORKS, Layer, Naming, read_layer
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a condition may speak of beyond the registered names."""
+    """Keys and values that a condition may name beyond the registered names."""
 
     variants: tuple[str, ...]
     imported: frozenset[str]
@@ -38,12 +38,12 @@ class Condition:
     """Whether there was a mistake in it; then it decides nothing."""
 
     def holds(self, value_of: Callable[[str], Any]) -> bool:
-        """Whether every key has the value, or one of the values, that is asked for."""
+        """Check whether every key has the value, or one of the values, that is asked for."""
         return all(fits(key, value_of(key), node.plain) for key, node in self.wanted.items())
 
 
 def fits(key: str, value: Any, wanted: Any) -> bool:
-    """Whether a run's value is the wanted one, or one of the wanted list."""
+    """Check whether a run's value is the wanted one, or one of the wanted list."""
     if key == "augment":
         value, wanted = _in_full(value), _in_full(wanted)
     return same(value, wanted) or (isinstance(wanted, list) and any(same(value, one) for one in wanted))

@@ -21,7 +21,7 @@ _LARGEST_EXPONENT: Final = 700
 
 @dataclass(frozen=True)
 class Distribution:
-    """How one parameter is drawn, and every value it has in a grid: None where a grid cannot list them."""
+    """Distribution of one parameter, and its values in a grid: None where a grid cannot list them."""
 
     draw: Callable[[Random], Any]
     points: Sequence[Any] | None = None

@@ -91,7 +91,7 @@ def _read_level(
 
 
 def _is_nested(node: Node) -> bool:
-    """Whether it holds parameters with names of their own, in place of the form of one."""
+    """Check whether it holds parameters with names of their own, in place of the form of one."""
     inner = node.value.items() if isinstance(node.value, dict) else ()
     return bool(inner) and all(
         key not in _KEYS and isinstance(each.value, dict) and not each.value.keys().isdisjoint(_KEYS)

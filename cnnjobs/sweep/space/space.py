@@ -1,4 +1,4 @@
-"""What a sweep file spans, before any configuration is made of it."""
+"""Space of a sweep file, before any configuration is made of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_network(settings: Layer) -> AnyConfig | list[KeyMistake]:
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep file spans."""
+    """Space of a sweep file."""
 
     method: str
     base: Layer

@@ -1,4 +1,4 @@
-"""What a sweep file spans: its base, variants, parameters, seeds, and the conditions on them."""
+"""Space of a sweep file: its base, variants, parameters, seeds, and the conditions on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cnnjobs.sweep.space.space import Reader, Space, read_network
 def read_space(
     keys: dict[str, Node], findings: Findings, names: Naming | None = None, read: Reader = read_network
 ) -> tuple[Space, list[Comparison], frozenset[str]]:
-    """What the file spans, its comparisons, and the parameters that could not be read; mistakes go to `findings`."""
+    """Read the space, its comparisons, and the parameters that could not be read; mistakes go to `findings`."""
     names = names or Naming()
     base = read_layer(keys["base"], "base", findings, names) if "base" in keys else {}
     variants = _read_variants(keys, findings, names)

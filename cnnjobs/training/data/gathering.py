@@ -1,4 +1,4 @@
-"""What comes batch by batch: values in one tensor, and the outcome of an evaluation."""
+"""Collecting results batch by batch: values in one tensor, and the outcome of an evaluation."""
 
 from __future__ import annotations
 

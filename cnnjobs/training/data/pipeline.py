@@ -185,7 +185,7 @@ class Pipeline:
                 yield _apply(self._fixed, batch, generator), own
 
     def _own_parts(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[int]]:
-        """What this rank trains on of some batches, one after the other, and its number of images in each."""
+        """Parts of some batches that this rank trains on, and its number of images in each."""
         sizes = [len(batch) for batch in torch.split(labels, self._config.batch_size)]
         if self._ranks.number == 1:
             return images, labels, sizes
@@ -197,17 +197,17 @@ class Pipeline:
         return parts[0], parts[1], [share.stop - share.start for share in shares]
 
     def batch_images(self, step: int) -> int:
-        """How many images all ranks train on in the step after `step`."""
+        """Number of images that all ranks train on in the step after `step`."""
         done = step % self.steps_per_epoch * self._config.batch_size
         return min(self._config.batch_size, len(self._data.train) - done)
 
     @property
     def batch_sizes(self) -> set[int]:
-        """How many images the steps of an epoch are of."""
+        """Number of images of each step of an epoch."""
         return {self.batch_images(step) for step in (0, self.steps_per_epoch - 1)}
 
     def smallest_evaluated(self, split: DeviceSplit) -> int:
-        """How many images the last batch of an evaluation on this split has."""
+        """Number of images in the last batch of an evaluation on this split."""
         size = self.preprocessing.at_a_time(self._config.batch_size)
         return len(split) % size or size
 

@@ -1,4 +1,4 @@
-"""What every image goes through before the network: the augmentations that are not random, and the normalisation."""
+"""Preprocessing of every image: the augmentations that are not random, and the normalisation."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ class Preprocessing:
             yield self(images), split.labels[place]
 
     def at_a_time(self, batch_size: int) -> int:
-        """How many images of a split are evaluated at a time."""
+        """Number of images of a split that are evaluated at a time."""
         side_pixels = max(height * width for _, height, width in (self.image_shape, self.input_shape))
         return max(batch_size, min(_EVALUATION_BATCH, _EVALUATION_PIXELS // side_pixels))

@@ -58,16 +58,16 @@ class Ranks:
         return list(values)
 
     def agree(self, stopping: bool) -> bool:
-        """Whether to stop at this step: all ranks do, once one of them is to."""
+        """Decide whether to stop at this step: all ranks do, once one of them is to."""
         return stopping
 
     def gather(self, collector: OutcomeCollector, count: int) -> OutcomeCollector:
-        """What all ranks have collected, each of its share of `count` images."""
+        """Gather the values of all ranks, each of its share of `count` images."""
         del count
         return collector
 
     def give(self, state: dict[str, Any] | None) -> dict[str, Any] | None:
-        """What the first rank gives, on all of them."""
+        """Broadcast the first rank's value to all of them."""
         return state
 
     @contextmanager

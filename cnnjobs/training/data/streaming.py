@@ -88,7 +88,7 @@ def _read(path: Path, begin: int, shape: tuple[int, ...], rows: Sequence[int]) -
 
 
 def ahead(load: Callable[[Item], Tensor], items: Iterable[Item]) -> Iterator[Tensor]:
-    """What `load` makes of each item, in order; a few are loaded while those before are used."""
+    """Results of `load` for each item, in order; a few are loaded while those before are used."""
     waiting: deque[Future[Tensor]] = deque()
     with ThreadPoolExecutor(THREADS, "reading") as pool:
         try:

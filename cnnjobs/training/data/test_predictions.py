@@ -1,4 +1,4 @@
-"""What a finished run said of each test image: kept, so that networks are compared image by image without the data.
+"""Predictions of a finished run for each test image, kept to compare networks without the data.
 
 Reports read it: nothing here loads torch.
 """
@@ -27,7 +27,7 @@ class Outcome:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether each image (N,) was told right."""
+        """True if each image (N,) was told right."""
         return np.equal(self.labels, self.predicted)
 
 
@@ -45,7 +45,7 @@ def outcome_to_bytes(outcome: Outcome) -> bytes:
 
 
 def read_outcome(folder: RunFolder) -> Outcome | None:
-    """What a run said of its test images; None for a run without it. Raises ValueError for a damaged file."""
+    """Read a run's predictions for its test images; None where it has none. Raises ValueError for a damaged file."""
     folder = folder.results
     try:
         content = read_bytes(folder.predictions_file)

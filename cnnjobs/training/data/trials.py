@@ -19,7 +19,7 @@ _TRIED: Final = 4
 
 @contextmanager
 def trying(choice: Choice) -> Iterator[None]:
-    """What a part raises in here names it, and where the contract stands; the draws of the run are as before."""
+    """Name the part, and its contract, in every error that it raises in here; the draws of the run are as before."""
     before = random_state(torch.device("cpu"))
     key = "augment" if choice.kind == "augmentation" else choice.kind
     try:

@@ -80,7 +80,7 @@ def _read(file: Path, run_id: str) -> dict[str, Any] | str:
 
 
 def to_bytes(value: object) -> bytes:
-    """What `torch.save` writes, checksums included."""
+    """Bytes that `torch.save` writes, checksums included."""
     buffer = io.BytesIO()
     torch.save(value, buffer)
     return buffer.getvalue()

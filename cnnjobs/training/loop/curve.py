@@ -1,4 +1,4 @@
-"""Where in training something is measured, and the training curve between two validations."""
+"""Points of training at which something is measured, and the training curve between two validations."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from cnnjobs.sweep.consistency import idle_settings
 
 
 def idle_notes(config: RunConfig, num_images: int, steps_per_epoch: int) -> tuple[str, ...]:
-    """What the file alone tells, and what so many training images tell."""
+    """Notes from the file alone, and from the number of training images."""
     told = idle_settings(config, steps_per_epoch)
     notes = [text if text.startswith(key.partition(".")[0]) else f"{key}: {text}" for key, text in told]
     total = config.epochs * steps_per_epoch

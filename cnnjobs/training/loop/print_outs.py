@@ -1,4 +1,4 @@
-"""What a run prints every so many steps: loss, accuracy and learning rate, for the job's log."""
+"""Lines that a run prints every so many steps: loss, accuracy and learning rate, for the job's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, choices, images."""
+"""Provenance of a run: versions, choices, images."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def chosen(config: RunConfig, trainer: Trainer) -> dict[str, str]:
 def choices(
     config: RunConfig, precision: str, device: torch.device, *, memory_format: str = FASTER, fused: bool = True
 ) -> dict[str, str]:
-    """How a run's steps are computed, each with its reason. What is said of a CPU was measured there."""
+    """Choices of how a run's steps are computed, each with its reason; those for a CPU were measured."""
     found = {
         "memory_format": memory_format,
         "precision": f"{precision}: {_why(config.precision, device)}",
@@ -83,7 +83,7 @@ def _why(wanted: str, device: torch.device) -> str:
 
 
 def images(trainer: Trainer) -> dict[str, Any]:
-    """What a record tells of the images that a run is trained on, and of what its network sees of them."""
+    """Images of a run for its record, before and after preprocessing."""
     data, preprocessing = trainer.data, trainer.pipeline.preprocessing
     return {
         "image_shape": preprocessing.image_shape,

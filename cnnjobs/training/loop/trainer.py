@@ -94,12 +94,12 @@ class Trainer:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether `early_stopping` validations in a row brought no lower validation loss."""
+        """True if `early_stopping` validations in a row brought no lower validation loss."""
         return self.config.early_stopping is not None and self._without_best >= self.config.early_stopping
 
     @property
     def test_outcome(self) -> Outcome | None:
-        """What `final_metrics` saw of each test image; None where there is none."""
+        """Predictions by `final_metrics` for each test image; None where there is none."""
         return self._outcome.outcome()
 
     def train(self, on_validation: Callable[[dict[str, Any]], None], on_epoch: Callable[[], None]) -> None:
@@ -217,7 +217,7 @@ class Trainer:
 
     @property
     def is_validation_due(self) -> bool:
-        """Whether the network is to be validated after this step."""
+        """True if the network is to be validated after this step."""
         return self.step in self._validation_steps
 
     def _train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -277,7 +277,7 @@ class Trainer:
         return {f"{name}.{metric}": value for metric, value in found.items()}
 
     def watcher(self, name: str) -> Watcher | None:
-        """What is to see the logits and labels of the next evaluation on this split."""
+        """Register a watcher of the logits and labels of the next evaluation on this split."""
         if name != "test":
             return None
         self._outcome = OutcomeCollector()

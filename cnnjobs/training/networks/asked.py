@@ -1,4 +1,4 @@
-"""What the plan of a sweep has tried in a process that loads torch, and what that answers."""
+"""Trials that a plan has made in a process that loads torch, and their answers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """What came of the run of this `number`; nothing is known of one that has only `begun`.
+    """Answer about the run of this `number`; nothing is known of one that has only `begun`.
 
     The `cause` is why it cannot be trained, `key` that of the run which it is about. `missing` is why this Python
     cannot try any run at all. `files` are those of the user's own that were imported until then, with their SHA-256.

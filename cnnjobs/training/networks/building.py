@@ -60,7 +60,7 @@ def refuse_shared_weights(model: nn.Module, config: RunConfig, input_shape: Shap
 
 
 def left_out(model: nn.Module) -> str:
-    """What is to be said of layers in plain lists and dicts, which are no part of the network; or nothing."""
+    """Notes on layers in plain lists and dicts, which are no part of the network; or nothing."""
     own = set(model.modules())
     for name, module in model.named_modules():
         for attribute, value in vars(module).items():

@@ -60,7 +60,7 @@ def frozen_by_itself(model: nn.Module, name: str, why: str = "") -> tuple[tuple[
 
 
 def _is_frozen(name: str, modules: Mapping[str, nn.Module]) -> bool:
-    """Whether the module, or the smallest around it that has parameters, trains none of them."""
+    """Check whether the module, or the smallest around it that has parameters, trains none of them."""
     while not any(True for _ in modules[name].parameters()):
         name = name.rpartition(".")[0]
     return not _num_trained(modules[name])
@@ -86,14 +86,14 @@ def _has_statistics(module: nn.Module) -> bool:
 
 
 def _is_named(name: str, patterns: Sequence[str]) -> bool:
-    """Whether the parameter, or a module around it, matches one of the patterns."""
+    """Check whether the parameter, or a module around it, matches one of the patterns."""
     parts = name.split(".")
     around = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
     return any(fnmatchcase(each, pattern) for each in around for pattern in patterns)
 
 
 def _near(pattern: str, names: Iterable[str]) -> str:
-    """What it may have meant: what is called alike where the pattern stands, or what stands at the top."""
+    """Suggestions: similar names at the pattern's level, or names at the top."""
     known = list(dict.fromkeys(names))
     near = difflib.get_close_matches(pattern, known, n=_NEAR, cutoff=0.6)
     parent = pattern.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""How layers are set: kernel, stride, padding, filters, and the activation that follows each."""
+"""Settings of layers: kernel, stride, padding, filters, and the activation that follows each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _USUAL_SLOPE: Final = 0.01
 
 
 def settings(module: nn.Module) -> dict[str, Any]:
-    """What of a Design the module itself says."""
+    """Settings of a Design that the module itself has."""
     if isinstance(module, nn.Linear):
         return {"units": module.out_features}
     if isinstance(module, _SHARE_OF):
@@ -51,7 +51,7 @@ def settings(module: nn.Module) -> dict[str, Any]:
 
 
 def has_units(module: nn.Module) -> bool:
-    """Whether it is a convolution or a linear layer, which activations follow."""
+    """Check whether it is a convolution or a linear layer, which activations follow."""
     return isinstance(module, (nn.Linear, *CONVOLUTIONS, *TRANSPOSED))
 
 

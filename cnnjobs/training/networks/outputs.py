@@ -1,4 +1,4 @@
-"""What a network has to give: one tensor of logits, a row for each image and a column for each class."""
+"""Output that a network must give: one tensor of logits, a row for each image and a column for each class."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_logits(output: Any, name: str, images: int, classes: int) -> Tensor:
 
 
 def _several(output: Any) -> tuple[str, str]:
-    """What is no tensor, and what to do about it."""
+    """Message for an output that is no tensor, with its remedy."""
     kind = type(output).__name__
     named = dict(output) if isinstance(output, Mapping) else _fields(output)
     parts = list(named.values()) if named else list(output) if isinstance(output, tuple | list) else []
@@ -57,7 +57,7 @@ def _fields(output: Any) -> dict[str, Any]:
 
 
 def _other(output: Tensor, images: int, classes: int) -> tuple[str, str]:
-    """What is another tensor, and what to do about it."""
+    """Message for a tensor of another shape, with its remedy."""
     shape, expected = tuple(output.shape), (images, classes)
     if not output.is_floating_point():
         remedy = "logits are real numbers with a gradient"
@@ -84,7 +84,7 @@ def _dtype(output: Tensor) -> str:
 
 
 def strangeness(logits: Tensor) -> str:
-    """What is said of the outputs (B, classes) of a network that trains, though hardly as it was meant; or nothing."""
+    """Notes on outputs (B, classes) of a network that trains, though hardly as it was meant; or nothing."""
     rows = logits.detach().float()
     total = rows.sum(1)
     if logits.shape[1] > 1 and bool((rows >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-3):

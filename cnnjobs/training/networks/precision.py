@@ -1,4 +1,4 @@
-"""Which precision `precision: auto` stands for: by the network and by what the device does fast."""
+"""Precision that `precision: auto` stands for: by the network and by what the device does fast."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def with_precision(
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 itself (AVX512-BF16, AMX); others imitate it, slowly."""
+    """Check whether this processor multiplies bfloat16 itself (AVX512-BF16, AMX); others imitate it, slowly."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

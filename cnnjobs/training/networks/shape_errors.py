@@ -1,4 +1,4 @@
-"""Which layer of a network does not take what it is given."""
+"""Layer of a network that does not accept its input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ABOUT_SHAPES: Final = re.compile(r"shape|size|channel|dimension|elements", re.I
 
 
 def misfit(model: nn.Module, images: Tensor, name: str, error: Exception) -> RunError | None:
-    """What to tell in place of `error`, which `model` raised on images (N, C, H, W); None when it is about no shape."""
+    """Message in place of `error`, which `model` raised on images (N, C, H, W); None when it is about no shape."""
     said = " ".join(str(error).split())
     if isinstance(error, torch.OutOfMemoryError) or not _ABOUT_SHAPES.search(said):
         return None

@@ -101,7 +101,7 @@ def _in_the_format_that_works(model: nn.Module, asked: Question, device: torch.d
 
 
 def _notes(model: nn.Module, form: torch.memory_format, asked: Question, device: torch.device) -> tuple[str, ...]:
-    """What is to be said of a network that works in this memory format. Raises what it raises in it."""
+    """Notes on a network that works in this memory format. Raises what it raises in it."""
     # As many images as classes would let a loss take one for the other.
     several = _IMAGES if asked.num_classes != _IMAGES else _IMAGES + 1
     with concerning("model"):
@@ -148,7 +148,7 @@ def _trained(model: nn.Module, form: torch.memory_format, asked: Question, image
 
 
 def _idle(model: nn.Module) -> str:
-    """What is to be said of parameters that train, though no gradient reaches them."""
+    """Notes on parameters that train, though no gradient reaches them."""
     model = model.model if isinstance(model, _Contiguous) else model
     if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
         # Its parameters show no gradients.
@@ -199,7 +199,7 @@ def _logits(model: nn.Module, images: Tensor, asked: Question) -> Tensor:
 
 
 def _alone(model: nn.Module, image: Tensor, asked: Question, expected: Tensor | None) -> str:
-    """What is to be said of a network that fails on one image, or gives it other logits than `expected` (1, classes).
+    """Notes on a network that fails on one image, or gives it other logits than `expected` (1, classes).
 
     Raises RunError where an evaluation has such a batch.
     """

@@ -18,7 +18,7 @@ class Statistics(Protocol):
 
     @property
     def is_divided(self) -> bool:
-        """Whether each rank has a part of the batch, not the whole."""
+        """True if each rank has a part of the batch, not the whole."""
 
 
 def over_whole_batches(model: nn.Module, ranks: Statistics) -> tuple[str, ...]:

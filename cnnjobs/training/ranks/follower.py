@@ -1,4 +1,4 @@
-"""What the ranks after the first do with a run: the same training, and nothing on disk."""
+"""Work of the ranks after the first: the same training, and nothing on disk."""
 
 from __future__ import annotations
 

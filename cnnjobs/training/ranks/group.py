@@ -45,7 +45,7 @@ _SIOCGIFADDR: Final = 0x8915
 
 @dataclass(frozen=True)
 class RankPlace:
-    """Which of `number` ranks a process is, and where rank 0 waits for the others."""
+    """Rank of a process among `number`, and where rank 0 waits for the others."""
 
     index: int
     number: int
@@ -100,7 +100,7 @@ class RankGroup(Ranks):
 
     @property
     def is_divided(self) -> bool:
-        """Whether the batch at hand is large enough for all ranks; else each of them has the whole of it."""
+        """True if the batch at hand is large enough for all ranks; else each of them has the whole of it."""
         return self._batch >= self.number
 
     def counted(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,7 +151,7 @@ class RankGroup(Ranks):
         return totals
 
     def agree(self, stopping: bool) -> bool:
-        """Whether to stop at this step. The answer is that to the step before, so that nobody waits for it."""
+        """Decide whether to stop at this step. The answer is that to the step before, so that nobody waits for it."""
         flags = torch.tensor([float(stopping), *self._signals()])
         before, self._asked = self._asked, (dist.all_reduce(flags, async_op=True), flags)
         if before is None:
@@ -172,7 +172,7 @@ class RankGroup(Ranks):
             self._stop.received.append(signal.SIGTERM if stopped else signal.SIGUSR2)
 
     def gather(self, collector: OutcomeCollector, count: int) -> OutcomeCollector:
-        """What all ranks have collected, each of its share of `count` images."""
+        """Gather the values of all ranks, each of its share of `count` images."""
         if not count:
             return collector
         own = collector.outcome()
@@ -184,7 +184,7 @@ class RankGroup(Ranks):
         return OutcomeCollector.of(whole)
 
     def give(self, state: dict[str, Any] | None) -> dict[str, Any] | None:
-        """What rank 0 gives, on all ranks: plain values and tensors."""
+        """Broadcast rank 0's value to all ranks: plain values and tensors."""
         content = torch.frombuffer(bytearray(checkpoint.to_bytes(state)), dtype=torch.uint8)
         size = torch.tensor(len(content))
         dist.broadcast(size, src=0)
@@ -230,7 +230,7 @@ class RankGroup(Ranks):
             self._store.set(_END, "")
 
     def await_end(self, patience: timedelta = _PATIENCE) -> bool:
-        """Whether rank 0 has ended in time: what ends before it would count as a rank that was lost."""
+        """Check whether rank 0 has ended in time: what ends before it would count as a rank that was lost."""
         try:
             self._store.wait([_END], patience)
         except dist.DistStoreError:
@@ -246,7 +246,7 @@ def _key(rank: int) -> str:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether an error comes from the talk with another rank."""
+    """Check whether an error comes from the talk with another rank."""
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
 
 

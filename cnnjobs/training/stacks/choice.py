@@ -1,4 +1,4 @@
-"""Whether runs gain by training as one network: known once their data and networks are there."""
+"""Choice of whether runs train as one network: known once their data and networks are there."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def why_alone(
 
 
 def _fell_together(folder: RunFolder) -> bool:
-    """Whether two stacks that it trained in ended without a word at the same epoch: alone it may get further."""
+    """Check whether two stacks that it trained in ended without a word at the same epoch: alone it may get further."""
     record = folder.read_record()
     stacked = [each for each in record.attempts[record.forgiven :] if each.stacked and not each.waited][-2:]
     return len(stacked) == 2 and not any(each.ended for each in stacked) and len({e.from_epoch for e in stacked}) == 1

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 
 class Form(Enum):
-    """How the data of K networks lie between two layers."""
+    """Layout of the data of K networks between two layers."""
 
     SHARED = auto()
     MAPS = auto()

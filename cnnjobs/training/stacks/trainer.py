@@ -34,7 +34,7 @@ class StackedTrainer(Trainer):
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to train."""
+        """True if nothing is left to train."""
         return self.epoch == self.config.epochs or self.stopped_early
 
     def state(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class StackedTrainer(Trainer):
         self._logits(images)
 
     def _evaluate(self, name: str) -> dict[str, float]:
-        """What the stack has found for it, or what it finds alone."""
+        """Evaluation by the stack, or by the network alone."""
         found = self.found.pop(name, None)
         return super()._evaluate(name) if found is None else found
 

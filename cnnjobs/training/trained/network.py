@@ -91,7 +91,7 @@ def trained_network(
 
 
 def read_weights(file: Path) -> Any:
-    """What the file of weights holds, on the CPU. Raises InputError."""
+    """Read the file of weights, on the CPU. Raises InputError."""
     try:
         with open_to_read(file) as content:
             return torch.load(content, map_location="cpu", weights_only=True)

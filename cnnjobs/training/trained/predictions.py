@@ -1,4 +1,4 @@
-"""What a trained network says of single images."""
+"""Predictions of a trained network for single images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Prediction:
 
     @property
     def is_right(self) -> bool | None:
-        """Whether the most probable class is the true one; None where that is not known."""
+        """True if the most probable class is the true one; None where that is not known."""
         return None if self.truth is None else self.ranked[0][0] == self.truth
 
 

@@ -38,7 +38,7 @@ _DTYPES: Final = {
 
 @dataclass(frozen=True, eq=False)
 class InitialWeights:
-    """What a file of weights holds, on the CPU, and what its network's images went through where that is known."""
+    """Content of a file of weights, on the CPU, and the preprocessing of its network where that is known."""
 
     source: WeightsSource
     tensors: dict[str, Tensor]
@@ -119,7 +119,7 @@ def _plainly(error: Exception) -> str:
 
 
 def _instead(found: Any) -> str:
-    """What a file holds in place of tensors by their names."""
+    """Content of a file that holds no tensors by name."""
     if not isinstance(found, Mapping):
         return f" but a `{type(found).__name__}`"
     return f" but {', '.join(f'`{key}`' for key in list(found)[:_NAMED])}" if found else ""

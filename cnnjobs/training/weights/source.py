@@ -46,7 +46,7 @@ class WeightsSource:
 
 
 def find_weights(config: RunConfig, folders: Sequence[Path], results: Path) -> WeightsSource | None:
-    """What the run starts from; None where its weights are drawn.
+    """Find the initial weights of a run; None where its weights are drawn.
 
     Raises DataError when the file is missing or not what its name says, and UnknownNameError for an unknown run.
     """
@@ -73,7 +73,7 @@ def find_same_weights(
 
 
 def changed(source: WeightsSource, before: str) -> str:
-    """What to tell when runs began with another content, of SHA-256 `before`."""
+    """Notice when runs began with another content, of SHA-256 `before`."""
     return (
         f"weights {source.path} have changed since runs began with them (SHA-256 {before[:16]}... then,"
         f" {source.sha256[:16]}... now); put the old file back, rename the new one, or start anew with --force"

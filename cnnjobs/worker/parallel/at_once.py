@@ -1,4 +1,4 @@
-"""What Slurm has given to a job, and the process of a run that has shown what it takes of that."""
+"""Resources that Slurm has given to a job, and the usage that the first run has shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Allotment:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Allotment:
-        """What Slurm tells in the environment of the job; with cores that this process may not use left out."""
+        """Read Slurm's variables in the environment of the job; with cores that this process may not use left out."""
         given = int(environment.get("SLURM_CPUS_ON_NODE") or 0)
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         of_core = int(environment.get("SLURM_MEM_PER_CPU") or 0) * given
@@ -33,7 +33,7 @@ class Allotment:
         return cls(min(given or usable, usable), _MB * memory or None)
 
     def most_runs(self, intent: JobArray, gpus: Sequence[str]) -> int:
-        """How many runs have cores, each for all its threads; on a GPU no more than make sense."""
+        """Number of runs that have cores for all their threads; on a GPU no more than make sense."""
         most = max(1, self.cores // intent.threads)
         # Those beyond the cores that were asked for, as on a whole node, are for use too, unless runs are counted.
         counted = intent.profile.max_parallel is not None

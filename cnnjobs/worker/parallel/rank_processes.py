@@ -101,7 +101,7 @@ class RankStarts:
 
 
 def rank_environment() -> dict[str, str]:
-    """What every rank of a start is told: a port of this machine that is free now."""
+    """Environment of every rank of a start: a port of this machine that is free now."""
     with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
     # torch tells each rank of each run that no layer was left out.

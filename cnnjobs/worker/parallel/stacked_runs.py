@@ -38,7 +38,7 @@ class Member:
 
     @property
     def place(self) -> tuple[int, int]:
-        """What those have in common that can take the next step together."""
+        """Key that networks share which can take the next step together."""
         return self.trainer.epoch, self.attempt.threads
 
 
@@ -70,7 +70,7 @@ class StackedRuns:
             raise self._unwritten
 
     def _left(self) -> list[Member]:
-        """What is still to be trained, once those that are done have finished."""
+        """Runs still to be trained, once those that are done have finished."""
         left = [member for member in self._members if not member.is_gone]
         done = [member for member in left if member.trainer.is_done]
         if done:
@@ -112,7 +112,7 @@ class StackedRuns:
                 member.trainer.count(loss, own, labels)
 
     def _for_all(self, members: Sequence[Member], action: Callable[[], Result | None]) -> Result | None:
-        """What an action for all of them gives; what ends it ends every one of them."""
+        """Result of an action for all of them; an error ends every one of them."""
         try:
             return action()
         except (Exception, KeyboardInterrupt) as error:
@@ -154,7 +154,7 @@ class StackedRuns:
 
     @contextmanager
     def _recorded(self, member: Member) -> Iterator[None]:
-        """What ends the run in here is its own affair."""
+        """Record an error in here as the end of this run alone."""
         try:
             with member.attempt.recorded():
                 yield

@@ -19,7 +19,7 @@ def run(toy: Any, name: str, **changes: Any) -> Any:
 
 
 def refused(toy: Any, config: Any) -> tuple[str, str | None]:
-    """What is said of a run before its first step, and of which key."""
+    """Refusal of a run before its first step, and its key."""
     with pytest.raises((InputError, RunError)) as raised:
         toy.trainer(config)
     return str(raised.value), key_of(raised.value)

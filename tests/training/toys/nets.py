@@ -231,7 +231,7 @@ GoogLeNetOutputs = namedtuple("GoogLeNetOutputs", ["logits", "aux_logits2", "aux
 
 
 class Outputs(OnView):
-    """What its one logit layer gives, in the form that `form` names."""
+    """Outputs of its one logit layer, in the form that `form` names."""
 
     def __init__(self, in_channels, num_classes, image_size, *, form: str):
         super().__init__(in_channels, num_classes, image_size)

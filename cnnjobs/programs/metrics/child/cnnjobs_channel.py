@@ -29,7 +29,7 @@ def say(text: str) -> None:
 
 
 def is_open() -> bool:
-    """Whether this process belongs to a run."""
+    """Check whether this process belongs to a run."""
     return bool(os.environ.get("CNNJOBS_METRICS"))
 
 

@@ -1,4 +1,4 @@
-"""What `import cnnjobs` finds in a Python that has no cnnjobs: the one function that a program calls."""
+"""Module that `import cnnjobs` finds in a Python that has no cnnjobs: the one function that a program calls."""
 
 from cnnjobs_channel import log
 

@@ -16,7 +16,7 @@ class ConfigError(Error):
 
 
 class BeforeInit:
-    """What is there before wandb.init: it says so as soon as it is used."""
+    """Stand-in before wandb.init: it says so as soon as it is used."""
 
     def __init__(self, name):
         vars(self)["_name"] = name

@@ -106,7 +106,7 @@ class Table(Inert):
 
 
 def inert(name):
-    """What a name of wandb is that does nothing here: a class where it is written as one, else an object to call."""
+    """Stand-in for a name of wandb: a class where it is written as one, else an object to call."""
     return type(name, (Inert,), {}) if name[:1].isupper() else Inert()
 
 
