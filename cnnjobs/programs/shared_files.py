@@ -58,8 +58,12 @@ class SharedFiles:
                 self._opened |= open_for_writing(pid, self._folder)
             self._looked_at = time.monotonic()
 
-    def finish(self) -> str:
-        """Leave word of what was written; a note where another run has written the same. Raises OSError."""
+    def finish(self, told: Iterable[Path]) -> str:
+        """Leave word of what was written, by what processes have `told`, too; a note where another run has written it.
+
+        Raises OSError.
+        """
+        self._opened |= {str(each.relative_to(self._folder)) for each in told if each.is_relative_to(self._folder)}
         changed = written_since(self._folder, self._results, self._started)
         own = Written(
             run_id=self._run_id,

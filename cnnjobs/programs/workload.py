@@ -129,7 +129,8 @@ class ProgramWorkload:
         self._output.close()
         self._report(self._collector.close(), on_metrics)
         with suppress(OSError):
-            self._start.note(self._start.storage.insist(self._shared.finish))
+            told = self._collector.opened
+            self._start.note(self._start.storage.insist(lambda: self._shared.finish(told)))
         self._judge(code, left, was_asked=asked_at is not None, memory_was_full=memory_kills() > kills)
         for line in self._lines.began_anew():
             on_metrics(line)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,29 @@ def test_two_runs_that_write_one_file_are_told_by_name(runs: Runs, other: Runs) 
     assert other.python(WRITES) is RunState.FINISHED
     (note,) = (note for note in other.record.notes if "overwrite" in note)
     assert note.startswith(f"wrote `out/best`, `train.log` in the working folder, as {runs.folder.run_id} did")
+
+
+def test_runs_at_the_same_time_are_told_apart_by_what_their_processes_open(runs: Runs, other: Runs) -> None:
+    text = (
+        "import os, sys, time; mine = sys.argv[1][-1]; open(f'started.{mine}', 'w')\n"
+        "while not (os.path.exists('started.a') and os.path.exists('started.b')): time.sleep(0.01)\n"
+        "open('best.pt', 'w'); open(f'own.{mine}', 'w'); os.makedirs('.cache', exist_ok=True); open('.cache/x', 'w')"
+    )
+    Path("train.py").write_text(text)
+    command = [sys.executable, "${program}", "${args}"]
+    both = [(runs, "a"), (other, "b")]
+    fork = get_context("fork")
+    workers = [
+        fork.Process(target=run.attempt, kwargs={"program": "train.py", "command": command, "parameters": {"n": n}})
+        for run, n in both
+    ]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    assert {run.record.state for run, _ in both} == {RunState.FINISHED}
+    (note,) = (note for run, _ in both for note in run.record.notes if "overwrite" in note)
+    assert note.startswith("wrote `best.pt` in the working folder, as ")
 
 
 def test_one_run_twice_and_files_of_its_own_are_no_matter(runs: Runs, other: Runs) -> None:

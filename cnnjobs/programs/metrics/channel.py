@@ -23,13 +23,15 @@ _SPELLINGS: Final = {"n": "NaN", "i": "Infinity"}
 class Channel:
     """The lines of $CNNJOBS_METRICS.
 
-    `files` are those that the Python processes of the program have opened to write.
+    `files` are those that the Python processes of the program have opened to write and that may hold metrics, `shared`
+    others that they have opened to write in the folder where they were started.
     """
 
     def __init__(self, path: Path) -> None:
         self._tail = Tail(path)
         self.notes = Notes()
         self.files: dict[Path, None] = {}
+        self.shared: dict[Path, None] = {}
         self._asked: dict[str, str] = {}
         self._values: dict[str, list[float]] = {}
         self._begins: dict[str, float] = {}
@@ -60,6 +62,8 @@ class Channel:
     def _reported(self, line: Mapping[str, Any]) -> Reported | None:
         if "_wrote" in line:
             self.files.setdefault(Path(str(line["_wrote"])))
+        elif "_shares" in line:
+            self.shared.setdefault(Path(str(line["_shares"])))
         elif "_source" in line:
             return self._told(line)
         elif metrics := {name: math.nan if value is None else value for name, value in line.items() if name[:1] != "_"}:

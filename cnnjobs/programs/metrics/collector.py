@@ -98,6 +98,11 @@ class Collector:
         ]
         return tuple(dict.fromkeys(note for notes in every for note in notes))
 
+    @property
+    def opened(self) -> list[Path]:
+        """Files that the program's Python processes have opened to write, as far as that is of interest here."""
+        return [*self._channel.files, *self._channel.shared]
+
     def hear(self, line: str) -> None:
         """Take a line of the program's output."""
         self._output.hear(line)

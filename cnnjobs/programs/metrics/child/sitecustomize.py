@@ -8,6 +8,11 @@ _NAMES = {"wandb": "cnnjobs_wandb.py", "cnnjobs": "cnnjobs_log.py"}
 _ENDINGS = (".csv", ".tsv", ".log", ".json", ".jsonl", ".db")
 _MOST_TOLD = 1000
 _told = set()
+_OWN = [os.environ[name] for name in ("CNNJOBS_RUN_DIR", "CNNJOBS_CHECKPOINT_DIR") if os.environ.get(name)]
+try:
+    _FOLDER = os.path.join(os.getcwd(), "")
+except OSError:
+    _FOLDER = os.devnull
 
 
 class Hook:
@@ -122,11 +127,12 @@ def _hear_opened(event, given):
     if (opens or event == "sqlite3.connect") and isinstance(given[0], (str, bytes)):
         try:
             path = os.path.abspath(os.fsdecode(given[0]))
-            if _may_hold_metrics(path) and path not in _told and len(_told) < _MOST_TOLD:
+            kind = "_wrote" if _may_hold_metrics(path) else "_shares" if _is_shared(path) else None
+            if kind and path not in _told and len(_told) < _MOST_TOLD:
                 _told.add(path)
                 import cnnjobs_channel
 
-                cnnjobs_channel.report({"_wrote": path})
+                cnnjobs_channel.report({kind: path})
         except Exception:
             # At the end of the interpreter there is nothing left to tell with.
             return
@@ -143,6 +149,12 @@ def _may_hold_metrics(path):
         return path != os.environ.get("CNNJOBS_METRICS")
     in_store = os.sep + "metrics" + os.sep in path and "__pycache__" not in path and not path.endswith(".py")
     return "events.out.tfevents." in path or in_store
+
+
+def _is_shared(path):
+    """Whether other runs may write this file, too: it lies in the folder where this process was started."""
+    inside = path.startswith(_FOLDER) and os.sep + "." not in path[len(_FOLDER) - 1 :] and "__pycache__" not in path
+    return inside and not any(path.startswith(own) for own in _OWN)
 
 
 # Python 2 finds modules in another way, and its wandb is another.
