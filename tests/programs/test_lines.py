@@ -17,7 +17,7 @@ EPOCHS, BATCHES = 6, 3
 
 
 def reports(form: str, first_epoch: int) -> Iterator[tuple[int, Reported]]:
-    """What a program reports from an epoch on: losses of batches and an accuracy; the epoch beside each."""
+    """Reports of a program from an epoch on: losses of batches and an accuracy; the epoch beside each."""
     for epoch in range(first_epoch, EPOCHS):
         for batch in range(BATCHES):
             step = epoch * BATCHES + batch
@@ -42,7 +42,7 @@ def counting(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def table(lines: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """What is told of each metric, in the order of its steps; W&B's own counts are as many."""
+    """Values of each metric, in the order of its steps."""
     told = [(name, line["step"], line[name]) for line in lines for name in ("loss", "acc", "test") if name in line]
     return sorted(told)
 

@@ -152,7 +152,7 @@ def _may_hold_metrics(path):
 
 
 def _is_shared(path):
-    """Whether other runs may write this file, too: it lies in the folder where this process was started."""
+    """Tell whether other runs may write this file, too: it lies in the folder where this process was started."""
     inside = path.startswith(_FOLDER) and os.sep + "." not in path[len(_FOLDER) - 1 :] and "__pycache__" not in path
     return inside and not any(path.startswith(own) for own in _OWN)
 
