@@ -85,6 +85,15 @@ def search_path(base: Mapping[str, str]) -> str:
     return path if shutil.which("python", path=path) else f"{path}{os.pathsep}{own}"
 
 
+def path_note(base: Mapping[str, str]) -> str:
+    """A note where another `python` would be found by PATH alone."""
+    there, found = (shutil.which("python", path=path) for path in (base.get("PATH", os.defpath), search_path(base)))
+    if there == found:
+        return ""
+    why = f"not {there}: no environment is active" if there else "there is no other one on PATH"
+    return f"`python` is {found}, as cnnjobs itself, {why}"
+
+
 def parameters_text(parameters: Mapping[str, Any]) -> str:
     """Parameters in the form that `wandb.init()` reads from WANDB_SWEEP_PARAM_PATH: YAML 1.1."""
     lines = [f"{_yaml(str(name))}: {{value: {_yaml(value)}}}\n" for name, value in parameters.items()]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from cnnjobs.programs.environment import environment_of, parameters_text, search_path
+from cnnjobs.programs.environment import environment_of, parameters_text, path_note, search_path
 from cnnjobs.programs.reported import ProgramPlaces
 from tests.programs.test_command import NAMES, VALUES, st
 
@@ -85,6 +85,11 @@ def test_python_is_that_of_the_active_environment(tmp_path: Path, monkeypatch: p
     assert search_path({"PATH": f"{other}:{own}"}) == f"{other}:{own}"
     assert search_path({"PATH": f"{other}", "CONDA_PREFIX": "x"}) == f"{other}"
     assert search_path({"PATH": f"{other}"}) == f"{own}:{other}"
+    assert path_note({"PATH": f"{other}", "CONDA_PREFIX": "x"}) == ""
+    own.mkdir(parents=True)
+    (own / "python").touch(0o755)
+    note = f"`python` is {own}/python, as cnnjobs itself, not {other}/python: no environment is active"
+    assert path_note({"PATH": f"{other}"}) == note
     assert search_path({"PATH": "/nowhere", "VIRTUAL_ENV": "x"}) == f"/nowhere:{own}"
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "pipx" / "venvs" / "cnnjobs"))
     assert search_path({"PATH": f"{other}"}) == f"{other}"
