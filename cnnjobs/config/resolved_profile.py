@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cnnjobs.config.profile import DEFAULT_MAX_REQUEUES, JobProfile, StackSetting
 from cnnjobs.registry import NonNegativeInt, PositiveFloat, PositiveInt
+
+_LEAD_S: Final = 120
 
 
 class ResolvedProfile(BaseModel):
@@ -63,6 +65,12 @@ class ResolvedProfile(BaseModel):
     def threads(self) -> int:
         """The cores of each rank."""
         return self.cpus_per_run // self.ranks
+
+    @property
+    def lead_s(self) -> int:
+        """Seconds before its time limit at which a job is told of it."""
+        shortest = _LEAD_S if self.timeout_min is None else 60 * self.timeout_min // 4
+        return self.signal_lead_s or min(_LEAD_S, shortest)
 
     def of_one_rank(self, *, runs_per_job: int) -> ResolvedProfile:
         """The same for jobs in which one process with the share of one rank does one run after the other."""

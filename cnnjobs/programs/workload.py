@@ -36,8 +36,8 @@ _TOLD_EVERY_S: Final = 5.0
 class ProgramWorkload:
     """A program that is a run; torchrun, where the run asks for it, starts it in so many `processes`.
 
-    It may use `threads` and the GPUs that `gpu` lists, as CUDA_VISIBLE_DEVICES does; None hides all. What does not end
-    within `grace_s` after SIGTERM is killed.
+    It may use `threads` and the GPUs that `gpu` lists, as CUDA_VISIBLE_DEVICES does; None hides all. What has not ended
+    `grace_s` after SIGTERM, as that is then, is killed.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ProgramWorkload:
         gpu: int | str | None,
         processes: int = 0,
         notes: Sequence[str] = (),
-        grace_s: float = GRACE_S,
+        grace_s: Callable[[], float] = lambda: GRACE_S,
     ) -> None:
         self._threads, self._gpu, self._processes = threads, gpu, processes
         own_note = path_note(os.environ)
@@ -120,10 +120,10 @@ class ProgramWorkload:
                     self._report(self._collector.poll(), on_metrics)
                 if asked_at is None and self._start.stopped():
                     asked_at = now
-                    self._start.say(f"the program is asked to end (SIGTERM); killed after {self._grace_s:g} s")
+                    self._start.say(f"the program is asked to end (SIGTERM); killed after {self._grace_s():g} s")
                     program.ask_to_end()
-                elif asked_at is not None and now - asked_at > self._grace_s:
-                    self._start.say(f"the program did not end within {self._grace_s:g} s: killed")
+                elif asked_at is not None and now - asked_at > self._grace_s():
+                    self._start.say(f"the program did not end within {now - asked_at:.0f} s: killed")
                     program.kill()
                     asked_at = now
             code, left = program.finish()

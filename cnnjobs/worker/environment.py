@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from cnnjobs.disk.files import MetricsLog
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
 from cnnjobs.disk.start import Standing
+from cnnjobs.programs.process import GRACE_S
 from cnnjobs.training.data.ranks import ALONE, Ranks
 
 
@@ -22,6 +23,11 @@ class JobEnvironment:
     submitted: str | None = None
     ranks: Ranks = ALONE
     code: str | None = None
+
+    @property
+    def grace_s(self) -> float:
+        """How long a program that was asked to end has for that."""
+        return GRACE_S
 
     @contextmanager
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:

@@ -115,7 +115,7 @@ def _train(
             return RunAttempt(run, workload, threads=job.threads, scheduler=scheduler, beside=beside)
 
         if len(claimed) == 1:
-            attempt = attempt_at(claimed[0], workloads.of(claimed[0], scheduler.ranks))
+            attempt = attempt_at(claimed[0], workloads.of(claimed[0], scheduler))
             # A stack that is tried for what it may gain is nothing that was asked for.
             if note and not job.stacks.if_small:
                 attempt.note(note)

@@ -29,6 +29,8 @@ from cnnjobs.worker.takeover import Takeover
 
 # Longer than the controller takes to save its state.
 FORGETS_S: Final = 15
+# What is left of the time limit to write the end of a run and to requeue.
+_LAST_S: Final = 20
 _REQUEUE_PAUSES_S: Final = (1, 10, 0)
 
 
@@ -64,6 +66,12 @@ class SlurmEnvironment(JobEnvironment):
     def job_id(self) -> str:
         """This element: `12_3`."""
         return f"{self.array_job}_{self.index}"
+
+    @property
+    def grace_s(self) -> float:
+        """Almost all of the time that is left before the time limit; else what Slurm itself gives."""
+        ahead = self.intent.profile.lead_s - _LAST_S if self._stop.time_limit_ahead else 0
+        return max(super().grace_s, ahead)
 
     @contextmanager
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:

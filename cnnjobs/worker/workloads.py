@@ -13,6 +13,7 @@ from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import StopRequest
 from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.job import Job
 from cnnjobs.worker.workload import Workload
 
@@ -51,9 +52,11 @@ class Workloads:
             self._job.data_folders, device, (*notes, *self._job.notes), interruptible=self._stop.interrupting
         )
 
-    def of(self, run: ClaimedRun, ranks: Ranks) -> Workload:
+    def of(self, run: ClaimedRun, scheduler: JobEnvironment) -> Workload:
         """Workload of a run that trains alone."""
-        return self.program() if run.storage.look(run.folder.runs_program) else self.network(ranks=ranks)
+        if run.storage.look(run.folder.runs_program):
+            return self.program(scheduler)
+        return self.network(ranks=scheduler.ranks)
 
     def network(self, *kind: Any, ranks: Ranks) -> NetworkWorkload[Any]:
         """The training of a network, by a `kind` of Trainer where it is another one."""
@@ -61,14 +64,18 @@ class Workloads:
 
         return NetworkWorkload(self.data_sets, *kind, ranks=ranks)
 
-    def program(self) -> ProgramWorkload:
+    def program(self, scheduler: JobEnvironment) -> ProgramWorkload:
         """A program with the cores and the GPUs of this job."""
         from cnnjobs.programs.workload import ProgramWorkload
 
         job = self._job
         gpus = 0 if job.gpu in (None, "") else len(str(job.gpu).split(","))
         return ProgramWorkload(
-            threads=job.threads * job.ranks, gpu=job.gpu, processes=max(gpus, job.ranks), notes=job.notes
+            threads=job.threads * job.ranks,
+            gpu=job.gpu,
+            processes=max(gpus, job.ranks),
+            notes=job.notes,
+            grace_s=lambda: scheduler.grace_s,
         )
 
 

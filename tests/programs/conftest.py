@@ -24,7 +24,8 @@ class Program(ProgramWorkload):
     """A workload of a program that is given as text, with the keys of its sweep file."""
 
     def __init__(self, config: dict[str, Any], **given: Any) -> None:
-        super().__init__(**{"threads": 1, "gpu": None, "grace_s": 5.0, **given})
+        grace_s = given.pop("grace_s", 5.0)
+        super().__init__(**{"threads": 1, "gpu": None, **given}, grace_s=lambda: grace_s)
         self._given = ProgramConfig.model_validate(config)
 
     def open(self, start: Start) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import pytest
 
 from cnnjobs.config.program import ProgramConfig
+from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk.code_copies import Code
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
+from cnnjobs.disk.submission_folder import JobArray
 from cnnjobs.system.stop_request import StopRequest
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.job import Job
 from cnnjobs.worker.run_list import train_runs
+from cnnjobs.worker.slurm_environment import SlurmEnvironment
 from tests.programs.test_workload import REPORT
 
 GOES_ON = (
@@ -93,3 +97,18 @@ def test_what_a_finished_run_has_written_is_kept_until_its_successor_has_finishe
     train(store, folder)
     assert folder.read_record().state is RunState.FINISHED
     assert not folder.earlier_folder.exists()
+
+
+def test_ahead_of_the_time_limit_a_program_has_almost_all_that_is_left() -> None:
+    def grace_s(number: int, **profile: Any) -> float:
+        environment = SlurmEnvironment.__new__(SlurmEnvironment)
+        environment.intent = JobArray.model_construct(profile=ResolvedProfile.model_validate(profile))
+        environment._stop = StopRequest()
+        environment._stop.received.append(number)
+        return environment.grace_s
+
+    assert JobEnvironment().grace_s == grace_s(signal.SIGTERM) == 25
+    assert grace_s(signal.SIGUSR2) == 100
+    assert grace_s(signal.SIGUSR2, timeout_min=4) == 40
+    assert grace_s(signal.SIGUSR2, signal_lead_s=600) == 580
+    assert grace_s(signal.SIGUSR2, signal_lead_s=30) == 25

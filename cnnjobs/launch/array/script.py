@@ -22,7 +22,6 @@ from cnnjobs.slurm.batch_script import (
 )
 
 WORKER: Final = "cnnjobs.worker.slurm_main"
-_LEAD_S: Final = 120
 _SHORTEST_LEAD_S: Final = 5
 
 
@@ -98,7 +97,7 @@ def _asks_for_gpus(profile: ResolvedProfile) -> bool:
 def lead_s(profile: ResolvedProfile) -> int:
     """Seconds before its time limit at which a job is signalled. Raises InputError when there is no such moment."""
     limit_s = None if profile.timeout_min is None else 60 * profile.timeout_min
-    lead = profile.signal_lead_s or min(_LEAD_S, limit_s // 4 if limit_s else _LEAD_S)
+    lead = profile.lead_s
     if limit_s is not None and lead >= limit_s:
         raise InputError(
             f"job.signal_lead_s: found {lead}, but a job ends after {limit_s} s (timeout_min: {profile.timeout_min}); "
