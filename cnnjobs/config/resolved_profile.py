@@ -1,4 +1,4 @@
-"""ResolvedProfile: a profile of which nothing is left open, as a job array has it and as its intent keeps it."""
+"""ResolvedProfile: a profile of which nothing is left open, as a job array has it and as `intent.json` keeps it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_serializer
 
-from cnnjobs.components.pretrained import places as weights_places
+from cnnjobs.components.pretrained import places
 from cnnjobs.config.mistakes import refusal
 from cnnjobs.config.yaml import shown
 from cnnjobs.errors import UnknownNameError
@@ -44,14 +44,14 @@ def choose_frozen(value: Any) -> Any:
 
 def choose_weights(value: str | None, info: ValidationInfo) -> str | None:
     """The weights by a name that stays: whatever is the model's DEFAULT today, a file, or `run:<run id>`."""
-    if value is None or "model" not in info.data or weights_places.is_file(value):
+    if value is None or "model" not in info.data or places.is_file(value):
         return value
-    if value.startswith(weights_places.RUN):
-        if value == weights_places.RUN or "/" in value:
+    if value.startswith(places.RUN):
+        if value == places.RUN or "/" in value:
             raise refusal(f"found {shown(value)}", "write run: and the id of a finished run")
         return value
     try:
-        return weights_places.concrete_name(info.data["model"].name, value)
+        return places.concrete_name(info.data["model"].name, value)
     except UnknownNameError as error:
         found, _, remedy = str(error).partition("; ")
         raise refusal(found, remedy) from None

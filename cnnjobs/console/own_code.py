@@ -31,13 +31,15 @@ def show_code(plan: Plan) -> None:
     """Show the effect of code that has changed since runs were submitted."""
     if plan.code.choice == "new" and plan.code.given is None:
         notice("--code new: no import path of the sweep leads to code of your own, so nothing of it has changed")
-    for fates, words in _CODE_WORDS.items():
+    for actions, words in _CODE_WORDS.items():
         runs = [
-            planned for planned in plan.runs if planned.changed and planned.action in fates and not planned.from_nothing
+            planned
+            for planned in plan.runs
+            if planned.changed and planned.action in actions and not planned.from_nothing
         ]
         if runs:
             files = sorted({file for planned in runs for file in planned.changed})
-            told = _KEPT if fates == (Action.FINISHED,) and plan.code.choice == "kept" else words
+            told = _KEPT if actions == (Action.FINISHED,) and plan.code.choice == "kept" else words
             notice(told.format(number=len(runs), changed=have_changed(files)))
     if plan.code.choice != "new" and plan.count(Action.NEW) and any(planned.changed for planned in plan.runs):
         many = "1 new run begins" if plan.count(Action.NEW) == 1 else f"{plan.count(Action.NEW)} new runs begin"

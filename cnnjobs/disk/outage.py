@@ -49,7 +49,7 @@ class Storage:
         """Check whether the process, or this run of it, is asked to stop."""
         return any(reason() for reason in self._reasons)
 
-    def insist(self, action: Callable[[], Result], *, at_the_end: bool = False) -> Result:
+    def retry(self, action: Callable[[], Result], *, at_the_end: bool = False) -> Result:
         """Return the result of `action`, retried while the folder is away, for PATIENCE_S, once in an attempt.
 
         Raises what the action raised last, and Stopped when asked to stop meanwhile. What is written `at_the_end` of
@@ -88,7 +88,7 @@ class Storage:
                 raise storage_error(self.folder.path, error) from error
             return result
 
-        return self.insist(checked, at_the_end=at_the_end)
+        return self.retry(checked, at_the_end=at_the_end)
 
     def _outage(self, error: OSError | StorageError) -> str | None:
         """Why the folder is away; None when it is there and refuses."""

@@ -5,7 +5,7 @@ results/<sweep>/jobs/<submission>/
   sbatch.sh        the script as it was submitted
   id.json          {"job_id": 123}, written after sbatch
   started          the job waits for its launcher no longer
-  task-<k>.log     what element k has said, over all its starts
+  task-<k>.log     what array task k has said, over all its starts
   canary-passed    the first run has passed its first validation: the rest may start
   outcomes.jsonl   one line for each end of a run: run_id, state, cause
   breaker          the cause for which the rest is held: so many runs in a row have failed from it
@@ -67,12 +67,12 @@ class Stacks(BaseModel):
 
 
 class JobArray(BaseModel):
-    """One job array: element k trains the runs of tasks[k]. `created` as ISO 8601, UTC.
+    """One job array: task k trains the runs of tasks[k]. `created` as ISO 8601, UTC.
 
-    An element trains `runs_at_once` of its runs side by side, each with `threads` threads; where that is `measured`, it
+    A task trains `runs_at_once` of its runs side by side, each with `threads` threads; where that is `measured`, it
     has cores for so many and finds out how many they carry. On several `nodes` or `gpus` each run has `ranks`, with so
-    many threads each. With `canary` only element 0 starts at once; its worker releases the others. `stacks` are runs of
-    one element that train as one network; `code` is the copy of the user's own code that runs begin
+    many threads each. With `canary` only task 0 starts at once; its worker releases the others. `stacks` are runs of
+    one task that train as one network; `code` is the copy of the user's own code that runs begin
     with, where there is some. With `evaluation` the runs have finished and are evaluated.
     """
 
@@ -102,7 +102,7 @@ class JobArray(BaseModel):
 
     @property
     def cpus(self) -> int:
-        """The cores of each element."""
+        """The cores of each array task."""
         return self.threads * self.runs_at_once * self.ranks
 
     @property
@@ -116,7 +116,7 @@ class SubmissionFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.intent_file = path / "intent.json"
+        self.array_file = path / "intent.json"
         self.script_file = path / "sbatch.sh"
         self.id_file = path / "id.json"
         self.started_file = path / "started"
@@ -128,13 +128,13 @@ class SubmissionFolder:
         """Log of array task `index`; Slurm's own `%a` stands for every one."""
         return self.path / f"task-{index}.log"
 
-    def write_intent(self, intent: JobArray) -> None:
+    def write_array(self, array: JobArray) -> None:
         """Say what is about to be submitted. Raises StorageError."""
-        write_whole(self.intent_file, intent.model_dump_json(indent=1).encode() + b"\n")
+        write_whole(self.array_file, array.model_dump_json(indent=1).encode() + b"\n")
 
-    def read_intent(self) -> JobArray:
+    def read_array(self) -> JobArray:
         """Read the submission. Raises OSError, and ValueError when another version wrote it."""
-        return JobArray.model_validate_json(read_bytes(self.intent_file))
+        return JobArray.model_validate_json(read_bytes(self.array_file))
 
     def write_id(self, job_id: int) -> None:
         """Keep the number that Slurm gave. Raises StorageError."""

@@ -33,14 +33,14 @@ _RETRIED: Final = (RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.
 class Cancelling:
     """Runs to cancel: `chosen` runs end, and `also` those that share a running job with one of them.
 
-    `evaluations` of the named runs end too; their elements are among `elements` where nothing else is left to them.
+    `evaluations` of the named runs end too; theirs are among `array_tasks` where nothing else is left to them.
     """
 
     store: RunStore
     chosen: tuple[RunStatus, ...]
     also: tuple[RunStatus, ...]
     over: tuple[RunStatus, ...]
-    elements: tuple[Key, ...]
+    array_tasks: tuple[Key, ...]
     processes: tuple[int, ...]
     elsewhere: tuple[RunStatus, ...]
     evaluations: tuple[OpenEvaluation, ...] = ()
@@ -52,34 +52,34 @@ def plan_cancelling(target: Target) -> Cancelling:
     statuses = {status.run_id: status for status in truth.snapshot.runs}
     named = [statuses[run.run_id] for run in target.runs]
     chosen = tuple(status for status in named if not status.is_over)
-    elements, also = _elements(chosen, truth, statuses)
+    array_tasks, also = _array_tasks(chosen, truth, statuses)
     processes, elsewhere = _processes(status for status in chosen if not truth.is_live(status.run_id))
     over = tuple(status for status in named if status.is_over)
     store = target.opened.store
     evaluations = open_evaluations({status.run_id for status in named}, submissions(store), truth.view)
-    elements += tuple(each.key for each in evaluations if each.is_all)
-    return Cancelling(store, chosen, also, over, elements, processes, elsewhere, evaluations)
+    array_tasks += tuple(each.key for each in evaluations if each.is_all)
+    return Cancelling(store, chosen, also, over, array_tasks, processes, elsewhere, evaluations)
 
 
-def _elements(
+def _array_tasks(
     chosen: Iterable[RunStatus], truth: SweepStatus, statuses: Mapping[str, RunStatus]
 ) -> tuple[tuple[Key, ...], tuple[RunStatus, ...]]:
-    """The elements to end, and the runs that were not named and end with them."""
+    """The array tasks to end, and the runs that were not named and end with them."""
     chosen = tuple(chosen)
     wanted = {status.run_id for status in chosen}
     found: dict[Key, None] = {}
     also: dict[str, RunStatus] = {}
     for status in chosen:
-        element = truth.element(status.run_id)
-        if element is None:
+        array_task = truth.array_task(status.run_id)
+        if array_task is None:
             continue
         position = truth.positions[status.run_id]
         shared = [statuses[each] for each in position.run_ids if each in statuses and each not in wanted]
         others = [each for each in shared if not each.is_over]
         # A run that has not begun is passed over by its job; only one at work takes its job along.
-        if others and (element.state in WAITING or status.state is not RunState.RUNNING):
+        if others and (array_task.state in WAITING or status.state is not RunState.RUNNING):
             continue
-        found[element.job_id, position.index] = None
+        found[array_task.job_id, position.index] = None
         also.update({each.run_id: each for each in others})
     return tuple(found), tuple(also.values())
 
@@ -109,7 +109,7 @@ def carry_out(plan: Cancelling) -> tuple[RunStatus, ...]:
     for each in plan.evaluations:
         for run_id in each.run_ids:
             each.folder.add_outcome(run_id, "cancelled", cause)
-    scancel(plan.elements)
+    scancel(plan.array_tasks)
     for pid in plan.processes:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)

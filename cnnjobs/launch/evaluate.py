@@ -16,7 +16,7 @@ from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.disk.submission_folder import EvaluationRequest, SubmissionFolder
 from cnnjobs.errors import InputError
-from cnnjobs.launch.array.runs_per_job import deal
+from cnnjobs.launch.array.runs_per_job import split_runs
 from cnnjobs.launch.array.submit import Order, let_go, make_order, submit
 from cnnjobs.launch.local.workers import JobFolder, Worker, ends_in_time
 from cnnjobs.launch.plan.carrying_out import held
@@ -157,7 +157,7 @@ def submit_evaluation(
             order = make_order(
                 opened.store,
                 opened.sweep.name,
-                deal(run_ids, profile),
+                split_runs(run_ids, profile),
                 profile,
                 folders,
                 queue=queue,

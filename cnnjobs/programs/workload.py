@@ -97,7 +97,7 @@ class ProgramWorkload:
         self._places = self._preparation.places
         goes_on = folder.has_checkpoint or (start.before.cause or "").startswith(ASKED)
         self._lines = Lines(start.attempt, start.lines, goes_on=goes_on, seconds=self._seconds)
-        start.storage.insist(self._preparation.make_places)
+        start.storage.retry(self._preparation.make_places)
         store = folder.path.resolve().parent
         self._shared = SharedFiles(folder.run_id, self._places.working_folder, store, self._places.started)
         self._outcome = Outcome(start.lines)
@@ -131,7 +131,7 @@ class ProgramWorkload:
         self._report(self._collector.close(), on_metrics)
         with suppress(OSError):
             told = self._collector.opened
-            self._start.note(self._start.storage.insist(lambda: self._shared.finish(told)))
+            self._start.note(self._start.storage.retry(lambda: self._shared.finish(told)))
         self._judge(code, left, was_asked=asked_at is not None, memory_was_full=memory_kills() > kills)
         for line in self._lines.began_anew():
             on_metrics(line)
@@ -190,7 +190,7 @@ class ProgramWorkload:
     def _take_over(self, on_metrics: Callable[..., None]) -> None:
         """Add what the attempt before has reported, if its worker was killed, and get ready for lines of this one."""
         start, before = self._start, self._start.attempt - 1
-        left = start.storage.insist(lambda: untaken_lines(start.folder, before)) if before else []
+        left = start.storage.retry(lambda: untaken_lines(start.folder, before)) if before else []
         if left:
             on_metrics(*left)
             start.say(f"attempt {before} had reported {len(left)} lines more: taken over")

@@ -14,9 +14,8 @@ from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import InputError
 from cnnjobs.report import manifest
 from cnnjobs.report.chapter import chapter
-from cnnjobs.report.pages import html as html_page
+from cnnjobs.report.pages import html, pdf
 from cnnjobs.report.pages import markdown as markdown_page
-from cnnjobs.report.pages import pdf
 from cnnjobs.report.pages.fonts import boxes
 from cnnjobs.report.plots.catalogue import Drawings
 from cnnjobs.report.results.files import csv_bytes, grid_csv, markdown, tex
@@ -185,7 +184,7 @@ def _write(
     pages = {kind: folder / f"report.{kind}" for kind in FORMATS if kind in formats}
     setting = pdf.template(template) if "pdf" in formats else ""
     if "html" in formats:
-        write_whole(pages["html"], html_page.page(report, folder).encode())
+        write_whole(pages["html"], html.page(report, folder).encode())
     if "md" in formats:
         write_whole(pages["md"], markdown_page.document(report).encode())
     if "pdf" not in formats:

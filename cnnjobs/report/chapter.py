@@ -13,15 +13,13 @@ from cnnjobs.report.analysis.importance import Parameters, parameters, parameter
 from cnnjobs.report.analysis.pairs import P_VALUE, PairedResult, by_gain, multiplicity, paired_result
 from cnnjobs.report.plots.catalogue import Drawings
 from cnnjobs.report.results.table import Choice, ResultsTable
-from cnnjobs.report.sections import runs as particulars
-from cnnjobs.report.sections import summary
-from cnnjobs.report.sections import tables as grids
+from cnnjobs.report.sections import runs, summary, tables
 from cnnjobs.report.sections.architectures import architectures
 from cnnjobs.report.sections.codes import remarks_on_code
 from cnnjobs.report.sections.figures import learned
 from cnnjobs.report.sections.programs import REPORTED, nothing_best, reported
 from cnnjobs.report.sections.reached import targets, targets_grid
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 from cnnjobs.report.text.blocks import (
     Block,
     Chapter,
@@ -114,11 +112,11 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
             "fitting": _fitting(table, ranked),
             "scores": _scores(table, ranked),
             "learned": learned(table, networks, drawings),
-            "unfinished": particulars.unfinished(table),
-            "configuration": particulars.configuration(table, ranked),
-            "networks": particulars.networks(networks, ranked),
-            "cost": chain(particulars.cost(table, ranked), _pictures(speed)),
-            "environment": particulars.environment(table),
+            "unfinished": runs.unfinished(table),
+            "configuration": runs.configuration(table, ranked),
+            "networks": runs.networks(networks, ranked),
+            "cost": chain(runs.cost(table, ranked), _pictures(speed)),
+            "environment": runs.environment(table),
         }
         read |= {id_: tuple(blocks) for id_, blocks in parts.items()}
     titles = table.sweep.report.sections
@@ -144,7 +142,7 @@ def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     for target in targets(table, ranked):
         told = Span(target.verdict, tones.get(target.verdict, ""))
         yield paragraph(f"Target {target.text}: ", told, Span(f" {target.detail}" if target.detail else "", "faint"))
-    open_, every = len(grids.unfinished_grid(table).rows), len(table.records)
+    open_, every = len(tables.unfinished_grid(table).rows), len(table.records)
     if open_:
         said = f"{open_} of {every} runs {'has' if open_ == 1 else 'have'} no result: "
         yield paragraph(Span(said, "bad"), Span("see which and why", target="unfinished"))
@@ -153,19 +151,19 @@ def _verdict(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
 def _results(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     yield from (paragraph(Span(text, "bad")) for text in summary.other_data(table))
     weights = "lowest validation loss" if table.has_validation else "last epoch"
-    metric, spread = wording.metric_name(table.sweep.metric.name), _SPREAD if table.several_seeds else _NO_SPREAD
+    metric, spread = numbers.metric_name(table.sweep.metric.name), _SPREAD if table.several_seeds else _NO_SPREAD
     told = REPORTED if table.sweep.is_of_program else _RESULTS
     yield paragraph(told.format(metric=metric or "no metric", spread=spread, weights=weights))
-    yield Table(grids.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
+    yield Table(tables.results_grid(table, ranked), "Results of every configuration", "results", sortable=True)
     for remark in remarks_on_code(table):
         yield paragraph(f"{remark}.")
     held = targets_grid(table, ranked)
     if held.rows:
         yield Table(held, "Targets: which configurations reach them", "targets", sortable=True)
         yield paragraph(_TARGETS, faint=True)
-    runs = grids.runs_grid(table)
-    yield Details(f"Every run ({len(runs.rows):,})", (Table(runs, "Results of every run", "runs", sortable=True),))
-    evaluations = grids.evaluations_grid(table)
+    every = tables.runs_grid(table)
+    yield Details(f"Every run ({len(every.rows):,})", (Table(every, "Results of every run", "runs", sortable=True),))
+    evaluations = tables.evaluations_grid(table)
     if evaluations.rows:
         yield paragraph(
             "Evaluated after training, with the same weights; nothing was trained or chosen by these numbers."
@@ -197,7 +195,7 @@ def _effects(table: ResultsTable, found: Parameters) -> Iterator[Block]:
 
 def _how_much(found: Parameters) -> str:
     """Meaning of the numbers of the table."""
-    metric = wording.metric_name(found.metric)
+    metric = numbers.metric_name(found.metric)
     if found.shares is None:
         return (
             "Shares of the variance are told for full grids with a common seed alone; here "
@@ -219,25 +217,25 @@ def _changes(table: ResultsTable, pairs: list[PairedResult]) -> Iterator[Block]:
     """All changes side by side."""
     if len(pairs) > 1:
         metric = table.sweep.metric
-        by = wording.metric_name(metric.name)
+        by = numbers.metric_name(metric.name)
         of = "means over seeds" if table.several_seeds else "those of one seed"
         yield paragraph(f"What helped most comes first, by {by}; the differences are {of}, after − before.")
-        yield Table(grids.changes_grid(pairs, metric), "All changes", "changes", sortable=True)
+        yield Table(tables.changes_grid(pairs, metric), "All changes", "changes", sortable=True)
         yield paragraph(f"{P_VALUE} {multiplicity(len(pairs))}", faint=True)
 
 
 def _compare(table: ResultsTable, pairs: list[PairedResult], drawings: Drawings) -> Iterator[Block]:
     """Each change with its verdict, its curves and its numbers, what helped most first."""
-    numbers = {id(result): number for number, result in enumerate(pairs, 1)}
+    number_of = {id(result): number for number, result in enumerate(pairs, 1)}
     for result in by_gain(pairs, table.sweep.metric):
-        number = numbers[id(result)]
+        number = number_of[id(result)]
         title, name = result.pair.title, f"compare-{number:02}"
         blocks: list[Block] = [paragraph(Span(result.differing, "code")), paragraph(result.verdict)]
         blocks += _pictures(drawings.pair(number, result))
-        before_after = grids.pair_grid(result)
+        before_after = tables.pair_grid(result)
         if before_after.rows:
             blocks.append(Table(before_after, "Before and after, and the difference within each seed", name))
-        images = grids.images_grid(result)
+        images = tables.images_grid(result)
         if images.rows:
             blocks.append(paragraph("The two networks of each seed on the same test images:"))
             blocks.append(Table(images, "Image by image", f"{name}-images"))
@@ -262,7 +260,7 @@ def _curves(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> It
 
 
 def _fitting(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
-    grid = grids.fitting_grid(table, ranked)
+    grid = tables.fitting_grid(table, ranked)
     if grid.rows:
         yield Table(grid, "Over- or underfitting of every configuration", "fitting", sortable=True)
         limits = {"wide": fitting.WIDE_GAP, "gap": fitting.GAP, "rise": fitting.RISE, "fall": fitting.FALL}

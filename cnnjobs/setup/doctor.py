@@ -95,7 +95,7 @@ def look_at_cluster(offer: ClusterOffer) -> Iterator[Finding]:
 
 def _look_at_limits(limits: Limits, membership: Membership | None) -> Iterator[Finding]:
     yield Finding("ok", "Slurm", f"{limits.version}, cluster {limits.cluster}")
-    text = f"{limits.max_array_size} elements in an array (MaxArraySize), {limits.max_job_count} jobs (MaxJobCount)"
+    text = f"{limits.max_array_size} tasks in an array (MaxArraySize), {limits.max_job_count} jobs (MaxJobCount)"
     if membership and membership.max_submit_jobs is not None:
         text += f", {membership.max_submit_jobs} of them yours (MaxSubmitJobs)"
     yield Finding("ok", "limits", text)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cnnjobs.components.data.sources import SOURCES, Original
 from cnnjobs.components.files.places import place_of
-from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
+from cnnjobs.components.pretrained import torchvision
 from cnnjobs.components.pretrained.places import FOLDER, named_weights, weights_place
 from cnnjobs.disk import locks
 from cnnjobs.errors import DataError, FetchError, InputError, UnknownNameError, suggest
@@ -50,8 +50,8 @@ def find_items(names: Sequence[str], folders: Sequence[Path]) -> list[Item]:
 
 
 def _find_item(name: str, folders: Sequence[Path]) -> Item:
-    if name.startswith(torchvision_catalogue.PREFIX):
-        torchvision_catalogue.architecture(name.removeprefix(torchvision_catalogue.PREFIX).partition(":")[0])
+    if name.startswith(torchvision.PREFIX):
+        torchvision.architecture(name.removeprefix(torchvision.PREFIX).partition(":")[0])
     if weights := named_weights(name):
         place = weights_place(*weights, folders)
         hash = f"sha256:{place.sha256}" if place.sha256 else ""

@@ -22,7 +22,7 @@ _TIME: Final = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
 
 @dataclass(frozen=True)
 class Limits:
-    """The cluster and what bounds a submission: an array has at most `max_array_size` elements."""
+    """The cluster and what bounds a submission: an array has at most `max_array_size` tasks."""
 
     version: str
     cluster: str

@@ -35,7 +35,7 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True)
 class ArrayTask:
-    """One element of a job array; `ahead` counts those that come before it in its partition.
+    """One array task; `ahead` counts those that come before it in its partition.
 
     One that waits for a time `begins` then (local time), after so many `restarts`.
     """
@@ -63,9 +63,9 @@ class ArrayTask:
 
 @dataclass(frozen=True)
 class QueueView:
-    """The elements of some jobs: in the queue, or ended; `notices` tell what could not be asked, and why.
+    """The array tasks of some jobs: in the queue, or ended; `notices` tell what could not be asked, and why.
 
-    A number alone names no job: a controller that was killed gives the last ones out again. An element without a name
+    A number alone names no job: a controller that was killed gives the last ones out again. A task without a name
     is that of any job.
     """
 
@@ -77,16 +77,16 @@ class QueueView:
     notices: tuple[str, ...] = ()
 
     def at_work(self, job_name: str, key: Key) -> ArrayTask | None:
-        """The element of a job in the queue: it waits or runs."""
+        """The array task of a job in the queue: it waits or runs."""
         return _of_job(self.queued.get(key), job_name)
 
     def end(self, job_name: str, key: Key) -> ArrayTask | None:
-        """The element of a job that has left the queue."""
+        """The array task of a job that has left the queue."""
         return _of_job(self.ended.get(key), job_name)
 
 
-def _of_job(element: ArrayTask | None, job_name: str) -> ArrayTask | None:
-    return element if element is not None and element.job_name in ("", job_name) else None
+def _of_job(array_task: ArrayTask | None, job_name: str) -> ArrayTask | None:
+    return array_task if array_task is not None and array_task.job_name in ("", job_name) else None
 
 
 def look_at_queue(names: Collection[str]) -> QueueView:
@@ -98,7 +98,7 @@ def look_at_queue(names: Collection[str]) -> QueueView:
         return QueueView()
     layout = ",".join(f"{name}:|" for name in _QUEUE_FIELDS)
     try:
-        # Pending elements stand in one line, which is cut without this setting.
+        # Pending array tasks stand in one line, which is cut without this setting.
         said = ask(
             "squeue", "--noheader", "--states=all", f"--Format={layout}",
             seconds=PATIENCE_S, environment={"SLURM_BITSTR_LEN": "0"},
@@ -108,17 +108,19 @@ def look_at_queue(names: Collection[str]) -> QueueView:
     queued: dict[Key, ArrayTask] = {}
     ended: dict[Key, ArrayTask] = {}
     job_ids: dict[str, int] = {}
-    for name, element in read_queue(said):
+    for name, array_task in read_queue(said):
         if name in names:
-            job_ids[name] = element.job_id
-            (queued if element.state in WAITING | ACTIVE else ended)[element.job_id, element.index] = element
-    if any(element.reason.startswith(_BEGIN_TIME) for element in queued.values()):
+            job_ids[name] = array_task.job_id
+            (queued if array_task.state in WAITING | ACTIVE else ended)[array_task.job_id, array_task.index] = (
+                array_task
+            )
+    if any(array_task.reason.startswith(_BEGIN_TIME) for array_task in queued.values()):
         queued = {**queued, **_with_begins(queued)}
     return QueueView(queued, ended, job_ids, knows_queue=True)
 
 
 def _with_begins(queued: Mapping[Key, ArrayTask]) -> dict[Key, ArrayTask]:
-    """The elements that wait for a time, with that time; as they are where Slurm does not tell."""
+    """The array tasks that wait for a time, with that time; as they are where Slurm does not tell."""
     found = {}
     with suppress(SlurmError):
         said = ask(
@@ -129,10 +131,10 @@ def _with_begins(queued: Mapping[Key, ArrayTask]) -> dict[Key, ArrayTask]:
             cells = [cell.strip() for cell in line.split("|")]
             if len(cells) == len(_BEGIN_FIELDS) + 1 and cells[0].isdigit() and _TIME.fullmatch(cells[2]):
                 for index in expand(cells[1]):
-                    element = queued.get((int(cells[0]), index))
-                    if element is not None and element.reason.startswith(_BEGIN_TIME):
+                    array_task = queued.get((int(cells[0]), index))
+                    if array_task is not None and array_task.reason.startswith(_BEGIN_TIME):
                         restarts = int(cells[3]) if cells[3].isdigit() else 0
-                        found[element.job_id, index] = replace(element, begins=cells[2], restarts=restarts)
+                        found[array_task.job_id, index] = replace(array_task, begins=cells[2], restarts=restarts)
     return found
 
 
@@ -147,14 +149,14 @@ def ranges(indices: list[int]) -> list[str]:
 
 
 def named(job_id: int, indices: Collection[int]) -> str:
-    """Elements of an array as Slurm's commands take them: `12_3`, `12_[0-2,5]`."""
+    """Array tasks of an array as Slurm's commands take them: `12_3`, `12_[0-2,5]`."""
     found = sorted(indices)
     return f"{job_id}_{found[0]}" if len(found) == 1 else f"{job_id}_[{','.join(ranges(found))}]"
 
 
-def scancel(elements: Iterable[Key]) -> None:
-    """Take these elements of job arrays out of the queue. Raises SlurmError."""
-    by_job = groupby(sorted(elements), key=lambda key: key[0])
+def scancel(array_tasks: Iterable[Key]) -> None:
+    """Take these array tasks out of the queue. Raises SlurmError."""
+    by_job = groupby(sorted(array_tasks), key=lambda key: key[0])
     words = [f"{job}_[{part}]" for job, keys in by_job for part in ranges([index for _, index in keys])]
     for start in range(0, len(words), _MOST_WORDS):
         ask("scancel", *words[start : start + _MOST_WORDS])
@@ -174,7 +176,7 @@ def jobs_of(folder: Path) -> list[int]:
 
 
 def read_queue(said: str) -> list[tuple[str, ArrayTask]]:
-    """Job name and element, for every element in squeue's answer."""
+    """Job name and array task, for every array task in squeue's answer."""
     entries = sorted(_queue_entries(said), key=lambda entry: (-entry[1], entry[2].job_id))
     before: dict[str, int] = defaultdict(int)
     found = []
@@ -194,11 +196,11 @@ def _queue_entries(said: str) -> Iterator[tuple[str, int, ArrayTask, Sequence[in
             continue
         job_id, indices, state, reason, status, node, priority, partition, name = (cell.strip() for cell in cells)
         code = int(status) if status.isdigit() else 0
-        element = ArrayTask(
+        array_task = ArrayTask(
             int(job_id), 0, state, "" if reason == "None" else reason, code >> 8, code & 127, node, partition
         )
         # The last field ends with a bar, too.
-        yield name.removesuffix("|"), int(priority) if priority.isdigit() else 0, element, expand(indices)
+        yield name.removesuffix("|"), int(priority) if priority.isdigit() else 0, array_task, expand(indices)
 
 
 def expand(indices: str) -> Sequence[int]:
@@ -232,7 +234,7 @@ def look_at_ends(view: QueueView, jobs: Mapping[int, str]) -> QueueView:
 
 
 def read_accounts(said: str) -> list[tuple[str, ArrayTask]]:
-    """Job name and element, for every element that has begun; an array that waits is squeue's affair."""
+    """Job name and array task, for every array task that has begun; an array that waits is squeue's affair."""
     found = []
     for line in said.splitlines():
         cells = line.split("|", len(_ACCOUNT_FIELDS) - 1)
@@ -242,11 +244,11 @@ def read_accounts(said: str) -> list[tuple[str, ArrayTask]]:
         _, state, exit_code, node, ended, name = cells
         word, _, by = state.partition(" by ")
         code, _, signal = exit_code.partition(":")
-        element = ArrayTask(
+        array_task = ArrayTask(
             int(match[1]), int(match[2] or 0), word, "", int(code or 0), int(signal or 0), node,
             cancelled_by=_user(by), ended="" if ended == "Unknown" else ended, job_name=name,
         )  # fmt: skip
-        found.append((name, element))
+        found.append((name, array_task))
     return found
 
 

@@ -14,8 +14,8 @@ _FIELDS: Final = ("ArrayJobID", "ArrayTaskID", "State", "Reason", "RestartCnt", 
 
 
 @dataclass(frozen=True)
-class QueuedElement:
-    """An element of a job array, also one that has just ended; `is_preempted` while it gives way, and when it has."""
+class QueuedTask:
+    """An array task, also one that has just ended; `is_preempted` while it gives way, and when it has."""
 
     job_id: int
     index: int
@@ -41,14 +41,14 @@ def scontrol(*words: str) -> bool:
     return True
 
 
-def squeue(job_names: Collection[str]) -> list[QueuedElement]:
-    """The elements of jobs of these names, those that have ended for as long as Slurm remembers; none if it is away."""
+def squeue(job_names: Collection[str]) -> list[QueuedTask]:
+    """The array tasks of jobs of these names, ended ones for as long as Slurm remembers; none if it is away."""
     layout = ",".join(f"{name}:|" for name in _FIELDS)
     text, _ = _ask("squeue", "--noheader", "--array", "--states=all", f"--name={','.join(job_names)}",
                    f"--Format={layout}")  # fmt: skip
     rows = ([cell.strip() for cell in line.split("|", len(_FIELDS))] for line in text.splitlines())
     return [
-        QueuedElement(
+        QueuedTask(
             int(row[0]), int(row[1]), row[2], row[3], int(row[4]) if row[4].isdigit() else 0,
             row[2] == "PREEMPTED" or row[5][:1].isdigit(), row[6],
         )

@@ -19,28 +19,28 @@ class Submission:
     """A job array that was to be submitted; without `job_id` it is not known whether sbatch took it."""
 
     folder: SubmissionFolder
-    intent: JobArray
+    array: JobArray
     job_id: int | None
 
     @property
     def has_passed(self) -> bool:
         """True if nothing keeps the rest waiting for the first run."""
-        return not self.intent.canary or self.folder.canary_file.exists()
+        return not self.array.canary or self.folder.canary_file.exists()
 
     def number(self, view: QueueView) -> int | None:
         """The number of its array, also where only the queue tells it."""
-        return self.job_id if self.job_id is not None else view.job_ids.get(self.intent.job_name)
+        return self.job_id if self.job_id is not None else view.job_ids.get(self.array.job_name)
 
     def queued(self, view: QueueView, index: int) -> ArrayTask | None:
-        """Its element `index` while that waits or runs."""
+        """Its array task `index` while that waits or runs."""
         number = self.number(view)
-        return None if number is None else view.at_work(self.intent.job_name, (number, index))
+        return None if number is None else view.at_work(self.array.job_name, (number, index))
 
-    def elements(self, view: QueueView) -> list[ArrayTask]:
-        """Its elements that wait or run."""
+    def array_tasks(self, view: QueueView) -> list[ArrayTask]:
+        """Its array tasks that wait or run."""
         number = self.number(view)
-        found = (view.at_work(self.intent.job_name, key) for key in view.queued if key[0] == number)
-        return [element for element in found if element is not None]
+        found = (view.at_work(self.array.job_name, key) for key in view.queued if key[0] == number)
+        return [array_task for array_task in found if array_task is not None]
 
     def log(self, index: int) -> Path:
         """Log of array task `index`, over all its starts."""
@@ -62,11 +62,11 @@ class Position:
 
     @property
     def run_ids(self) -> tuple[str, ...]:
-        """Every run of the same element."""
-        return self.submission.intent.tasks[self.index]
+        """Every run of the same array task."""
+        return self.submission.array.tasks[self.index]
 
     def name(self, view: QueueView) -> str | None:
-        """Its element as Slurm writes it, `12_3`; None while its number is not known."""
+        """Its array task as Slurm writes it, `12_3`; None while its number is not known."""
         number = self.submission.number(view)
         return None if number is None else f"{number}_{self.index}"
 
@@ -77,12 +77,12 @@ class Position:
 
 
 def submissions(store: RunStore, damaged: list[SubmissionFolder] | None = None) -> list[Submission]:
-    """Every submission that was meant to be, the oldest first; `damaged` gets those whose intent cannot be read."""
+    """Every submission, the oldest first; `damaged` gets those whose `intent.json` cannot be read."""
     if not store.jobs_folder.is_dir():
         return []
     folders = [SubmissionFolder(path.parent) for path in sorted(store.jobs_folder.glob("*/intent.json"))]
     found = [made for folder in folders if (made := _read(folder, [] if damaged is None else damaged))]
-    return sorted(found, key=lambda submission: submission.intent.created)
+    return sorted(found, key=lambda submission: submission.array.created)
 
 
 def positions(found: Sequence[Submission]) -> Mapping[str, Position]:
@@ -90,8 +90,8 @@ def positions(found: Sequence[Submission]) -> Mapping[str, Position]:
     return {
         run_id: Position(submission, index)
         for submission in found
-        if submission.intent.evaluation is None
-        for index, run_ids in enumerate(submission.intent.tasks)
+        if submission.array.evaluation is None
+        for index, run_ids in enumerate(submission.array.tasks)
         for run_id in run_ids
     }
 
@@ -101,8 +101,8 @@ def evaluation_positions(found: Sequence[Submission], run_id: str) -> tuple[Posi
     return tuple(
         Position(submission, index)
         for submission in found
-        if submission.intent.evaluation is not None
-        for index, run_ids in enumerate(submission.intent.tasks)
+        if submission.array.evaluation is not None
+        for index, run_ids in enumerate(submission.array.tasks)
         if run_id in run_ids
     )
 
@@ -110,7 +110,7 @@ def evaluation_positions(found: Sequence[Submission], run_id: str) -> tuple[Posi
 def damages(folders: Sequence[SubmissionFolder]) -> tuple[str, ...]:
     """Notes on submissions whose record cannot be read."""
     return tuple(
-        f"{folder.intent_file} is damaged: its jobs are not told of; it is set aside at the next start of the sweep"
+        f"{folder.array_file} is damaged: its jobs are not told of; it is set aside at the next start of the sweep"
         for folder in folders
     )
 
@@ -119,9 +119,9 @@ def _read(folder: SubmissionFolder, damaged: list[SubmissionFolder]) -> Submissi
     # A folder may be pruned between two looks.
     with suppress(OSError):
         try:
-            intent = folder.read_intent()
+            array = folder.read_array()
         except (*NO_FILE, ValueError):
             damaged.append(folder)
             return None
-        return Submission(folder, intent, folder.read_id())
+        return Submission(folder, array, folder.read_id())
     return None

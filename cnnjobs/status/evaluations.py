@@ -21,7 +21,7 @@ _SECONDS = len("2020-01-01T00:00:00")
 class EvaluationStatus:
     """One evaluation of a run, by its name `cifar10/test`: its metrics, or why it has none.
 
-    `state` is that of a run; `at` ISO 8601 in UTC, `job` the element of a job array that is to do it.
+    `state` is that of a run; `at` ISO 8601 in UTC, `job` the array task that is to do it.
     """
 
     status: RunStatus
@@ -49,7 +49,7 @@ def evaluations(
 
 @dataclass(frozen=True)
 class OpenEvaluation:
-    """An element of a job array that has not evaluated these runs yet; `is_all` when they are all that it has left."""
+    """An array task that has not evaluated these runs yet; `is_all` when they are all that it has left."""
 
     folder: SubmissionFolder
     key: Key
@@ -60,16 +60,16 @@ class OpenEvaluation:
 def open_evaluations(
     run_ids: Collection[str], found: Sequence[Submission], view: QueueView
 ) -> tuple[OpenEvaluation, ...]:
-    """The elements in the queue that are to evaluate some of these runs."""
+    """The array tasks in the queue that are to evaluate some of these runs."""
     opened = []
-    for submission in (each for each in found if each.intent.evaluation is not None):
+    for submission in (each for each in found if each.array.evaluation is not None):
         outcomes = submission.folder.read_outcomes()
-        for index, own in enumerate(submission.intent.tasks):
+        for index, own in enumerate(submission.array.tasks):
             left = [run_id for run_id in own if run_id not in outcomes]
             asked = tuple(run_id for run_id in left if run_id in run_ids)
-            element = submission.queued(view, index)
-            if asked and element is not None:
-                key = (element.job_id, index)
+            array_task = submission.queued(view, index)
+            if asked and array_task is not None:
+                key = (array_task.job_id, index)
                 opened.append(OpenEvaluation(submission.folder, key, asked, len(asked) == len(left)))
     return tuple(opened)
 
@@ -88,11 +88,11 @@ def _done(status: RunStatus, evaluation: Evaluation) -> EvaluationStatus:
 
 def _left(submission: Submission, runs: Mapping[str, RunStatus], view: QueueView) -> Iterator[EvaluationStatus]:
     """Runs of these that a submission has not done."""
-    request = submission.intent.evaluation
+    request = submission.array.evaluation
     if request is None:
         return
     outcomes = submission.folder.read_outcomes()
-    for index, run_ids in enumerate(submission.intent.tasks):
+    for index, run_ids in enumerate(submission.array.tasks):
         for status in (runs[run_id] for run_id in run_ids if run_id in runs):
             name = request.name(status.run.network.dataset.name)
             outcome = outcomes.get(status.run_id)
@@ -108,10 +108,10 @@ def _state(position: Position, outcome: tuple[str, str | None] | None, view: Que
     submission = position.submission
     if outcome is not None:
         return RunState.CANCELLED if outcome[0] == "cancelled" else RunState.FAILED, outcome[1]
-    element = submission.queued(view, position.index)
-    if element is not None:
-        is_waiting = element.state in WAITING
-        return (RunState.PENDING, waiting(element)) if is_waiting else (RunState.RUNNING, f"job {element.name}")
+    array_task = submission.queued(view, position.index)
+    if array_task is not None:
+        is_waiting = array_task.state in WAITING
+        return (RunState.PENDING, waiting(array_task)) if is_waiting else (RunState.RUNNING, f"job {array_task.name}")
     if not view.knows_queue:
         return RunState.PENDING, "the queue could not be asked"
     log = submission.log(position.index)
@@ -121,12 +121,12 @@ def _state(position: Position, outcome: tuple[str, str | None] | None, view: Que
 
 def is_newer(evaluation: Evaluation | None, submission: Submission) -> bool:
     """Check whether an evaluation was made since the submission."""
-    return evaluation is not None and evaluation.at[:_SECONDS] >= submission.intent.created[:_SECONDS]
+    return evaluation is not None and evaluation.at[:_SECONDS] >= submission.array.created[:_SECONDS]
 
 
 def is_settled(submission: Submission, folder: RunFolder) -> bool:
     """Check whether a submitted evaluation of the run is done, was refused, or has lost its sense."""
-    request, record = submission.intent.evaluation, folder.read_record()
+    request, record = submission.array.evaluation, folder.read_record()
     if request is None or record.state is not RunState.FINISHED:
         return True
     state, _ = submission.folder.read_outcomes().get(folder.run_id, ("", None))

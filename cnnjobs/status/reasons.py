@@ -86,81 +86,83 @@ def next_command(state: RunState, cause: str | None, *, sweep: str, run: str, ve
     return None
 
 
-def waiting(element: ArrayTask) -> str:
-    """Why an element of the queue has not started."""
-    reason = element.reason.strip("()").split(",")[0]
+def waiting(array_task: ArrayTask) -> str:
+    """Why an array task of the queue has not started."""
+    reason = array_task.reason.strip("()").split(",")[0]
     words = _WAITS.get(reason.replace(" ", "_"))
-    if reason == "BeginTime" and element.begins:
-        words = f"begins at {element.begins.replace('T', ' ')}"
-        now = f"scontrol update JobId={element.name} StartTime=now"
-        return f"{words}: after a requeue Slurm waits a moment" if element.restarts else f"{words}; at once with: {now}"
+    if reason == "BeginTime" and array_task.begins:
+        words = f"begins at {array_task.begins.replace('T', ' ')}"
+        now = f"scontrol update JobId={array_task.name} StartTime=now"
+        return (
+            f"{words}: after a requeue Slurm waits a moment" if array_task.restarts else f"{words}; at once with: {now}"
+        )
     if words is None and reason.startswith(("QOS", "Assoc", "MaxJobs", "MaxMem", "MaxCpu")):
         words = f"a limit of the account or QOS holds it back ({reason})"
     if words is None:
-        words = f"waits ({element.reason})" if element.reason else "waits to be looked at by Slurm"
+        words = f"waits ({array_task.reason})" if array_task.reason else "waits to be looked at by Slurm"
     return words
 
 
-def ending(element: ArrayTask, *, began: bool, last_line: str) -> tuple[RunState, str]:
+def ending(array_task: ArrayTask, *, began: bool, last_line: str) -> tuple[RunState, str]:
     """State and cause of an unfinished run whose job has ended like this; `last_line` of the job's log."""
-    job = f"job {element.name}"
-    where = f" on {element.node}" if element.node and "None" not in element.node else ""
+    job = f"job {array_task.name}"
+    where = f" on {array_task.node}" if array_task.node and "None" not in array_task.node else ""
     before = "" if began else ", before the run began"
     known = {
         "OUT_OF_MEMORY": (RunState.FAILED, f"out of memory: {job}{where} used more than its mem_gb and was killed"),
         "TIMEOUT": (RunState.INTERRUPTED, f"time limit: {job} was ended at its timeout_min{before}"),
         "DEADLINE": (RunState.INTERRUPTED, f"time limit: {job} was ended at its deadline{before}"),
         "PREEMPTED": (RunState.INTERRUPTED, f"preempted: {job} gave way to a job of higher priority{before}"),
-        "NODE_FAIL": (RunState.INTERRUPTED, f"node failed: {job} lost {element.node or 'its node'}{before}"),
-        "BOOT_FAIL": (RunState.INTERRUPTED, f"node failed: {element.node or 'its node'} did not start for {job}"),
-        "CANCELLED": (RunState.CANCELLED, _cancelled(element) + before),
+        "NODE_FAIL": (RunState.INTERRUPTED, f"node failed: {job} lost {array_task.node or 'its node'}{before}"),
+        "BOOT_FAIL": (RunState.INTERRUPTED, f"node failed: {array_task.node or 'its node'} did not start for {job}"),
+        "CANCELLED": (RunState.CANCELLED, _cancelled(array_task) + before),
     }
-    if element.state in known:
-        return known[element.state]
-    if element.signal == signal.SIGUSR2:
-        return RunState.INTERRUPTED, f"time limit: job {element.name} was still starting when it came near{before}"
-    if element.exit_code in _TOLD and not element.signal:
-        return RunState.FAILED, f"{_TOLD[element.exit_code]}, {job}{where}{before}"
-    return _ending_by_code(element, began=began, last_line=last_line, where=where)
+    if array_task.state in known:
+        return known[array_task.state]
+    if array_task.signal == signal.SIGUSR2:
+        return RunState.INTERRUPTED, f"time limit: job {array_task.name} was still starting when it came near{before}"
+    if array_task.exit_code in _TOLD and not array_task.signal:
+        return RunState.FAILED, f"{_TOLD[array_task.exit_code]}, {job}{where}{before}"
+    return _ending_by_code(array_task, began=began, last_line=last_line, where=where)
 
 
-def _ending_by_code(element: ArrayTask, *, began: bool, last_line: str, where: str) -> tuple[RunState, str]:
+def _ending_by_code(array_task: ArrayTask, *, began: bool, last_line: str, where: str) -> tuple[RunState, str]:
     """The same of a job that ended by a signal or an exit code of its own."""
-    job = f"job {element.name}"
+    job = f"job {array_task.name}"
     said = f": {last_line}" if last_line else ""
-    faults = element.signal in (*_FAULTS, _NO_LOG_SIGNAL)
-    if not began and (faults or (element.exit_code and not element.signal)):
-        return RunState.FAILED, f"never started: {job}{where} {_exit(element)}{said}"
-    if element.signal:
+    faults = array_task.signal in (*_FAULTS, _NO_LOG_SIGNAL)
+    if not began and (faults or (array_task.exit_code and not array_task.signal)):
+        return RunState.FAILED, f"never started: {job}{where} {_exit(array_task)}{said}"
+    if array_task.signal:
         before = "" if began else ", before the run began"
-        return (RunState.FAILED if faults else RunState.INTERRUPTED), f"{_exit(element)}, {job}{where}{before}"
-    if element.exit_code:
-        return RunState.FAILED, f"{_exit(element)} and no word in its record, {job}{where}{said}"
+        return (RunState.FAILED if faults else RunState.INTERRUPTED), f"{_exit(array_task)}, {job}{where}{before}"
+    if array_task.exit_code:
+        return RunState.FAILED, f"{_exit(array_task)} and no word in its record, {job}{where}{said}"
     return RunState.INTERRUPTED, f"{job} ended {'and left no end in its record' if began else 'before its turn came'}"
 
 
-def how_it_died(element: ArrayTask) -> str:
+def how_it_died(array_task: ArrayTask) -> str:
     """End of a job, for runs that had no part in it: `ended`, or its signal."""
-    if element.state == "OUT_OF_MEMORY":
+    if array_task.state == "OUT_OF_MEMORY":
         return "ran out of memory"
-    return f"was {_exit(element)}" if element.signal and element.signal != _NO_LOG_SIGNAL else "ended"
+    return f"was {_exit(array_task)}" if array_task.signal and array_task.signal != _NO_LOG_SIGNAL else "ended"
 
 
-def _exit(element: ArrayTask) -> str:
-    if not element.signal:
-        return f"ended with exit code {element.exit_code}"
-    if element.signal == _NO_LOG_SIGNAL:
+def _exit(array_task: ArrayTask) -> str:
+    if not array_task.signal:
+        return f"ended with exit code {array_task.exit_code}"
+    if array_task.signal == _NO_LOG_SIGNAL:
         return "could not be set up by Slurm (0:53), often because the folder of its log is missing on the node"
     try:
-        return f"killed by signal {element.signal} ({signal.Signals(element.signal).name})"
+        return f"killed by signal {array_task.signal} ({signal.Signals(array_task.signal).name})"
     except ValueError:
-        return f"killed by signal {element.signal}"
+        return f"killed by signal {array_task.signal}"
 
 
-def _cancelled(element: ArrayTask) -> str:
-    by = f" by {element.cancelled_by}" if element.cancelled_by else ""
-    at = f" at {element.ended}" if element.ended else ""
-    return f"cancelled{by}{at}, job {element.name}"
+def _cancelled(array_task: ArrayTask) -> str:
+    by = f" by {array_task.cancelled_by}" if array_task.cancelled_by else ""
+    at = f" at {array_task.ended}" if array_task.ended else ""
+    return f"cancelled{by}{at}, job {array_task.name}"
 
 
 def log_tail(path: Path) -> str:

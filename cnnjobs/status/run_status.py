@@ -27,7 +27,7 @@ _ALIVE: Final = (RunState.RUNNING, RunState.INTERRUPTED)
 class RunStatus:
     """One run at one moment. `latest` are the metrics of its last validation, `final` those of its best weights.
 
-    `silent_s` is the time since an unfinished run's last sign of life; `job` is its element of a job array, `ahead` the
+    `silent_s` is the time since an unfinished run's last sign of life; `job` is its array task, `ahead` the
     number of those that wait before it.
     """
 

@@ -39,24 +39,24 @@ class SlurmFacts:
 
     @property
     def job(self) -> str:
-        """Its element: `12_3`."""
+        """Its array task: `12_3`."""
         return self.position.name(self.view) or ""
 
     @property
     def began(self) -> bool:
-        """True if this element has begun this run, or an earlier one has and left no end."""
+        """True if this array task has begun this run, or an earlier one has and left no end."""
         attempts = self.status.attempts
         return bool(attempts) and (attempts[-1].job_id is None or self.made(attempts[-1]) or self.is_dead)
 
     def made(self, attempt: Attempt) -> bool:
-        """Check whether an attempt is one of this element: not of another job that had its number before."""
-        return attempt.job_id == self.job and attempt.job_name in (None, self.position.submission.intent.job_name)
+        """Check whether an attempt is one of this array task: not of another job that had its number before."""
+        return attempt.job_id == self.job and attempt.job_name in (None, self.position.submission.array.job_name)
 
     @property
     def is_elsewhere(self) -> bool:
         """True if it was taken up in another place since, or is about to be."""
         last = self.status.attempts[-1] if self.status.attempts else None
-        if last and not self.made(last) and last.started > self.position.submission.intent.created:
+        if last and not self.made(last) and last.started > self.position.submission.array.created:
             return True
         return self.at_launch and self.status.state is RunState.PENDING
 
@@ -94,14 +94,14 @@ def run_state(facts: SlurmFacts) -> RunStatus:
         return facts.with_state(facts.status.state, facts.status.cause)
     if facts.job_id is None:
         return _without_number(facts)
-    element = facts.position.submission.queued(facts.view, facts.position.index)
-    if element is not None:
-        return _waiting(facts, element) if element.state in WAITING else _active(facts, element)
+    array_task = facts.position.submission.queued(facts.view, facts.position.index)
+    if array_task is not None:
+        return _waiting(facts, array_task) if array_task.state in WAITING else _active(facts, array_task)
     return facts.status if facts.is_elsewhere else _not_queued(facts, facts.job_id)
 
 
 def _not_queued(facts: SlurmFacts, job_id: int) -> RunStatus:
-    end = facts.view.end(facts.position.submission.intent.job_name, (job_id, facts.position.index))
+    end = facts.view.end(facts.position.submission.array.job_name, (job_id, facts.position.index))
     if facts.lives:
         return facts.with_state(RunState.RUNNING, _alone(facts, end))
     if end is not None:
@@ -119,21 +119,21 @@ def _without_number(facts: SlurmFacts) -> RunStatus:
     return facts.with_state(RunState.PENDING, "its launcher ended before it was submitted: start the sweep again")
 
 
-def _waiting(facts: SlurmFacts, element: ArrayTask) -> RunStatus:
+def _waiting(facts: SlurmFacts, array_task: ArrayTask) -> RunStatus:
     if facts.lives:
-        return facts.with_state(RunState.RUNNING, _alone(facts, element) if not facts.is_here else None)
-    words = waiting(element).replace("scontrol release it", f"scontrol release {facts.job}")
-    if element.reason.startswith("JobHeld"):
+        return facts.with_state(RunState.RUNNING, _alone(facts, array_task) if not facts.is_here else None)
+    words = waiting(array_task).replace("scontrol release it", f"scontrol release {facts.job}")
+    if array_task.reason.startswith("JobHeld"):
         words = held_by(facts.position, facts.others) or f"{words}: scontrol release {facts.job_id}"
-    return replace(facts.with_state(RunState.PENDING, _onwards(facts, words)), ahead=element.ahead)
+    return replace(facts.with_state(RunState.PENDING, _onwards(facts, words)), ahead=array_task.ahead)
 
 
 def held_by(position: Position, others: Mapping[str, RunStatus]) -> str | None:
     """Reason of ours that holds array tasks of a submission back: the first run, or five equal failures."""
     submission = position.submission
     # The first run waits for no other: it is held by hand.
-    if not submission.has_passed and submission.intent.first_run and position.index:
-        first = others.get(submission.intent.first_run)
+    if not submission.has_passed and submission.array.first_run and position.index:
+        first = others.get(submission.array.first_run)
         if first is None or first.state in (RunState.PENDING, RunState.RUNNING, RunState.FINISHED):
             return "held until the first run has passed its first validation"
         return f"held: the first run did not pass its first validation ({first.state}: {first.cause})"
@@ -142,15 +142,15 @@ def held_by(position: Position, others: Mapping[str, RunStatus]) -> str | None:
 
 
 def needs_user(why: str) -> bool:
-    """Check whether what holds an element back stays until the user has looked at it."""
+    """Check whether what holds an array task back stays until the user has looked at it."""
     return "held: " in why
 
 
-def _active(facts: SlurmFacts, element: ArrayTask) -> RunStatus:
-    if element.state in SUSPENDED:
+def _active(facts: SlurmFacts, array_task: ArrayTask) -> RunStatus:
+    if array_task.state in SUSPENDED:
         words = f"suspended in job {facts.job}: goes on when Slurm resumes it"
         return facts.with_state(RunState.PENDING, f"{words}, or you: scontrol resume {facts.job}")
-    where = f" on {element.node}" if element.node else ""
+    where = f" on {array_task.node}" if array_task.node else ""
     # A lock may not reach here from another host: there a job that goes on counts for its run.
     if facts.status.state is RunState.RUNNING or (facts.is_dead and not facts.is_here):
         quiet = facts.is_silent and facts.status.silent_s is not None
@@ -161,7 +161,7 @@ def _active(facts: SlurmFacts, element: ArrayTask) -> RunStatus:
         return facts.with_state(
             facts.status.state, f"its process ended without a word while job {facts.job}{where} goes on"
         )
-    if element.state == "COMPLETING":
+    if array_task.state == "COMPLETING":
         return facts.with_state(facts.status.state, facts.status.cause or f"job {facts.job} is ending")
     at_work = [
         each
@@ -174,34 +174,36 @@ def _active(facts: SlurmFacts, element: ArrayTask) -> RunStatus:
     return facts.with_state(RunState.PENDING, _onwards(facts, words))
 
 
-def _alone(facts: SlurmFacts, element: ArrayTask | None) -> str | None:
+def _alone(facts: SlurmFacts, array_task: ArrayTask | None) -> str | None:
     """Status of a run whose process Slurm no longer counts as running; it may just be ending."""
-    if element is None or element.state not in ("NODE_FAIL", *WAITING):
+    if array_task is None or array_task.state not in ("NODE_FAIL", *WAITING):
         return None
     host = facts.status.attempts[-1].host if facts.status.attempts else "its host"
-    return f"Slurm has given up its node ({element.state.lower()}), but its process on {host} lives on"
+    return f"Slurm has given up its node ({array_task.state.lower()}), but its process on {host} lives on"
 
 
-def _ended(facts: SlurmFacts, element: ArrayTask) -> RunStatus:
+def _ended(facts: SlurmFacts, array_task: ArrayTask) -> RunStatus:
     said_itself = facts.began and facts.status.state is RunState.INTERRUPTED and not facts.is_dead
-    by_itself = element.state in ("COMPLETED", "FAILED") and not element.signal
+    by_itself = array_task.state in ("COMPLETED", "FAILED") and not array_task.signal
     if said_itself and by_itself:
         return facts.with_state(RunState.INTERRUPTED, facts.status.cause)
-    if element.state in _DIES and not facts.began and _others_began(facts):
+    if array_task.state in _DIES and not facts.began and _others_began(facts):
         # How it ended is about them.
-        return facts.with_state(RunState.INTERRUPTED, f"job {facts.job} {how_it_died(element)} before its turn came")
-    line = last_line(log_tail(facts.position.submission.log(facts.position.index))) if element.state == "FAILED" else ""
-    state, cause = ending(element, began=facts.began, last_line=line)
+        return facts.with_state(RunState.INTERRUPTED, f"job {facts.job} {how_it_died(array_task)} before its turn came")
+    line = (
+        last_line(log_tail(facts.position.submission.log(facts.position.index))) if array_task.state == "FAILED" else ""
+    )
+    state, cause = ending(array_task, began=facts.began, last_line=line)
     onwards = goes_on(facts.folder) if state is RunState.INTERRUPTED else ""
     return facts.with_state(state, f"{cause}; {onwards}" if onwards else cause)
 
 
 def _gone(facts: SlurmFacts) -> RunStatus:
-    """No queue has it and accounting does not tell: a pending element that is cancelled leaves no trace at all."""
+    """No queue has it and accounting does not tell: a pending array task that is cancelled leaves no trace at all."""
     text = log_tail(facts.position.submission.log(facts.position.index))
-    element = end_in_log(text, facts.job_id or 0, facts.position.index)
-    if element is not None:
-        return _ended(facts, element)
+    array_task = end_in_log(text, facts.job_id or 0, facts.position.index)
+    if array_task is not None:
+        return _ended(facts, array_task)
     if facts.is_dead or facts.status.state is RunState.RUNNING:
         asked = "accounting does not know it" if facts.view.knows_ends else "accounting does not tell"
         return facts.with_state(

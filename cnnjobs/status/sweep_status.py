@@ -50,11 +50,11 @@ class SweepStatus:
         return bool(self.view.queued) and self.release is None
 
     def is_live(self, run_id: str) -> bool:
-        """Check whether the run's element is in the queue."""
-        return self.element(run_id) is not None
+        """Check whether the run's array task is in the queue."""
+        return self.array_task(run_id) is not None
 
-    def element(self, run_id: str) -> ArrayTask | None:
-        """The run's element in the queue."""
+    def array_task(self, run_id: str) -> ArrayTask | None:
+        """The run's array task in the queue."""
         position = self.positions.get(run_id)
         return position.submission.queued(self.view, position.index) if position else None
 
@@ -86,7 +86,7 @@ class SweepWatcher:
         damaged: list[SubmissionFolder] = []
         found = submissions(self._store, damaged)
         # The queue before the marks: what ends in between has left its mark.
-        view = look_at_queue({submission.intent.job_name for submission in found})
+        view = look_at_queue({submission.array.job_name for submission in found})
         marks = self._watch.look()
         places = positions(found)
         view = look_at_ends(view, _to_account(marks, places, view))
@@ -94,7 +94,7 @@ class SweepWatcher:
         is_launching = locks.is_held(self._store.launcher_file)
         at_launch = is_launching if at_launch is None else at_launch
         # The first runs before those that they hold back.
-        first = [run_id for submission in found if (run_id := submission.intent.first_run) is not None]
+        first = [run_id for submission in found if (run_id := submission.array.first_run) is not None]
         for run_id in dict.fromkeys((*first, *judged)):
             if run_id in places and run_id in judged:
                 folder = self._store.run(run_id)
@@ -112,10 +112,10 @@ def _slots(places: Iterable[Position], view: QueueView) -> int:
     """Number of runs with a place in a running job."""
     submissions = {position.submission.folder.path: position.submission for position in places}.values()
     return sum(
-        submission.intent.runs_at_once
+        submission.array.runs_at_once
         for submission in submissions
-        for element in submission.elements(view)
-        if element.state == "RUNNING"
+        for array_task in submission.array_tasks(view)
+        if array_task.state == "RUNNING"
     )
 
 
@@ -124,17 +124,17 @@ def _to_account(marks: RunStatuses, places: Mapping[str, Position], view: QueueV
     asked: dict[int, str] = {}
     positions = [position for status in marks.open if (position := places.get(status.run_id))]
     # Of two jobs with one number accounting tells of the newer one.
-    for position in sorted(positions, key=lambda position: position.submission.intent.created):
+    for position in sorted(positions, key=lambda position: position.submission.array.created):
         number = position.submission.number(view)
         if number is not None and position.submission.queued(view, position.index) is None:
-            asked[number] = position.submission.intent.job_name
+            asked[number] = position.submission.array.job_name
     return asked
 
 
 def _held(found: Iterable[Submission], judged: Mapping[str, RunStatus], view: QueueView) -> Iterable[str]:
-    """One line for each submission that is held back by us, with its number of elements."""
+    """One line for each submission that is held back by us, with its number of array tasks."""
     for submission in found:
-        waiting = [each for each in submission.elements(view) if each.reason.startswith("JobHeld")]
+        waiting = [each for each in submission.array_tasks(view) if each.reason.startswith("JobHeld")]
         why = held_by(Position(submission, 1), judged) if waiting else None
         if why:
             jobs = f"{len(waiting)} {'job' if len(waiting) == 1 else 'jobs'}"
@@ -147,15 +147,15 @@ def _release(found: Iterable[Submission], judged: Mapping[str, RunStatus], view:
         return None
     by_hand: dict[int, list[int]] = defaultdict(list)
     for submission in found:
-        for element in submission.elements(view):
-            why = held_by(Position(submission, element.index), judged)
+        for array_task in submission.array_tasks(view):
+            why = held_by(Position(submission, array_task.index), judged)
             if why is not None and needs_user(why):
                 return "cnnjobs retry {sweep}"
             if why is None:
-                by_hand[element.job_id].append(element.index)
+                by_hand[array_task.job_id].append(array_task.index)
     names = [named(job_id, indices) for job_id, indices in by_hand.items()]
     return f"scontrol release {' '.join(names)}" if names else None
 
 
-def _is_held(element: ArrayTask) -> bool:
-    return element.state in WAITING and element.reason.replace(" ", "_").strip("()").startswith(_HELD)
+def _is_held(array_task: ArrayTask) -> bool:
+    return array_task.state in WAITING and array_task.reason.replace(" ", "_").strip("()").startswith(_HELD)

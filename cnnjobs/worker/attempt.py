@@ -143,13 +143,13 @@ class RunAttempt:
     def on_validation(self, *measured: dict[str, Any]) -> None:
         """Keep lines of metrics, all at once."""
         lines = [{"attempt": self._attempt.number, **line} for line in measured]
-        self._storage.insist(lambda: self._add(lines))
+        self._storage.retry(lambda: self._add(lines))
         for line in lines:
             self._tell(line)
-        self._storage.insist(lambda: self._scheduler.validated(self._folder))
+        self._storage.retry(lambda: self._scheduler.validated(self._folder))
 
     def _tell(self, line: Mapping[str, Any]) -> None:
-        self._storage.insist(lambda: self._workload.measured(line))
+        self._storage.retry(lambda: self._workload.measured(line))
         if progress := self._workload.progress(line):
             self._say(progress)
 
@@ -157,7 +157,7 @@ class RunAttempt:
         """Keep a checkpoint."""
         given = {"threads": self._attempt.threads, "ranks": self._attempt.ranks}
         save, check = self._workload.save, not self._has_saved
-        self._storage.insist(lambda: save(self._folder, given, check=check, guard=self._fence.check))
+        self._storage.retry(lambda: save(self._folder, given, check=check, guard=self._fence.check))
         self._has_saved = True
 
     def _add(self, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -169,7 +169,7 @@ class RunAttempt:
         result = self._workload.finish()
         for file, content in result.files.items():
             self._keep(file, content)
-        self._storage.insist(lambda: self._workload.close(result))
+        self._storage.retry(lambda: self._workload.close(result))
         for note in result.notes:
             self.note(note)
         self._end(RunState.FINISHED, metrics=result.metrics, best_epoch=result.best_epoch)
@@ -178,14 +178,14 @@ class RunAttempt:
             self._storage.look(self._folder.drop_leftovers, at_the_end=True)
 
     def _keep(self, file: Path, content: bytes) -> None:
-        self._storage.insist(lambda: write_whole(file, content, guard=self._fence.check, make_folder=False))
+        self._storage.retry(lambda: write_whole(file, content, guard=self._fence.check, make_folder=False))
 
     def _resumed(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         """State that the run continues from: a checkpoint and the lines of metrics up to it, or nothing."""
         self._fence.check()
-        state, notes = self._storage.insist(lambda: self._workload.load(self._folder))
+        state, notes = self._storage.retry(lambda: self._workload.load(self._folder))
         step = 0 if state is None else state["step"]
-        lines = self._storage.insist(lambda: self._log.keep_up_to(step)) if state is not None else []
+        lines = self._storage.retry(lambda: self._log.keep_up_to(step)) if state is not None else []
         if state is not None and len(lines) != state["validations"]:
             notes += (f"metrics.jsonl holds {len(lines)} of the checkpoint's {state['validations']} lines",)
             state, lines = None, []
@@ -193,7 +193,7 @@ class RunAttempt:
             then = "started anew" if state is None else f"went on from epoch {state['epoch']}"
             self.note(f"attempt {self._attempt.number}: {'; '.join(notes)}: {then}")
         if state is None:
-            self._storage.insist(lambda: self._log.keep_up_to(-math.inf))
+            self._storage.retry(lambda: self._log.keep_up_to(-math.inf))
             self._storage.look(self._folder.reset)
         return state, lines
 
@@ -227,13 +227,13 @@ class RunAttempt:
             git_dirty=dirty,
         )
         self._write_record()
-        self._storage.insist(lambda: self._fence.begun(self._attempt))
+        self._storage.retry(lambda: self._fence.begun(self._attempt))
         where = f"from epoch {self._attempt.from_epoch}, " if self._attempt.from_epoch else ""
         self._say(f"attempt {self._attempt.number}, {where}{self._attempt.device}, threads: {self._attempt.threads}")
 
     def tell_end(self) -> RunState:
         """Let the scheduler hear how it has ended."""
-        self._storage.insist(lambda: self._scheduler.ended(self._record), at_the_end=True)
+        self._storage.retry(lambda: self._scheduler.ended(self._record), at_the_end=True)
         return self._record.state
 
     def _end(self, state: RunState, cause: str | None = None, **changes: Any) -> None:
@@ -269,7 +269,7 @@ class RunAttempt:
             self._end(RunState.INTERRUPTED, cause)
 
     def _write_record(self, *, at_the_end: bool = False) -> None:
-        self._storage.insist(lambda: self._folder.write_record(self._record, self._fence.check), at_the_end=at_the_end)
+        self._storage.retry(lambda: self._folder.write_record(self._record, self._fence.check), at_the_end=at_the_end)
 
     def _update(self, **changes: Any) -> None:
         self._record = self._record.model_copy(update=changes)

@@ -33,7 +33,7 @@ class ClaimedRun:
         """Claim a run; None when another worker has it, or nothing is left to do. Raises StorageError, Stopped."""
         environment = environment or JobEnvironment()
         with ExitStack() as held:
-            log = storage.insist(lambda: held.enter_context(environment.claim(storage.folder)))
+            log = storage.retry(lambda: held.enter_context(environment.claim(storage.folder)))
             if log is None:
                 storage.say(TAKEN)
             # It may have been finished since the first look.

@@ -50,17 +50,17 @@ def _read(path: Path, run_id: str, stop: StopRequest) -> tuple[Job, JobEnvironme
 
     scheduler = JobEnvironment()
     if path.is_dir():
-        intent = SubmissionFolder(path).read_intent()
+        array = SubmissionFolder(path).read_array()
         job = Job(
-            store=intent.store,
+            store=array.store,
             run_ids=(run_id,),
-            data_folders=intent.data_folders,
-            threads=intent.threads,
-            gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "") if intent.gpus else None,
-            code=intent.code,
+            data_folders=array.data_folders,
+            threads=array.threads,
+            gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "") if array.gpus else None,
+            code=array.code,
         )
         if _index() == 0:
-            scheduler = SlurmEnvironment(SubmissionFolder(path), intent, stop)
+            scheduler = SlurmEnvironment(SubmissionFolder(path), array, stop)
     else:
         job = Job.model_validate_json(read_bytes(path)).model_copy(update={"run_ids": (run_id,)})
     gpus = str(job.gpu).split(",")

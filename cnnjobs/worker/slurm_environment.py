@@ -1,7 +1,7 @@
-"""One element of a Slurm job array: its runs, and what Slurm does to them.
+"""One array task of a Slurm job array: its runs, and what Slurm does to them.
 
-The time limit is told ahead: the run stops at the next step and this element alone is requeued. Preemption and scancel
-stop it too; Slurm requeues what it preempted. A run whose element has started too often, or that no time limit leaves
+The time limit is told ahead: the run stops at the next step and this task alone is requeued. Preemption and scancel
+stop it too; Slurm requeues what it preempted. A run whose task has started too often, or that no time limit leaves
 a whole epoch, fails. The first run of a sweep lets the rest go; failures that are all alike hold what has not started.
 """
 
@@ -35,12 +35,12 @@ _REQUEUE_PAUSES_S: Final = (1, 10, 0)
 
 
 class SlurmEnvironment(JobEnvironment):
-    """Slurm, as one element of a job array meets it; `when_validated` is called after each validation of a run."""
+    """Slurm, as one array task meets it; `when_validated` is called after each validation of a run."""
 
     def __init__(
         self,
         folder: SubmissionFolder,
-        intent: JobArray,
+        array: JobArray,
         stop: StopRequest,
         when_validated: Callable[[], None] = lambda: None,
     ) -> None:
@@ -48,23 +48,23 @@ class SlurmEnvironment(JobEnvironment):
         try:
             self.array_job = environment["SLURM_ARRAY_JOB_ID"]
             self.index = int(environment["SLURM_ARRAY_TASK_ID"])
-            self.run_ids = intent.tasks[self.index]
+            self.run_ids = array.tasks[self.index]
         except KeyError as error:
-            raise InputError(f"{error.args[0]} is not set: this is not an element of a Slurm job array") from None
+            raise InputError(f"{error.args[0]} is not set: this is not an array task of a Slurm job array") from None
         except IndexError:
-            raise InputError(f"{folder.intent_file} has no runs for element {self.index} of the array") from None
+            raise InputError(f"{folder.array_file} has no runs for array task {self.index} of the array") from None
         self._restarts = self.restart = int(environment.get("SLURM_RESTART_COUNT") or 0)
         # When it was requeued is told by nobody.
-        self.submitted = None if self._restarts else intent.created
-        self.intent, self.store = intent, RunStore(intent.store)
+        self.submitted = None if self._restarts else array.created
+        self.array, self.store = array, RunStore(array.store)
         self.folder, self._stop = folder, stop
         self._when_validated = when_validated
         self._looks_at: float | None = None
-        self.max_requeues = intent.profile.max_requeues
+        self.max_requeues = array.profile.max_requeues
 
     @property
     def job_id(self) -> str:
-        """This element: `12_3`."""
+        """This array task: `12_3`."""
         return f"{self.array_job}_{self.index}"
 
     @property
@@ -77,7 +77,7 @@ class SlurmEnvironment(JobEnvironment):
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:
         """The run's log, if need be taken from the copy that Slurm has given up."""
         succession = Takeover(
-            folder, self.job_id, self._restarts, self.intent.created, self._stop, job_name=self.intent.job_name
+            folder, self.job_id, self._restarts, self.array.created, self._stop, job_name=self.array.job_name
         )
         with succession.claim() as log:
             yield log
@@ -104,7 +104,7 @@ class SlurmEnvironment(JobEnvironment):
 
     def validated(self, folder: RunFolder) -> None:
         """The first validation of a sweep's first run lets the rest start."""
-        if self.index == 0 and self.intent.canary and folder.run_id == self.run_ids[0]:
+        if self.index == 0 and self.array.canary and folder.run_id == self.run_ids[0]:
             self.release_the_rest()
             self._see_to_release()
         self._when_validated()
@@ -124,7 +124,7 @@ class SlurmEnvironment(JobEnvironment):
             return
         write_whole(self.folder.canary_file, b"", make_folder=False)
         say("worker", f"the first run has passed its first validation: the rest of job {self.array_job} may start")
-        if len(self.intent.tasks) > 1:
+        if len(self.array.tasks) > 1:
             scontrol("release", self.array_job)
 
     def _see_to_release(self) -> None:
@@ -136,9 +136,9 @@ class SlurmEnvironment(JobEnvironment):
             self.keep_up()
 
     def waits_for_first(self) -> bool:
-        """Check whether the sweep's first run, which is of this element, has still to pass its first validation."""
+        """Check whether the sweep's first run, which is of this array task, has still to pass its first validation."""
         with suppress(OSError):
-            return self.index == 0 and self.intent.canary and not self.folder.canary_file.exists()
+            return self.index == 0 and self.array.canary and not self.folder.canary_file.exists()
         # The results folder is away.
         return True
 
@@ -151,14 +151,14 @@ class SlurmEnvironment(JobEnvironment):
                 say("worker", str(error))
 
     def own_ends(self) -> set[RunState]:
-        """The ends that runs have found in this start of the element."""
+        """The ends that runs have found in this start of the array task."""
         records = [self._record(run_id) for run_id in self.run_ids]
         lasts = [(record.state, record.attempts[-1]) for record in records if record.attempts]
         return {state for state, last in lasts if last.ended and self._is_own(last) and last.restart == self.restart}
 
     def _is_own(self, attempt: Attempt) -> bool:
-        """Check whether this element has made an attempt: Slurm may give a number out again."""
-        return attempt.job_id == self.job_id and attempt.job_name in (None, self.intent.job_name)
+        """Check whether this array task has made an attempt: Slurm may give a number out again."""
+        return attempt.job_id == self.job_id and attempt.job_name in (None, self.array.job_name)
 
     def _record(self, run_id: str) -> RunRecord:
         """Record of a run; None while the results folder is away."""
@@ -167,7 +167,7 @@ class SlurmEnvironment(JobEnvironment):
         return RunRecord(run_id=run_id)
 
     def hand_back(self) -> bool:
-        """Requeue this element when the time limit has left runs of it undone; False when that cannot be.
+        """Requeue this array task when the time limit has left runs of it undone; False when that cannot be.
 
         The same where preemption cancels it: Slurm itself requeues no such job.
         """
@@ -183,7 +183,7 @@ class SlurmEnvironment(JobEnvironment):
         return self.requeue()
 
     def _is_preempted(self) -> bool:
-        own = (each for each in squeue([self.intent.job_name]) if each.name == self.job_id)
+        own = (each for each in squeue([self.array.job_name]) if each.name == self.job_id)
         return any(each.is_preempted for each in own)
 
     def keep_up(self) -> None:
@@ -205,7 +205,7 @@ class SlurmEnvironment(JobEnvironment):
                     self.ended(folder.read_record())
 
     def requeue(self) -> bool:
-        """Have Slurm start this element again; False when it does not."""
+        """Have Slurm start this array task again; False when it does not."""
         for pause in _REQUEUE_PAUSES_S:
             if scontrol("requeue", self.job_id):
                 return True
@@ -230,11 +230,11 @@ class SlurmEnvironment(JobEnvironment):
         return 0 if handed_back and all_good else 1
 
     def open_runs(self) -> list[str]:
-        """The runs of this element that are not settled."""
+        """The runs of this array task that are not settled."""
         return [run_id for run_id in self.run_ids if not self._record(run_id).state.is_settled]
 
     def _requeues(self, before: RunRecord) -> int:
-        """In how many earlier starts of this element the run has begun."""
+        """In how many earlier starts of this array task the run has begun."""
         return len({past.restart for past in before.attempts if self._is_own(past)} - {self.restart})
 
     def _too_often(self, standing: Standing) -> str:
@@ -244,4 +244,4 @@ class SlurmEnvironment(JobEnvironment):
         )
 
     def _time_limit(self) -> str:
-        return f"timeout_min {self.intent.profile.timeout_min or 'of the partition'}"
+        return f"timeout_min {self.array.profile.timeout_min or 'of the partition'}"

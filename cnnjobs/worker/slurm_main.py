@@ -12,12 +12,12 @@ from cnnjobs.system.stop_request import StopRequest
 
 
 def main(arguments: list[str]) -> int:
-    """Train the runs of this element; exit code 1 when one failed or could not be handed back to Slurm."""
+    """Train the runs of this array task; exit code 1 when one failed or could not be handed back to Slurm."""
     stop = StopRequest()
     stop.listen_to_slurm()
     from pathlib import Path
 
-    from cnnjobs.worker.array_element import train_array_task
+    from cnnjobs.worker.array_task import train_array_task
 
     if len(arguments) != 1:
         print("usage: python -m cnnjobs.worker.slurm_main <submission folder>", file=sys.stderr)

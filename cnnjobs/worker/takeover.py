@@ -20,12 +20,12 @@ SILENT_ENDS: Final = 3
 _LOOK_S: Final = 0.2
 _BEGIN_S: Final = 10
 _COMMAND_S: Final = 10
-# Slurm may start an element again while it still ends its old processes.
+# Slurm may start an array task again while it still ends its old processes.
 _GIVEN_UP: Final = {"", "PENDING", "COMPLETING", "NODE_FAIL", "REQUEUED", "PREEMPTED"}
 
 
 class Takeover:
-    """The claim of a job's element on one run; `created` is when its submission was made (ISO 8601, UTC).
+    """The claim of a job's array task on one run; `created` is when its submission was made (ISO 8601, UTC).
 
     A holder of the same number, but another `job_name`, is of a job that Slurm has forgotten.
     """
@@ -104,7 +104,7 @@ class Takeover:
 
 
 def _is_given_up(holder: Attempt) -> bool:
-    """Check whether Slurm no longer runs the element of an attempt; False when it cannot be asked."""
+    """Check whether Slurm no longer runs the array task of an attempt; False when it cannot be asked."""
     named = (f"--name={holder.job_name}",) if holder.job_name else ()
     command = ("squeue", "--noheader", "--array", "--format=%T", f"--jobs={holder.job_id}", *named)
     try:

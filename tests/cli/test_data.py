@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnjobs.components.files import places as data_places
+from cnnjobs.components.files import places
 
 Call = Callable[..., tuple[int, str, str]]
-MINI = data_places.BUNDLED / "fashion_mnist_mini"
+MINI = places.BUNDLED / "fashion_mnist_mini"
 
 
 @pytest.fixture(autouse=True)
 def _nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_places, "DEBIAN_FASHION_MNIST", tmp_path / "debian")
+    monkeypatch.setattr(places, "DEBIAN_FASHION_MNIST", tmp_path / "debian")
     monkeypatch.delenv("CNNJOBS_DATA", raising=False)
 
 

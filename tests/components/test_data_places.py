@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.components.data.datasets import data_folders, find_data
-from cnnjobs.components.files import places as data_places
+from cnnjobs.components.files import places
 from cnnjobs.components.files.places import CIFAR_BATCHES, IDX_FILES, Place, place_of
 from cnnjobs.errors import DataError
 
@@ -21,7 +21,7 @@ NAME_FOLDER = "name the folder that holds it with --data-dir or CNNJOBS_DATA"
 
 @pytest.fixture(autouse=True)
 def _no_debian_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_places, "DEBIAN_FASHION_MNIST", tmp_path / "debian")
+    monkeypatch.setattr(places, "DEBIAN_FASHION_MNIST", tmp_path / "debian")
 
 
 def failure(name: str, *folders: Path) -> str:
@@ -46,7 +46,7 @@ def test_files_of_mnist_are_not_taken_for_fashion_mnist(tmp_path: Path, write_id
 
 
 def test_debian_package_is_the_last_place_for_fashion_mnist(tmp_path: Path, write_idx: Callable[..., Path]) -> None:
-    debian = write_idx(data_places.DEBIAN_FASHION_MNIST, packed=True)
+    debian = write_idx(places.DEBIAN_FASHION_MNIST, packed=True)
     assert find_data("fashion_mnist", [tmp_path]) == debian
     own = write_idx(tmp_path / "FashionMNIST" / "raw")
     assert find_data("fashion_mnist", [tmp_path]) == own
@@ -100,7 +100,7 @@ def test_any_other_name_is_a_folder_of_images(tmp_path: Path, write_images: Call
 
 
 def test_bundled_data_need_no_folder() -> None:
-    assert find_data("fashion_mnist_mini", []) == data_places.BUNDLED / "fashion_mnist_mini"
+    assert find_data("fashion_mnist_mini", []) == places.BUNDLED / "fashion_mnist_mini"
 
 
 def test_import_paths_look_for_themselves() -> None:

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from cnnjobs import registry
-from cnnjobs.components.data import cache as data_cache
-from cnnjobs.components.data import class_names, datasets, decoding, fingerprints
+from cnnjobs.components.data import cache, class_names, datasets, decoding, fingerprints
 from cnnjobs.components.data.datasets import DataSet, image_folder, remember_data
 from cnnjobs.components.data.decoding import channel_statistics, decode, source_of
 from cnnjobs.components.data.surveys import fingerprint_of
@@ -195,7 +194,7 @@ def test_content_is_hashed_once_for_each_state_of_the_files(
     assert fingerprint_of(place) == first
     assert len(hashed) == 24
     # A file that was torn off is written again.
-    for memo in data_cache.cache_folder().glob("pets-*.sha256"):
+    for memo in cache.cache_folder().glob("pets-*.sha256"):
         memo.write_text(first[:20])
     assert fingerprint_of(place) == first
 
@@ -379,7 +378,7 @@ def test_files_of_a_remembered_data_set_are_not_looked_at_again(
     tmp_path: Path, write_images: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNNJOBS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(data_cache, "_ENTRIES", {})
+    monkeypatch.setattr(cache, "_ENTRIES", {})
     write_images(tmp_path / "pets")
     # Nothing to remember before it is decoded.
     remember_data("pets", [tmp_path], {})

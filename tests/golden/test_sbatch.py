@@ -41,14 +41,14 @@ def test_golden_sbatch_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = SubmissionFolder(
         here / "results" / ("100% sure" if full else "first") / "jobs" / "20260102T030405-0a1b2c3d"
     )
-    intent = JobArray(
+    array = JobArray(
         job_name="cnnjobs-first-0a1b2c3d", tasks=[["a"], ["b"], ["c"]], store=folder.path.parents[1],
         threads={"plain": 1, "full": 4, "ranks": 2}[name], gpus={"plain": 0, "full": 1, "ranks": 4}[name],
         nodes=2 if name == "ranks" else 1, canary=full,
         created="2026-01-02T03:04:05+00:00", host="login", user="me",
     )  # fmt: skip
     text = script(
-        folder, intent, {"plain": PLAIN, "full": FULL, "ranks": RANKS}[name],
+        folder, array, {"plain": PLAIN, "full": FULL, "ranks": RANKS}[name],
         max_parallel=2 if full else None, after=(41, 42) if full else (),
         environment={"PYTHONPATH": "/home/me/my modules"} if full else {},
     )  # fmt: skip

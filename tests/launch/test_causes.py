@@ -9,26 +9,26 @@ from cnnjobs.slurm.queue import ArrayTask
 from cnnjobs.status.reasons import end_in_log, ending, last_line, log_tail, matches, next_command, waiting
 
 
-def element(state: str, **changes: object) -> ArrayTask:
+def array_task(state: str, **changes: object) -> ArrayTask:
     return ArrayTask(**{"job_id": 12, "index": 3, "state": state, "node": "n2", **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("ended", "state", "cause"),
     [
-        (element("OUT_OF_MEMORY", signal=125), RunState.FAILED,
+        (array_task("OUT_OF_MEMORY", signal=125), RunState.FAILED,
          "out of memory: job 12_3 on n2 used more than its mem_gb and was killed"),
-        (element("TIMEOUT"), RunState.INTERRUPTED, "time limit: job 12_3 was ended at its timeout_min"),
-        (element("PREEMPTED"), RunState.INTERRUPTED, "preempted: job 12_3 gave way to a job of higher priority"),
-        (element("NODE_FAIL"), RunState.INTERRUPTED, "node failed: job 12_3 lost n2"),
-        (element("CANCELLED", cancelled_by="ann", ended="2026-11-21T06:39:46"), RunState.CANCELLED,
+        (array_task("TIMEOUT"), RunState.INTERRUPTED, "time limit: job 12_3 was ended at its timeout_min"),
+        (array_task("PREEMPTED"), RunState.INTERRUPTED, "preempted: job 12_3 gave way to a job of higher priority"),
+        (array_task("NODE_FAIL"), RunState.INTERRUPTED, "node failed: job 12_3 lost n2"),
+        (array_task("CANCELLED", cancelled_by="ann", ended="2026-11-21T06:39:46"), RunState.CANCELLED,
          "cancelled by ann at 2026-11-21T06:39:46, job 12_3"),
-        (element("CANCELLED"), RunState.CANCELLED, "cancelled, job 12_3"),
-        (element("FAILED", signal=9), RunState.INTERRUPTED, "killed by signal 9 (SIGKILL), job 12_3 on n2"),
-        (element("FAILED", signal=11), RunState.FAILED, "killed by signal 11 (SIGSEGV), job 12_3 on n2"),
-        (element("FAILED", exit_code=3), RunState.FAILED,
+        (array_task("CANCELLED"), RunState.CANCELLED, "cancelled, job 12_3"),
+        (array_task("FAILED", signal=9), RunState.INTERRUPTED, "killed by signal 9 (SIGKILL), job 12_3 on n2"),
+        (array_task("FAILED", signal=11), RunState.FAILED, "killed by signal 11 (SIGSEGV), job 12_3 on n2"),
+        (array_task("FAILED", exit_code=3), RunState.FAILED,
          "ended with exit code 3 and no word in its record, job 12_3 on n2: the last line"),
-        (element("COMPLETED"), RunState.INTERRUPTED, "job 12_3 ended and left no end in its record"),
+        (array_task("COMPLETED"), RunState.INTERRUPTED, "job 12_3 ended and left no end in its record"),
     ],
 )  # fmt: skip
 def test_how_a_run_that_had_begun_has_ended(ended: ArrayTask, state: RunState, cause: str) -> None:
@@ -38,19 +38,20 @@ def test_how_a_run_that_had_begun_has_ended(ended: ArrayTask, state: RunState, c
 @pytest.mark.parametrize(
     ("ended", "state", "cause"),
     [
-        (element("FAILED", exit_code=127), RunState.FAILED,
+        (array_task("FAILED", exit_code=127), RunState.FAILED,
          "never started: job 12_3 on n2 ended with exit code 127: /opt/python: No such file or directory"),
-        (element("FAILED", signal=53), RunState.FAILED,
+        (array_task("FAILED", signal=53), RunState.FAILED,
          "never started: job 12_3 on n2 could not be set up by Slurm (0:53), often because the folder of its log is "
          "missing on the node: /opt/python: No such file or directory"),
-        (element("FAILED", signal=9), RunState.INTERRUPTED,
+        (array_task("FAILED", signal=9), RunState.INTERRUPTED,
          "killed by signal 9 (SIGKILL), job 12_3 on n2, before the run began"),
-        (element("FAILED", exit_code=74), RunState.FAILED,
+        (array_task("FAILED", exit_code=74), RunState.FAILED,
          "the disk is full or the quota used up: free some space, job 12_3 on n2, before the run began"),
-        (element("TIMEOUT"), RunState.INTERRUPTED,
+        (array_task("TIMEOUT"), RunState.INTERRUPTED,
          "time limit: job 12_3 was ended at its timeout_min, before the run began"),
-        (element("CANCELLED", node="None assigned"), RunState.CANCELLED, "cancelled, job 12_3, before the run began"),
-        (element("COMPLETED"), RunState.INTERRUPTED, "job 12_3 ended before its turn came"),
+        (array_task("CANCELLED", node="None assigned"), RunState.CANCELLED,
+         "cancelled, job 12_3, before the run began"),
+        (array_task("COMPLETED"), RunState.INTERRUPTED, "job 12_3 ended before its turn came"),
     ],
 )  # fmt: skip
 def test_how_a_job_ended_before_the_run_began(ended: ArrayTask, state: RunState, cause: str) -> None:
@@ -72,7 +73,7 @@ def test_how_a_job_ended_before_the_run_began(ended: ArrayTask, state: RunState,
     ],
 )  # fmt: skip
 def test_why_a_job_waits(reason: str, words: str) -> None:
-    assert waiting(element("PENDING", reason=reason)) == words
+    assert waiting(array_task("PENDING", reason=reason)) == words
 
 
 LOG = "run-1: attempt {}, cpu, threads: 1\nrun-1: epoch 1/3\n"

@@ -113,9 +113,7 @@ def test_what_was_cancelled_is_retried_though_slurm_still_ends_its_job(
     put(1, RunState.INTERRUPTED, cause="stopped by Slurm (preempted or cancelled)")
     folder = SubmissionFolder(opened.store.jobs_folder / "first")
     tasks = [[run_id] for run_id in ids]
-    folder.write_intent(
-        JobArray(job_name="j", tasks=tasks, store=opened.store.path, created="2026", host="h", user="u")
-    )
+    folder.write_array(JobArray(job_name="j", tasks=tasks, store=opened.store.path, created="2026", host="h", user="u"))
     folder.write_id(12)
     queue = "".join(f"12|{index}|{state}|None|0|n1|1|main|j|\n" for index in range(4))
     monkeypatch.setattr("cnnjobs.slurm.queue.ask", lambda *_, **__: queue)

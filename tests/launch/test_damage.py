@@ -165,7 +165,7 @@ def test_a_damaged_file_of_a_sweep_leaves_its_runs_in_sight(
     monkeypatch.setenv("PATH", "")
     whole = SubmissionFolder(store.jobs_folder / "1")
     tasks = ((sweep.runs[0].run_id,),)
-    intent = JobArray(
+    array = JobArray(
         job_name="cnnjobs-four-1",
         tasks=tasks,
         store=store.path,
@@ -173,7 +173,7 @@ def test_a_damaged_file_of_a_sweep_leaves_its_runs_in_sight(
         host="h",
         user="u",
     )
-    whole.write_intent(intent)
+    whole.write_array(array)
     whole.write_id(1)
     damage(store.path / name, kind)
     seen = overview(opened)

@@ -14,7 +14,7 @@ from cnnjobs.disk.submission_folder import EvaluationRequest, JobArray, Submissi
 from cnnjobs.errors import InputError
 from cnnjobs.launch import cancel as control
 from cnnjobs.launch import evaluate as evaluating
-from cnnjobs.launch.array import runs_per_job as dealing
+from cnnjobs.launch.array import runs_per_job as split_notices
 from cnnjobs.launch.array import submit as slurm
 from cnnjobs.launch.array.limits import SubmitLimit
 from cnnjobs.launch.evaluate import evaluated_here, submit_evaluation, to_evaluate
@@ -39,7 +39,7 @@ BEFORE, CREATED, AFTER = "2026-01-01T10:00:00+00:00", "2026-01-01T11:00:00.5+00:
 def submitted(store: RunStore, *tasks: list[str], request: EvaluationRequest | None = TEST) -> SubmissionFolder:
     """Job 7, which evaluates the runs of these tasks."""
     folder = SubmissionFolder(store.jobs_folder / "20260101T110000-7")
-    folder.write_intent(
+    folder.write_array(
         JobArray(job_name="n7", tasks=tasks, store=store.path, evaluation=request, created=CREATED, host="h", user="u")
     )
     folder.write_id(7)
@@ -58,9 +58,9 @@ def evaluated(store: RunStore, run_id: str, at: str) -> None:
 
 
 def view(**states: str) -> QueueView:
-    """The queue with job 7's elements in these states: `_0="RUNNING"`."""
-    elements = {(7, int(name[1:])): ArrayTask(7, int(name[1:]), state) for name, state in states.items()}
-    return QueueView(queued=elements, knows_queue=True)
+    """The queue with job 7's array tasks in these states: `_0="RUNNING"`."""
+    array_tasks = {(7, int(name[1:])): ArrayTask(7, int(name[1:]), state) for name, state in states.items()}
+    return QueueView(queued=array_tasks, knows_queue=True)
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_slurm_gets_one_array_with_many_runs_in_a_job(
     sweep: Sweep, store: RunStore, run_ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders: list[slurm.Order] = []
-    monkeypatch.setattr(dealing, "submit_limit", lambda profile, wanted: SubmitLimit(3, "MaxArraySize 3"))
+    monkeypatch.setattr(split_notices, "submit_limit", lambda profile, wanted: SubmitLimit(3, "MaxArraySize 3"))
     monkeypatch.setattr(evaluating, "put_in_order", lambda store: Queue((), view()))
     monkeypatch.setattr(evaluating, "submit", lambda order: orders.append(order) or 12)
     monkeypatch.setattr(evaluating, "let_go", lambda order, job_id: (f"let {job_id} go",))
@@ -182,12 +182,12 @@ def test_slurm_gets_one_array_with_many_runs_in_a_job(
     done = submit_evaluation(OpenSweep(sweep, store, "four"), sweep.runs, request, profile, (Path("data"),))
     assert (done.job_id, done.notices) == (12, ("let 12 go",))
     (order,) = orders
-    assert order.intent.tasks == (tuple(run_ids),)
-    assert (order.intent.evaluation, order.intent.canary, order.intent.runs_at_once) == (request, False, 1)
+    assert order.array.tasks == (tuple(run_ids),)
+    assert (order.array.evaluation, order.array.canary, order.array.runs_at_once) == (request, False, 1)
     assert "cnnjobs.worker.slurm_main" in order.text
     one_each = profile.model_copy(update={"runs_per_job": 2})
     submit_evaluation(OpenSweep(sweep, store, "four"), sweep.runs, request, one_each, ())
-    assert [len(task) for task in orders[1].intent.tasks] == [2, 2]
+    assert [len(task) for task in orders[1].array.tasks] == [2, 2]
 
 
 def test_workers_that_die_fail_what_they_had_and_keep_their_logs(
@@ -241,7 +241,7 @@ def test_cancelling_takes_what_a_job_has_left_and_spares_others(
     opened = OpenSweep(sweep, store, "four")
     plan = control.plan_cancelling(Target(opened, sweep.runs[1:3], is_whole=False))
     control.carry_out(plan)
-    # ArrayTask 0 has nothing else left, element 1 goes on with the last run.
+    # ArrayTask 0 has nothing else left, array task 1 goes on with the last run.
     assert gone == [(7, 0)]
     outcomes = folder.read_outcomes()
     assert [outcomes.get(run_id, ("",))[0] for run_id in run_ids] == ["finished", "cancelled", "cancelled", ""]

@@ -25,7 +25,7 @@ import pytest
 from cnnjobs.cli.main import run
 from cnnjobs.components.data import sources as data_sources
 from cnnjobs.components.data.sources import SOURCES, Original
-from cnnjobs.components.files import places as data_places
+from cnnjobs.components.files import places
 from cnnjobs.components.files.places import CIFAR_BATCHES, IDX_FILES, place_of
 from cnnjobs.disk import locks
 from cnnjobs.errors import FetchError, InputError, UnknownNameError
@@ -274,7 +274,7 @@ def published(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Si
     batches = {f"cifar-10-batches-py/{name}": name.encode() * 100 for name in CIFAR_BATCHES}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
-        for name in data_places.Place("emnist", Path(), "emnist", "balanced").names:
+        for name in places.Place("emnist", Path(), "emnist", "balanced").names:
             archive.writestr(f"gzip/{name}.gz", gzip.compress(name.encode()))
         archive.writestr("gzip/readme.txt", b"see the paper")
     own = {
@@ -284,7 +284,7 @@ def published(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Si
         "emnist": (original(site, stream.getvalue(), "EMNIST/raw/gzip.zip"),),
     }
     monkeypatch.setattr(fetching, "SOURCES", own)
-    monkeypatch.setattr(data_places, "DEBIAN_FASHION_MNIST", tmp_path / "debian")
+    monkeypatch.setattr(places, "DEBIAN_FASHION_MNIST", tmp_path / "debian")
     return site
 
 
@@ -446,7 +446,7 @@ def test_command_fetches_several_and_goes_on_after_a_failure(
         f"train_32x32.mat: from {published.url.removeprefix('http://')}, 0 kB",
         f"test_32x32.mat: from {published.url.removeprefix('http://')}, 0 kB",
         f"svhn: {tmp_path}/data",
-        f"fashion_mnist_mini is there already: {data_places.BUNDLED}/fashion_mnist_mini",
+        f"fashion_mnist_mini is there already: {places.BUNDLED}/fashion_mnist_mini",
     ]
     assert call(monkeypatch, "svhn") == 0
     assert "svhn is there already" in capsys.readouterr().out
@@ -501,7 +501,7 @@ def test_urls_and_hashes_are_those_of_torchvision() -> None:
             for url in own.urls:
                 mirror = url.removesuffix(own.file)
                 assert f'"{url}"' in text or (f'"{mirror}"' in text and f'"{own.file}"' in text), url
-    assert set(SOURCES) == {*data_places._BELOW}
+    assert set(SOURCES) == {*places._BELOW}
 
 
 def test_sizes_in_words() -> None:

@@ -50,7 +50,7 @@ def test_an_interrupted_run_has_one_next_command(
         assert look().next_for(seen.snapshot.runs[0]) is None
     folder = SubmissionFolder(store.jobs_folder / "first")
     tasks = [[run.run_id] for run in sweep.runs]
-    folder.write_intent(JobArray(job_name="j", tasks=tasks, store=store.path, created="2026", host="h", user="u"))
+    folder.write_array(JobArray(job_name="j", tasks=tasks, store=store.path, created="2026", host="h", user="u"))
     seen = look()
     assert seen.next_for(seen.snapshot.runs[0]) == seen.next_command == "cnnjobs sweep four.yaml --results elsewhere"
 

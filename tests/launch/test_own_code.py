@@ -67,7 +67,7 @@ def end(folder: RunFolder, state: RunState, code: str | None) -> None:
         folder.checkpoint_file.write_bytes(b"whole")
 
 
-def fates(plan: Plan) -> list[Action]:
+def actions(plan: Plan) -> list[Action]:
     return [each.action for each in plan.runs]
 
 
@@ -82,7 +82,7 @@ def test_runs_go_on_with_their_code_and_begin_with_the_new(nets: Path, told: Tol
 
     nets.write_text(NET + "# changed\n")
     plan = planned(4)
-    assert fates(plan) == [Action.FINISHED, Action.RESUMED, Action.FAILED, Action.NEW]
+    assert actions(plan) == [Action.FINISHED, Action.RESUMED, Action.FAILED, Action.NEW]
     assert [each.code for each in plan.runs[1:]] == [first, first, plan.code.hash]
     show_code(plan)
     assert told() == [
@@ -111,13 +111,13 @@ def test_what_the_user_chooses(nets: Path, told: Told, choice: CodeChoice) -> No
     plan = planned(3, code=choice)
     show_code(plan)
     if choice == "new":
-        assert fates(plan) == [Action.AGAIN, Action.AGAIN, Action.NEW]
+        assert actions(plan) == [Action.AGAIN, Action.AGAIN, Action.NEW]
         assert [each.from_nothing for each in plan.runs] == [True, True, False]
         assert plan.code.hash != first
         assert told() == []
     else:
         # Also where the file as it is now gives other runs.
-        assert fates(plan) == [Action.FINISHED, Action.FINISHED, Action.NEW]
+        assert actions(plan) == [Action.FINISHED, Action.FINISHED, Action.NEW]
         assert {each.code for each in plan.runs} == {plan.code.hash} == {first}
         assert told() == [
             "2 finished, kept, with the old code: box/nets.py has changed since",
@@ -171,7 +171,7 @@ def test_runs_without_a_copy_go_on_as_before(nets: Path, told: Told) -> None:
     end(folders[1], RunState.INTERRUPTED, None)
     nets.write_text(NET + "# changed\n")
     plan = planned(2, code="new")
-    assert fates(plan) == [Action.FINISHED, Action.RESUMED]
+    assert actions(plan) == [Action.FINISHED, Action.RESUMED]
     show_code(plan)
     assert told() == ["2 runs are older than copies of code: whether your own code has changed since is not known"]
     show_differences(folders)

@@ -24,7 +24,7 @@ from cnnjobs.sweep.file import Sweep, read_sweep
 Put = Callable[..., None]
 
 
-def fates(sweep: Sweep, store: RunStore, **options: bool) -> list[tuple[Action, str]]:
+def actions(sweep: Sweep, store: RunStore, **options: bool) -> list[tuple[Action, str]]:
     return [(planned.action, planned.reason) for planned in make_plan(sweep, store, Selection(**options)).runs]
 
 
@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_everything_is_new_and_looking_writes_nothing(sweep: Sweep, store: RunStore, tmp_path: Path) -> None:
     before = contents(tmp_path)
-    assert fates(sweep, store) == [(Action.NEW, "not run yet")] * 4
+    assert actions(sweep, store) == [(Action.NEW, "not run yet")] * 4
     assert contents(tmp_path) == before
 
 
@@ -43,7 +43,7 @@ def test_each_state_has_its_fate(sweep: Sweep, store: RunStore, put: Put) -> Non
     put(1, RunState.FAILED, cause="diverged at step 3")
     put(2, RunState.INTERRUPTED, checkpoint=True)
     put(3, RunState.RUNNING)
-    assert fates(sweep, store) == [
+    assert actions(sweep, store) == [
         (Action.FINISHED, "kept"),
         (Action.FAILED, "diverged at step 3"),
         (Action.RESUMED, "interrupted; goes on from its last whole epoch"),
@@ -58,7 +58,7 @@ def test_each_state_has_its_fate(sweep: Sweep, store: RunStore, put: Put) -> Non
 
 def test_a_cancelled_run_starts_again(sweep: Sweep, store: RunStore, put: Put) -> None:
     put(0, RunState.CANCELLED)
-    assert fates(sweep, store)[0] == (Action.AGAIN, "was cancelled")
+    assert actions(sweep, store)[0] == (Action.AGAIN, "was cancelled")
     with carried_out(sweep, store):
         assert store.run(sweep.runs[0].run_id).read_record().state is RunState.PENDING
 
@@ -93,7 +93,7 @@ def test_what_left_the_file_is_named_and_kept(sweep: Sweep, store: RunStore, put
 
 def test_retrying_keeps_the_checkpoint_and_the_attempts(sweep: Sweep, store: RunStore, put: Put) -> None:
     put(0, RunState.FAILED, cause="out of memory", checkpoint=True)
-    assert fates(sweep, store, retry_failed=True)[0] == (Action.AGAIN, "--retry-failed: out of memory")
+    assert actions(sweep, store, retry_failed=True)[0] == (Action.AGAIN, "--retry-failed: out of memory")
     with carried_out(sweep, store, Selection(retry_failed=True)) as plan:
         assert len(plan.to_run) == 4
     record = store.run(sweep.runs[0].run_id).read_record()

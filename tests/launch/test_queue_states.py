@@ -60,26 +60,26 @@ def test_array_indices(said: str, indices: list[int]) -> None:
 
 
 def test_a_queue_is_read_with_places_in_line() -> None:
-    elements = {element.name: (name, element) for name, element in read_queue(SQUEUE)}
-    assert len(elements) == 15
-    assert {name for name, _ in elements.values()} == {"cnnjobs-my sweep-abc", "held", "later", "elsewhere"}
-    waiting = {name: element.ahead for name, (_, element) in elements.items() if element.ahead is not None}
+    array_tasks = {array_task.name: (name, array_task) for name, array_task in read_queue(SQUEUE)}
+    assert len(array_tasks) == 15
+    assert {name for name, _ in array_tasks.values()} == {"cnnjobs-my sweep-abc", "held", "later", "elsewhere"}
+    waiting = {name: array_task.ahead for name, (_, array_task) in array_tasks.items() if array_task.ahead is not None}
     assert waiting == {
         "1_7": 0, "1_8": 1, "1_9": 2, "1_36": 3, "1_38": 4, "1_39": 5, "1_40": 6, "3_0": 7, "4_0": 0,
     }  # fmt: skip
-    assert [(elements[name][1].exit_code, elements[name][1].signal) for name in ("1_0", "1_1", "1_2")] == [
+    assert [(array_tasks[name][1].exit_code, array_tasks[name][1].signal) for name in ("1_0", "1_1", "1_2")] == [
         (3, 0), (0, 9), (0, 15),
     ]  # fmt: skip
-    assert elements["1_6"][1].reason == ""
-    assert elements["2_1"][1].reason == "JobHeldUser"
+    assert array_tasks["1_6"][1].reason == ""
+    assert array_tasks["2_1"][1].reason == "JobHeldUser"
 
 
 def test_accounts_are_read_with_who_cancelled() -> None:
-    elements = {element.name: element for _, element in read_accounts(SACCT)}
-    assert list(elements) == ["1_0", "1_1", "1_2", "1_3", "1_6", "7_0"]
-    assert (elements["1_2"].state, elements["1_2"].cancelled_by) == ("CANCELLED", "root")
-    assert (elements["1_1"].signal, elements["1_1"].exit_code, elements["1_1"].node) == (9, 0, "n1")
-    assert elements["1_6"].ended == ""
+    array_tasks = {array_task.name: array_task for _, array_task in read_accounts(SACCT)}
+    assert list(array_tasks) == ["1_0", "1_1", "1_2", "1_3", "1_6", "7_0"]
+    assert (array_tasks["1_2"].state, array_tasks["1_2"].cancelled_by) == ("CANCELLED", "root")
+    assert (array_tasks["1_1"].signal, array_tasks["1_1"].exit_code, array_tasks["1_1"].node) == (9, 0, "n1")
+    assert array_tasks["1_6"].ended == ""
 
 
 def test_one_call_each_for_all_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,11 @@ from cnnjobs.slurm.batch_script import NO_FOLDER_CODE, NO_PYTHON_CODE, NO_RESULT
 
 
 def text(path: Path, profile: JobProfile | None = None, *, gpus: int = 0, max_parallel: int | None = None) -> str:
-    intent = JobArray(
+    array = JobArray(
         job_name="cnnjobs-x-1", tasks=[["a"], ["b"], ["c"]], store=path, gpus=gpus, created="now", host="h", user="u"
     )
     folder = SubmissionFolder(path / "jobs" / "1")
-    return script(folder, intent, profile or JobProfile(name="x"), max_parallel=max_parallel, environment={})
+    return script(folder, array, profile or JobProfile(name="x"), max_parallel=max_parallel, environment={})
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_the_script_itself_tells_what_the_node_lacks(
     assert done.returncode == code
 
 
-def element(folder: Path, lines: str, **environment: str) -> subprocess.Popen[bytes]:
-    """The script as Slurm runs it, from a file, as element 2."""
+def array_task(folder: Path, lines: str, **environment: str) -> subprocess.Popen[bytes]:
+    """The script as Slurm runs it, from a file, as array task 2."""
     script_file = folder / "slurm_script"
     script_file.write_text(lines)
     given = {"PATH": "/usr/bin:/bin", "SLURMD_NODENAME": "n7", "SLURM_ARRAY_TASK_ID": "2", **environment}
@@ -96,7 +96,7 @@ def test_a_results_folder_that_is_away_is_waited_for(tmp_path: Path, monkeypatch
     log = tmp_path / "results" / "jobs" / "1" / "task-2.log"
     log.parent.mkdir(parents=True)
     (tmp_path / "results").rename(tmp_path / "away")
-    started = element(tmp_path, text(tmp_path / "results"))
+    started = array_task(tmp_path, text(tmp_path / "results"))
     with pytest.raises(subprocess.TimeoutExpired):
         started.wait(timeout=0.3)
     (tmp_path / "away").rename(tmp_path / "results")
@@ -105,7 +105,7 @@ def test_a_results_folder_that_is_away_is_waited_for(tmp_path: Path, monkeypatch
 
 
 def test_a_submission_that_was_removed_is_not_waited_for(tmp_path: Path) -> None:
-    assert element(tmp_path, text(tmp_path)).wait(timeout=20) == NO_RESULTS_CODE
+    assert array_task(tmp_path, text(tmp_path)).wait(timeout=20) == NO_RESULTS_CODE
 
 
 @pytest.mark.parametrize("line", ["load cuda/99", "source ./broken", "if true; then\n  load cuda/99\nfi"])
@@ -117,7 +117,7 @@ def test_a_line_of_setup_that_fails_ends_the_job_with_that_line(
     (tmp_path / "jobs" / "1").mkdir(parents=True)
     load = "load() { [ -n \"$1\" ]; ls '/no/such' 2>/dev/null; return 3; }"
     setup = (load, line, "touch went-on")
-    assert element(tmp_path, text(tmp_path, JobProfile(name="x", setup=setup))).wait(timeout=20) == SETUP_CODE
+    assert array_task(tmp_path, text(tmp_path, JobProfile(name="x", setup=setup))).wait(timeout=20) == SETUP_CODE
     said = (tmp_path / "jobs" / "1" / "task-2.log").read_text()
     failed = line if line.startswith("source") else "load cuda/99"
     assert "".join(said.split("  ")) == f"cnnjobs: setup: {failed}: exit code 3 on node n7\n"
@@ -135,16 +135,16 @@ def test_what_setup_does_inside_or_allows_for_itself_ends_nothing(
         "load() { false; true; }", "load", "source ./activate", "[ -f /no/such ] && source /no/such", "false || true",
         "if false; then", "  exit 9", "fi", "# a word",
     )  # fmt: skip
-    assert element(tmp_path, text(tmp_path, JobProfile(name="x", setup=setup))).wait(timeout=20) == NO_PYTHON_CODE
+    assert array_task(tmp_path, text(tmp_path, JobProfile(name="x", setup=setup))).wait(timeout=20) == NO_PYTHON_CODE
 
 
 def test_slurms_own_words_go_to_the_log_where_no_accounting_tells_an_end(tmp_path: Path) -> None:
-    folder, intent = SubmissionFolder(tmp_path / "5%" / "jobs" / "1"), JobArray(
+    folder, array = SubmissionFolder(tmp_path / "5%" / "jobs" / "1"), JobArray(
         job_name="x", tasks=[["a"]], store=tmp_path, created="now", host="h", user="u"
     )  # fmt: skip
 
     def output(*, accounted: bool) -> str:
-        return script(folder, intent, JobProfile(name="x"), max_parallel=None, environment={}, accounted=accounted)
+        return script(folder, array, JobProfile(name="x"), max_parallel=None, environment={}, accounted=accounted)
 
     assert "#SBATCH --output=/dev/null\n" in output(accounted=True)
     assert f"#SBATCH --output={str(tmp_path).replace('%', '%%')}/5%%/jobs/1/task-%a.log" in output(

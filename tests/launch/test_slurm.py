@@ -13,10 +13,10 @@ from cnnjobs.config.resolved_profile import ResolvedProfile
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
-from cnnjobs.launch.array import runs_per_job as dealing
+from cnnjobs.launch.array import runs_per_job as split_notices
 from cnnjobs.launch.array import submit as slurm
 from cnnjobs.launch.array.limits import SubmitLimit
-from cnnjobs.launch.array.runs_per_job import deal
+from cnnjobs.launch.array.runs_per_job import split_runs
 from cnnjobs.launch.array.submit import Order, order_for, share_of
 from cnnjobs.launch.plan import resolving
 from cnnjobs.launch.plan.plan import Action, Selection, make_plan
@@ -41,13 +41,13 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         Partition("gpu", False, True, None, None, (NodeGroup(1, True, 4, 4000, 2), NodeGroup(1, True, 16, 4000, 4))),
     )
     monkeypatch.setattr(resolving, "read_partitions", lambda: offered)
-    monkeypatch.setattr(dealing, "submit_limit", lambda profile, wanted: SubmitLimit(3, "MaxArraySize 3"))
+    monkeypatch.setattr(split_notices, "submit_limit", lambda profile, wanted: SubmitLimit(3, "MaxArraySize 3"))
     monkeypatch.setattr(resolving, "with_offers", SlurmError)
 
 
 def submitted(store: RunStore, *tasks: list[str], job_id: int = 7) -> SubmissionFolder:
     folder = SubmissionFolder(store.jobs_folder / f"20260101T000000-{job_id}")
-    folder.write_intent(
+    folder.write_array(
         JobArray(job_name=f"n{job_id}", tasks=tasks, store=store.path, created=f"{job_id}", host="h", user="u")
     )
     folder.write_id(job_id)
@@ -55,8 +55,8 @@ def submitted(store: RunStore, *tasks: list[str], job_id: int = 7) -> Submission
 
 
 def queue(store: RunStore, states: Mapping[tuple[int, int], str]) -> Queue:
-    elements = {key: ArrayTask(*key, state) for key, state in states.items()}
-    return Queue(tuple(submissions(store)), QueueView(queued=elements, knows_queue=True))
+    array_tasks = {key: ArrayTask(*key, state) for key, state in states.items()}
+    return Queue(tuple(submissions(store)), QueueView(queued=array_tasks, knows_queue=True))
 
 
 def ordered(sweep: Sweep, store: RunStore, profile: ResolvedProfile, *folders: Path) -> Order:
@@ -96,11 +96,11 @@ def test_what_some_partition_of_several_takes_is_not_refused() -> None:
 
 def test_runs_are_dealt_in_turn() -> None:
     profile = ResolvedProfile()
-    assert deal([], profile) == ()
-    assert deal(["a", "b"], profile) == (("a",), ("b",))
-    assert deal(["a", "b", "c", "d", "e"], profile) == (("a", "d"), ("b", "e"), ("c",))
-    assert deal(["a", "b", "c"], ResolvedProfile(runs_per_job=2)) == (("a", "c"), ("b",))
-    assert deal(["a", "b", "c", "d", "e"], ResolvedProfile(runs_at_once=2)) == (
+    assert split_runs([], profile) == ()
+    assert split_runs(["a", "b"], profile) == (("a",), ("b",))
+    assert split_runs(["a", "b", "c", "d", "e"], profile) == (("a", "d"), ("b", "e"), ("c",))
+    assert split_runs(["a", "b", "c"], ResolvedProfile(runs_per_job=2)) == (("a", "c"), ("b",))
+    assert split_runs(["a", "b", "c", "d", "e"], ResolvedProfile(runs_at_once=2)) == (
         ("a", "d"),
         ("b", "e"),
         ("c",),
@@ -109,10 +109,10 @@ def test_runs_are_dealt_in_turn() -> None:
 
 def test_a_full_queue_and_too_many_jobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"makes 4 jobs, but 3 fit now \(MaxArraySize 3\); write 2 or more"):
-        deal(["a", "b", "c", "d"], ResolvedProfile(runs_per_job=1))
-    monkeypatch.setattr(dealing, "submit_limit", lambda profile, wanted: SubmitLimit(0, "MaxSubmitJobs 3"))
+        split_runs(["a", "b", "c", "d"], ResolvedProfile(runs_per_job=1))
+    monkeypatch.setattr(split_notices, "submit_limit", lambda profile, wanted: SubmitLimit(0, "MaxSubmitJobs 3"))
     with pytest.raises(SlurmError, match=r"no more jobs may be submitted now \(MaxSubmitJobs 3\)"):
-        deal(["a"], ResolvedProfile())
+        split_runs(["a"], ResolvedProfile())
 
 
 def test_the_whole_sweep_shares_max_parallel(store: RunStore) -> None:
@@ -126,7 +126,7 @@ def test_the_whole_sweep_shares_max_parallel(store: RunStore) -> None:
 
 def test_runs_side_by_side_count_one_by_one(sweep: Sweep, store: RunStore, put: Put) -> None:
     folder = submitted(store, ["a", "b"], ["c"])
-    folder.write_intent(folder.read_intent().model_copy(update={"runs_at_once": 2}))
+    folder.write_array(folder.read_array().model_copy(update={"runs_at_once": 2}))
     busy = queue(store, {(7, 0): "RUNNING", (7, 1): "PENDING"})
     assert share_of(9, busy) == (5, ())
     assert share_of(9, busy, 3) == (1, ())
@@ -139,17 +139,17 @@ def test_a_job_has_the_cores_of_its_runs_together(sweep: Sweep, store: RunStore,
         return ordered(sweep, store, resolve(JobProfile(name="x", cpus_per_run=2, **settings)))
 
     together = order(runs_at_once=3)
-    assert [len(task) for task in together.intent.tasks] == [2, 2]
+    assert [len(task) for task in together.array.tasks] == [2, 2]
     # Two runs at most meet in one job.
-    assert (together.intent.runs_at_once, together.intent.threads, together.intent.cpus) == (2, 2, 4)
+    assert (together.array.runs_at_once, together.array.threads, together.array.cpus) == (2, 2, 4)
     assert together.notices == ()
     assert "--cpus-per-task=4\n" in together.text
     assert "export SRUN_CPUS_PER_TASK=4\n" in together.text
     few = order(runs_at_once=3, max_parallel=2)
-    assert (few.intent.runs_at_once, few.at_once) == (2, 1)
+    assert (few.array.runs_at_once, few.at_once) == (2, 1)
     assert "--array=0-1%1\n" in few.text
-    assert order().intent.cpus == 2
-    assert order(runs_at_once=4, canary=True).intent.canary
+    assert order().array.cpus == 2
+    assert order(runs_at_once=4, canary=True).array.canary
 
 
 def test_a_job_that_finds_out_how_many_it_carries_has_cores_for_as_many_as_any_node() -> None:
@@ -172,11 +172,11 @@ def test_a_job_that_finds_out_how_many_it_carries_has_cores_for_as_many_as_any_n
 def test_how_many_a_job_carries_is_left_to_it(sweep: Sweep, store: RunStore, put: Put) -> None:
     profile = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=3))
     order = ordered(sweep, store, profile)
-    assert [len(task) for task in order.intent.tasks] == [2, 2]
-    assert (order.intent.measured, order.intent.runs_at_once, order.intent.cpus) == (True, 2, 6)
+    assert [len(task) for task in order.array.tasks] == [2, 2]
+    assert (order.array.measured, order.array.runs_at_once, order.array.cpus) == (True, 2, 6)
     alone = resolve(JobProfile(name="x", runs_at_once="auto", cpus_per_run=8, runs_per_job=2))
     found = ordered(sweep, store, alone)
-    assert not found.intent.measured
+    assert not found.array.measured
     assert found.notices[0].startswith("runs_at_once: auto is 1 run at a time in each job here: cpus_per_run, ")
 
 
@@ -206,7 +206,7 @@ def test_the_first_run_goes_ahead_when_asked(
     if finished:
         put(3, RunState.FINISHED)
     profile = ResolvedProfile(gpus_per_run=0, **changes)
-    assert ordered(sweep, store, profile, Path("data")).intent.canary is canary
+    assert ordered(sweep, store, profile, Path("data")).array.canary is canary
 
 
 def test_above_eight_runs_the_first_goes_ahead_until_one_has_finished(
@@ -214,9 +214,9 @@ def test_above_eight_runs_the_first_goes_ahead_until_one_has_finished(
 ) -> None:
     monkeypatch.setattr(slurm, "CANARY_ABOVE", 2)
     profile = ResolvedProfile(gpus_per_run=0)
-    assert ordered(sweep, store, profile).intent.canary
+    assert ordered(sweep, store, profile).array.canary
     put(0, RunState.FINISHED)
-    assert not ordered(sweep, store, profile).intent.canary
+    assert not ordered(sweep, store, profile).array.canary
 
 
 def test_an_order_writes_nothing_and_holds_absolute_paths(
@@ -225,10 +225,10 @@ def test_an_order_writes_nothing_and_holds_absolute_paths(
     monkeypatch.chdir(tmp_path)
     here = RunStore(Path("results/four"))
     order = ordered(sweep, here, ResolvedProfile(), Path("data"))
-    assert order.intent.store == tmp_path / "results/four"
-    assert order.intent.data_folders == (tmp_path / "data",)
+    assert order.array.store == tmp_path / "results/four"
+    assert order.array.data_folders == (tmp_path / "data",)
     assert order.folder.path.is_relative_to(tmp_path)
-    assert order.intent.tasks[0][0] == sweep.runs[0].run_id
+    assert order.array.tasks[0][0] == sweep.runs[0].run_id
     assert order.notices == ("4 runs in 3 jobs, up to 2 in each: no more jobs fit (MaxArraySize 3)",)
     assert not here.path.exists()
 

@@ -26,7 +26,7 @@ HERE = os.uname().nodename
 
 
 class Place:
-    """The four runs of a sweep in job 12, one in each element, and what Slurm says of it."""
+    """The four runs of a sweep in job 12, one in each array task, and what Slurm says of it."""
 
     def __init__(self, sweep: Sweep, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sweep, self.store = sweep, store
@@ -51,11 +51,11 @@ class Place:
         return said
 
     def submit(self, tasks: list[list[str]], *, canary: bool = False, job_id: int | None = 12) -> None:
-        intent = JobArray(
+        array = JobArray(
             job_name="cnnjobs-four", tasks=tasks, store=self.store.path, canary=canary, host=HERE, user="ann",
             created="2026-01-01T00:00:00+00:00",
         )  # fmt: skip
-        self.folder.write_intent(intent)
+        self.folder.write_array(array)
         self.folder.id_file.unlink(missing_ok=True)
         if job_id is not None:
             self.folder.write_id(job_id)
@@ -71,7 +71,7 @@ class Place:
         self.said["sacct"] = "\n".join(entries)
 
     def record(self, index: int, state: RunState, *, host: str = HERE, silent_s: float = 0, **changes: object) -> None:
-        """The marks that the run of an element has left, and since when it is silent."""
+        """The marks that the run of an array task has left, and since when it is silent."""
         folder = self.store.run(self.ids[index])
         started = datetime.now(UTC).isoformat()
         attempt = Attempt(number=1, host=host, pid=1, job_id=f"12_{index}", started=started)
@@ -316,7 +316,7 @@ def test_looks_leave_nothing_behind(place: Place) -> None:
 
 
 def test_a_submission_that_is_collected_while_looking(place: Place, tmp_path: Path) -> None:
-    place.folder.intent_file.rename(tmp_path / "gone")
+    place.folder.array_file.rename(tmp_path / "gone")
     assert place.told() == ("pending", None)
     assert place.asked == []
 
@@ -339,9 +339,9 @@ def test_a_run_whose_turn_had_not_come_has_no_part_in_the_end_of_its_job(
 
 def test_a_number_that_slurm_gives_out_again_joins_nothing(place: Place) -> None:
     old = SubmissionFolder(place.store.jobs_folder / "0-old")
-    intent = place.folder.read_intent()
+    array = place.folder.read_array()
     before = "2025-12-31T00:00:00+00:00"
-    old.write_intent(intent.model_copy(update={"job_name": "cnnjobs-four-old", "created": before, "canary": True}))
+    old.write_array(array.model_copy(update={"job_name": "cnnjobs-four-old", "created": before, "canary": True}))
     old.write_id(12)
     old.canary_file.touch()
     old.mark_started()
@@ -353,10 +353,8 @@ def test_a_number_that_slurm_gives_out_again_joins_nothing(place: Place) -> None
     assert [status.cause for status in truth.snapshot.runs][1:] == [words] * 3
     assert truth.held == (f"job 12: 3 jobs {words}",)
     assert place.asked == ["squeue"]
-    (first,) = [
-        each for each in submissions(place.store) if each.intent.canary and each.intent.job_name.endswith("-old")
-    ]
-    assert first.elements(truth.view) == []
+    (first,) = [each for each in submissions(place.store) if each.array.canary and each.array.job_name.endswith("-old")]
+    assert first.array_tasks(truth.view) == []
     # What the older job has begun is no start of the new one.
     attempt = Attempt(number=1, host="far", pid=1, job_id="12_1", job_name="cnnjobs-four-old", started=before)
     place.record(1, RunState.INTERRUPTED, cause="stopped", attempts=(attempt,))

@@ -27,7 +27,7 @@ def test_hours_waiting_and_wall_time_are_those_of_every_start(make_results: Call
     starts = [
         # Requeued at its end, it waits for 19 minutes more.
         (attempt("09:10", **waited), attempt("09:30", job_id="12_0", restart=1)),
-        # The second run of the same element waits for the first, not in the queue.
+        # The second run of the same array task waits for the first, not in the queue.
         (attempt("09:50", job_id="12_0", restart=1),),
         # How long it waited after a kill is not known.
         (killed.model_copy(update={"ended": None}), attempt("09:45", restart=1, **on_gpu)),

@@ -50,12 +50,12 @@ class RunningCluster:
         return dict(line.split() for line in lines)
 
     def queue(self) -> dict[str, str]:
-        """squeue's state of each job or array element that has not ended."""
+        """squeue's state of each job or array task that has not ended."""
         lines = self.client("squeue", "-h", "-r", "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
 
     def job_states(self, job: str) -> dict[str, list[str]]:
-        """sacct's states of a job and its array elements: one for each time that it was started."""
+        """sacct's states of a job and its array tasks: one for each time that it was started."""
         states: dict[str, list[str]] = {}
         for line in self.client("sacct", "-X", "-D", "-n", "-P", "-j", job, "-o", "JobID,State").splitlines():
             name, _, state = line.partition("|")
@@ -73,7 +73,7 @@ class RunningCluster:
         wait_until(f"all nodes are idle; logs: {self._daemons.logs}", idle, timeout_s=timeout_s)
 
     def wait_for(self, job: str, state: str, timeout_s: float = 30.0) -> None:
-        """Wait until squeue shows the job or array element in that state."""
+        """Wait until squeue shows the job or array task in that state."""
         wait_until(f"job {job} is {state}", lambda: self.queue().get(job) == state, timeout_s=timeout_s)
 
     def processes(self) -> list[Process]:
@@ -87,8 +87,8 @@ class RunningCluster:
         for process in job_processes_of(self.conf):
             environment = process.environment()
             array = environment.get("SLURM_ARRAY_JOB_ID")
-            element = f"{array}_{environment.get('SLURM_ARRAY_TASK_ID')}"
-            if job in {environment.get("SLURM_JOB_ID"), array, element}:
+            array_task = f"{array}_{environment.get('SLURM_ARRAY_TASK_ID')}"
+            if job in {environment.get("SLURM_JOB_ID"), array, array_task}:
                 found.append(process)
         return found
 

@@ -158,7 +158,7 @@ class Schedule:
         self.slurm.client("timeout", "5", "scancel", "--batch", "--signal=USR2", job, check=False)
 
     def scancel(self, job: str) -> None:
-        """An element is cancelled behind our back."""
+        """An array task is cancelled behind our back."""
         self.cancelled.add(job)
         self.slurm.client("timeout", "5", "scancel", job, check=False)
         self._settle(job)
@@ -240,7 +240,7 @@ class Schedule:
         return self.slurm.client("squeue", "-h", "-r", "-j", job, "-o", "%N").strip() or "n1"
 
     def _settle(self, job: str) -> None:
-        """Wait until the element has left the place where it was hit."""
+        """Wait until the array task has left the place where it was hit."""
         wait_until(f"{job} has ended", lambda: self.slurm.queue().get(job) not in ("RUNNING", "COMPLETING"))
 
 

@@ -42,7 +42,7 @@ class FaultyProject(Project):
         self.set("fast")
 
     def told(self, status: dict[str, Any] | None = None) -> list[tuple[str, str | None]]:
-        """State and cause of each run as status tells them, by element."""
+        """State and cause of each run as status tells them, by array task."""
         runs = sorted((status or self.status())["runs"], key=lambda run: str(run["job"]))
         numbers = {folder.run_id: index for index, folder in enumerate(self.folders)}
         for run in runs:
@@ -53,7 +53,7 @@ class FaultyProject(Project):
 
     @cached_property
     def folders(self) -> list[RunFolder]:
-        """The runs in the order of the sweep: element k trains run k."""
+        """The runs in the order of the sweep: array task k trains run k."""
         return [self.store.run(run.run_id) for run in read_sweep(self.sweep_file).runs]
 
     def job(self) -> str:

@@ -37,7 +37,7 @@ if "cnnjobs.worker.slurm_main" in sys.orig_argv:
     from pathlib import Path
     from cnnjobs.disk.submission_folder import SubmissionFolder
     from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
-    intent = SubmissionFolder(Path(sys.orig_argv[-1])).read_intent()
+    intent = SubmissionFolder(Path(sys.orig_argv[-1])).read_array()
     for run_id in intent.tasks[int(os.environ["SLURM_ARRAY_TASK_ID"])]:
         run = RunStore(intent.store).run(run_id)
         before = run.read_record().attempts

@@ -54,7 +54,7 @@ def test_a_wrong_account_is_refused(slurm: Cluster) -> None:
         slurm.submit("--account=nobody", "--wrap=true")
 
 
-def test_the_processes_of_one_array_element_can_be_killed(slurm: Cluster) -> None:
+def test_the_processes_of_one_array_task_can_be_killed(slurm: Cluster) -> None:
     job = slurm.submit("--array=1-2", "--wrap=sleep 60 & wait; exit 7")
     slurm.wait_for(f"{job}_1", "RUNNING")
     slurm.wait_for(f"{job}_2", "RUNNING")

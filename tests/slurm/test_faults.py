@@ -21,7 +21,7 @@ def test_a_killed_process(quick_slurm: Cluster, faulty: FaultyProject, quiet: by
     faulty.await_epoch(0)
     job = faulty.job()
     assert quick_slurm.kill_job_processes(f"{job}_0", command="slurm_main", number=signal.SIGKILL)
-    wait_until("the element has ended", lambda: f"{job}_0" not in quick_slurm.queue())
+    wait_until("the array task has ended", lambda: f"{job}_0" not in quick_slurm.queue())
     state, cause = faulty.told()[0]
     assert state == "interrupted"
     assert f"killed by signal 9 (SIGKILL), job {job}_0 on n" in str(cause)
@@ -41,7 +41,7 @@ def test_scancel_of_one_task_and_of_one_that_waits(quick_slurm: Cluster, faulty:
     assert (first, third) == ("cancelled", "cancelled")
     assert second in ("pending", "running")
     assert str(why).startswith("cancelled by root at 20")
-    # Whether Slurm's queue or accounting ever hears of an element that waited is left to chance.
+    # Whether Slurm's queue or accounting ever hears of an array task that waited is left to chance.
     assert str(why_not).startswith("cancelled")
     assert f"job {job}_2" in str(why_not)
     assert str(why_not).endswith(("before the run began", "before it started"))
@@ -163,7 +163,7 @@ def test_slurmdbd_is_down(quick_slurm: Cluster, faulty: FaultyProject, quiet: by
     faulty.await_epoch(0)
     job = faulty.job()
     quick_slurm.kill_job_processes(f"{job}_0", command="slurm_main", number=signal.SIGKILL)
-    wait_until("the element has ended", lambda: f"{job}_0" not in quick_slurm.queue())
+    wait_until("the array task has ended", lambda: f"{job}_0" not in quick_slurm.queue())
     status = faulty.status()
     assert any(notice.startswith("accounting could not be asked: sacct") for notice in status["notices"])
     assert faulty.told()[0][0] == "interrupted"

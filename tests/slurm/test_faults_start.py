@@ -156,7 +156,7 @@ def test_the_first_run_fails(quick_slurm: Cluster, faulty: FaultyProject, quiet:
     faulty.sweep("canary=true", "setup=[touch broken]")
     faulty.await_state(0, RunState.FAILED)
     job = faulty.job()
-    wait_until("its element has ended", lambda: set(quick_slurm.queue()) == {f"{job}_1", f"{job}_2"})
+    wait_until("its array task has ended", lambda: set(quick_slurm.queue()) == {f"{job}_1", f"{job}_2"})
     status = faulty.status()
     assert f"job {job}: 2 jobs held: the first run did not pass its first validation" in status["held"][0]
     (state, cause), *rest = faulty.told()

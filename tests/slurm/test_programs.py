@@ -61,7 +61,7 @@ print("done")
 
 
 class Programs(FaultyProject):
-    """A sweep of three runs of a program, element k of which runs program k, slowly until `hurry`."""
+    """A sweep of three runs of a program, array task k of which runs program k, slowly until `hurry`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, SWEEP)

@@ -15,7 +15,7 @@ from cnnjobs.disk.run_folder import RunState
 
 pytestmark = pytest.mark.slurm
 
-# ArrayTask 0 has the first and the third run, element 1 the second.
+# ArrayTask 0 has the first and the third run, array task 1 the second.
 TOGETHER = (0, 2)
 
 
@@ -85,7 +85,7 @@ def test_a_killed_job_takes_its_runs_along(quick_slurm: Cluster, faulty: FaultyP
     send([parent], signal.SIGKILL)
     for one in processes:
         wait_until(f"{one.pid} has ended", lambda one=one: not running(one.pid, one.started))
-    wait_until("the element has ended", lambda: f"{job}_0" not in quick_slurm.queue())
+    wait_until("the array task has ended", lambda: f"{job}_0" not in quick_slurm.queue())
     for state, cause in faulty.told()[:2]:
         assert state == "interrupted"
         assert f"killed by signal 9 (SIGKILL), job {job}_0" in str(cause)
@@ -112,7 +112,7 @@ def test_both_copies_on_a_lost_node_stop_when_new_ones_come(
     assert len(old) == 3
     quick_slurm.kill_slurmd(node)
     quick_slurm.declare_down(node)
-    # The other node is full: its run makes room, or the lost copies would finish before their element starts again.
+    # The other node is full: its run makes room, or the lost copies would finish before their array task starts again.
     quick_slurm.client("scontrol", "requeuehold", f"{job}_1")
     for index in TOGETHER:
         faulty.await_attempt(index, 2)

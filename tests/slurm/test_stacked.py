@@ -49,7 +49,7 @@ def test_stacks_that_are_killed_and_requeued_give_the_same_numbers(quick_slurm: 
     job = stacked.job()
     send(quick_slurm.job_processes(f"{job}_0"), signal.SIGKILL)
     quick_slurm.client("scontrol", "requeue", f"{job}_1")
-    wait_until("the killed element has left", lambda: f"{job}_0" not in quick_slurm.queue())
+    wait_until("the killed array task has left", lambda: f"{job}_0" not in quick_slurm.queue())
     assert [(state, "killed by signal 9" in str(cause)) for state, cause in stacked.told()[:2]] == [
         ("interrupted", True)
     ] * 2

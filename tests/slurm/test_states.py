@@ -43,7 +43,7 @@ from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
 stopped = []
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
 folder = SubmissionFolder(Path(sys.argv[1]))
-intent = folder.read_intent()
+intent = folder.read_array()
 job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
 for run_id in intent.tasks[int(os.environ["SLURM_ARRAY_TASK_ID"])]:
     run = RunStore(intent.store).run(run_id)
@@ -78,10 +78,10 @@ class Place:
         self.job = ""
 
     def submit(self, tasks: int = 6, *, at_once: int = 8, python: str = sys.executable, hold: bool = False) -> None:
-        """Deal the runs to so many elements, and wait until Slurm has them."""
+        """Deal the runs to so many array tasks, and wait until Slurm has them."""
         dealt = [self.ids[index::tasks] for index in range(tasks)]
         name = "cnnjobs-many-first"
-        self.folder.write_intent(
+        self.folder.write_array(
             JobArray(
                 job_name=name, tasks=dealt, store=self.store.path, canary=hold, host="h", user="root",
                 created=datetime.now(UTC).isoformat(),
@@ -215,16 +215,16 @@ def test_an_interpreter_that_the_node_does_not_have(place: Place) -> None:
 def test_cancel_ends_exactly_what_was_named(place: Place) -> None:
     place.submit(3, at_once=2)
     wait_until("two run", lambda: place.states().count("running") == 2)
-    # ArrayTask 0 has run 0 and then run 3; element 2 waits with runs 2 and 5.
+    # ArrayTask 0 has run 0 and then run 3; array task 2 waits with runs 2 and 5.
     plan = plan_cancelling(find_target(place.ids[3], place.results))
-    assert (plan.elements, plan.also) == ((), ())
+    assert (plan.array_tasks, plan.also) == ((), ())
     assert carry_out(plan) == ()
     plan = plan_cancelling(find_target("lr=0.3", place.results))
-    assert (plan.elements, plan.also) == ((), ())
+    assert (plan.array_tasks, plan.also) == ((), ())
     carry_out(plan)
     assert place.states() == ["running", "running", "cancelled", "cancelled", "pending", "pending"]
     plan = plan_cancelling(find_target("lr=0.2", place.results))
-    assert plan.elements == ((int(place.job), 1),)
+    assert plan.array_tasks == ((int(place.job), 1),)
     assert [status.label for status in plan.also] == ["lr=0.5"]
     assert carry_out(plan) == ()
     assert place.states()[1] == place.states()[4] == "cancelled"
@@ -241,7 +241,7 @@ def test_cancel_a_whole_sweep(place: Place) -> None:
     wait_until("two run", lambda: place.states().count("running") == 2)
     (target,) = find_targets(["many", place.ids[0]], place.results)
     plan = plan_cancelling(target)
-    assert len(plan.elements) == 6
+    assert len(plan.array_tasks) == 6
     assert carry_out(plan) == ()
     assert place.states() == ["cancelled"] * 6
     wait_until("nothing is left in the queue", lambda: not place.cluster.queue())

@@ -1,4 +1,4 @@
-"""The worker of a job array's element under a real Slurm: whatever stops it, the run ends as if nothing had been."""
+"""The worker of a job array's array task under a real Slurm: whatever stops it, the run ends as if nothing had been."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def config(**changes: Any) -> RunConfig:
 
 
 class Submission:
-    """Runs, and the job array that trains them: element k the runs of tasks[k]."""
+    """Runs, and the job array that trains them: array task k the runs of tasks[k]."""
 
     def __init__(self, path: Path, *tasks: list[RunConfig], canary: bool = False, name: str = "one") -> None:
         self.store = RunStore(path / "results")
         self.folder = SubmissionFolder(self.store.jobs_folder / name)
         self.job_name = f"cnnjobs-stripes-{name}"
         self.folders = [self._create(run) for task in tasks for run in task]
-        self.folder.write_intent(
+        self.folder.write_array(
             JobArray(
                 job_name=self.job_name, tasks=tuple(tuple(run.run_id for run in task) for task in tasks),
                 store=self.store.path, canary=canary, created="2026-01-01T00:00:00+00:00", host="here", user="root",
@@ -108,7 +108,7 @@ class Submission:
         command = [sys.executable, "-m", "cnnjobs.worker.slurm_main", str(self.folder.path)]
         lines = ["#!/bin/sh", f"export PYTHONPATH={shlex.quote(modules)}", f"exec {shlex.join(command)}"]
         self.folder.script_file.write_text("\n".join(lines) + "\n")
-        self.elements = len(tasks)
+        self.array_tasks = len(tasks)
         self.command, self.environment = command, {**os.environ, "PYTHONPATH": modules}
 
     def _create(self, run: RunConfig) -> RunFolder:
@@ -117,7 +117,7 @@ class Submission:
         return folder
 
     def submit(self, slurm: Cluster, *options: str) -> str:
-        named = (f"--job-name={self.job_name}", f"--array=0-{self.elements - 1}")
+        named = (f"--job-name={self.job_name}", f"--array=0-{self.array_tasks - 1}")
         array = (*named, "--requeue", "--open-mode=append", "--mem=400")
         given = (*array, *options, f"--output={self.folder.log_file('%a')}", str(self.folder.script_file))
         return slurm.submit(*given)

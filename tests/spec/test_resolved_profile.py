@@ -25,8 +25,8 @@ ARRAY = {"job_name": "n", "tasks": [["a"]], "store": "/r/s", "created": "2026-01
 
 def read(tmp_path: Path, **written: Any) -> JobArray:
     folder = SubmissionFolder(tmp_path)
-    folder.intent_file.write_text(json.dumps({**ARRAY, **written}))
-    return folder.read_intent()
+    folder.array_file.write_text(json.dumps({**ARRAY, **written}))
+    return folder.read_array()
 
 
 def test_an_intent_of_an_earlier_version_is_read(tmp_path: Path) -> None:
@@ -50,10 +50,10 @@ def test_an_intent_that_is_written_now_comes_back(tmp_path: Path) -> None:
     )
     profile = dealt_to_ranks(given, 3, has_gpus=False)
     folder = SubmissionFolder(tmp_path)
-    folder.write_intent(JobArray(**ARRAY, profile=profile))
-    assert folder.read_intent().profile == profile
+    folder.write_array(JobArray(**ARRAY, profile=profile))
+    assert folder.read_array().profile == profile
     # Keys by which an earlier version reads it.
-    assert json.loads(folder.intent_file.read_text())["profile"].keys() >= EARLIER.keys()
+    assert json.loads(folder.array_file.read_text())["profile"].keys() >= EARLIER.keys()
 
 
 def test_it_has_every_key_of_a_profile_and_does_not_change() -> None:

@@ -1,4 +1,4 @@
-"""Elements of job arrays that start as Slurm starts them, from one process that has loaded torch."""
+"""Array tasks of job arrays that start as Slurm starts them, from one process that has loaded torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ sys.path.insert(0, sys.argv[1])
 import torch
 import torch._dynamo  # torch loads it for the first optimizer
 import cnnjobs.training.loop.workload
-import cnnjobs.worker.array_element
+import cnnjobs.worker.array_task
 import cnnjobs.worker.attempt
 from cnnjobs.worker.slurm_main import main
 
@@ -74,7 +74,7 @@ class Forks:
 
 
 class Cluster:
-    """A submission and the starts of its elements; Slurm's commands only write down what they are told."""
+    """A submission and the starts of its array tasks; Slurm's commands only write down what they are told."""
 
     def __init__(self, path: Path, forks: Forks) -> None:
         self.path, self._forks = path, forks
@@ -97,12 +97,12 @@ class Cluster:
         folders = [self.store.run(run.run_id) for run in runs]
         for folder, run in zip(folders, runs, strict=True):
             folder.create(run)
-        intent = JobArray(
+        array = JobArray(
             job_name="cnnjobs-toys-1", tasks=tuple(tuple(run.run_id for run in task) for task in tasks),
             store=self.store.path, canary=canary, profile=profile, created="2026-01-01T00:00:00+00:00", host="login",
             user="ann",
         )  # fmt: skip
-        self.submission.write_intent(intent)
+        self.submission.write_array(array)
         return folders
 
     def start(self, index: int = 0, restart: int = 0, *, patience_s: float = PATIENCE_S) -> int:

@@ -17,7 +17,7 @@ from cnnjobs.worker.parallel.at_once import Allotment, ShownProcess
 GB = 10**9
 
 
-def intent(**settings: Any) -> JobArray:
+def array(**settings: Any) -> JobArray:
     return JobArray(job_name="n", tasks=(), store="s", created="2026", host="h", user="u", **settings)  # type: ignore[arg-type]
 
 
@@ -38,12 +38,12 @@ def test_what_slurm_has_given(told: dict[str, str], given: Allotment, monkeypatc
 
 def test_threads_never_outnumber_the_cores() -> None:
     node = Allotment(16, None)
-    assert node.most_runs(intent(threads=3, runs_at_once=2), ()) == 5
-    assert node.most_runs(intent(threads=17, runs_at_once=2), ()) == 1
-    assert node.most_runs(intent(threads=1, runs_at_once=2), ("0",)) == 8
-    assert node.most_runs(intent(threads=4, runs_at_once=2), ("0",)) == 4
+    assert node.most_runs(array(threads=3, runs_at_once=2), ()) == 5
+    assert node.most_runs(array(threads=17, runs_at_once=2), ()) == 1
+    assert node.most_runs(array(threads=1, runs_at_once=2), ("0",)) == 8
+    assert node.most_runs(array(threads=4, runs_at_once=2), ("0",)) == 4
     # A limit on all runs of the sweep counts so many for each job.
-    assert node.most_runs(intent(threads=1, runs_at_once=3, profile={"max_parallel": 6}), ()) == 3
+    assert node.most_runs(array(threads=1, runs_at_once=3, profile={"max_parallel": 6}), ()) == 3
 
 
 @pytest.mark.parametrize(

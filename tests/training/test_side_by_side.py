@@ -174,7 +174,7 @@ def test_runs_give_beside_each_other_what_they_give_alone(
     run_job(jobs.file())
     submission = SubmissionFolder(tmp_path / "together" / "sweep" / "jobs" / "one")
     run_ids = tuple(run.run_id for run in runs)
-    submission.write_intent(
+    submission.write_array(
         JobArray(
             job_name="cnnjobs-toys-1", tasks=(run_ids,), store=together[0].path.parent, runs_at_once=2,
             measured=measured, created="2026-01-01T00:00:00+00:00", host="login", user="ann",

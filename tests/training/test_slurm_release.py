@@ -15,7 +15,7 @@ from cnnjobs.disk.run_folder import RunRecord, RunState
 from cnnjobs.disk.submission_folder import FULL_DISK_CODE
 from cnnjobs.errors import storage_error
 from cnnjobs.system.stop_request import StopRequest
-from cnnjobs.worker.array_element import train_array_task
+from cnnjobs.worker.array_task import train_array_task
 
 
 def test_the_first_validation_of_the_first_run_lets_the_others_start(cluster: Cluster, toy: Any) -> None:
@@ -134,5 +134,5 @@ def test_a_full_disk_that_takes_no_word_is_told_by_the_exit_code(
         error = OSError(number, os.strerror(number))
         raise storage_error(folder.record_file, error) from error
 
-    monkeypatch.setattr("cnnjobs.worker.array_element._train", refuse)
+    monkeypatch.setattr("cnnjobs.worker.array_task._train", refuse)
     assert train_array_task(cluster.submission.path, StopRequest()) == code

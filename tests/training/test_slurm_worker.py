@@ -1,4 +1,4 @@
-"""Elements of a job array: signals, time limits, requeues."""
+"""Array tasks of a job array: signals, time limits, requeues."""
 
 from __future__ import annotations
 
@@ -107,13 +107,13 @@ def test_a_run_that_slurm_requeues_by_itself_too_often_is_not_started(cluster: C
     assert str(record.cause).startswith("not done after 0 epochs and 1 requeues (max_requeues 1, ")
 
 
-def test_only_the_array_element_is_asked_for_and_a_strange_one_is_told(cluster: Cluster, toy: Any) -> None:
+def test_only_the_array_task_is_asked_for_and_a_strange_one_is_told(cluster: Cluster, toy: Any) -> None:
     first, second = cluster.submit([toy.config()], [toy.config(seed=1)])
     assert cluster.run(index=1) == 0
     assert second.read_record().state is RunState.FINISHED
     assert first.read_record().state is RunState.PENDING
     assert cluster.run(index=2) == 2
-    assert "intent.json has no runs for element 2 of the array" in cluster.log(2)
+    assert "intent.json has no runs for array task 2 of the array" in cluster.log(2)
     assert cluster.run(index=1) == 0
 
 

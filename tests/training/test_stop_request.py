@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnnjobs.components.data import cache as data_cache
+from cnnjobs.components.data import cache
 from cnnjobs.components.files import image_folders
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunState, RunStore
@@ -61,7 +61,7 @@ def ask_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
     return asking
 
 
-@pytest.mark.parametrize(("module", "name", "call"), [(image_folders, "_pixels", 20), (data_cache, "_write_array", 2)])
+@pytest.mark.parametrize(("module", "name", "call"), [(image_folders, "_pixels", 20), (cache, "_write_array", 2)])
 def test_a_stop_ends_the_decoding_and_the_next_start_goes_on_with_it(
     toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
 ) -> None:

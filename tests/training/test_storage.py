@@ -92,7 +92,7 @@ def test_a_run_whose_results_are_away_for_two_seconds_ends_as_if_they_had_been_t
 def test_what_is_asked_while_the_folder_is_away_is_done_when_it_is_back(place: Place) -> None:
     place.take()
     place.soon(place.bring_back)
-    place.storage.insist(lambda: write_whole(place.folder.model_file, b"weights", make_folder=False))
+    place.storage.retry(lambda: write_whole(place.folder.model_file, b"weights", make_folder=False))
     assert place.folder.model_file.read_bytes() == b"weights"
     assert not list(place.folder.path.glob(".*.tmp"))
     assert place.said == [
@@ -111,7 +111,7 @@ def test_a_folder_that_is_away_is_not_taken_for_an_empty_one(place: Place) -> No
     place.soon(place.bring_back)
     assert place.storage.look(place.folder.read_record).state is RunState.FINISHED
     assert len(place.said) == 2
-    state, notes = place.storage.insist(lambda: checkpoint.load(place.folder))
+    state, notes = place.storage.retry(lambda: checkpoint.load(place.folder))
     assert state is not None
     assert (state["epoch"], notes) == (3, ())
 
@@ -130,14 +130,14 @@ def refusing(number: int, times: int) -> Callable[[], str]:
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EROFS, errno.ENOTCONN, errno.ETIMEDOUT])
 def test_a_file_system_that_is_in_trouble_is_waited_for(place: Place, number: int) -> None:
-    assert place.storage.insist(refusing(number, 3)) == "done"
+    assert place.storage.retry(refusing(number, 3)) == "done"
     assert place.said[0].startswith(f"{place.results} is away ({os.strerror(number)}): ")
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT])
 def test_what_will_not_pass_by_itself_is_not_waited_for(place: Place, number: int) -> None:
     with pytest.raises(StorageError):
-        place.storage.insist(refusing(number, 1))
+        place.storage.retry(refusing(number, 1))
     assert place.said == []
 
 
@@ -161,10 +161,10 @@ def test_a_stop_ends_the_waiting(place: Place) -> None:
 
 def test_the_end_of_a_stopped_run_still_has_a_moment(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.asked = True
-    assert place.storage.insist(refusing(errno.ESTALE, 3), at_the_end=True) == "done"
+    assert place.storage.retry(refusing(errno.ESTALE, 3), at_the_end=True) == "done"
     monkeypatch.setattr(storage, "LAST_PATIENCE_S", 0.05)
     with pytest.raises(StorageError):
-        place.storage.insist(refusing(errno.ESTALE, 10**6), at_the_end=True)
+        place.storage.retry(refusing(errno.ESTALE, 10**6), at_the_end=True)
 
 
 def test_a_worker_waits_before_its_next_run_and_hears_a_stop_meanwhile(jobs: Any, nursery: Any, toy: Any) -> None:

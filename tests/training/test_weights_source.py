@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
+from cnnjobs.components.pretrained import torchvision
 from cnnjobs.components.pretrained.places import file_hash
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.outage import Storage
@@ -59,7 +59,7 @@ def test_published_weights_are_checked_whenever_they_are_found(
         DataError, match=r"resnet18-f37072fd.pth: its SHA-256 begins with \w{8}, not f37072fd: it is dam"
     ):
         find_weights(run, [tmp_path], tmp_path)
-    monkeypatch.setattr(torchvision_catalogue.Pretrained, "sha256", file_hash(file)[:8])
+    monkeypatch.setattr(torchvision.Pretrained, "sha256", file_hash(file)[:8])
     source = find_weights(run, [tmp_path], tmp_path)
     assert source is not None
     assert (source.path, source.sha256, source.image_size) == (file, file_hash(file), 224)

@@ -27,8 +27,8 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
 
     def show(plan: Plan, order: Order) -> None:
         show_order(order, reason)
-        show_stacks(order.intent.stacks)
-        show_cost(estimate_array(plan.to_run, order.intent, order.at_once, options.results))
+        show_stacks(order.array.stacks)
+        show_cost(estimate_array(plan.to_run, order.array, order.at_once, options.results))
 
     plan = prepared.plan
     show_and_check(prepared, dry_run=options.dry_run)

@@ -98,17 +98,15 @@ def look(place: Place, classes: tuple[str, ...]) -> Survey:
 
 def _reader(place: Place) -> ModuleType:
     """The module that reads files of this kind."""
-    from cnnjobs.components.files import cifar as cifar_files
-    from cnnjobs.components.files import idx as idx_files
+    from cnnjobs.components.files import cifar, idx, svhn
     from cnnjobs.components.files import stl10 as stl10_files
-    from cnnjobs.components.files import svhn as svhn_files
 
     return {
-        "idx": idx_files,
-        "emnist": idx_files,
-        "cifar10": cifar_files,
-        "cifar100": cifar_files,
-        "svhn": svhn_files,
+        "idx": idx,
+        "emnist": idx,
+        "cifar10": cifar,
+        "cifar100": cifar,
+        "svhn": svhn,
         "stl10": stl10_files,
     }[place.layout]
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
+from cnnjobs.components.pretrained import torchvision
 from cnnjobs.errors import DataError, UnknownNameError, suggest
 from cnnjobs.system.opening import open_to_read
 
@@ -62,7 +62,7 @@ def weights_place(model: str, weights: str, folders: Sequence[Path]) -> WeightsP
     Raises UnknownNameError when the model has no weights of that name.
     """
     name = concrete_name(model, weights)
-    architecture = torchvision_catalogue.architecture_of(model)
+    architecture = torchvision.architecture_of(model)
     assert architecture is not None
     listed = architecture.weights[name]
     places = weights_folders(folders)
@@ -77,7 +77,7 @@ def named_weights(text: str) -> tuple[str, str] | None:
     """
     model, _, weights = text.partition(":")
     try:
-        known = torchvision_catalogue.architecture_of(model)
+        known = torchvision.architecture_of(model)
     except UnknownNameError:
         known = None
     return (model, concrete_name(model, weights or DEFAULT)) if known else None
@@ -85,7 +85,7 @@ def named_weights(text: str) -> tuple[str, str] | None:
 
 def concrete_name(model: str, weights: str) -> str:
     """The weights' own name: `DEFAULT` is whatever torchvision takes for the best. Raises UnknownNameError."""
-    architecture = torchvision_catalogue.architecture_of(model)
+    architecture = torchvision.architecture_of(model)
     others = "a file (model.pth), or another run's weights (run:<run id>)"
     if architecture is None or not architecture.weights:
         raise UnknownNameError(f"model `{model}` has no published weights `{weights}`; allowed: {others}")

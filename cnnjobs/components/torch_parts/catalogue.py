@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
+from cnnjobs.components.pretrained import torchvision
 from cnnjobs.components.torch_parts.refusals import FIXED, NEVER_OPTIONS, why_refused
 from cnnjobs.errors import UnknownNameError, suggest, suggest_nearest
 from cnnjobs.registry import REQUIRED, Component, Parameter, components
@@ -93,7 +93,7 @@ def _refuse_wholes(kind: str, module: str, attribute: str) -> None:
     place = {"dataset": "torchvision.datasets", "model": "torchvision.models"}.get(kind)
     if place is None or not f"{module}.".startswith(f"{place}."):
         return
-    known = components("dataset") if kind == "dataset" else torchvision_catalogue.names()
+    known = components("dataset") if kind == "dataset" else torchvision.names()
     plain = re.sub(r"\W|_", "", attribute.lower())
     near = next((each for each in known if each.replace("_", "") == plain), None)
     write = f"torchvision/{near}" if kind == "model" else near

@@ -12,23 +12,23 @@ from cnnjobs.launch.plan.plan import Action
 
 def show_order(order: Order, reason: str) -> None:
     """The place, why there, and what each job gets."""
-    intent, profile = order.intent, order.intent.profile
+    array, profile = order.array, order.array.profile
     parts = [f"partition {profile.partition}" if profile.partition else "the default partition"]
-    if intent.runs_at_once > 1:
-        up_to, how = ("up to ", ", found out by the first") if intent.measured else ("", "")
-        parts.append(f"{up_to}{intent.runs_at_once} runs side by side in each{how}")
-    parts.append(f"{_counted(intent.cpus, 'core')} each")
-    parts.append(_counted(intent.gpus, "GPU") if intent.gpus else "no GPU")
-    parts += [f"{intent.ranks} ranks on {_counted(intent.nodes, 'node')} for each run"] if intent.ranks > 1 else []
+    if array.runs_at_once > 1:
+        up_to, how = ("up to ", ", found out by the first") if array.measured else ("", "")
+        parts.append(f"{up_to}{array.runs_at_once} runs side by side in each{how}")
+    parts.append(f"{_counted(array.cpus, 'core')} each")
+    parts.append(_counted(array.gpus, "GPU") if array.gpus else "no GPU")
+    parts += [f"{array.ranks} ranks on {_counted(array.nodes, 'node')} for each run"] if array.ranks > 1 else []
     parts += [f"{profile.mem_gb:g} GB"] if profile.mem_gb else []
     parts += [f"at most {duration(60 * profile.timeout_min)}"] if profile.timeout_min else []
-    jobs = _counted(len(intent.tasks), "job")
-    at_once = f", {order.at_once} at a time" if order.at_once < len(intent.tasks) else ""
+    jobs = _counted(len(array.tasks), "job")
+    at_once = f", {order.at_once} at a time" if order.at_once < len(array.tasks) else ""
     say(f"on Slurm ({reason}), profile {profile.name}: {jobs}{at_once}: {', '.join(parts)}")
     if order.after:
         waits = ", ".join(map(str, order.after))
         say(f"it starts when job {waits} of this sweep has ended: max_parallel holds for the whole sweep")
-    if intent.canary:
+    if array.canary:
         say("the first run goes ahead; the others start when it has passed its first validation")
 
 

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from cnnjobs.components.pretrained import timm as timm_catalogue
-from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
+from cnnjobs.components.pretrained import timm, torchvision
 from cnnjobs.config.run import RunConfig
 from cnnjobs.figures.network.subject import Subject
 from cnnjobs.training.data.pipeline import DataSets, DeviceData
@@ -23,7 +22,7 @@ from cnnjobs.training.weights.source import Normalisation, find_weights
 Shape = tuple[int, int, int]
 
 # What the networks of torchvision and timm are made for, and what all others are.
-_PACKAGES: Final = (torchvision_catalogue.PREFIX, timm_catalogue.PREFIX)
+_PACKAGES: Final = (torchvision.PREFIX, timm.PREFIX)
 _IMAGENET: Final = ((3, 224, 224), 1000)
 _CIFAR10: Final = ((3, 32, 32), 10)
 _NO_WEIGHTS: Final = "its weights are random, nothing is learned"
@@ -109,8 +108,8 @@ def _steps(shape: Shape, normalisation: Normalisation) -> list[dict[str, Any]]:
 
 def _class_names(config: RunConfig, number: int, data: DeviceData | None) -> tuple[str, ...]:
     """Those of published weights, else those of a data set with as many, else numbers."""
-    name = config.model.name.removeprefix(torchvision_catalogue.PREFIX)
-    if config.weights and torchvision_catalogue.architecture_of(config.model.name):
+    name = config.model.name.removeprefix(torchvision.PREFIX)
+    if config.weights and torchvision.architecture_of(config.model.name):
         from torchvision.models import get_model_weights
 
         listed = {each.name: each.meta.get("categories", ()) for each in get_model_weights(name)}

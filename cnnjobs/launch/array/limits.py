@@ -25,7 +25,7 @@ class SubmitLimit:
 
 
 def submit_limit(profile: ResolvedProfile, wanted: int) -> SubmitLimit:
-    """The least room that any limit leaves for `wanted` array elements. Raises SlurmError."""
+    """The least room that any limit leaves for `wanted` array tasks. Raises SlurmError."""
     bounds = parse_limits(ask("scontrol", "show", "config", seconds=_PATIENCE_S))
     rooms = [SubmitLimit(bounds.max_array_size, f"MaxArraySize {bounds.max_array_size}")]
     # A few more never matter where many fit, and counting all jobs of a cluster costs its controller something.

@@ -10,8 +10,8 @@ from cnnjobs.launch.array.limits import submit_limit
 from cnnjobs.slurm.commands import SlurmError
 
 
-def deal(runs: Sequence[str], profile: ResolvedProfile) -> tuple[tuple[str, ...], ...]:
-    """Runs for each element of the array, the first run first: as many as it trains at once where there is room."""
+def split_runs(runs: Sequence[str], profile: ResolvedProfile) -> tuple[tuple[str, ...], ...]:
+    """Runs for each array task, the first run first: as many as it trains at once where there is room."""
     if not runs:
         return ()
     wanted = -(-len(runs) // (profile.runs_per_job or profile.runs_at_once))
@@ -27,7 +27,7 @@ def deal(runs: Sequence[str], profile: ResolvedProfile) -> tuple[tuple[str, ...]
     return tuple(tuple(runs[index::number]) for index in range(number))
 
 
-def dealing(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: ResolvedProfile) -> tuple[str, ...]:
+def split_notices(runs: Sequence[str], tasks: Sequence[Sequence[str]], profile: ResolvedProfile) -> tuple[str, ...]:
     """A notice where jobs have more runs than was asked for, or where runs_at_once: auto leaves nothing to find out."""
     if profile.runs_at_once_auto and profile.runs_at_once == 1 and len(runs) > 1:
         why = "cpus_per_run, the ranks of a run, max_parallel or runs_per_job leave no room for another one"

@@ -27,7 +27,7 @@ _SHORTEST_LEAD_S: Final = 5
 
 def script(
     folder: SubmissionFolder,
-    intent: JobArray,
+    array: JobArray,
     profile: ResolvedProfile,
     *,
     max_parallel: int | None,
@@ -35,7 +35,7 @@ def script(
     environment: Mapping[str, str] = os.environ,
     accounted: bool = True,
 ) -> str:
-    """The text of sbatch.sh: one array element per task, `max_parallel` at once, after the jobs `after`.
+    """The text of sbatch.sh: one array task for each of `tasks`, `max_parallel` at once, after the jobs `after`.
 
     Where no accounting tells how jobs end, Slurm itself writes to their logs, too. Raises InputError.
     """
@@ -47,15 +47,15 @@ def script(
     text: str = _make_sbatch_string(
         f"exec {shlex.quote(sys.executable)} -u -m {WORKER} {shlex.quote(str(folder.path))}",
         folder.path,
-        job_name=intent.job_name,
-        ntasks_per_node=intent.ranks // intent.nodes,
-        setup=_setup(folder, profile, intent, environment),
+        job_name=array.job_name,
+        ntasks_per_node=array.ranks // array.nodes,
+        setup=_setup(folder, profile, array, environment),
         # Slurm refuses a job of a user who has no such key, and submitit writes one.
         wckey=None,  # type: ignore[arg-type]
         use_srun=False,
         stderr_to_stdout=True,
         additional_parameters={
-            **_array(len(intent.tasks), max_parallel),
+            **_array(len(array.tasks), max_parallel),
             **({"dependency": "afterany:" + ":".join(map(str, after))} if after else {}),
             # A job whose output Slurm cannot open is ended by it (0:53); the script waits for the folder. Slurm's last
             # words go there as well, which only accounting makes up for. A percent sign of the path is not its own.
@@ -65,12 +65,12 @@ def script(
             "requeue" if profile.max_requeues else "no-requeue": True,
             **{name.replace("_", "-"): value for name, value in profile.extra.items() if value is not False},
         },
-        **_resources(intent, profile),
+        **_resources(array, profile),
     )
     return text
 
 
-def _resources(intent: JobArray, profile: ResolvedProfile) -> dict[str, Any]:
+def _resources(array: JobArray, profile: ResolvedProfile) -> dict[str, Any]:
     return {
         "partition": profile.partition,
         "account": profile.account,
@@ -78,10 +78,10 @@ def _resources(intent: JobArray, profile: ResolvedProfile) -> dict[str, Any]:
         "constraint": profile.constraint,
         "exclude": profile.exclude,
         "time": profile.timeout_min,
-        "nodes": intent.nodes,
-        "cpus_per_task": intent.cpus // intent.ranks,
+        "nodes": array.nodes,
+        "cpus_per_task": array.cpus // array.ranks,
         "mem": f"{round(1024 * profile.mem_gb)}M" if profile.mem_gb else None,
-        "gpus_per_node": intent.gpus // intent.nodes if intent.gpus and not _asks_for_gpus(profile) else None,
+        "gpus_per_node": array.gpus // array.nodes if array.gpus and not _asks_for_gpus(profile) else None,
     }
 
 
@@ -107,20 +107,20 @@ def lead_s(profile: ResolvedProfile) -> int:
 
 
 def _setup(
-    folder: SubmissionFolder, profile: ResolvedProfile, intent: JobArray, environment: Mapping[str, str]
+    folder: SubmissionFolder, profile: ResolvedProfile, array: JobArray, environment: Mapping[str, str]
 ) -> list[str]:
     here, python = Path.cwd(), sys.executable
     lines = [
         # Until Python listens: a signal that the shell does not know would end it.
         "trap '' USR2",
-        *_waiting(folder, intent.store),
+        *_waiting(folder, array.store),
         f"cd {shlex.quote(str(here))} || {_end(f'the working directory {here} is missing', NO_FOLDER_CODE)}",
         *([_CATCH, *profile.setup, "trap - ERR"] if profile.setup else ()),
     ]
     if environment.get("PYTHONPATH"):
         lines.append(f"export PYTHONPATH={shlex.quote(environment['PYTHONPATH'])}")
     # Since Slurm 22.05 a step does not take it over from its job by itself.
-    lines.append(f"export SRUN_CPUS_PER_TASK={intent.cpus // intent.ranks}")
+    lines.append(f"export SRUN_CPUS_PER_TASK={array.cpus // array.ranks}")
     lines.append(f"[ -x {shlex.quote(python)} ] || {_end(f'the Python {python} is missing', NO_PYTHON_CODE)}")
     return lines
 

@@ -23,7 +23,7 @@ from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError, RunError, StorageError, storage_error
 from cnnjobs.launch.array.limits import is_accounted
-from cnnjobs.launch.array.runs_per_job import deal, dealing
+from cnnjobs.launch.array.runs_per_job import split_notices, split_runs
 from cnnjobs.launch.array.script import script, scrubbed
 from cnnjobs.launch.plan.carrying_out import held, take_up_again, write_down
 from cnnjobs.launch.plan.plan import Plan
@@ -42,10 +42,10 @@ _UNSURE: Final = ("Socket timed out", "Zero Bytes", "Unable to contact slurm con
 
 @dataclass(frozen=True)
 class Order:
-    """An array that is ready to be submitted; `at_once` bounds its elements, which start `after` other jobs."""
+    """An array that is ready to be submitted; `at_once` bounds its tasks, which start `after` other jobs."""
 
     folder: SubmissionFolder
-    intent: JobArray
+    array: JobArray
     text: str
     at_once: int
     after: tuple[int, ...] = ()
@@ -68,12 +68,12 @@ def order_for(prepared: PreparedForSlurm) -> Order:
     configs = networks(run.config for run in plan.to_run)
     check_batches(configs, profile.ranks)
     runs = [run.run_id for run in plan.to_run]
-    tasks, stacks = gather(configs, deal(runs, profile), profile)
+    tasks, stacks = gather(configs, split_runs(runs, profile), profile)
     order = make_order(
         plan.store, plan.sweep.name, tasks, profile, prepared.folders, queue=prepared.queue,
         canary=_has_canary(plan, profile, len(tasks)), stacks=stacks, code=plan.code.hash,
     )  # fmt: skip
-    return replace(order, notices=dealing(runs, tasks, profile))
+    return replace(order, notices=split_notices(runs, tasks, profile))
 
 
 def make_order(
@@ -92,7 +92,7 @@ def make_order(
     """
     created, token, place = datetime.now(UTC), secrets.token_hex(4), store.path.absolute()
     runs_at_once = min(profile.runs_at_once, max(map(len, tasks), default=1))
-    intent = JobArray(
+    array = JobArray(
         job_name=f"cnnjobs-{name}-{token}",
         tasks=tasks,
         store=place,
@@ -110,8 +110,8 @@ def make_order(
     )
     folder = SubmissionFolder(place / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
     share, after = share_of(profile.max_parallel, queue, runs_at_once)
-    text = script(folder, intent, profile, max_parallel=share, after=after, accounted=is_accounted())
-    return Order(folder, intent, text, min(share or len(tasks), len(tasks)), after)
+    text = script(folder, array, profile, max_parallel=share, after=after, accounted=is_accounted())
+    return Order(folder, array, text, min(share or len(tasks), len(tasks)), after)
 
 
 def _has_canary(plan: Plan, profile: ResolvedProfile, num_tasks: int) -> bool:
@@ -131,8 +131,8 @@ def share_of(max_parallel: int | None, queue: Queue, runs_at_once: int = 1) -> t
     """
     if max_parallel is None:
         return None, ()
-    alive = {element.job_id for each in queue.submissions for element in queue.elements(each)}
-    busy = sum(each.intent.runs_at_once * len(queue.elements(each)) for each in queue.submissions)
+    alive = {array_task.job_id for each in queue.submissions for array_task in queue.array_tasks(each)}
+    busy = sum(each.array.runs_at_once * len(queue.array_tasks(each)) for each in queue.submissions)
     free = (max_parallel - busy) // runs_at_once
     if free < 1:
         return max(1, max_parallel // runs_at_once), tuple(sorted(alive))
@@ -154,7 +154,7 @@ def launch(prepared: PreparedForSlurm, tell: Callable[[Plan, Order], None]) -> S
             halted = _halted(prepared.plan, queue)
             if halted:
                 before = queue.runs()
-                scancel((element.job_id, element.index) for element in halted)
+                scancel((array_task.job_id, array_task.index) for array_task in halted)
                 queue = queue.without(halted).with_notice(
                     f"{len(halted)} jobs that were held back are submitted again with what they waited for"
                 )
@@ -175,8 +175,8 @@ def _halted(plan: Plan, queue: Queue) -> list[ArrayTask]:
     again = {run.run_id for run in plan.to_run}
     found = []
     for submission in queue.submissions:
-        first = set(submission.intent.tasks[0]) if submission.intent.canary and not submission.has_passed else set()
-        halted = submission.intent.tasks if submission.breaker() is not None else ()
+        first = set(submission.array.tasks[0]) if submission.array.canary and not submission.has_passed else set()
+        halted = submission.array.tasks if submission.breaker() is not None else ()
         if again & (first | {run_id for task in halted for run_id in task}):
             found += queue.held(submission)
     return found
@@ -185,17 +185,17 @@ def _halted(plan: Plan, queue: Queue) -> list[ArrayTask]:
 def let_go(order: Order, job_id: int) -> tuple[str, ...]:
     """Let a submitted job start, now that its number is written down; a notice when Slurm does not hear it."""
     try:
-        start(Submission(order.folder, order.intent, job_id))
+        start(Submission(order.folder, order.array, job_id))
     except SlurmError as error:
         return (f"job {job_id} is submitted; Slurm did not let it go at once ({error}), but will within 5 minutes",)
     return ()
 
 
 def submit(order: Order) -> int:
-    """Write the intent, call sbatch, write the number. Raises InputError with nothing left behind, or RunError."""
+    """Write `intent.json`, call sbatch, write the number. Raises InputError with nothing left behind, or RunError."""
     folder = order.folder
     try:
-        folder.write_intent(order.intent)
+        folder.write_array(order.array)
         write_whole(folder.script_file, order.text.encode())
         number = _sbatch(order)
     except InputError:
@@ -213,9 +213,9 @@ def submit(order: Order) -> int:
 
 def _sbatch(order: Order) -> int:
     folder = order.folder
-    with locks.hold(folder.intent_file) as hold:
+    with locks.hold(folder.array_file) as hold:
         if hold is None:
-            raise storage_error(folder.intent_file, BlockingIOError(0, "another process holds it"))
+            raise storage_error(folder.array_file, BlockingIOError(0, "another process holds it"))
         try:
             # sbatch inherits the hold: where it outlives this process, the next launcher sees that it is at work.
             done = subprocess.run(
@@ -240,8 +240,8 @@ def _sbatch(order: Order) -> int:
 
 def _look_up(order: Order, words: str) -> int:
     """The job may have been taken although sbatch says otherwise: the queue tells."""
-    view = look_at_queue({order.intent.job_name})
-    number = view.job_ids.get(order.intent.job_name)
+    view = look_at_queue({order.array.job_name})
+    number = view.job_ids.get(order.array.job_name)
     if number is not None:
         return number
     if view.knows_queue or "connect failure" in words:

@@ -112,17 +112,17 @@ def estimate_here(runs: Sequence[SweepRun], resources: Resources, results: Path)
     )
 
 
-def estimate_array(runs: Sequence[SweepRun], intent: JobArray, at_once: int, results: Path) -> Cost:
+def estimate_array(runs: Sequence[SweepRun], array: JobArray, at_once: int, results: Path) -> Cost:
     """The cost of these runs as a job array, `at_once` of its jobs at a time."""
     return estimate(
         {run.run_id: run.config for run in runs},
-        intent.tasks,
+        array.tasks,
         results,
-        gpus=intent.gpus,
-        cores=intent.cpus,
+        gpus=array.gpus,
+        cores=array.cpus,
         at_once=at_once,
-        runs_at_once=intent.runs_at_once,
-        ranks=intent.ranks,
+        runs_at_once=array.runs_at_once,
+        ranks=array.ranks,
     )
 
 

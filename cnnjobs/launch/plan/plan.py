@@ -113,9 +113,9 @@ class Plan:
         """Runs for this machine: neither left as they are nor in Slurm's queue."""
         return tuple(planned.run for planned in self.runs if planned.action not in (Action.LEFT, Action.QUEUED))
 
-    def count(self, *fates: Action) -> int:
+    def count(self, *actions: Action) -> int:
         """Number of runs with one of these actions."""
-        return sum(planned.action in fates for planned in self.runs)
+        return sum(planned.action in actions for planned in self.runs)
 
 
 def make_plan(

@@ -13,7 +13,7 @@ from cnnjobs.figures.methods.scores import ClassScores, class_scores, confusion_
 from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.statistics import summarise
 from cnnjobs.report.results.table import Choice, ResultsTable
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 from cnnjobs.training.data.test_predictions import read_outcome
 
 _MOST_CONFUSED: Final = 3
@@ -45,8 +45,8 @@ def class_results(table: ResultsTable, choice: Choice) -> ClassResults | None:
     if not matrices:
         return None
     pairs = most_confused(np.sum(matrices, axis=0), classes, _MOST_CONFUSED)
-    told = [f"{pair.truth} taken for {pair.predicted} ({wording.share(pair.share)})" for pair in pairs]
-    confused = f"Confused most, as shares of the images of a class: {wording.listed(told)}." if told else ""
+    told = [f"{pair.truth} taken for {pair.predicted} ({numbers.share(pair.share)})" for pair in pairs]
+    confused = f"Confused most, as shares of the images of a class: {numbers.listed(told)}." if told else ""
     scores = tuple(class_scores(matrix, classes) for matrix in matrices)
     return ClassResults(choice.configuration.label, scores, confused, "; ".join(missing))
 
@@ -74,4 +74,4 @@ def _mean(scores: Sequence[float | None]) -> float | None:
 
 
 def _told(values: Sequence[float | None]) -> str:
-    return wording.mean_and_sd("test.accuracy", summarise([value for value in values if value is not None]))
+    return numbers.mean_and_sd("test.accuracy", summarise([value for value in values if value is not None]))

@@ -12,7 +12,7 @@ from cnnjobs.report.analysis.importance import Factor, Parameters
 from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.statistics import Summary, summarise
 from cnnjobs.report.results.table import ResultsTable
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 _MOST_FACTORS: Final = 4
 
@@ -41,7 +41,7 @@ def effects(table: ResultsTable, found: Parameters) -> list[Effect]:
     if not values:
         return []
     chosen = [(number,) for number in range(len(factors))] + [*combinations(range(len(factors)), 2)]
-    return [_effect([factors[number] for number in numbers], numbers, values) for numbers in chosen]
+    return [_effect([factors[number] for number in places], places, values) for places in chosen]
 
 
 def _by_seed(
@@ -55,14 +55,14 @@ def _by_seed(
     whole: list[Mapping[tuple[int, ...], float]] = []
     for seed in own[0]:
         measured = [each.get(seed) for each in own]
-        numbers = [value for value in measured if value is not None and math.isfinite(value)]
-        if len(numbers) == len(cells):
-            whole.append(dict(zip(cells, numbers, strict=True)))
+        known = [value for value in measured if value is not None and math.isfinite(value)]
+        if len(known) == len(cells):
+            whole.append(dict(zip(cells, known, strict=True)))
     return whole
 
 
 def _effect(
-    factors: Sequence[Factor], numbers: tuple[int, ...], values: Sequence[Mapping[tuple[int, ...], float]]
+    factors: Sequence[Factor], places: tuple[int, ...], values: Sequence[Mapping[tuple[int, ...], float]]
 ) -> Effect:
     """The mean over the cells with the second level minus that over the others; signs multiply in an interaction.
 
@@ -70,7 +70,7 @@ def _effect(
     """
     changes = []
     for own in values:
-        signed = sum(value * math.prod(2 * cell[number] - 1 for number in numbers) for cell, value in own.items())
+        signed = sum(value * math.prod(2 * cell[number] - 1 for number in places) for cell, value in own.items())
         changes.append(signed / (len(own) / 2))
     names = tuple(factor.name for factor in factors)
     words = " → ".join(factors[0].words) if len(factors) == 1 else "interaction"
@@ -81,10 +81,10 @@ def effects_grid(found: Sequence[Effect], metric: str) -> Grid:
     """A row per effect, with what its interval allows to say."""
     rows = []
     for effect in found:
-        interval = wording.interval(metric, effect.change)
+        interval = numbers.interval(metric, effect.change)
         clear = "" if effect.change.n < 2 else "differs from zero" if effect.change.excludes_zero else "no clear effect"
-        change = wording.change(metric, effect.change.mean)
+        change = numbers.change(metric, effect.change.mean)
         rows.append((" × ".join(effect.names), effect.words, change, interval, str(effect.change.n), clear))
     return Grid(
-        ("effect of", "change", wording.metric_name(metric), "95 % interval", "seeds", ""), tuple(rows), labels=2
+        ("effect of", "change", numbers.metric_name(metric), "95 % interval", "seeds", ""), tuple(rows), labels=2
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cnnjobs.report.results.table import Configuration, ResultsTable
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 # Shares of the lowest validation loss, and of images. A rise below the first is no more than noise.
 RISE: Final = 0.05
@@ -42,7 +42,7 @@ class Fit:
     @property
     def verdict(self) -> str:
         """The grade, and the numbers that decide it."""
-        gap = f"gap {wording.change('test.accuracy', self.gap).lstrip('+')}"
+        gap = f"gap {numbers.change('test.accuracy', self.gap).lstrip('+')}"
         if not math.isfinite(self.rise):
             return f"too few validations to tell: {gap}"
         grade, loss = self._overfitting, self._loss
@@ -98,6 +98,6 @@ def fit_of(table: ResultsTable, configuration: Configuration) -> Fit | None:
 def fit_row(fit: Fit) -> tuple[str, str, str, str]:
     """Gap, rise and slope as readers see them, and the verdict."""
     if not math.isfinite(fit.rise):
-        return wording.change("test.accuracy", fit.gap), wording.NOTHING, wording.NOTHING, fit.verdict
+        return numbers.change("test.accuracy", fit.gap), numbers.NOTHING, numbers.NOTHING, fit.verdict
     rise, slope = (f"{100 * value:+.1f} %".replace("-", "−") for value in (fit.rise, fit.slope))
-    return wording.change("test.accuracy", fit.gap), rise, slope, fit.verdict
+    return numbers.change("test.accuracy", fit.gap), rise, slope, fit.verdict

@@ -15,7 +15,7 @@ from cnnjobs.report.analysis.ped_anova import Column, ped_anova
 from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.statistics import Summary, summarise
 from cnnjobs.report.results.table import Choice, ResultsTable
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 from cnnjobs.sweep.labels import brief
 
 # A parameter with more values is told by their range; values that span so many times the smallest, by their logarithms.
@@ -46,7 +46,7 @@ class Factor:
     def words(self) -> tuple[str, ...]:
         """The levels as readers see them."""
         words = tuple(brief(level) for level in self.levels)
-        return words if len(set(words)) == len(words) else tuple(wording.value_text(level) for level in self.levels)
+        return words if len(set(words)) == len(words) else tuple(numbers.value_text(level) for level in self.levels)
 
     def split(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """One value of each configuration (configurations,), parted by level."""
@@ -156,15 +156,15 @@ def parameters_grid(found: Parameters) -> Grid:
     rows = []
     for number in found.order:
         factor = found.factors[number]
-        share = [wording.share(shares.factors[number])] if shares else [_correlation(found, factor)]
+        share = [numbers.share(shares.factors[number])] if shares else [_correlation(found, factor)]
         if found.weights is not None:
-            share.insert(0, wording.share(found.weights[number]))
+            share.insert(0, numbers.share(found.weights[number]))
         rows.append((factor.name, _told(factor), *share, *_extremes(found, factor)))
     if shares is not None and len(found.factors) > 1:
         left = "interactions" if shares.noise is not None else "interactions and chance"
-        rows.append((left, "", wording.share(shares.interactions), "", ""))
+        rows.append((left, "", numbers.share(shares.interactions), "", ""))
     if shares is not None and shares.noise is not None:
-        rows.append(("seeds", "", wording.share(shares.noise), "", ""))
+        rows.append(("seeds", "", numbers.share(shares.noise), "", ""))
     middle = (
         ["share of the variance"] if shares else ["importance"] * (found.weights is not None) + ["rank correlation"]
     )
@@ -244,18 +244,18 @@ def _told(factor: Factor) -> str:
 def _extremes(found: Parameters, factor: Factor) -> tuple[str, str]:
     """The levels with the best and the worst mean."""
     if len(factor.levels) > MOST_LEVELS:
-        return wording.NOTHING, wording.NOTHING
+        return numbers.NOTHING, numbers.NOTHING
     sign = -1 if found.higher_is_better else 1
     pairs = zip(factor.words, found.levels(factor), strict=True)
     order = sorted(pairs, key=lambda pair: sign * pair[1].mean)
-    best, worst = (f"{word}: {wording.mean_and_sd(found.metric, summary)}" for word, summary in (order[0], order[-1]))
+    best, worst = (f"{word}: {numbers.mean_and_sd(found.metric, summary)}" for word, summary in (order[0], order[-1]))
     return best, worst
 
 
 def _correlation(found: Parameters, factor: Factor) -> str:
     """Spearman's, of a parameter that is a number."""
     if not factor.is_numeric or len(factor.index) < 3 or not np.ptp(found.means):
-        return wording.NOTHING
+        return numbers.NOTHING
     ranks = [_ranks(factor.index), _ranks(found.means)]
     return f"{np.asarray(np.corrcoef(ranks))[0, 1]:+.2f}".replace("-", "−")
 

@@ -11,7 +11,7 @@ import numpy as np
 from cnnjobs.report.analysis.significance import McNemar, mcnemar, seeds_needed, sign_flip_p
 from cnnjobs.report.results.statistics import Summary, summarise
 from cnnjobs.report.results.table import ResultsTable, is_finished
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 from cnnjobs.sweep.file import Metric, Pair, SweepRun
 from cnnjobs.sweep.labels import brief
 from cnnjobs.training.data.test_predictions import read_outcome
@@ -89,7 +89,7 @@ def paired_result(pair: Pair, table: ResultsTable) -> PairedResult:
 def _told(before: Any, after: Any) -> str:
     """`false → true`; components by their names, where these tell them apart."""
     words = [brief(each) for each in (before, after)]
-    return " → ".join(words if words[0] != words[1] else map(wording.value_text, (before, after)))
+    return " → ".join(words if words[0] != words[1] else map(numbers.value_text, (before, after)))
 
 
 def _image_by_image(
@@ -111,10 +111,10 @@ def verdict(metric: Metric, changes: Sequence[float]) -> str:
     change = summarise(changes)
     if not change.n:
         return "No seed has finished on both sides yet."
-    name, amount = wording.metric_name(metric.name), wording.change(metric.name, change.mean)
+    name, amount = numbers.metric_name(metric.name), numbers.change(metric.name, change.mean)
     if change.n == 1:
         return f"One seed alone: {name} {amount}. One pair of runs cannot tell a change from chance."
-    evidence = f"{name} {amount}, 95 % interval {wording.interval(metric.name, change)}, {change.n} seeds"
+    evidence = f"{name} {amount}, 95 % interval {numbers.interval(metric.name, change)}, {change.n} seeds"
     if change.n >= ENOUGH_SEEDS:
         evidence += f", p = {sign_flip_p(changes):.2g} by exact sign flips"
     if not change.excludes_zero:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnnjobs.report.results.table import Configuration, ResultsTable
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 Points = tuple[tuple[float, float], ...]
 """Epochs with the rate after them."""
@@ -34,4 +34,4 @@ def _points(table: ResultsTable, run_id: str) -> Points:
 def _label(configurations: Sequence[Configuration]) -> str:
     config = configurations[0].runs[0].network
     named = configurations[0].label if len(configurations) == 1 else f"{len(configurations):,} configurations"
-    return f"{config.schedule.name}, lr {wording.brief(config.lr)}: {named}"
+    return f"{config.schedule.name}, lr {numbers.brief(config.lr)}: {named}"

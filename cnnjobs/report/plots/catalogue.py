@@ -26,7 +26,7 @@ from cnnjobs.report.plots.parallel import parallel, parallel_lines
 from cnnjobs.report.plots.throughput import speeds, throughput
 from cnnjobs.report.results.histories import Quantity
 from cnnjobs.report.results.table import Choice, Configuration, ResultsTable, Tell, tell_nobody
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 from cnnjobs.report.text.blocks import Picture
 from cnnjobs.sweep.file import SweepRun
 from cnnjobs.sweep.report_settings import FIGURES, ReportSettings
@@ -82,7 +82,7 @@ class Drawings:
         for metric in curve_metrics(self.table) if self.wants("curves") else ():
             series = series_of(self.table, self.table.ordered(ranked), metric)
             figure = partial(metric_figure, metric, series, self._settings.ylim.get("curves"))
-            caption = f"Curves of {metric} over the steps of {wording.counted(len(series), 'configuration')}"
+            caption = f"Curves of {metric} over the steps of {numbers.counted(len(series), 'configuration')}"
             drawn.append(self._keep(_file_name("curves", len(drawn) + 1, metric, ""), figure, caption))
         return drawn
 
@@ -91,7 +91,7 @@ class Drawings:
         if not self.wants("parameters"):
             return self.parallel(found)
         drawn = self.parallel(found)
-        quantity: Quantity = "accuracy" if wording.is_share(found.metric) else "loss"
+        quantity: Quantity = "accuracy" if numbers.is_share(found.metric) else "loss"
         for number in found.order[:_MOST_PARAMETERS]:
             factor, limits = found.factors[number], self._limits("parameters", quantity)
             name = _file_name("parameters", number + 1, factor.name, quantity)
@@ -99,7 +99,7 @@ class Drawings:
             if len(found.factors) == 1:
                 of = "of every variant" if factor.name == "variant" else f"for each value of {factor.name}"
             spread = ", mean ± standard deviation" if any(level.n > 1 for level in found.levels(factor)) else ""
-            alt = f"{wording.as_heading(found.metric)} {of}{spread}"
+            alt = f"{numbers.as_heading(found.metric)} {of}{spread}"
             drawn.append(self._keep(name, partial(marginal, found, factor, limits), alt))
         return drawn
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 from cnnjobs.figures.drawing.style import INK, SERIES_COLOURS, plain, style
 from cnnjobs.report.analysis.importance import MOST_LEVELS, WIDE, Factor, Parameters
 from cnnjobs.report.plots.axes import WIDTH, Limits
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 _HEIGHT: Final = 2.65
 _LEVEL_LETTERS: Final = 16
@@ -26,8 +26,8 @@ def marginal(found: Parameters, factor: Factor, ylim: Limits = None) -> Figure:
         figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
         axes = figure.add_subplot()
         axes.set_title("\n".join(textwrap.wrap(plain(factor.name), 38)))
-        axes.set_ylabel(f"{wording.as_heading(found.metric)}{' (%)' if wording.is_share(found.metric) else ''}")
-        if wording.is_share(found.metric):
+        axes.set_ylabel(f"{numbers.as_heading(found.metric)}{' (%)' if numbers.is_share(found.metric) else ''}")
+        if numbers.is_share(found.metric):
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
         if len(factor.levels) > MOST_LEVELS and factor.is_numeric:
             _scatter(axes, found, factor)

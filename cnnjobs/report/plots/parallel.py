@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cnnjobs.figures.drawing.style import HALF_PAGE, INK, PAPER, SERIES_COLOURS, plain, style
 from cnnjobs.report.analysis.importance import MOST_LEVELS, WIDE, Factor, Parameters
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 MOST_AXES: Final = 8
 _MOST_BEST: Final = 5
@@ -35,7 +35,7 @@ def parallel(found: Parameters) -> Figure:
         for place, factor in enumerate(factors):
             _name(axes, place, factor.name)
             _axis(axes, place, factor)
-        _name(axes, len(factors), wording.metric_name(found.metric))
+        _name(axes, len(factors), numbers.metric_name(found.metric))
         _line(axes, len(factors), 0, 1)
         _write(axes, len(factors), *_metric_marks(found))
         axes.set_xlim(-0.35, len(factors) + 0.35)
@@ -52,8 +52,8 @@ def parallel_lines(found: Parameters) -> str:
     """
     factors, ranks, heights = _placed(found)
     axes = [(factor.name, *_marks(factor)) for factor in factors]
-    axes.append((wording.metric_name(found.metric), *_metric_marks(found)))
-    told = [wording.mean_and_sd(choice.metric, choice.summary) for choice in found.choices]
+    axes.append((numbers.metric_name(found.metric), *_metric_marks(found)))
+    told = [numbers.mean_and_sd(choice.metric, choice.summary) for choice in found.choices]
     lines = [
         {"at": heights[line].round(4).tolist(), "label": found.choices[line].configuration.label, "told": told[line]}
         for line in np.argsort(ranks)
@@ -164,7 +164,7 @@ def _line(axes: Axes, place: int, low: float, high: float) -> None:
 
 def _metric_marks(found: Parameters) -> tuple[list[str], NDArray[np.float64]]:
     _, marks, heights = _scaled(found.means)
-    words = [f"{100 * mark:g} %" if wording.is_share(found.metric) else f"{mark:g}" for mark in marks]
+    words = [f"{100 * mark:g} %" if numbers.is_share(found.metric) else f"{mark:g}" for mark in marks]
     return words, heights if found.higher_is_better else 1 - heights
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from cnnjobs.config.program import ProgramConfig
 from cnnjobs.config.run import RunConfig
 from cnnjobs.report.results.table import Choice, ResultsTable
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 _LONGEST_NAME: Final = 100
 _SUFFIX: Final = "-best"
@@ -21,7 +21,7 @@ def best_sweep(table: ResultsTable, ranked: list[Choice]) -> str:
     sweep, choice = table.sweep, ranked[0]
     config = choice.configuration.runs[0].config
     metric = {"name": sweep.metric.name, "goal": sweep.metric.goal, **({"best": True} if sweep.metric.best else {})}
-    measured = wording.mean_and_sd(choice.metric, choice.summary)
+    measured = numbers.mean_and_sd(choice.metric, choice.summary)
     keys: dict[str, Any] = {
         "name": sweep.name[: _LONGEST_NAME - len(_SUFFIX)] + _SUFFIX,
         "description": f"The best of {sweep.name}: {choice.configuration.label}",
@@ -35,8 +35,8 @@ def best_sweep(table: ResultsTable, ranked: list[Choice]) -> str:
         keys["report"] = {"targets": {name: list(values) for name, values in sweep.report.targets.items()}}
     if sweep.job.profile or sweep.job.overrides:
         keys["job"] = {**({"profile": sweep.job.profile} if sweep.job.profile else {}), **sweep.job.overrides}
-    seeds = wording.counted(choice.summary.n, "seed")
-    head = f"# Chosen by {wording.metric_name(choice.metric)}, {measured} over {seeds} that finished.\n"
+    seeds = numbers.counted(choice.summary.n, "seed")
+    head = f"# Chosen by {numbers.metric_name(choice.metric)}, {measured} over {seeds} that finished.\n"
     return head + "".join(_lines(key, value) for key, value in keys.items())
 
 

@@ -10,7 +10,7 @@ from cnnjobs.config.kinds import networks
 from cnnjobs.disk.code_copies import has_own_code, reach_of, read_folder
 from cnnjobs.disk.code_walk import imported_modules, own_of, reached
 from cnnjobs.report.results.table import ResultsTable
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 
 def remarks_on_code(table: ResultsTable) -> list[str]:
@@ -39,11 +39,11 @@ def _different_code(table: ResultsTable) -> str | None:
     files = [name for name, found in sorted(states.items()) if len(found) > 1]
     if files:
         codes = {code for name in files for found in states[name].values() for code in found}
-        told = [f"{wording.counted(counts[code], 'run')} with code {code}" for code in sorted(codes)]
+        told = [f"{numbers.counted(counts[code], 'run')} with code {code}" for code in sorted(codes)]
         are = "is" if len(files) == 1 else "are"
-        return f"{wording.listed(files)} {are} not the same for all runs: {wording.listed(told)}"
+        return f"{numbers.listed(files)} {are} not the same for all runs: {numbers.listed(told)}"
     if older and counts:
-        return f"{wording.counted(older, 'run')} of an earlier version: whether their own code is the same is not known"
+        return f"{numbers.counted(older, 'run')} of an earlier version: whether their own code is the same is not known"
     return None
 
 

@@ -11,7 +11,7 @@ from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.statistics import summarise
 from cnnjobs.report.results.table import Choice, ResultsTable
 from cnnjobs.report.sections.tables import label_cells
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 
 def cost_grid(table: ResultsTable) -> Grid:
@@ -21,12 +21,12 @@ def cost_grid(table: ResultsTable) -> Grid:
         return Grid(("what", "value"), (), labels=2)
     on_gpu = [attempt for attempt in attempts if attempt.device != "cpu"]
     on_cpu = [attempt for attempt in attempts if attempt.device == "cpu"]
-    starts = wording.counted(len(attempts), "start")
+    starts = numbers.counted(len(attempts), "start")
     rows = [
         ("GPU hours", _hours(_own_s(attempt) for attempt in on_gpu) if on_gpu else ""),
         ("CPU hours", _hours(_own_s(attempt) * attempt.threads for attempt in on_cpu) if on_cpu else ""),
-        ("all runs together", f"{wording.duration(sum(map(_own_s, attempts)))} in {starts}"),
-        ("from the first start to the last end", wording.duration(_wall_s(attempts))),
+        ("all runs together", f"{numbers.duration(sum(map(_own_s, attempts)))} in {starts}"),
+        ("from the first start to the last end", numbers.duration(_wall_s(attempts))),
         ("waiting in the queue", _waited(attempts)),
     ]
     return Grid(("what", "value"), tuple(row for row in rows if row[1]), labels=2)
@@ -42,11 +42,11 @@ def costs_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
         seconds = [table.lines[record.run_id][-1]["seconds"] for record in finished if table.lines[record.run_id]]
         epochs = (f"{fmean(record.epochs_done for record in finished):.3g}",)
         pace = summarise([each for record in finished if (each := _speed(table, record)) is not None])
-        speed = f"{pace.mean:,.0f}" + (f" ± {pace.sd:,.0f}" if pace.n > 1 else "") if pace.n else wording.NOTHING
-        time = wording.duration(fmean(seconds)) if seconds else wording.NOTHING
+        speed = f"{pace.mean:,.0f}" + (f" ± {pace.sd:,.0f}" if pace.n > 1 else "") if pace.n else numbers.NOTHING
+        time = numbers.duration(fmean(seconds)) if seconds else numbers.NOTHING
         devices = dict.fromkeys(record.attempts[-1].device for record in finished if record.attempts)
-        numbers = (time,) if table.sweep.is_of_program else (*epochs, time, speed)
-        rows.append((*label(choice.configuration, runs[0]), wording.listed([*devices]), *numbers))
+        cells = (time,) if table.sweep.is_of_program else (*epochs, time, speed)
+        rows.append((*label(choice.configuration, runs[0]), numbers.listed([*devices]), *cells))
     names = ("time of a run",) if table.sweep.is_of_program else ("epochs", "training of a run", "images/s")
     names = ("device", *names)
     return Grid((*columns, *names), tuple(rows), labels=len(columns) + 1)
@@ -92,8 +92,8 @@ def _waited(attempts: Sequence[Attempt]) -> str:
                 waits[job, restart] = waited.total_seconds()
     if not waits:
         return ""
-    mean, longest = wording.duration(fmean(waits.values())), wording.duration(max(waits.values()))
-    number, of_jobs = wording.counted(len(waits), "start"), wording.counted(len({job for job, _ in waits}), "job")
+    mean, longest = numbers.duration(fmean(waits.values())), numbers.duration(max(waits.values()))
+    number, of_jobs = numbers.counted(len(waits), "start"), numbers.counted(len({job for job, _ in waits}), "job")
     return f"{mean} on average, {longest} at most, over {number} of {of_jobs}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cnnjobs.components.activations import is_activation, is_monotone
 from cnnjobs.disk.layer_tables import Layer, LayerTable
 from cnnjobs.report.results.files import Grid
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 _COLUMNS = ("layer", "type", "filters or units", "kernel", "stride", "padding", "activation")
 
@@ -30,7 +30,7 @@ def design_notes(table: LayerTable) -> list[str]:
         False: "the results are not those of the usual order",
     }
     return [
-        f"Pooling comes before {activation} ({wording.listed([*dict.fromkeys(names)])}): {results[same]}."
+        f"Pooling comes before {activation} ({numbers.listed([*dict.fromkeys(names)])}): {results[same]}."
         for (activation, same), names in found.items()
     ]
 

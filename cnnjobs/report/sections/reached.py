@@ -10,7 +10,7 @@ from cnnjobs.report.analysis.significance import wilson_interval
 from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.table import Choice, Configuration, ResultsTable
 from cnnjobs.report.sections.tables import label_cells
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 _MOST_NAMED: Final = 5
 
@@ -60,10 +60,10 @@ class Target:
         told, best = [], self.best
         if best is not None and best.bound is not None and best.reached == best.n:
             held = "consistently: even" if best.consistently else "but not consistently:"
-            share = wording.number("test.accuracy", best.bound)
+            share = numbers.number("test.accuracy", best.bound)
             told.append(f"{held} the lower 95 % bound of the weakest seed is {share}")
         if self.others:
-            named = wording.listed(self.others)
+            named = numbers.listed(self.others)
             if len(self.others) > _MOST_NAMED:
                 named = f"{len(self.others):,} other configurations"
             told.append(f"with every seed also by {named}")
@@ -87,24 +87,24 @@ def targets_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
     metrics = table.sweep.report.targets
     rows = []
     for choice in ranked if metrics else ():
-        verdicts, numbers = [], []
+        verdicts, cells = [], []
         for metric, values in metrics.items():
             held = [_held(table, choice.configuration, metric, wanted) for wanted in values]
             verdicts += [_word(each) for each in held]
             last = held[-1]
             weakest, bound = (last.weakest, last.bound) if last is not None else (None, None)
-            numbers += [wording.number(metric, weakest), wording.number(metric, bound)]
-        rows.append((*label(choice.configuration, choice.configuration.runs[0]), *verdicts, *numbers))
+            cells += [numbers.number(metric, weakest), numbers.number(metric, bound)]
+        rows.append((*label(choice.configuration, choice.configuration.runs[0]), *verdicts, *cells))
     wanted = [_text(metric, value) for metric, value in _all(table)]
     ends = [
-        f"{what}: {wording.metric_name(metric)}" for metric in metrics for what in ("weakest seed", "its 95 % bound")
+        f"{what}: {numbers.metric_name(metric)}" for metric in metrics for what in ("weakest seed", "its 95 % bound")
     ]
     return Grid((*columns, *wanted, *ends), tuple(rows), labels=len(columns) + len(wanted))
 
 
 def _word(held: Held | None) -> str:
     if held is None:
-        return wording.NOTHING
+        return numbers.NOTHING
     return "reached, consistently" if held.consistently else held.verdict
 
 
@@ -117,7 +117,7 @@ def _higher(metric: str) -> bool:
 
 
 def _text(metric: str, wanted: float) -> str:
-    return f"{wording.metric_name(metric)} {'≥' if _higher(metric) else '≤'} {wording.number(metric, wanted)}"
+    return f"{numbers.metric_name(metric)} {'≥' if _higher(metric) else '≤'} {numbers.number(metric, wanted)}"
 
 
 def _held(table: ResultsTable, configuration: Configuration, metric: str, wanted: float) -> Held | None:
@@ -126,7 +126,7 @@ def _held(table: ResultsTable, configuration: Configuration, metric: str, wanted
     if not values:
         return None
     reached = sum(value >= wanted if higher else value <= wanted for value in values)
-    bound = _lower_bound(table, configuration, metric) if wording.is_share(metric) else None
+    bound = _lower_bound(table, configuration, metric) if numbers.is_share(metric) else None
     return Held(wanted, reached, len(values), min(values) if higher else max(values), bound)
 
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.table import Choice, ResultsTable
-from cnnjobs.report.sections import summary
-from cnnjobs.report.sections import tables as grids
+from cnnjobs.report.sections import summary, tables
 from cnnjobs.report.sections.best import best_sweep
 from cnnjobs.report.sections.cost import cost_grid, costs_grid
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 from cnnjobs.report.text.blocks import Block, Code, Details, Items, Section, Table, paragraph
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ _NETWORK_TABLES: Final = (("Design", "design"), ("Layers", "network"), ("Stages"
 
 def unfinished(table: ResultsTable) -> Iterator[Block]:
     """Runs that failed, were stopped, run or wait: how many for which cause where they are many, then each."""
-    grid = grids.unfinished_grid(table)
+    grid = tables.unfinished_grid(table)
     every = Table(grid, "Runs without a result, and why", "unfinished", sortable=True)
     if len(grid.rows) > _MANY:
-        yield Table(grids.causes_grid(table), "Runs without a result by cause", "causes")
+        yield Table(tables.causes_grid(table), "Runs without a result by cause", "causes")
         yield Details(f"Every run without a result ({len(grid.rows):,})", (every,))
     elif grid.rows:
         yield every
@@ -55,10 +54,10 @@ def unfinished(table: ResultsTable) -> Iterator[Block]:
 
 def configuration(table: ResultsTable, ranked: list[Choice]) -> Iterator[Block]:
     """Everything that it takes to train the same runs again."""
-    varying, shared = grids.settings_grids(table)
+    varying, shared = tables.settings_grids(table)
     if varying.rows:
         yield Table(varying, "What differs between the runs", "varying")
-    choices = grids.choices_grid(table)
+    choices = tables.choices_grid(table)
     if len(choices.rows) > 1:
         caption = f"What each configuration sets otherwise than {choices.rows[0][0]}"
         yield Table(choices, caption, "choices", sortable=True)
@@ -99,15 +98,15 @@ def _network(architecture: Architecture) -> tuple[str, list[Grid], str]:
         title = f"{architecture.title}: {architecture.problem}"
     else:
         frozen = f", {table.frozen:,} of them frozen" if table.frozen else ""
-        cost = f"{wording.quantity(table.macs)} multiply-accumulates"
+        cost = f"{numbers.quantity(table.macs)} multiply-accumulates"
         title = f"{architecture.title}: {table.parameters:,} parameters{frozen}, {cost}"
         drawn = [grid for grid in (design_grid(table), layers_grid(table), stages_grid(table)) if grid.rows]
-    return title, drawn, f"{wording.counted(used, 'configuration')}: {'; '.join(architecture.labels)}"
+    return title, drawn, f"{numbers.counted(used, 'configuration')}: {'; '.join(architecture.labels)}"
 
 
 def environment(table: ResultsTable) -> Iterator[Block]:
     """Environment of the runs, with remarks."""
-    yield Table(grids.environment_grid(table), "Code, versions, machines and data", "environment")
+    yield Table(tables.environment_grid(table), "Code, versions, machines and data", "environment")
     remarks = summary.remarks(table)
     if remarks:
         yield Section("Remarks", (Items(tuple(remarks)),))

@@ -10,7 +10,7 @@ from cnnjobs.config.run import RunConfig
 from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.table import Choice, ResultsTable
 from cnnjobs.report.sections.summary import seeds_text
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 from cnnjobs.report.text.blocks import Block, Details, Table, paragraph
 from cnnjobs.sweep.settings import METRICS
 
@@ -32,7 +32,7 @@ def side_by_side(tables: Sequence[ResultsTable]) -> Iterator[Block]:
     yield Table(_grid([*best, *missing], metrics), "The best of each sweep", "sweeps", sortable=True)
     data = dict.fromkeys(_data(run.config) for table in tables for run in table.sweep.runs)
     if len(data) > 1:
-        yield paragraph(_DIFFERENT.format(wording.listed([*data])))
+        yield paragraph(_DIFFERENT.format(numbers.listed([*data])))
     every = [_row(table, choice, metrics) for table, choices in zip(tables, ranked, strict=True) for choice in choices]
     if len(every) > len(best):
         table = Table(_grid(every, metrics), "Every configuration of all sweeps", "configurations", sortable=True)
@@ -45,11 +45,11 @@ def _data(config: AnyConfig) -> str:
 
 def _row(table: ResultsTable, choice: Choice, metrics: Sequence[str]) -> tuple[str, ...]:
     runs = choice.configuration.runs
-    numbers = [wording.mean_and_sd(name, table.summary(runs, name)) for name in metrics]
+    cells = [numbers.mean_and_sd(name, table.summary(runs, name)) for name in metrics]
     label = choice.configuration.label
-    return table.sweep.name, label, _data(runs[0].config), seeds_text(choice.summary.n, len(runs)), *numbers
+    return table.sweep.name, label, _data(runs[0].config), seeds_text(choice.summary.n, len(runs)), *cells
 
 
 def _grid(rows: Sequence[tuple[str, ...]], metrics: Sequence[str]) -> Grid:
-    names = [wording.metric_name(name) for name in metrics]
+    names = [numbers.metric_name(name) for name in metrics]
     return Grid(("sweep", "configuration", "data", "seeds", *names), tuple(rows), labels=3)

@@ -9,7 +9,7 @@ from typing import Final
 from cnnjobs.config.program import ProgramConfig
 from cnnjobs.disk.run_folder import RunState
 from cnnjobs.report.results.table import Choice, ResultsTable
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 
 _SHOWN: Final = 16
 # In the order in which they are told.
@@ -40,7 +40,7 @@ def progress(table: ResultsTable) -> str:
     """`12 runs: 10 finished, 1 failed, 1 not started`."""
     counts = Counter(record.state for record in table.records.values())
     told = [f"{counts[state]:,} {word}" for state, word in _STATE_WORDS.items() if counts[state]]
-    return f"{wording.counted(len(table.records), 'run')}: {', '.join(told)}"
+    return f"{numbers.counted(len(table.records), 'run')}: {', '.join(told)}"
 
 
 def state_of(table: ResultsTable) -> str:
@@ -68,9 +68,9 @@ def best(table: ResultsTable, ranked: list[Choice]) -> Best | None:
     runs, test = choice.configuration.runs, "test.accuracy"
     return Best(
         label=choice.configuration.label,
-        chosen_by=wording.metric_name(choice.metric),
-        chosen=wording.mean_and_sd(choice.metric, choice.summary),
-        test=wording.mean_and_sd(test, table.summary(runs, test)),
+        chosen_by=numbers.metric_name(choice.metric),
+        chosen=numbers.mean_and_sd(choice.metric, choice.summary),
+        test=numbers.mean_and_sd(test, table.summary(runs, test)),
         seeds=seeds_text(choice.summary.n, len(runs)),
         spread="mean ± standard deviation" if choice.summary.n > 1 else "one network: its spread is not known",
     )
@@ -78,7 +78,7 @@ def best(table: ResultsTable, ranked: list[Choice]) -> Best | None:
 
 def seeds_text(finished: int, planned: int) -> str:
     """`3 seeds`, or `2 of 3 seeds`."""
-    return wording.counted(planned, "seed") if finished == planned else f"{finished} of {planned} seeds"
+    return numbers.counted(planned, "seed") if finished == planned else f"{finished} of {planned} seeds"
 
 
 def other_data(table: ResultsTable) -> list[str]:
@@ -94,8 +94,8 @@ def other_data(table: ResultsTable) -> list[str]:
     told = []
     for (name, _), counts in seen.items():
         if len(counts) > 1:
-            states = [f"{wording.counted(number, 'run')} on {state}..." for state, number in counts.items()]
-            changed = f"The images of data set {name} changed between these runs: {wording.listed(states)} (SHA-256)."
+            states = [f"{numbers.counted(number, 'run')} on {state}..." for state, number in counts.items()]
+            changed = f"The images of data set {name} changed between these runs: {numbers.listed(states)} (SHA-256)."
             told.append(f"{changed} Do not compare them.")
     return told
 
@@ -105,8 +105,8 @@ def remarks(table: ResultsTable) -> list[str]:
     told = [*table.sweep.notices]
     if table.strays:
         ids = ", ".join(record.run_id for record in table.strays)
-        runs = wording.counted(len(table.strays), "run")
+        runs = numbers.counted(len(table.strays), "run")
         told.append(f"{runs} on disk, not in the sweep file any more and in no table here: {ids}")
     notes = Counter(note for record in table.records.values() for note in record.notes)
-    told += [f"{note} ({wording.counted(count, 'run')})" for note, count in sorted(notes.items())]
+    told += [f"{note} ({numbers.counted(count, 'run')})" for note, count in sorted(notes.items())]
     return told

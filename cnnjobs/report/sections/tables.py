@@ -15,7 +15,7 @@ from cnnjobs.report.results.files import Grid
 from cnnjobs.report.results.statistics import summarise
 from cnnjobs.report.results.table import Choice, Configuration, ResultsTable
 from cnnjobs.report.sections.summary import state_word
-from cnnjobs.report.text import numbers as wording
+from cnnjobs.report.text import numbers
 from cnnjobs.sweep.file import Metric, SweepRun
 
 _MOST_KEYS = 6
@@ -28,11 +28,11 @@ def results_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
     rows = []
     for configuration in table.ordered(ranked):
         finished = len(table.finished(configuration.runs))
-        metrics = [wording.mean_and_sd(name, table.summary(configuration.runs, name)) for name in table.metrics]
+        metrics = [numbers.mean_and_sd(name, table.summary(configuration.runs, name)) for name in table.metrics]
         rows.append(
             (*label(configuration, configuration.runs[0]), f"{finished} of {len(configuration.runs)}", *metrics)
         )
-    names = [wording.metric_name(metric) for metric in table.metrics]
+    names = [numbers.metric_name(metric) for metric in table.metrics]
     return Grid((*columns, "seeds", *names), tuple(rows), labels=len(columns), marked=0 if ranked else None)
 
 
@@ -46,14 +46,14 @@ def runs_grid(table: ResultsTable) -> Grid:
     for configuration in table.configurations:
         for run in configuration.runs:
             record = table.records[run.run_id]
-            best_epoch = wording.NOTHING if record.best_epoch is None else f"{record.best_epoch:.4g}"
-            metrics = [wording.number(name, record.metrics.get(name)) for name in table.metrics]
-            time = wording.duration(seconds[run.run_id])
+            best_epoch = numbers.NOTHING if record.best_epoch is None else f"{record.best_epoch:.4g}"
+            metrics = [numbers.number(name, record.metrics.get(name)) for name in table.metrics]
+            time = numbers.duration(seconds[run.run_id])
             words = (*label(configuration, run), run.run_id, state_word(record.state))
-            seed = wording.NOTHING if run.config.seed is None else str(run.config.seed)
+            seed = numbers.NOTHING if run.config.seed is None else str(run.config.seed)
             epochs = () if is_program else (f"{done[run.run_id]:.4g} of {run.config.budget}", best_epoch)
             rows.append((*words, seed, *epochs, *metrics, time))
-    names = [wording.metric_name(metric) for metric in table.metrics]
+    names = [numbers.metric_name(metric) for metric in table.metrics]
     labels = len(columns) + 2
     columns += ["run", "state", "seed", *(() if is_program else ("epochs", "best epoch")), *names]
     columns.append("time" if is_program else "training time")
@@ -68,13 +68,13 @@ def evaluations_grid(table: ResultsTable) -> Grid:
         measured = [record.evaluations for record in table.finished(configuration.runs)]
         for name in dict.fromkeys(name for own in measured for name in own):
             having = [own[name] for own in measured if name in own]
-            numbers = [
-                wording.mean_and_sd(f"test.{metric}", summarise([each.metrics[metric] for each in having]))
+            cells = [
+                numbers.mean_and_sd(f"test.{metric}", summarise([each.metrics[metric] for each in having]))
                 for metric in ("loss", "accuracy")
             ]
-            images = wording.listed([*dict.fromkeys(f"{each.num_images:,}" for each in having)])
+            images = numbers.listed([*dict.fromkeys(f"{each.num_images:,}" for each in having)])
             seeds = f"{len(having)} of {len(configuration.runs)}"
-            rows.append((*label(configuration, configuration.runs[0]), name, seeds, *numbers, images))
+            rows.append((*label(configuration, configuration.runs[0]), name, seeds, *cells, images))
     return Grid((*columns, "measured on", "seeds", "loss", "accuracy", "images"), tuple(rows), labels=len(columns) + 1)
 
 
@@ -85,8 +85,8 @@ def fitting_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
     for choice in ranked:
         fit = fit_of(table, choice.configuration)
         if fit is not None:
-            *numbers, verdict = fit_row(fit)
-            rows.append((*label(choice.configuration, choice.configuration.runs[0]), verdict, *numbers))
+            *cells, verdict = fit_row(fit)
+            rows.append((*label(choice.configuration, choice.configuration.runs[0]), verdict, *cells))
     names = ("gap of accuracy", "rise after minimum", "slope at the end")
     return Grid((*columns, "verdict", *names), tuple(rows), labels=len(columns) + 1)
 
@@ -122,7 +122,7 @@ def label_cells(table: ResultsTable) -> tuple[list[str], Callable[[Configuration
         return ["configuration"], lambda configuration, _: (configuration.label,)
 
     def cells(_: Configuration, run: SweepRun) -> tuple[str, ...]:
-        return tuple(wording.brief(run.overrides[key]) if key in run.overrides else "" for key in keys)
+        return tuple(numbers.brief(run.overrides[key]) if key in run.overrides else "" for key in keys)
 
     return list(keys), cells
 
@@ -133,10 +133,10 @@ def pair_grid(result: PairedResult) -> Grid:
     for each in result.differences:
         if not each.change.n:
             continue
-        before, after = (wording.mean_and_sd(each.metric, side) for side in (each.before, each.after))
-        change = wording.change(each.metric, each.change.mean) if each.change.n else wording.NOTHING
+        before, after = (numbers.mean_and_sd(each.metric, side) for side in (each.before, each.after))
+        change = numbers.change(each.metric, each.change.mean) if each.change.n else numbers.NOTHING
         rows.append(
-            (wording.metric_name(each.metric), before, after, change, wording.interval(each.metric, each.change))
+            (numbers.metric_name(each.metric), before, after, change, numbers.interval(each.metric, each.change))
         )
     return Grid(("metric", "before", "after", "difference", "95 % interval"), tuple(rows))
 
@@ -147,11 +147,11 @@ def changes_grid(results: Sequence[PairedResult], metric: Metric) -> Grid:
     for result in by_gain(results, metric):
         word = result.verdict.partition(":")[0]
         chosen, tested = (_change(result, name) for name in (metric.name, "test.accuracy"))
-        p = wording.NOTHING if len(result.of_seeds) < ENOUGH_SEEDS else f"{result.p:.2g}"
+        p = numbers.NOTHING if len(result.of_seeds) < ENOUGH_SEEDS else f"{result.p:.2g}"
         rows.append((result.pair.title, result.differing, word, *chosen, p, *tested))
-    unit = ", points" if wording.is_share(metric.name) else ""
+    unit = ", points" if numbers.is_share(metric.name) else ""
     names = (
-        f"{wording.metric_name(metric.name)}{unit}",
+        f"{numbers.metric_name(metric.name)}{unit}",
         "95 % interval",
         "p",
         "test accuracy, points",
@@ -163,7 +163,7 @@ def changes_grid(results: Sequence[PairedResult], metric: Metric) -> Grid:
 def _change(result: PairedResult, metric: str) -> tuple[str, str]:
     """A mean difference and its interval, without their unit."""
     change = result.change(metric)
-    told = wording.change(metric, change.mean) if change.n else wording.NOTHING, wording.interval(metric, change)
+    told = numbers.change(metric, change.mean) if change.n else numbers.NOTHING, numbers.interval(metric, change)
     return told[0].removesuffix(" points"), told[1].removesuffix(" points")
 
 
@@ -179,7 +179,7 @@ def called(config: AnyConfig) -> list[tuple[str, str]]:
     """The program that all runs call, and how; nothing where they train a network."""
     if isinstance(config, RunConfig):
         return []
-    return [("program", config.program or wording.NOTHING), ("command", " ".join(map(str, config.command)))]
+    return [("program", config.program or numbers.NOTHING), ("command", " ".join(map(str, config.command)))]
 
 
 def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
@@ -189,7 +189,7 @@ def settings_grids(table: ResultsTable) -> tuple[Grid, Grid]:
     having: dict[str, int] = {}
     for flat in flats:
         for key, value in flat.items():
-            values.setdefault(key, {})[wording.value_text(value)] = value
+            values.setdefault(key, {})[numbers.value_text(value)] = value
             having[key] = having.get(key, 0) + 1
     varying = [(key, _values(seen)) for key, seen in sorted(values.items()) if len(seen) > 1]
     shared = called(table.sweep.runs[0].config)
@@ -208,9 +208,9 @@ def choices_grid(table: ResultsTable) -> Grid:
     rows = []
     for configuration in table.configurations:
         own = {key: value for key, value in configuration.runs[0].overrides.items() if key != "seed"}
-        others = [f"{key}: {wording.value_text(own[key])}" for key in own if key not in first or own[key] != first[key]]
+        others = [f"{key}: {numbers.value_text(own[key])}" for key in own if key not in first or own[key] != first[key]]
         rows.append(
-            (configuration.label, "; ".join(others or [f"{k}: {wording.value_text(v)}" for k, v in own.items()]))
+            (configuration.label, "; ".join(others or [f"{k}: {numbers.value_text(v)}" for k, v in own.items()]))
         )
     return Grid(("configuration", "its settings"), tuple(rows), labels=2)
 
@@ -220,7 +220,7 @@ def _values(seen: Mapping[str, Any]) -> str:
     if len(seen) <= _MOST_VALUES:
         return ", ".join(seen)
     if all(isinstance(value, int | float) for value in seen.values()):
-        return f"{len(seen)} values from {wording.brief(min(seen.values()))} to {wording.brief(max(seen.values()))}"
+        return f"{len(seen)} values from {numbers.brief(min(seen.values()))} to {numbers.brief(max(seen.values()))}"
     return f"{len(seen)} values: {', '.join([*seen][:_MOST_VALUES])}, …"
 
 
@@ -247,4 +247,4 @@ def _commit(commit: str | None, dirty: bool | None) -> str:
 
 
 def _images(counts: dict[str, int]) -> str:
-    return wording.listed([f"{count:,} {name}" for name, count in counts.items()])
+    return numbers.listed([f"{count:,} {name}" for name, count in counts.items()])

@@ -76,8 +76,8 @@ class NetworkWorkload(Generic[AnyTrainer]):
             start.note(note)
         image_facts = provenance.images(trainer)
         start.learn(choices=provenance.chosen(config, trainer), **image_facts)
-        start.storage.insist(lambda: provenance.keep_layers(start, image_facts))
-        self._events = start.storage.insist(lambda: EventFile(start.folder, config, start.lines))
+        start.storage.retry(lambda: provenance.keep_layers(start, image_facts))
+        self._events = start.storage.retry(lambda: EventFile(start.folder, config, start.lines))
         self.trainer = trainer
 
     def _initial_weights(self, start: Start) -> InitialWeights | None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnjobs.components.pretrained import places as weights_places
-from cnnjobs.components.pretrained import torchvision as torchvision_catalogue
+from cnnjobs.components.pretrained import places, torchvision
 from cnnjobs.components.pretrained.weights_files import check_weights_file
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder, RunState, stores
@@ -53,12 +52,12 @@ def find_weights(config: RunConfig, folders: Sequence[Path], results: Path) -> W
     name: str | None = config.weights
     if name is None:
         return None
-    if name.startswith(weights_places.RUN):
-        return _of_run(name, find_finished(name.removeprefix(weights_places.RUN), results))
-    if weights_places.is_file(name):
-        path = weights_places.weights_file(name, folders)
+    if name.startswith(places.RUN):
+        return _of_run(name, find_finished(name.removeprefix(places.RUN), results))
+    if places.is_file(name):
+        path = places.weights_file(name, folders)
         check_weights_file(path)
-        return WeightsSource(name, path, weights_places.file_hash(path))
+        return WeightsSource(name, path, places.file_hash(path))
     return _published(config.model.name, name, folders)
 
 
@@ -81,11 +80,11 @@ def changed(source: WeightsSource, before: str) -> str:
 
 
 def _published(model: str, name: str, folders: Sequence[Path]) -> WeightsSource:
-    place = weights_places.weights_place(model, name, folders)
+    place = places.weights_place(model, name, folders)
     if place.path is None:
         raise DataError(place.missing())
-    sha256 = weights_places.checked_hash(place.path, place.sha256)
-    architecture = torchvision_catalogue.architecture_of(model)
+    sha256 = places.checked_hash(place.path, place.sha256)
+    architecture = torchvision.architecture_of(model)
     assert architecture is not None
     listed = architecture.weights[place.weights]
     normalisation = Normalisation(listed.mean, listed.std, "ImageNet")
@@ -94,7 +93,7 @@ def _published(model: str, name: str, folders: Sequence[Path]) -> WeightsSource:
 
 def _of_run(name: str, folder: RunFolder) -> WeightsSource:
     normalisation = normalisation_of(folder.read_record().preprocessing, f"run {folder.run_id}")
-    return WeightsSource(name, folder.model_file, weights_places.file_hash(folder.model_file), normalisation)
+    return WeightsSource(name, folder.model_file, places.file_hash(folder.model_file), normalisation)
 
 
 def normalisation_of(steps: Sequence[dict[str, Any]], owner: str) -> Normalisation | None:
@@ -111,13 +110,13 @@ def find_finished(run_id: str, results: Path) -> RunFolder:
     if not found:
         known = [run.run_id for store in stores(results) for run in store.runs() if run.model_file.is_file()]
         near = suggest(run_id, known) if known else "no run has finished there"
-        raise UnknownNameError(f"weights `{weights_places.RUN}{run_id}`: there is no such run under {results}; {near}")
+        raise UnknownNameError(f"weights `{places.RUN}{run_id}`: there is no such run under {results}; {near}")
     found = [folder.results for folder in found]
     states = [folder.read_record().state for folder in found]
     for folder, state in zip(found, states, strict=True):
         if state is RunState.FINISHED and folder.model_file.is_file():
             return folder
     raise DataError(
-        f"weights `{weights_places.RUN}{run_id}`: the run is {states[0]} and has no weights yet; they are there when it"
+        f"weights `{places.RUN}{run_id}`: the run is {states[0]} and has no weights yet; they are there when it"
         " has finished"
     )

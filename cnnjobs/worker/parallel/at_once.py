@@ -32,12 +32,12 @@ class Allotment:
         # 0 stands for all that there is.
         return cls(min(given or usable, usable), _MB * memory or None)
 
-    def most_runs(self, intent: JobArray, gpus: Sequence[str]) -> int:
+    def most_runs(self, array: JobArray, gpus: Sequence[str]) -> int:
         """Number of runs that have cores for all their threads; on a GPU no more than make sense."""
-        most = max(1, self.cores // intent.threads)
+        most = max(1, self.cores // array.threads)
         # Those beyond the cores that were asked for, as on a whole node, are for use too, unless runs are counted.
-        counted = intent.profile.max_parallel is not None
-        return min(most, intent.runs_at_once if counted else most, MOST_ON_GPU * len(gpus) if gpus else most)
+        counted = array.profile.max_parallel is not None
+        return min(most, array.runs_at_once if counted else most, MOST_ON_GPU * len(gpus) if gpus else most)
 
 
 class ShownProcess:

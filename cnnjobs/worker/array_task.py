@@ -25,12 +25,12 @@ from cnnjobs.worker.workloads import are_of_program
 
 
 def train_array_task(path: Path, stop: StopRequest) -> int:
-    """Train the runs of this element of the submission in folder `path`; what the process exits with."""
+    """Train the runs of this array task of the submission in folder `path`; what the process exits with."""
     folder, full = SubmissionFolder(path), False
     try:
         # The folder may go away at any moment, also between the script and this.
-        intent = Storage(RunFolder(path), stop, partial(say, "worker")).insist(folder.read_intent)
-        task = SlurmEnvironment(folder, intent, stop)
+        array = Storage(RunFolder(path), stop, partial(say, "worker")).retry(folder.read_array)
+        task = SlurmEnvironment(folder, array, stop)
     except Stopped:
         return 0
     except (OSError, ValueError, InputError) as error:
@@ -38,8 +38,8 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
         return 2
     task.keep_up()
     try:
-        if task.intent.evaluation is not None:
-            return task.evaluate(_job(task, task.run_ids), task.intent.evaluation)
+        if task.array.evaluation is not None:
+            return task.evaluate(_job(task, task.run_ids), task.array.evaluation)
         went_well = _train(task, stop)
     except Exception as error:
         say("worker", f"{type(error).__name__}: {error}")
@@ -54,10 +54,10 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
 
 
 def _train(task: SlurmEnvironment, stop: StopRequest) -> bool:
-    intent, job = task.intent, _job(task, task.run_ids, stacks=task.intent.stacks.among(task.run_ids))
-    if intent.ranks > 1 and not are_of_program(job, stop):
+    array, job = task.array, _job(task, task.run_ids, stacks=task.array.stacks.among(task.run_ids))
+    if array.ranks > 1 and not are_of_program(job, stop):
         return _train_in_ranks(task, stop)
-    if len(task.run_ids) > 1 and (intent.runs_at_once > 1 or intent.measured):
+    if len(task.run_ids) > 1 and (array.runs_at_once > 1 or array.measured):
         return _train_side_by_side(task, job, stop)
     train_runs(job, stop, task)
     return True
@@ -66,27 +66,27 @@ def _train(task: SlurmEnvironment, stop: StopRequest) -> bool:
 def _job(
     task: SlurmEnvironment, run_ids: Sequence[str], *, stacks: Stacks | None = None, notes: Sequence[str] = ()
 ) -> Job:
-    intent = task.intent
+    array = task.array
     return Job(
-        store=intent.store,
+        store=array.store,
         run_ids=tuple(run_ids),
-        data_folders=intent.data_folders,
-        threads=intent.threads,
-        gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if intent.gpus else None,
+        data_folders=array.data_folders,
+        threads=array.threads,
+        gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if array.gpus else None,
         stacks=stacks or Stacks(),
         notes=tuple(notes),
-        code=intent.code,
+        code=array.code,
     )
 
 
 def _train_side_by_side(task: SlurmEnvironment, job: Job, stop: StopRequest) -> bool:
-    intent, gpus = task.intent, tuple(str(job.gpu).split(",")) if job.gpu is not None else ()
+    array, gpus = task.array, tuple(str(job.gpu).split(",")) if job.gpu is not None else ()
     tell, shown = partial(say, "worker"), ShownProcess()
-    at_once = AtOnce(intent.runs_at_once, tell)
-    words = f"up to {intent.runs_at_once} runs at a time, each in a process of its own"
-    if intent.measured:
+    at_once = AtOnce(array.runs_at_once, tell)
+    words = f"up to {array.runs_at_once} runs at a time, each in a process of its own"
+    if array.measured:
         given = Allotment.read(os.environ)
-        most = min(given.most_runs(intent, gpus), len(task.run_ids))
+        most = min(given.most_runs(array, gpus), len(task.run_ids))
         at_once = AtOnce(most, tell, measured=True, gpus=gpus, memory=given.memory, where="this job")
         words = (
             f"up to {most} runs at a time on {given.cores} cores, found out by the first; each in a process of its own"
@@ -100,7 +100,7 @@ def _train_side_by_side(task: SlurmEnvironment, job: Job, stop: StopRequest) -> 
     def train(run_id: str) -> int:
         own = StopRequest()
         own.listen_to_slurm()
-        return _train_alone(SlurmEnvironment(task.folder, intent, own, shown.show), run_id, at_once.notes, own)
+        return _train_alone(SlurmEnvironment(task.folder, array, own, shown.show), run_id, at_once.notes, own)
 
     def now(training: Collection[int]) -> int:
         return 1 if task.waits_for_first() else at_once.number(shown.among(training))
@@ -119,7 +119,7 @@ def _train_alone(task: SlurmEnvironment, run_id: str, notes: Sequence[str], stop
 
 
 def _train_in_ranks(task: SlurmEnvironment, stop: StopRequest) -> bool:
-    nodes, ranks = task.intent.nodes, task.intent.ranks
+    nodes, ranks = task.array.nodes, task.array.ranks
     say("worker", f"{ranks} ranks for each run, on {'1 node' if nodes == 1 else f'{nodes} nodes'}")
     task.look_at_first()
     path = str(task.folder.path)
