@@ -66,17 +66,17 @@ class ResolvedProfile(BaseModel):
         """The cores of each rank."""
         return self.cpus_per_run // self.ranks
 
-    @property
-    def lead_s(self) -> int:
-        """Seconds before its time limit at which a job is told of it."""
-        shortest = _LEAD_S if self.timeout_min is None else 60 * self.timeout_min // 4
-        return self.signal_lead_s or min(_LEAD_S, shortest)
-
     def of_one_rank(self, *, runs_per_job: int) -> ResolvedProfile:
         """The same for jobs in which one process with the share of one rank does one run after the other."""
         own = {"nodes": 1, "gpus_per_run": min(1, self.gpus_per_run), "cpus_per_run": self.threads}
         alone = {"runs_at_once": 1, "runs_at_once_auto": False, "runs_per_job": runs_per_job}
         return self.model_copy(update={**own, **alone})
+
+
+def told_ahead_s(profile: JobProfile | ResolvedProfile) -> int:
+    """Seconds before its time limit at which a job is told of it."""
+    quarter = _LEAD_S if profile.timeout_min is None else 60 * profile.timeout_min // 4
+    return profile.signal_lead_s or min(_LEAD_S, quarter)
 
 
 def num_ranks(nodes: int, gpus: int) -> int:

@@ -26,7 +26,7 @@ class JobEnvironment:
 
     @property
     def grace_s(self) -> float:
-        """How long a program that was asked to end has for that."""
+        """Seconds that a program has to end when it was asked to."""
         return GRACE_S
 
     @contextmanager

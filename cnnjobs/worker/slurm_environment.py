@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from cnnjobs.config.resolved_profile import told_ahead_s
 from cnnjobs.disk.files import MetricsLog, write_whole
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.disk.start import Standing
@@ -70,7 +71,7 @@ class SlurmEnvironment(JobEnvironment):
     @property
     def grace_s(self) -> float:
         """Almost all of the time that is left before the time limit; else what Slurm itself gives."""
-        ahead = self.intent.profile.lead_s - _LAST_S if self._stop.time_limit_ahead else 0
+        ahead = told_ahead_s(self.intent.profile) - _LAST_S if self._stop.time_limit_ahead else 0
         return max(super().grace_s, ahead)
 
     @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cnnjobs.config.resolved_profile import ResolvedProfile
+from cnnjobs.config.resolved_profile import ResolvedProfile, told_ahead_s
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
 from cnnjobs.slurm.batch_script import (
@@ -97,7 +97,7 @@ def _asks_for_gpus(profile: ResolvedProfile) -> bool:
 def lead_s(profile: ResolvedProfile) -> int:
     """Seconds before its time limit at which a job is signalled. Raises InputError when there is no such moment."""
     limit_s = None if profile.timeout_min is None else 60 * profile.timeout_min
-    lead = profile.lead_s
+    lead = told_ahead_s(profile)
     if limit_s is not None and lead >= limit_s:
         raise InputError(
             f"job.signal_lead_s: found {lead}, but a job ends after {limit_s} s (timeout_min: {profile.timeout_min}); "
