@@ -71,7 +71,7 @@ class SlurmEnvironment(JobEnvironment):
     @property
     def grace_s(self) -> float:
         """Almost all of the time that is left before the time limit; else what Slurm itself gives."""
-        ahead = told_ahead_s(self.intent.profile) - _LAST_S if self._stop.time_limit_ahead else 0
+        ahead = told_ahead_s(self.array.profile) - _LAST_S if self._stop.time_limit_ahead else 0
         return max(super().grace_s, ahead)
 
     @contextmanager

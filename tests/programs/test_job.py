@@ -102,7 +102,7 @@ def test_what_a_finished_run_has_written_is_kept_until_its_successor_has_finishe
 def test_ahead_of_the_time_limit_a_program_has_almost_all_that_is_left() -> None:
     def grace_s(number: int, **profile: Any) -> float:
         environment = SlurmEnvironment.__new__(SlurmEnvironment)
-        environment.intent = JobArray.model_construct(profile=ResolvedProfile.model_validate(profile))
+        environment.array = JobArray.model_construct(profile=ResolvedProfile.model_validate(profile))
         environment._stop = StopRequest()
         environment._stop.received.append(number)
         return environment.grace_s
