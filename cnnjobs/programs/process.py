@@ -67,6 +67,13 @@ class ProgramProcess:
         """Send SIGTERM to the program and to what it has started."""
         self._send(signal.SIGTERM)
 
+    def end_within(self, grace_s: float) -> None:
+        """Ask it to end, and wait so long for that."""
+        self.ask_to_end()
+        until = time.monotonic() + grace_s
+        while self.runs(0.05) and time.monotonic() < until:
+            pass
+
     def kill(self) -> None:
         """Send SIGKILL to all of them."""
         self._send(signal.SIGKILL)

@@ -117,7 +117,7 @@ class ProgramWorkload:
                 if now - looked_at >= LOOK_S:
                     looked_at = now
                     self._shared.look(program.pids)
-                    self._report(self._collector.poll(), on_metrics)
+                    self._report(self._start.storage.retry(self._collector.poll), on_metrics)
                 if asked_at is None and self._start.stopped():
                     asked_at = now
                     self._start.say(f"the program is asked to end (SIGTERM); killed after {self._grace_s():g} s")
@@ -128,7 +128,7 @@ class ProgramWorkload:
                     asked_at = now
             code, left = program.finish()
         self._output.close()
-        self._report(self._collector.close(), on_metrics)
+        self._report(self._start.storage.retry(self._collector.close), on_metrics)
         with suppress(OSError):
             told = self._collector.opened
             self._start.note(self._start.storage.retry(lambda: self._shared.finish(told)))
@@ -184,6 +184,10 @@ class ProgramWorkload:
         program = ProgramProcess(line, environment=environment, folder=folder, feed=self._output.feed)
         try:
             yield program
+        except Stopped:
+            # The results are away, and nobody waits for them any more.
+            program.end_within(self._grace_s())
+            raise
         finally:
             program.close()
 

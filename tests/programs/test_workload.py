@@ -11,7 +11,9 @@ import pytest
 
 from cnnjobs.config.program import ProgramMetric
 from cnnjobs.disk.run_folder import RunState
+from cnnjobs.programs.workload import ProgramWorkload
 from cnnjobs.system.processes import is_dead
+from cnnjobs.system.stop_request import Stopped
 from tests.programs.conftest import Runs
 
 REPORT = """
@@ -180,6 +182,20 @@ def test_a_stop_is_passed_on_and_insisted_upon(runs: Runs, handler: str, grace_s
     assert runs.python(text, stopped=stopped, grace_s=grace_s) is RunState.INTERRUPTED
     assert runs.record.cause == "stopped; starts again from nothing"
     assert runs.values("ready") == [(0, 1)]
+
+
+def test_one_whose_results_are_away_when_it_is_to_end_may_save_itself(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        if Path("ready").exists():
+            raise Stopped
+
+    monkeypatch.setattr(ProgramWorkload, "_report", away)
+    handler = "lambda *_: (open('saved', 'w'), sys.exit())"
+    text = STOPPABLE.format(handler=handler).replace("report(ready=1)", "open('ready', 'w')")
+    assert runs.python(text) is RunState.INTERRUPTED
+    assert Path("saved").exists()
 
 
 def test_a_program_that_slurm_has_told_before_its_worker_is_stopped(runs: Runs) -> None:
