@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,14 @@ class Preparation:
             working_folder=self._folder / "workdir" if config.workdir == "run" else self._project,
             started=time.time(),
         )
+
+    def places_before(self) -> ProgramPlaces:
+        """The places of the attempt before."""
+        number = self.places.attempt - 1
+        began = [each.started for each in self._start.before.attempts if each.number == number]
+        started = datetime.fromisoformat(began[0]).timestamp() if began else self.places.started
+        file = attempt_file(self._start.folder, number).resolve()
+        return replace(self.places, attempt=number, metrics_file=file, started=started)
 
     @property
     def code_folders(self) -> list[Path]:

@@ -16,12 +16,13 @@ from cnnjobs.errors import ProgramError
 from cnnjobs.programs.causes import GO_ON_LATER, cause_of_exit
 from cnnjobs.programs.environment import path_note, search_path
 from cnnjobs.programs.lines import Lines
+from cnnjobs.programs.metrics.channel import Channel
 from cnnjobs.programs.metrics.collector import Collector
 from cnnjobs.programs.outcome import Outcome
 from cnnjobs.programs.output import Output
 from cnnjobs.programs.preparation import Preparation
 from cnnjobs.programs.process import GRACE_S, ProgramProcess
-from cnnjobs.programs.reported import ProgramPlaces
+from cnnjobs.programs.reported import ProgramPlaces, Reported
 from cnnjobs.programs.shared_files import SharedFiles
 from cnnjobs.programs.untaken import untaken_lines
 from cnnjobs.system.memory import memory_kills
@@ -194,12 +195,22 @@ class ProgramWorkload:
     def _take_over(self, on_metrics: Callable[..., None]) -> None:
         """Add what the attempt before has reported, if its worker was killed, and get ready for lines of this one."""
         start, before = self._start, self._start.attempt - 1
-        left = start.storage.retry(lambda: untaken_lines(start.folder, before)) if before else []
+        left = start.storage.retry(lambda: untaken_lines(start.folder, before, self._reported_before()))
         if left:
             on_metrics(*left)
             start.say(f"attempt {before} had reported {len(left)} lines more: taken over")
             earlier, goes_on = (*start.lines, *left), self._lines.goes_on
             self._lines = Lines(start.attempt, earlier, goes_on=goes_on, seconds=self._seconds)
+
+    def _reported_before(self) -> Sequence[Reported]:
+        """What the attempt before has reported; in files only where its worker did not see its end."""
+        number = self._start.attempt - 1
+        if not number:
+            return ()
+        places = self._preparation.places_before()
+        if any(each.number == number and each.ended for each in self._start.before.attempts):
+            return Channel(places.metrics_file).look(at_the_end=True)
+        return _collector(self._config, places).close()
 
     def _report(self, reported: Sequence[Any], on_metrics: Callable[..., None]) -> None:
         lines = self._lines.lines(reported)

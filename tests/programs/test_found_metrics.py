@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.disk.run_folder import RunState
 from cnnjobs.programs.metrics.collector import Collector, variables
+from tests.programs.conftest import Runs
 from tests.programs.reporting import places, run
 
 BARE = getattr(sys, "_base_executable", sys.executable)
@@ -231,3 +233,28 @@ if __name__ == "__main__":
 """
     found = run(tmp_path, program, python=BARE)
     assert [len(found.series(f"m{number}")) for number in range(4)] == [200] * 4
+
+
+def test_rows_of_a_file_that_a_killed_worker_had_not_taken_over_are_there_afterwards(runs: Runs) -> None:
+    program = """
+import os
+last = os.path.join(os.environ["CNNJOBS_CHECKPOINT_DIR"], "last")
+begins = int(open(last).read()) if os.path.exists(last) else 0
+with open(f"log{begins}.csv", "w") as table:
+    table.write("epoch,loss\\n")
+    for epoch in range(begins, begins + 3):
+        table.write(f"{epoch},{epoch / 10}\\n")
+open(last, "w").write(str(begins + 3))
+raise SystemExit(begins == 0)
+"""
+    Path("train.py").write_text(program)
+    command = [BARE, "${program}"]
+    assert runs.attempt(program="train.py", command=command) is RunState.FAILED
+    # As if the worker had been killed after the first row.
+    lines = runs.folder.metrics_file.read_text().splitlines(keepends=True)
+    runs.folder.metrics_file.write_text(lines[0])
+    (attempt,) = runs.record.attempts
+    killed = attempt.model_copy(update={"ended": None})
+    runs.folder.write_record(runs.record.model_copy(update={"attempts": (killed,), "state": RunState.RUNNING}))
+    assert runs.attempt(program="train.py", command=command) is RunState.FINISHED
+    assert runs.values("loss") == [(epoch, epoch / 10) for epoch in range(6)]

@@ -15,6 +15,7 @@ from cnnjobs.programs.metrics.tail import Tail
 from cnnjobs.programs.reported import Reported
 
 PLAIN: Final = "CNNJOBS_METRICS"
+CHANNEL_SOURCES: Final = frozenset({PLAIN, SUMMARY, "cnnjobs.log", "wandb", "wandb (stand-in)"})
 # C, R and awk write numbers that JSON does not have.
 _NO_JSON: Final = re.compile(r"(?<=[:\s,\[])([-+]?)(nan|inf(?:inity)?)(?=\s*[,}\]])", re.IGNORECASE)
 _SPELLINGS: Final = {"n": "NaN", "i": "Infinity"}

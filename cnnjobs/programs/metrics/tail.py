@@ -37,7 +37,7 @@ class Tail:
                     self.restarts += 1
                 self._file_number = found.st_ino
                 file.seek(self._read)
-                content = file.read(_MOST_AT_ONCE)
+                content = file.read(-1 if at_the_end else _MOST_AT_ONCE)
         except FileNotFoundError:
             content = b""
         self._read += len(content)
