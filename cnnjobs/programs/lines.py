@@ -106,10 +106,11 @@ class Lines:
                 " some may be there twice; report a step"
             ] = None
         else:
-            for line in before:
-                if _is_number(line.get(name)) and line[name] >= metrics[name]:
-                    return _step_of(line)
-        return _step_of(before[-1]) + 1
+            # An attempt between may have left lines of this place behind those that it replaced.
+            past = [line for line in before if _is_number(line.get(name)) and line[name] >= metrics[name]]
+            if past:
+                return min(map(_step_of, past))
+        return max(map(_step_of, before)) + 1
 
     def _counted(self, reported: Reported, metrics: Mapping[str, Any]) -> float:
         """The step of a count of reports, after where this attempt goes on."""

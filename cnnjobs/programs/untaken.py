@@ -46,6 +46,6 @@ def untaken_lines(folder: RunFolder, attempt: int, reported: Sequence[Reported])
 
 
 def _told(line: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """What a line says, number by number."""
+    """Numbers of a line, each with its source and step."""
     for name in line.keys() - PROGRAM_FRAME:
         yield line.get("source"), line["step"], name, line[name], line.get("nan", {}).get(name)

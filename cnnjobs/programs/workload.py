@@ -203,7 +203,7 @@ class ProgramWorkload:
             self._lines = Lines(start.attempt, earlier, goes_on=goes_on, seconds=self._seconds)
 
     def _reported_before(self) -> Sequence[Reported]:
-        """What the attempt before has reported; in files only where its worker did not see its end."""
+        """Reports of the attempt before; those in files only where its worker did not see its end."""
         number = self._start.attempt - 1
         if not number:
             return ()

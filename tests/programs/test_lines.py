@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnnjobs.disk.metric_lines import whole_lines
@@ -47,6 +47,7 @@ def table(lines: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return sorted(told)
 
 
+@example(form="epoch", saves="known", lives=[12, 1])
 @given(
     form=st.sampled_from(["step", "step among them", "epoch"]),
     saves=st.sampled_from(["known", "own place", "never"]),
