@@ -228,7 +228,9 @@ class RunAttempt:
         )
         self._write_record()
         self._storage.retry(lambda: self._fence.begun(self._attempt))
-        where = f"from epoch {self._attempt.from_epoch}, " if self._attempt.from_epoch else ""
+        where = ""
+        if self._attempt.from_epoch:
+            where = f"{self._workload.standing(self._attempt.from_epoch).goes_on.removeprefix('goes on ')}, "
         self._say(f"attempt {self._attempt.number}, {where}{self._attempt.device}, threads: {self._attempt.threads}")
 
     def tell_end(self) -> RunState:

@@ -76,6 +76,9 @@ def test_one_that_saves_goes_on_where_it_was(
     assert runs.python(text) is RunState.FAILED
     assert runs.python(text) is RunState.FINISHED
     scale = 10 if line == STEPPED else 1
+    assert (
+        any(each.startswith("attempt 2, from its checkpoint folder (last of ") for each in runs.said) is not own_folder
+    )
     # The checkpoint of epoch 2 is the last; epoch 3 is trained again.
     assert losses(runs) == [(scale * epoch, epoch + (0.1 if epoch > 2 else 0.0)) for epoch in range(6)]
     assert [each.from_epoch for each in runs.record.attempts] == [0, 4]

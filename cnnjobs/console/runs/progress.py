@@ -72,8 +72,8 @@ def _event(before: RunStatus | None, now: RunStatus) -> str | None:
         if now.state is RunState.FINISHED:
             return f"finished: {metrics_in_words(now)}"
         if now.state is RunState.RUNNING:
-            attempt = now.attempts[-1] if now.attempts else None
-            return f"running, from epoch {attempt.from_epoch}" if attempt and attempt.from_epoch else "running"
+            from_epoch = now.attempts[-1].from_epoch if now.attempts and now.epochs is not None else 0
+            return f"running, from epoch {from_epoch}" if from_epoch else "running"
         return f"{now.state}: {now.cause}" if now.cause else str(now.state)
     if now.state is RunState.RUNNING and int(now.epoch) > int(before.epoch):
         return f"{'' if now.epochs is None else 'epoch '}{now.progress}, {metrics_in_words(now)}"
