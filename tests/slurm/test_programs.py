@@ -175,3 +175,19 @@ def test_a_copy_that_was_given_up_ends_with_its_program(quick_slurm: Cluster, pr
     programs.set("crawl", on=False)
     programs.done(quick_slurm)
     assert programs.attempts()[0] == 2
+
+
+def test_side_by_side_in_one_job(quick_slurm: Cluster, programs: Programs) -> None:
+    programs.sweep("runs_at_once=2", "runs_per_job=3", "cpus_per_run=1")
+    for index in range(2):
+        programs.await_line(index)
+    job = programs.job()
+    # Each by `env`, which becomes Python.
+    assert sum("train.py" in each.command() for each in quick_slurm.job_processes(f"{job}_0")) == 2
+    # As Slurm does ahead of the limit.
+    quick_slurm.client("scancel", "--batch", "--signal=USR2", f"{job}_0")
+    for index in range(2):
+        programs.await_state(index, RunState.INTERRUPTED)
+    programs.done(quick_slurm)
+    assert programs.attempts() == [2, 2, 1]
+    assert [folder.read_metrics()[0]["attempt"] for folder in programs.folders] == [1, 1, 1]
