@@ -15,7 +15,7 @@ from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.start import Start
 from cnnjobs.errors import ProgramError
 from cnnjobs.programs.command import argument_forms, command_line, resume_arguments, unknown_macros
-from cnnjobs.programs.environment import environment_of, parameters_text
+from cnnjobs.programs.environment import environment_of, parameters_text, path_note
 from cnnjobs.programs.metrics.collector import heard, variables
 from cnnjobs.programs.reported import ProgramPlaces
 from cnnjobs.programs.untaken import attempt_file
@@ -113,6 +113,8 @@ class Preparation:
         template = self.config.command or ()
         for item in unknown_macros(template):
             self._start.note(f"`{item}` in `command:` is no macro: left out, as W&B's agent does")
+        if not template or "${interpreter}" in template:
+            self._start.note(path_note(os.environ))
         is_torchrun = self.config.launch == "torchrun"
         if is_torchrun and template and "${interpreter}" not in template:
             cause = (

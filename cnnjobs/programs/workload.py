@@ -14,7 +14,7 @@ from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.disk.start import Result, Standing, Start
 from cnnjobs.errors import ProgramError
 from cnnjobs.programs.causes import GO_ON_LATER, cause_of_exit
-from cnnjobs.programs.environment import path_note, search_path
+from cnnjobs.programs.environment import search_path
 from cnnjobs.programs.lines import Lines
 from cnnjobs.programs.metrics.channel import Channel
 from cnnjobs.programs.metrics.collector import Collector
@@ -51,8 +51,7 @@ class ProgramWorkload:
         grace_s: Callable[[], float] = lambda: GRACE_S,
     ) -> None:
         self._threads, self._gpu, self._processes = threads, gpu, processes
-        own_note = path_note(os.environ)
-        self._grace_s, self.notes = grace_s, (*notes, own_note) if own_note else tuple(notes)
+        self._grace_s, self.notes = grace_s, tuple(notes)
         self._outcome = Outcome()
         self._told_at = 0.0
         self._folder: RunFolder | None = None

@@ -239,6 +239,16 @@ def test_a_macro_that_is_none_is_told(runs: Runs) -> None:
     assert any("`${argss}` in `command:` is no macro" in note for note in runs.record.notes)
 
 
+@pytest.mark.parametrize(("command", "is_told"), [((), True), (("sh", "train.py"), False)])
+def test_a_python_that_is_not_the_first_is_told_where_one_is_asked_for(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], is_told: bool
+) -> None:
+    monkeypatch.setattr("cnnjobs.programs.preparation.path_note", lambda _: "another python")
+    Path("train.py").touch()
+    assert runs.attempt(program="train.py", command=command) is RunState.FINISHED
+    assert ("another python" in runs.record.notes) is is_told
+
+
 PROCESSES = """
 import os, sys
 os.write(1, f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} {sys.argv[1:]}{os.linesep}".encode())
