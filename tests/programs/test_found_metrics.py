@@ -79,7 +79,8 @@ def test_other_tables_are_none_of_metrics(tmp_path: Path) -> None:
     assert collector.close() == []
 
 
-def test_files_of_before_and_of_other_runs_do_not_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [True, False], ids=["beside its own", "alone"])
+def test_files_of_before_and_of_other_runs_do_not_count(own: bool, tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_text("epoch,loss\n0,1\n")
     os.utime(tmp_path / "old.csv", (1, 1))
     other = "open('other.csv', 'w').write('epoch,loss\\n0,7\\n')"
@@ -88,12 +89,13 @@ def test_files_of_before_and_of_other_runs_do_not_count(tmp_path: Path) -> None:
 import os, subprocess, sys
 environment = {{**os.environ, "CNNJOBS_METRICS": os.path.abspath("another.jsonl")}}
 subprocess.run([sys.executable, "-c", {other!r}], env=environment, check=True)
-open("own.csv", "w").write("epoch,loss\\n0,3\\n")
+if {own}: open("own.csv", "w").write("epoch,loss\\n0,3\\n")
 """
     found = run(tmp_path, program, python=BARE)
-    assert found.series("loss") == [(0, 3)]
-    assert found.sources == ("CSV own.csv",)
-    assert any("other.csv was written meanwhile, perhaps by another run" in note for note in found.notes)
+    assert found.series("loss") == [(0, 3)] * own
+    assert found.sources == ("CSV own.csv",) * own
+    told = any("other.csv was written meanwhile, perhaps by another run" in note for note in found.notes)
+    assert told != own
 
 
 def test_a_history_of_hugging_face_is_read_once_by_either_name(tmp_path: Path) -> None:

@@ -114,7 +114,9 @@ class Collector:
     def close(self) -> list[Reported]:
         """New reports after the end of the program, with notes on sources not found. Raises OSError."""
         found = self._look(at_the_end=True)
-        self._files.tell_foreign()
+        if not self._found:
+            # Where others are found, those are other runs' beyond doubt.
+            self._files.tell_foreign()
         for kind, patterns in self._named.items():
             for pattern in patterns:
                 if not self._files.of_pattern(pattern):
