@@ -1,4 +1,4 @@
-"""A sweep of four runs, and a worker that pretends to train them without loading torch."""
+"""A worker that pretends to train the four runs of the tests of status, without loading torch."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState, RunStore
-from cnnjobs.sweep.file import Sweep, read_sweep
+# The runs are those of the tests of status.
+sys.path.insert(0, str(Path(__file__).parents[1] / "status"))
 
-SWEEP = """\
-name: four
-base: {dataset: fashion_mnist_mini, model: lenet5, epochs: 10}
-method: grid
-parameters:
-  lr: {values: [0.1, 0.2]}
-seeds: 2
-"""
+from four_runs import put, store, sweep
+
+__all__ = ["put", "store", "sweep"]
 
 WORKER = '''\
 """Stands in for cnnjobs.worker.run_list: claims runs as it does, and does with each what `behaviour` says."""
@@ -65,39 +59,6 @@ def train(folder, log, job, behaviour):
             "attempts": (*before, attempt.model_copy(update={"ended": now()}))}
     folder.write_record(record.model_copy(update=done))
 '''
-
-
-@pytest.fixture
-def sweep(tmp_path: Path) -> Sweep:
-    path = tmp_path / "four.yaml"
-    path.write_text(SWEEP)
-    return read_sweep(path)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path / "results" / "four")
-
-
-@pytest.fixture
-def put(sweep: Sweep, store: RunStore) -> Callable[..., None]:
-    """Put a run of the sweep, or `of` another one, on disk as it would be in that state: put(index, state, ...)."""
-
-    def write(
-        index: int, state: RunState, *, checkpoint: bool = False, of: Sweep | None = None, **changes: Any
-    ) -> None:
-        run = (of or sweep).runs[index]
-        folder = store.run(run.run_id)
-        folder.create(run.config)
-        attempt = Attempt(number=1, host="elsewhere", pid=1, started="2026-01-01T00:00:00+00:00")
-        folder.write_record(
-            RunRecord(run_id=folder.run_id, state=state, attempts=(attempt,)).model_copy(update=changes)
-        )
-        folder.metrics_file.touch()
-        if checkpoint:
-            folder.write_checkpoint(b"weights")
-
-    return write
 
 
 @pytest.fixture

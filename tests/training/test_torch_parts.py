@@ -18,7 +18,7 @@ from cnnjobs.worker.attempt import RunAttempt
 from cnnjobs.worker.claimed_run import ClaimedRun
 
 if TYPE_CHECKING:
-    from conftest import Toy
+    from toy_runs import Toy
 
 LR = "torch.optim.lr_scheduler"
 STEPS = 12  # of an epoch of the toy

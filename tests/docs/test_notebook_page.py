@@ -15,7 +15,7 @@ from cnnjobs.status.sweeps import QUICKSTART
 from cnnjobs.sweep.file import read_sweep
 from cnnjobs.sweep.settings import METRICS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
 PAGE = ROOT / "docs" / "notebook.md"
 

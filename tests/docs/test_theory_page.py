@@ -13,7 +13,7 @@ import pytest
 
 from cnnjobs.cli.main import run
 
-PAGE = Path(__file__).parents[1] / "docs" / "theory.md"
+PAGE = Path(__file__).parents[2] / "docs" / "theory.md"
 # A command, and what it prints: an empty line belongs to that unless the next command follows.
 BLOCK = re.compile(r"^    \$ .*\n(?:    .*\n|\n(?=    (?!\$)))*", re.MULTILINE)
 

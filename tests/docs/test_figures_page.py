@@ -15,7 +15,7 @@ from cnnjobs import registry
 from cnnjobs.cli.network.figure_options import plan_figures
 from cnnjobs.figures.kinds import OPTIONS, option_name
 
-PAGE = Path(__file__).parents[1] / "docs" / "figures.md"
+PAGE = Path(__file__).parents[2] / "docs" / "figures.md"
 MARK = "<!-- written by `make golden` -->\n"
 FLAGS = ("--list-layers", "--list-kinds")
 OTHERS = ("--weights", "--dataset", "--out", "--input", "--classes", "--results")

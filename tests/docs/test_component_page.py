@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnjobs import registry
 
-PAGE = Path(__file__).parents[1] / "docs" / "components.md"
+PAGE = Path(__file__).parents[2] / "docs" / "components.md"
 TITLES = {
     "dataset": "Data sets",
     "augmentation": "Augmentations",

@@ -14,7 +14,7 @@ from cnnjobs.cli.main import app
 from cnnjobs.cli.network.figure_options import plan_figures
 from cnnjobs.sweep.file import read_sweep
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "experiments.md").read_text(encoding="utf-8")
 ROWS = [
     line.strip().strip("|").split(" | ")

@@ -18,7 +18,7 @@ from cnnjobs.sweep.file import read_sweep
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.trainer import Trainer
 
-PAGE = (Path(__file__).parents[1] / "docs" / "own-parts.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "own-parts.md").read_text(encoding="utf-8")
 CODE = "\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
 SWEEP, TORCHS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
