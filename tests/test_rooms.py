@@ -80,6 +80,13 @@ def test_rooms_stay_small_and_have_names(folder: Path) -> None:
     assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
 
 
+def test_a_stranger_is_led_to_files_that_are_there() -> None:
+    page = (ROOT / "tests" / "strangers.md").read_text(encoding="utf-8")
+    files = re.findall(r"^\| \d+\. .* \| `(.+)` \|$", page, re.MULTILINE)
+    assert len(files) == len({*files}) == 20
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
 def test_no_two_files_import_each_other_lazily_or_not() -> None:
     graph = grimp.build_graph("cnnjobs")
     order = TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})

@@ -1,1 +1,1 @@
-"""The commands: parse, call, exit code."""
+"""Commands: parse, call, exit code. Nouns: command, option, LaunchOptions. Prints nothing itself, but by console/."""

@@ -1,1 +1,4 @@
-"""Data sets, augmentations, networks, optimizers: know nothing of sweeps or jobs."""
+"""Parts of a run that YAML names. Nouns: data set, augmentation, model, optimizer, schedule.
+
+Knows neither sweeps nor jobs.
+"""

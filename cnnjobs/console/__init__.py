@@ -1,1 +1,1 @@
-"""All terminal output: what to say is decided below, how it looks here."""
+"""Terminal output: commands decide on the content, this room on its look. Nouns: table, notice, progress, error."""

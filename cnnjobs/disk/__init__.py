@@ -1,1 +1,4 @@
-"""Files under results/ and how they are written. Nouns: RunFolder, RunRecord, SubmissionFolder, lock."""
+"""Files under results/, and how they are written. Nouns: RunFolder, RunRecord, SubmissionFolder, lock, fence.
+
+Knows neither networks nor Slurm.
+"""

@@ -1,1 +1,1 @@
-"""Figures: each a function from data to a matplotlib Figure; it draws, and neither saves nor prints."""
+"""Figures of trained networks, from data to matplotlib. Nouns: Subject, Drawing, Rules. Neither saves nor prints."""

@@ -1,1 +1,4 @@
-"""Plans, places and launches of runs: plan.py, place.py, resources.py, jobs.py, local.py, state.py."""
+"""Plans of sweeps and their launch. Nouns: Plan, Action, Place, LocalPool, Order.
+
+Imports no torch, and trains nothing.
+"""

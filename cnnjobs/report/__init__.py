@@ -1,1 +1,4 @@
-"""Results of a sweep: tables, statistics, figures and the report."""
+"""Results of a sweep: tables, statistics, figures and pages. Nouns: ResultsTable, Chapter, Drawings.
+
+Builds no network.
+"""

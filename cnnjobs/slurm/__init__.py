@@ -1,1 +1,4 @@
-"""The door to Slurm: its commands and what they answer. Nouns: Submission, queue, partition."""
+"""The one door to Slurm: its commands and answers. Nouns: Submission, ArrayTask, queue, partition.
+
+Knows no networks.
+"""

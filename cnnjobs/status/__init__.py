@@ -1,1 +1,4 @@
-"""States of runs. Nouns: RunStatus, SweepStatus, reason."""
+"""States of runs, from their files and Slurm. Nouns: RunStatus, SweepStatus, reason.
+
+Starts nothing, imports no torch.
+"""

@@ -1,1 +1,4 @@
-"""Calculators for what courses ask: convolutions by hand, sizes and parameters of layers, steps of a training."""
+"""Calculators: convolutions by hand, sizes and parameters of layers, steps of a training.
+
+Knows no runs.
+"""

@@ -1,1 +1,4 @@
-"""Training: data on the device, the loop, checkpoints, and the worker that a job executes."""
+"""One network on one machine: weights, data, network, loop. Nouns: Trainer, DeviceData, NetworkWorkload.
+
+Knows no jobs.
+"""

@@ -1,1 +1,4 @@
-"""A job: it claims runs, trains them and writes their ends. Nouns: Job, RunAttempt, JobEnvironment."""
+"""A job that trains any run. Nouns: Job, ClaimedRun, RunAttempt, Workload, JobEnvironment.
+
+Knows neither networks nor reports.
+"""

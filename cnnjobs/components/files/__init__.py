@@ -1,1 +1,1 @@
-"""Formats of data sets on disk, a module a format. Nouns: RawSplit, ImageFolder, ImageStore."""
+"""Formats of data sets on disk, a module a format. Nouns: RawSplit, folder of images, ImageStore."""
