@@ -58,6 +58,16 @@ def test_a_table_that_gets_a_column_and_is_written_anew_has_each_row_once(tmp_pa
     assert second[1].metrics["val_loss"] == math.inf
 
 
+def test_a_table_of_data_is_read_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnjobs.programs.metrics.tables._MOST_ROWS", 3)
+    where = places(tmp_path)
+    (where.outputs / "track.csv").write_text("step,x\n" + "".join(f"{step},1\n" for step in range(9)))
+    collector = Collector(where)
+    assert [one.step for one in collector.close()] == [0, 1, 2]
+    assert any("only its first 3 rows count" in note for note in collector.notes)
+    assert len(Collector(where, collect={"csv": "track.csv"}).close()) == 9
+
+
 def test_rows_come_while_they_are_written(tmp_path: Path) -> None:
     where = places(tmp_path)
     (where.outputs / "log.csv").write_text("epoch;loss\n0;1\n1;0")

@@ -108,6 +108,12 @@ def test_a_wandb_that_cannot_be_loaded_is_stood_in_for(tmp_path: Path) -> None:
     assert "cannot be imported: ModuleNotFoundError: No module named 'numpy_of_another_time'" in found.output
 
 
+def test_a_module_of_that_name_in_the_project_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "wandb.py").write_text("def init(): print('mine')\n")
+    found = run(tmp_path, "import wandb\nwandb.init()\n", python=BARE)
+    assert (found.code, "mine" in found.output, "is not W&B's" in found.output) == (0, True, True)
+
+
 def test_a_service_of_wandb_that_does_not_start_ends_no_run(tmp_path: Path) -> None:
     program = """
 import wandb.sdk.wandb_init as module

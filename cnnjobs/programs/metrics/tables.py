@@ -12,6 +12,8 @@ from cnnjobs.programs.metrics.tail import Tail, stamp_of
 from cnnjobs.programs.reported import Reported
 
 _COUNTERS: Final = frozenset({"step", "epoch", "iteration", "iter", "global_step"})
+# More is no history of training, but data.
+_MOST_ROWS: Final = 100_000
 
 
 class Table:
@@ -74,6 +76,10 @@ class Table:
         if self._seen <= self._given or self._header is None:
             return None
         self._given = self._seen
+        if not self._is_named and self._seen > _MOST_ROWS:
+            self._is_other = True
+            self._notes.add(f"{self._source}: only its first {_MOST_ROWS:,} rows count; `collect:` takes all of a file")
+            return None
         row = {
             name: number
             for name, cell in zip(self._header, cells, strict=False)

@@ -14,10 +14,8 @@ _inside = threading.local()
 
 def install(wandb):
     """Wrap what reports; a release of wandb that has it elsewhere is told."""
-    if not callable(getattr(wandb, "init", None)):
-        channel.say(
-            "the module wandb at {} is not W&B's: nothing of it is copied".format(getattr(wandb, "__file__", "?"))
-        )
+    if not callable(getattr(wandb, "init", None)) or not hasattr(wandb, "sdk"):
+        channel.say(f"the module wandb at {getattr(wandb, '__file__', '?')} is not W&B's: nothing of it is copied")
         return
     mode = os.environ.get("WANDB_MODE")
     mode = mode if mode in _QUIET else "offline"
@@ -27,7 +25,7 @@ def install(wandb):
     refuse_sweeps(wandb)
     run = getattr(wandb, "Run", None) or getattr(getattr(wandb.sdk, "wandb_run", None), "Run", None)
     if run is None:
-        channel.say("wandb {} has no class Run: its first run will tell".format(getattr(wandb, "__version__", "?")))
+        channel.say(f"wandb {getattr(wandb, '__version__', '?')} has no class Run: its first run will tell")
     else:
         _listen_to(run)
         _listen_to_summaries(wandb)

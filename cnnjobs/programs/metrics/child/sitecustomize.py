@@ -133,6 +133,8 @@ def _hear_opened(event, given):
                 import cnnjobs_channel
 
                 cnnjobs_channel.report({kind: path})
+                if len(_told) == _MOST_TOLD:
+                    cnnjobs_channel.say(f"{_MOST_TOLD} files were written: later ones are not looked at for metrics")
         except Exception:
             # At the end of the interpreter there is nothing left to tell with.
             return
