@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cnnjobs.programs.working_folder import open_for_writing, written_since
 from cnnjobs.system.opening import read_bytes, to_write
 
-_MOST_TOLD: Final = 200
+_MOST_TOLD: Final = 50
 _NAMED: Final = 3
 _LOOK_S: Final = 2.0
 # A user edits these meanwhile, and programs write others.
@@ -73,13 +73,14 @@ class SharedFiles:
             changed=_products(changed),
             opened=_products(sorted(self._opened)),
         )
+        # First: of two that end together at least one is to see the other.
+        if own.changed or own.opened:
+            with open(self._file, "ab", opener=to_write) as file:
+                os.write(file.fileno(), own.model_dump_json().encode() + b"\n")
         runs: dict[str, set[str]] = {}
         for other in self._others():
             for name in own.shares(other):
                 runs.setdefault(name, set()).add(other.run_id)
-        if own.changed or own.opened:
-            with open(self._file, "ab", opener=to_write) as file:
-                os.write(file.fileno(), own.model_dump_json().encode() + b"\n")
         return _note(runs)
 
     def _others(self) -> list[Written]:
