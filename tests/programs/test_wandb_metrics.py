@@ -247,3 +247,28 @@ def test_the_users_own_sitecustomize_is_loaded_too(tmp_path: Path) -> None:
     (tmp_path / "own" / "sitecustomize.py").write_text("import builtins; builtins.theirs = 1\n")
     found = run(tmp_path, "assert theirs == 1", more={"PYTHONPATH": str(tmp_path / "own")})
     assert found.code == 0, found.output
+
+
+def test_counts_of_wandb_go_on_where_the_program_does(runs: Runs) -> None:
+    Path("train.py").write_text("""
+import os, sys, wandb
+last = os.path.join(os.environ["CNNJOBS_CHECKPOINT_DIR"], "last")
+begins = int(open(last).read()) if os.path.exists(last) else 0
+open(last, "w").write("2")
+wandb.init()
+for epoch in range(begins, 4 if begins == 0 else 6):
+    wandb.log({"epoch": epoch, "loss": epoch / 10 + begins}, commit=False)
+    wandb.log({"acc": epoch / 10})
+sys.exit(begins == 0)
+""")
+    command = [BARE, "${program}"]
+    assert runs.attempt(program="train.py", command=command) is RunState.FAILED
+    assert runs.attempt(program="train.py", command=command) is RunState.FINISHED
+    assert runs.values("acc") == [(epoch, epoch / 10) for epoch in range(6)]
+    assert runs.values("loss") == [(0, 0), (1, 0.1), *((epoch, epoch / 10 + 2) for epoch in range(2, 6))]
+
+
+def test_cnnjobs_log_outside_of_a_run_says_once_that_it_goes_nowhere(tmp_path: Path) -> None:
+    program = "import cnnjobs, sys; cnnjobs.log(loss=1); cnnjobs.log(loss=2); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == "cnnjobs: log: this is no run of a sweep, so what is logged goes nowhere\n"
