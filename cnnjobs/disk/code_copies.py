@@ -21,7 +21,7 @@ from cnnjobs.config.kinds import AnyConfig, networks
 from cnnjobs.config.program import ProgramConfig
 from cnnjobs.disk.code_walk import Reached, imported_modules, reached, read_file
 from cnnjobs.disk.files import write_whole
-from cnnjobs.disk.project_files import project_files
+from cnnjobs.disk.project_files import project_files, written_by_runs
 from cnnjobs.errors import InputError, storage_error
 from cnnjobs.system.opening import read_bytes, read_words
 
@@ -64,7 +64,7 @@ def collect(configs: Iterable[AnyConfig], listed: Mapping[str, str], project: Pa
     if not modules and not programs:
         return None
     if programs:
-        whole = project_files(project, programs[0].program)
+        whole = project_files(project, programs[0].program, results)
         found = Reached(whole.files, dict.fromkeys(whole.notes, ""))
     else:
         found = reached(modules, project)
@@ -243,7 +243,7 @@ class Comparison:
                 *now.listed,
             }
         else:
-            names = {*before, *now.contents}
+            names = {*before, *now.contents} - written_by_runs(self._project, self._copies.path.parent.parent)
         different = sorted(name for name in names if before.get(name) != now.contents.get(name))
         return tuple(shown(now.paths.get(name, self._project / name), self._project) for name in different)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from cnnjobs.errors import InputError
+from cnnjobs.system.opening import read_bytes
 
 MOST_BYTES: Final = 1 << 20
+# In the folder of a sweep: which files of the working folder its programs have written, a line for each attempt.
+WRITTEN: Final = ".written"
 _GIT_S: Final = 20
 _SUFFIXES: Final = frozenset({
     ".py", ".pyx", ".pyi", ".sh", ".bash", ".zsh", ".r", ".jl", ".lua", ".m", ".pl", ".rb", ".js", ".go", ".rs", ".f90",
@@ -38,16 +43,18 @@ class ProjectFiles:
     notes: tuple[str, ...] = ()
 
 
-def project_files(project: Path, program: str | None) -> ProjectFiles:
+def project_files(project: Path, program: str | None, results: Path) -> ProjectFiles:
     """The program and the source files around it: those that git does not ignore, or where there is no git all.
 
-    Sweep files, data, results and what is larger than MOST_BYTES is left out. Raises InputError.
+    Sweep files, data, results, what runs have written and what is larger than MOST_BYTES is left out.
+    Raises InputError.
     """
     found: dict[str, Path] = {}
     large: list[str] = []
+    written = written_by_runs(project, results)
     for name in _listed(project):
         file = project / name
-        if not _is_source(name) or not file.is_file() or _is_sweep(file):
+        if not _is_source(name) or name in written or not file.is_file() or _is_sweep(file):
             continue
         if file.stat().st_size > MOST_BYTES:
             large.append(name)
@@ -59,6 +66,16 @@ def project_files(project: Path, program: str | None) -> ProjectFiles:
             found[name] = file
     notes = (f"not copied, as over {MOST_BYTES >> 20} MB: {', '.join(sorted(large)[:3])}",) if large else ()
     return ProjectFiles(dict(sorted(found.items())), notes)
+
+
+def written_by_runs(project: Path, results: Path) -> set[str]:
+    """Files of the project that programs were seen to write, by their names from there."""
+    names: set[str] = set()
+    for file in results.glob(f"*/{WRITTEN}"):
+        with suppress(OSError, ValueError, AttributeError, TypeError):
+            for line in map(json.loads, read_bytes(file).splitlines()):
+                names.update(line["opened"] if line["folder"] == str(project.resolve()) else ())
+    return names
 
 
 def _listed(project: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cnnjobs.disk.project_files import WRITTEN
 from cnnjobs.programs.working_folder import open_for_writing, written_since
 from cnnjobs.system.opening import read_bytes, to_write
 
@@ -47,7 +48,7 @@ class SharedFiles:
 
     def __init__(self, run_id: str, folder: Path, store: Path, started: float) -> None:
         self._run_id, self._folder, self._started = run_id, folder, started
-        self._results, self._file = store.parent, store / ".written"
+        self._results, self._file = store.parent, store / WRITTEN
         self._opened: set[str] = set()
         self._looked_at = 0.0
 

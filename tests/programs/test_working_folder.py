@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cnnjobs.config.program import ProgramConfig
+from cnnjobs.disk.code_copies import CodeCopies, Comparison, collect
 from cnnjobs.disk.run_folder import RunFolder, RunState
 from cnnjobs.programs.shared_files import Written
 from cnnjobs.programs.working_folder import open_for_writing, own_working_folder
@@ -56,6 +58,28 @@ def test_runs_at_the_same_time_are_told_apart_by_what_their_processes_open(runs:
     notes = [note for run, _ in both for note in run.record.notes if "overwrite" in note]
     assert notes
     assert all(note.startswith("wrote `best.pt` in the working folder, as ") for note in notes)
+
+
+def test_what_programs_write_is_no_part_of_the_code(runs: Runs) -> None:
+    results = runs.folder.path.parent.parent
+    config = ProgramConfig(program="train.py")
+    Path("settings.json").write_text("{}")
+    command = [sys.executable, "${program}"]
+    Path("history.json").write_text("before")
+    Path("train.py").write_text("open('history.json', 'w').write('x')")
+    before = collect([config], {}, Path.cwd(), results)
+    assert before is not None
+    assert "history.json" in before.contents
+    copies = CodeCopies(runs.folder.path.parent / "code")
+    copies.keep(before)
+    assert runs.attempt(program="train.py", command=command) is RunState.FINISHED
+    now = collect([config], {}, Path.cwd(), results)
+    assert now is not None
+    assert sorted(now.contents) == ["settings.json", "train.py"]
+    assert Comparison(copies, now, Path.cwd()).changed(before.hash, config) == ()
+    Path("settings.json").write_text("[]")
+    now = collect([config], {}, Path.cwd(), results)
+    assert Comparison(copies, now, Path.cwd()).changed(before.hash, config) == ("settings.json",)
 
 
 def test_one_run_twice_and_files_of_its_own_are_no_matter(runs: Runs, other: Runs) -> None:
