@@ -25,14 +25,19 @@ class Source(Protocol):
 
 
 class Notes:
-    """Notes in their order, each once, and not too many."""
+    """Notes in their order, each once, and not too many; what is no number is one note for each source."""
 
     def __init__(self, most: int = 20) -> None:
         self._notes: dict[str, None] = {}
+        self._passed: dict[str, dict[str, str]] = {}
         self._most = most
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._notes)
+        yield from self._notes
+        for source, kinds in self._passed.items():
+            told = [f"{name} ({kind})" for name, kind in kinds.items()]
+            more = f" and {len(told) - self._most} more" if len(told) > self._most else ""
+            yield f"{source}: no numbers and so no metrics: {', '.join(told[: self._most])}{more}"
 
     def add(self, note: str) -> None:
         """Keep a note."""
@@ -40,9 +45,9 @@ class Notes:
             self._notes.setdefault(note)
 
     def passed(self, source: str, kinds: Mapping[str, str]) -> None:
-        """Note metrics that are no numbers, each name once."""
-        for name, kind in kinds.items():
-            self.add(f"{source}: {name} is no number ({kind}): it is no metric")
+        """Keep names of what is no number, and of which kind each is."""
+        if kinds:
+            self._passed.setdefault(source, {}).update(kinds)
 
 
 def as_number(text: str) -> float | int | None:
