@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+# Modules that the tests of several rooms share.
+sys.path.insert(0, str(Path(__file__).parent / "shared"))
+
 os.environ.update({"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb", "OMP_NUM_THREADS": "1"})
 # A shell ignores Ctrl-C for what it starts in the background, and the commands that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -45,14 +45,14 @@ class RunAttempt:
         workload: Workload,
         *,
         threads: int,
-        scheduler: JobEnvironment | None = None,
+        environment: JobEnvironment | None = None,
         beside: Sequence[str] = (),
     ) -> None:
         self.run, self._workload = run, workload
         self._folder, self._log, self._fence, self._storage = run.folder, run.log, run.fence, run.storage
         self._say, self._beside = run.storage.say, tuple(beside)
-        self._scheduler = scheduler or JobEnvironment()
-        self._ranks = self._scheduler.ranks
+        self._environment = environment or JobEnvironment()
+        self._ranks = self._environment.ranks
         self._clock = time.perf_counter()
         self._before = self._storage.look(run.folder.read_record)
         self._attempt = Attempt(
@@ -61,8 +61,8 @@ class RunAttempt:
             pid=os.getpid(),
             job_id=origin.job_id(),
             job_name=origin.job_name(),
-            restart=self._scheduler.restart,
-            submitted=self._scheduler.submitted,
+            restart=self._environment.restart,
+            submitted=self._environment.submitted,
             device=workload.device,
             threads=threads,
             ranks=self._ranks.number,
@@ -110,7 +110,7 @@ class RunAttempt:
 
     def prepare(self) -> None:
         """Open the workload, at its last whole epoch."""
-        code, config = self._storage.look(lambda: self._folder.read_to_start(self._scheduler.code))
+        code, config = self._storage.look(lambda: self._folder.read_to_start(self._environment.code))
         self._update(planned_epochs=config.budget or 0, code=code)
         for note in _code_notes(self._before, code):
             self.note(note)
@@ -146,7 +146,7 @@ class RunAttempt:
         self._storage.retry(lambda: self._add(lines))
         for line in lines:
             self._tell(line)
-        self._storage.retry(lambda: self._scheduler.validated(self._folder))
+        self._storage.retry(lambda: self._environment.validated(self._folder))
 
     def _tell(self, line: Mapping[str, Any]) -> None:
         self._storage.retry(lambda: self._workload.measured(line))
@@ -201,7 +201,7 @@ class RunAttempt:
         """A run that keeps taking its process down is not started for ever."""
         epoch = self._attempt.from_epoch
         standing = self._workload.standing(max(epoch, int(self._before.epochs_done)))
-        refused = self._scheduler.refuse(self._before, standing)
+        refused = self._environment.refuse(self._before, standing)
         refused = refused or why_hopeless(self._before, epoch, self._workload.standing(epoch))
         if refused:
             raise RunError(refused)
@@ -234,8 +234,8 @@ class RunAttempt:
         self._say(f"attempt {self._attempt.number}, {where}{self._attempt.device}, threads: {self._attempt.threads}")
 
     def tell_end(self) -> RunState:
-        """Let the scheduler hear how it has ended."""
-        self._storage.retry(lambda: self._scheduler.ended(self._record), at_the_end=True)
+        """Let the environment hear how it has ended."""
+        self._storage.retry(lambda: self._environment.ended(self._record), at_the_end=True)
         return self._record.state
 
     def _end(self, state: RunState, cause: str | None = None, **changes: Any) -> None:
@@ -260,7 +260,7 @@ class RunAttempt:
         elif isinstance(stop, GoesOnLater):
             self._end_to_go_on(f"{stop}: {standing.goes_on}", standing)
         else:
-            self._end(*self._scheduler.stopped(self._before, standing))
+            self._end(*self._environment.stopped(self._before, standing))
 
     def _end_to_go_on(self, cause: str, standing: Standing) -> None:
         """End as a run that is started again at once, unless that has brought it no further."""

@@ -13,7 +13,7 @@ from cnnjobs.training.data.ranks import ALONE, Ranks
 
 
 class JobEnvironment:
-    """No scheduler: every run starts once, whoever holds it keeps it, and a stop is a stop.
+    """No Slurm: every run starts once, whoever holds it keeps it, and a stop is a stop.
 
     `restart` counts how often the job was started again, `submitted` is when it began to wait for its first start.
     The process trains with its `ranks`. `code` is the copy of the user's own code that the job was submitted with.

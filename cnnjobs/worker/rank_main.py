@@ -30,8 +30,8 @@ def main(arguments: list[str]) -> int:
         end_with(os.getppid())
     path, run_id = Path(arguments[0]), arguments[1]
     try:
-        job, scheduler = _read(path, run_id, stop)
-        return _lead(job, scheduler, stop) if _index() == 0 else _follow(job, run_id, stop)
+        job, environment = _read(path, run_id, stop)
+        return _lead(job, environment, stop) if _index() == 0 else _follow(job, run_id, stop)
     except Exception as error:
         say(run_id, f"rank {_index()}: {type(error).__name__}: {error}")
         return 1
@@ -48,7 +48,7 @@ def _read(path: Path, run_id: str, stop: StopRequest) -> tuple[Job, JobEnvironme
     from cnnjobs.worker.job import Job
     from cnnjobs.worker.slurm_environment import SlurmEnvironment
 
-    scheduler = JobEnvironment()
+    environment = JobEnvironment()
     if path.is_dir():
         array = SubmissionFolder(path).read_array()
         job = Job(
@@ -60,11 +60,11 @@ def _read(path: Path, run_id: str, stop: StopRequest) -> tuple[Job, JobEnvironme
             code=array.code,
         )
         if _index() == 0:
-            scheduler = SlurmEnvironment(SubmissionFolder(path), array, stop)
+            environment = SlurmEnvironment(SubmissionFolder(path), array, stop)
     else:
         job = Job.model_validate_json(read_bytes(path)).model_copy(update={"run_ids": (run_id,)})
     gpus = str(job.gpu).split(",")
-    return job if job.gpu is None else job.model_copy(update={"gpu": gpus[_local_index() % len(gpus)]}), scheduler
+    return job if job.gpu is None else job.model_copy(update={"gpu": gpus[_local_index() % len(gpus)]}), environment
 
 
 def _local_index() -> int:
@@ -72,7 +72,7 @@ def _local_index() -> int:
     return int(os.environ.get("SLURM_LOCALID") or 0) if "CNNJOBS_RANK" not in os.environ else _index()
 
 
-def _lead(job: Job, scheduler: JobEnvironment, stop: StopRequest) -> int:
+def _lead(job: Job, environment: JobEnvironment, stop: StopRequest) -> int:
     from cnnjobs.worker.parallel.side_by_side import SUPERSEDED_CODE
     from cnnjobs.worker.run_list import train_runs
     from cnnjobs.worker.workloads import prepare_process
@@ -80,9 +80,9 @@ def _lead(job: Job, scheduler: JobEnvironment, stop: StopRequest) -> int:
     device, _ = prepare_process(job.threads, job.gpu)
     from cnnjobs.training.ranks.group import RankGroup, RankPlace
 
-    scheduler.ranks = ranks = RankGroup(RankPlace.read(), device, stop)
+    environment.ranks = ranks = RankGroup(RankPlace.read(), device, stop)
     try:
-        is_newest = train_runs(job, stop, scheduler)
+        is_newest = train_runs(job, stop, environment)
     finally:
         ranks.end()
     return 0 if is_newest else SUPERSEDED_CODE

@@ -54,13 +54,13 @@ def _train_in_ranks(job_file: Path, job: Job, stop: StopRequest) -> None:
     starts.train(folder for folder in map(RunStore(job.store).run, job.run_ids) if not folder.is_claimed())
 
 
-def train_runs(job: Job, stop: StopRequest, scheduler: JobEnvironment) -> bool:
+def train_runs(job: Job, stop: StopRequest, environment: JobEnvironment) -> bool:
     """Train the runs of a job's list in turn; False when a newer attempt has taken one of them.
 
     Raises what kept a run's end from being written.
     """
     workloads = Workloads(job, stop)
-    scheduler.code = job.code
+    environment.code = job.code
     unwritten: Exception | None = None
     is_newest = True
     waiting = deque((unit, "") for unit in job.stacks.units(job.run_ids))
@@ -71,7 +71,7 @@ def train_runs(job: Job, stop: StopRequest, scheduler: JobEnvironment) -> bool:
             say("worker", "stopped")
             break
         try:
-            waiting.extendleft(reversed(_train(unit, job, workloads, stop, scheduler, note=note)))
+            waiting.extendleft(reversed(_train(unit, job, workloads, stop, environment, note=note)))
         except Superseded:
             say(run_id, "a newer attempt has it: this copy of the job ends")
             is_newest = False
@@ -92,7 +92,7 @@ def train_runs(job: Job, stop: StopRequest, scheduler: JobEnvironment) -> bool:
 
 
 def _train(
-    run_ids: Sequence[str], job: Job, workloads: Workloads, stop: StopRequest, scheduler: JobEnvironment, *, note: str
+    run_ids: Sequence[str], job: Job, workloads: Workloads, stop: StopRequest, environment: JobEnvironment, *, note: str
 ) -> list[tuple[tuple[str, ...], str]]:
     """Train a run, with a `note` for its record, or several as one network; what is to be trained next, and why so."""
     runs = [Storage(RunStore(job.store).run(run_id), stop, partial(say, run_id)) for run_id in run_ids]
@@ -107,33 +107,33 @@ def _train(
             say(run_ids[0], f"not stacked with the {len(runs) - 1} that share its batches: {reason}")
             return [((each,), f"not stacked: {reason}") for each in run_ids]
     with ExitStack() as held:
-        claimed = [held.enter_context(run) for each in runs if (run := ClaimedRun.take(each, scheduler)) is not None]
+        claimed = [held.enter_context(run) for each in runs if (run := ClaimedRun.take(each, environment)) is not None]
         ids = [run.folder.run_id for run in claimed]
 
         def attempt_at(run: ClaimedRun, workload: Workload) -> RunAttempt:
             beside = [run_id for run_id in ids if run_id != run.folder.run_id]
-            return RunAttempt(run, workload, threads=job.threads, scheduler=scheduler, beside=beside)
+            return RunAttempt(run, workload, threads=job.threads, environment=environment, beside=beside)
 
         if len(claimed) == 1:
-            attempt = attempt_at(claimed[0], workloads.of(claimed[0], scheduler))
+            attempt = attempt_at(claimed[0], workloads.of(claimed[0], environment))
             # A stack that is tried for what it may gain is nothing that was asked for.
             if note and not job.stacks.if_small:
                 attempt.note(note)
             attempt.execute()
             return [(tuple(run_ids), note)] if attempt.starts_again else []
         if claimed:
-            _train_stacked(claimed, workloads, scheduler, attempt_at)
+            _train_stacked(claimed, workloads, environment, attempt_at)
     return []
 
 
 def _train_stacked(
     claimed: Sequence[ClaimedRun],
     workloads: Workloads,
-    scheduler: JobEnvironment,
+    environment: JobEnvironment,
     attempt_at: Callable[[ClaimedRun, Workload], RunAttempt],
 ) -> None:
     from cnnjobs.training.stacks.trainer import StackedTrainer
     from cnnjobs.worker.parallel.stacked_runs import Member, StackedRuns
 
-    trained = [workloads.network(StackedTrainer, ranks=scheduler.ranks) for _ in claimed]
+    trained = [workloads.network(StackedTrainer, ranks=environment.ranks) for _ in claimed]
     StackedRuns([Member(attempt_at(*each), each[1]) for each in zip(claimed, trained, strict=True)]).train()

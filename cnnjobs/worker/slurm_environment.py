@@ -77,10 +77,10 @@ class SlurmEnvironment(JobEnvironment):
     @contextmanager
     def claim(self, folder: RunFolder) -> Iterator[MetricsLog | None]:
         """The run's log, if need be taken from the copy that Slurm has given up."""
-        succession = Takeover(
+        takeover = Takeover(
             folder, self.job_id, self._restarts, self.array.created, self._stop, job_name=self.array.job_name
         )
-        with succession.claim() as log:
+        with takeover.claim() as log:
             yield log
 
     def stopped(self, before: RunRecord, standing: Standing) -> tuple[RunState, str]:

@@ -52,11 +52,11 @@ class Workloads:
             self._job.data_folders, device, (*notes, *self._job.notes), interruptible=self._stop.interrupting
         )
 
-    def of(self, run: ClaimedRun, scheduler: JobEnvironment) -> Workload:
+    def of(self, run: ClaimedRun, environment: JobEnvironment) -> Workload:
         """Workload of a run that trains alone."""
         if run.storage.look(run.folder.runs_program):
-            return self.program(scheduler)
-        return self.network(ranks=scheduler.ranks)
+            return self.program(environment)
+        return self.network(ranks=environment.ranks)
 
     def network(self, *kind: Any, ranks: Ranks) -> NetworkWorkload[Any]:
         """The training of a network, by a `kind` of Trainer where it is another one."""
@@ -64,7 +64,7 @@ class Workloads:
 
         return NetworkWorkload(self.data_sets, *kind, ranks=ranks)
 
-    def program(self, scheduler: JobEnvironment) -> ProgramWorkload:
+    def program(self, environment: JobEnvironment) -> ProgramWorkload:
         """A program with the cores and the GPUs of this job."""
         from cnnjobs.programs.workload import ProgramWorkload
 
@@ -75,7 +75,7 @@ class Workloads:
             gpu=job.gpu,
             processes=max(gpus, job.ranks),
             notes=job.notes,
-            grace_s=lambda: scheduler.grace_s,
+            grace_s=lambda: environment.grace_s,
         )
 
 

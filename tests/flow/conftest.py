@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 SWEEP = """\
 name: shades
@@ -70,10 +70,7 @@ class Project:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        until = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert time.monotonic() < until, "waited too long"
-            time.sleep(0.02)
+        until(condition, PATIENCE_S)
 
     def call(self, *words: str, traceback: bool = False) -> subprocess.CompletedProcess[str]:
         """A command from start to end."""

@@ -39,14 +39,14 @@ class Runs:
         self.folder, self.said = folder, list[str]()
 
     def attempt(
-        self, stopped: Callable[[], bool] = lambda: False, scheduler: JobEnvironment | None = None, **config: Any
+        self, stopped: Callable[[], bool] = lambda: False, environment: JobEnvironment | None = None, **config: Any
     ) -> RunState:
         given = {name: config.pop(name) for name in ("threads", "gpu", "processes", "grace_s") if name in config}
         with ExitStack() as held:
             log = held.enter_context(self.folder.claim())
             assert log is not None
             run = ClaimedRun(Storage(self.folder, stopped, self.said.append), log, held)
-            return RunAttempt(run, Program(config, **given), threads=1, scheduler=scheduler).execute()
+            return RunAttempt(run, Program(config, **given), threads=1, environment=environment).execute()
 
     def python(self, text: str, **config: Any) -> RunState:
         Path("train.py").write_text(text)

@@ -147,13 +147,13 @@ def test_what_a_time_limit_says_is_what_comes_next(runs: Runs) -> None:
     ahead = time_limit_ahead()
     text = REPORT + "import time\nreport(loss=1)\nwhile True: time.sleep(0.01)"
     saves = text.replace("while", "open(os.environ['CNNJOBS_CHECKPOINT_DIR'] + '/a.pt', 'w')\nwhile")
-    assert runs.python(text, stopped=runs.folder.read_metrics, scheduler=ahead) is RunState.INTERRUPTED
+    assert runs.python(text, stopped=runs.folder.read_metrics, environment=ahead) is RunState.INTERRUPTED
     assert runs.record.cause == "time limit: starts again from nothing"
-    assert runs.python(text, stopped=lambda: True, scheduler=ahead) is RunState.FAILED
+    assert runs.python(text, stopped=lambda: True, environment=ahead) is RunState.FAILED
     assert (runs.record.cause or "").startswith("the program, which keeps no checkpoint, is not done in the time limit")
     runs.folder.record_file.unlink()
     checkpoint = runs.folder.checkpoints_folder / "a.pt"
-    assert runs.python(saves, stopped=checkpoint.exists, scheduler=ahead) is RunState.INTERRUPTED
+    assert runs.python(saves, stopped=checkpoint.exists, environment=ahead) is RunState.INTERRUPTED
     assert (runs.record.cause or "").startswith("time limit: goes on from its checkpoint folder (a.pt of ")
 
 

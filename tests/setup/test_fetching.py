@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from cnnjobs.cli.main import run
 from cnnjobs.components.data import sources as data_sources
@@ -475,9 +475,7 @@ def test_command_that_is_stopped_goes_on_next_time(site: Site, tmp_path: Path, k
     command = [sys.executable, "-c", PROGRAM, name, whole.urls[0], whole.hash, str(tmp_path / "data")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     part = tmp_path / "data" / ".cnnjobs-fetch-mnist" / f"{name}.part"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (part.exists() and part.stat().st_size > 200_000):
-        time.sleep(0.01)
+    until(lambda: part.exists() and part.stat().st_size > 200_000)
     process.send_signal(kill)
     _, told = process.communicate()
     site.pause.set()

@@ -6,10 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from waiting import until
 
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
@@ -131,13 +131,6 @@ class Cluster:
 
     def log(self, index: int = 0) -> str:
         return self.submission.log_file(index).read_text()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < limit, "waited too long"
-        time.sleep(0.005)
 
 
 def caught(pid: int) -> int:

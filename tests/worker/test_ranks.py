@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pretended_slurm import until
+from waiting import until
 
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore

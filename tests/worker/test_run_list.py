@@ -6,12 +6,12 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from waiting import until
 
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.run_folder import RunFolder, RunState
@@ -81,13 +81,10 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_never_been(
     expected = undisturbed(other_jobs, nursery, run)
     (folder,) = jobs.add(run)
     moments = random.Random(3)
-    killed, longest = 0, 0.2
+    killed, latest = 0, 20
     while folder.read_record().state is not RunState.FINISHED:
-        worker = nursery.start(jobs.file())
-        time.sleep(moments.uniform(0.02, longest))
-        longest *= 1.1  # so that it ends on a slow machine too
-        os.kill(worker, signal.SIGKILL)
-        killed += nursery.wait(worker) != 0
+        killed += nursery.wait(nursery.start(jobs.file(), crash_at=moments.randint(1, latest))) != 0
+        latest += 2  # so that it ends
         assert_whole(folder)
         allow_again(folder)
     assert killed >= 2
@@ -122,8 +119,7 @@ def test_sigterm_stops_at_the_next_step_and_the_run_goes_on_later(
     first, second = jobs.add(run, toy.config(model__name="toys:Slow", epochs=4, seed=9))
     folder = next(one for one in (first, second) if one.run_id == min(first.run_id, second.run_id))
     worker = nursery.start(jobs.file())
-    while not folder.read_metrics():
-        time.sleep(0.005)
+    until(lambda: bool(folder.read_metrics()))
     os.kill(worker, signal.SIGTERM)
     assert nursery.wait(worker) == 0
     record = folder.read_record()

@@ -8,12 +8,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from waiting import until
 
 from cnnjobs.disk.run_folder import RunState
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
@@ -202,12 +202,13 @@ def test_runs_give_beside_each_other_what_they_give_alone(
 
 
 LATE = """
-import os, signal, time
+import os, signal
 from cnnjobs.worker.parallel.side_by_side import SideBySide
 from cnnjobs.system.stop_request import StopRequest
 
 def train(run_id):
-    time.sleep(0.2)
+    while signal.SIGUSR2 not in signal.sigpending():
+        pass
     own = StopRequest()
     own.listen_to_slurm()
     print(own.received)
@@ -229,12 +230,12 @@ def test_a_signal_that_comes_before_a_process_listens_is_not_lost() -> None:
 
 
 ORPHAN = """
-import os, time
+import os, signal
 from cnnjobs.worker.parallel.side_by_side import fork
 
 def work():
     os.write(1, b"here\\n")
-    time.sleep(60)
+    signal.pause()
 
 child = fork(work, {})
 os.write(1, b"%d\\n" % child)
@@ -249,10 +250,7 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
         words = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
         (pid,) = map(int, words - {"here"})
         parent.kill()
-        limit = time.monotonic() + 20
-        while _is_alive(pid):
-            assert time.monotonic() < limit
-            time.sleep(0.01)
+        until(lambda: not _is_alive(pid))
 
 
 def _is_alive(pid: int) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pretended_slurm import Cluster, assert_same_results, caught, undisturbed, until
+from pretended_slurm import Cluster, assert_same_results, caught, undisturbed
+from waiting import until
 
 from cnnjobs.disk.run_folder import Attempt, RunRecord, RunState
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from pretended_slurm import Cluster, assert_same_results, undisturbed, until
+from pretended_slurm import Cluster, assert_same_results, undisturbed
+from waiting import until
 
 from cnnjobs.disk import fence
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
