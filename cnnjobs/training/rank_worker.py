@@ -1,4 +1,4 @@
-"""The name by which jobs that an earlier version has started begin a rank; goes with the next release."""
+"""The name by which jobs that an earlier version has started begin a rank; goes with 0.3.0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The name by which jobs that an earlier version has queued start a worker; goes with the next release."""
+"""The name by which jobs that an earlier version has queued start a worker; goes with 0.3.0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The name by which workers that an earlier version has started run a job; goes with the next release."""
+"""The name by which workers that an earlier version has started run a job; goes with 0.3.0."""
 
 from __future__ import annotations
 
