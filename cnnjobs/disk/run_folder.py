@@ -31,7 +31,7 @@ __all__ = [
     "stores",
 ]
 
-KILLED_CAUSE: Final = "the process ended without a word: killed, out of memory, or the machine went down"
+KILLED_CAUSE: Final = "the process ended without an error message: killed, out of memory, or the machine went down"
 
 
 class RunFolder(RunFiles):

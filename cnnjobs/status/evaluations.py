@@ -116,7 +116,7 @@ def _state(position: Position, outcome: tuple[str, str | None] | None, view: Que
         return RunState.PENDING, "the queue could not be asked"
     log = submission.log(position.index)
     told = f"see {log}" if log.exists() else "it left the queue before it started"
-    return RunState.LOST, f"job {submission.number(view)} ended without a word; {told}"
+    return RunState.LOST, f"job {submission.number(view)} ended without an error message; {told}"
 
 
 def is_newer(evaluation: Evaluation | None, submission: Submission) -> bool:

@@ -54,7 +54,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "time": r"time limit",
     "disk": r"disk is full|quota (is )?used up|results folder was away",
     "node": r"node .*(failed|lost)",
-    "killed": r"killed by signal|ended without a word",
+    "killed": r"killed by signal|ended without (an error message|a word)",
     "diverged": r"^diverged",
     "exception": r"^\w+(Error|Exception|Interrupt)\b",
 }

@@ -159,7 +159,7 @@ def _active(facts: SlurmFacts, array_task: ArrayTask) -> RunStatus:
         )
     if facts.is_dead and facts.is_silent:
         return facts.with_state(
-            facts.status.state, f"its process ended without a word while job {facts.job}{where} goes on"
+            facts.status.state, f"its process ended without an error message while job {facts.job}{where} goes on"
         )
     if array_task.state == "COMPLETING":
         return facts.with_state(facts.status.state, facts.status.cause or f"job {facts.job} is ending")

@@ -98,7 +98,7 @@ class RunAttempt:
         except Superseded:
             raise
         except RankLost as lost:
-            # It ends without a word, as that rank did.
+            # Write no end: the lost rank wrote none either.
             self.note(f"attempt {self._attempt.number}: {lost}")
             self._write_record()
             raise

@@ -124,6 +124,6 @@ def why_hopeless(before: RunRecord, epoch: int, standing: Standing) -> str | Non
     if before.state is not RunState.RUNNING or len(silent) < SILENT_ENDS:
         return None
     return (
-        f"the last {SILENT_ENDS} starts all ended without a word before {standing.next}: killed, out of"
+        f"the last {SILENT_ENDS} starts all ended without an error message before {standing.next}: killed, out of"
         " memory, or the machine went down; give the job more memory, then use --retry-failed"
     )

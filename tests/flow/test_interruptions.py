@@ -62,7 +62,7 @@ def test_a_second_launcher_is_turned_away_and_a_killed_worker_replaced(project: 
 
     done = project.finish(launcher)
     assert done.returncode == 0, done.stderr
-    assert "interrupted: the process ended without a word" in done.stdout
+    assert "interrupted: the process ended without an error message" in done.stdout
     assert sorted(len(record["attempts"]) for record in project.records()) == [1, 2]
     assert project.table() == expected
 

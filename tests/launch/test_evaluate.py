@@ -95,10 +95,12 @@ def test_every_evaluation_has_its_state(sweep: Sweep, store: RunStore, run_ids: 
         third: [("failed", "it does not fit")],
     }
     assert looked(sweep, store, view())[first] == [
-        ("lost", "job 7 ended without a word; it left the queue before it started")
+        ("lost", "job 7 ended without an error message; it left the queue before it started")
     ]
     folder.log_file(0).write_text("out of memory\n")
-    assert looked(sweep, store, view())[first] == [("lost", f"job 7 ended without a word; see {folder.log_file(0)}")]
+    assert looked(sweep, store, view())[first] == [
+        ("lost", f"job 7 ended without an error message; see {folder.log_file(0)}")
+    ]
     assert looked(sweep, store, QueueView())[first] == [("pending", "the queue could not be asked")]
 
 

@@ -46,6 +46,6 @@ def test_a_run_on_two_nodes_goes_on_after_a_lost_rank_and_a_time_limit(
     assert [(attempt.ranks, attempt.threads, attempt.restart) for attempt in record.attempts] == [
         (2, 1, 0), (2, 1, 0), (2, 1, 1)
     ]  # fmt: skip
-    assert "attempt 1: one of its 2 ranks ended without a word" in record.notes
+    assert "attempt 1: one of its 2 ranks ended without an error message" in record.notes
     assert [line["epoch"] for line in run.read_metrics()] == [*range(1, 11)]
     assert len([file for file in run.path.iterdir() if file.name.startswith("events")]) == 1

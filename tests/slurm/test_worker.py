@@ -267,7 +267,7 @@ def test_a_killed_process_costs_its_element_and_a_new_submission_goes_on(
     await_lines(folder, 3)
     cluster.kill_job_processes(f"{job}_0", command="slurm_main", number=signal.SIGKILL)
     record = await_state(folder, RunState.INTERRUPTED)
-    assert "ended without a word" in str(record.cause)
+    assert "ended without an error message" in str(record.cause)
     cluster.wait_idle()
     Submission(tmp_path, [config()], name="two").submit(cluster)
     await_state(folder, RunState.FINISHED)

@@ -234,7 +234,7 @@ def test_a_heartbeat_tells_a_slow_epoch_from_a_death_on_another_host(place: Plac
     place.queue((0, "RUNNING", "None"))
     assert place.told() == ("running", "no sign of life for 10 min; job 12_0 goes on")
     place.record(0, RunState.RUNNING, silent_s=600)
-    assert place.told() == ("interrupted", "its process ended without a word while job 12_0 on n1 goes on")
+    assert place.told() == ("interrupted", "its process ended without an error message while job 12_0 on n1 goes on")
 
 
 def test_a_lock_that_another_host_left_behind_keeps_no_run_alive(place: Place) -> None:

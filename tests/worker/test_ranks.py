@@ -201,7 +201,7 @@ def test_a_rank_that_is_killed_costs_this_start_and_the_next_goes_on_as_if_nothi
     assert run.wait(processes) == [1, -signal.SIGKILL]
     record = run.folder.read_record()
     assert record.state is RunState.INTERRUPTED
-    assert "attempt 1: one of its 2 ranks ended without a word" in record.notes
+    assert "attempt 1: one of its 2 ranks ended without an error message" in record.notes
     assert run.train(2) == other.train(2) == [0, 0]
     # Dropout of every rank, too: the same numbers to the last bit.
     assert run.folder.read_record().metrics == other.folder.read_record().metrics

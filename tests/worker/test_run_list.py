@@ -56,7 +56,7 @@ def assert_same_results(toy: Any, folder: RunFolder, expected: RunFolder) -> Non
 
 
 def allow_again(folder: RunFolder) -> None:
-    """Allow new starts, as a retry does: starts that ended without a word no longer count."""
+    """Allow new starts, as a retry does: starts that ended without an error message no longer count."""
     record = folder.read_record()
     if record.state is RunState.INTERRUPTED:
         folder.write_record(record.model_copy(update={"state": RunState.PENDING}))

@@ -257,7 +257,7 @@ def test_a_stack_that_takes_its_process_down_twice_is_trained_run_by_run(
     for record in (jobs.store.run(run.run_id).read_record() for run in runs):
         assert [attempt.stacked for attempt in record.attempts] == [1, 1, 0]
         assert record.state is RunState.FINISHED
-        assert "ended without a word" in record.notes[-1]
+        assert "ended without an error message" in record.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RankLost(Exception):  # noqa: N818
-    """Another rank of the run has ended without a word: this one can do no more."""
+    """Another rank of the run has ended without an error message: this one can do no more."""
 
 
 class Ranks:

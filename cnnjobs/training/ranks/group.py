@@ -205,7 +205,7 @@ class RankGroup(Ranks):
                 raise
             for rank in range(1, self.number):
                 self._explain(rank, error)
-            raise RankLost(f"one of its {self.number} ranks ended without a word") from error
+            raise RankLost(f"one of its {self.number} ranks ended without an error message") from error
 
     def _explain(self, rank: int, error: Exception) -> None:
         if not self._store.check([_key(rank)]):

@@ -39,7 +39,7 @@ def why_alone(
             return "some go on with the code that they began with, which has changed since"
         folders[0].use_code(codes.pop())
         if any(map(_fell_together, folders)):
-            return "the last two starts of such a stack ended without a word: killed, or out of memory"
+            return "the last two starts of such a stack ended without an error message: killed, or out of memory"
         return _refusal(
             networks(folder.read_config(own_modules.copy()) for folder in folders), data_sets, if_small=if_small
         )
@@ -51,7 +51,7 @@ def why_alone(
 
 
 def _fell_together(folder: RunFolder) -> bool:
-    """Check whether two stacks that it trained in ended without a word at the same epoch: alone it may get further."""
+    """Check whether two stacks with it died silently at the same epoch: alone it may get further."""
     record = folder.read_record()
     stacked = [each for each in record.attempts[record.forgiven :] if each.stacked and not each.waited][-2:]
     return len(stacked) == 2 and not any(each.ended for each in stacked) and len({e.from_epoch for e in stacked}) == 1

@@ -70,7 +70,7 @@ class RankStarts:
         processes: list[subprocess.Popen[bytes]] = []
         try:
             for start in self._starts(run_id):
-                # Until it listens, a signal would end it without a word.
+                # Until it listens, a signal would end it without a trace.
                 with blocking(signal.SIGTERM, signal.SIGUSR2):
                     processes.append(subprocess.Popen(start.command, env={**os.environ, **start.environment}))
         except OSError as error:

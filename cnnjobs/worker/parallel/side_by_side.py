@@ -83,7 +83,7 @@ class SideBySide:
             slot = next(slot for slot in count() if slot not in self._children)
             own = {"CUDA_VISIBLE_DEVICES": self._gpus[slot % len(self._gpus)]} if self._gpus else {}
             try:
-                # Until it listens, a signal would end it without a word.
+                # Until it listens, a signal would end it without a trace.
                 with blocking(signal.SIGTERM, signal.SIGUSR2):
                     self._children[slot] = (run_id, fork(partial(self._train, run_id), own))
             except OSError as error:
