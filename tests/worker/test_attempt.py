@@ -259,8 +259,8 @@ def test_a_run_that_keeps_killing_its_process_is_not_started_a_fourth_time(runs:
     record = runs.start(run)
     assert record.state is RunState.FAILED
     assert record.cause == (
-        "the last 3 starts all ended without an error message before the end of epoch 1: killed, out of memory, or the machine"
-        " went down; give the job more memory, then use --retry-failed"
+        "the last 3 starts all ended without an error message before the end of epoch 1: killed, out of memory, or the "
+        "machine went down; give the job more memory, then use --retry-failed"
     )
     assert folder.read_metrics() == []
     # What a retry does: these starts count no longer, however the next ones end.
