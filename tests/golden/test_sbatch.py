@@ -9,7 +9,7 @@ import pytest
 
 from cnnjobs.config.profile import JobProfile
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
-from cnnjobs.launch.array.script import script
+from cnnjobs.launch.array.script import executor_for
 
 GOLDEN = Path(__file__).parent / "sbatch"
 PLAIN = JobProfile(name="slurm-cpu")
@@ -47,11 +47,11 @@ def test_golden_sbatch_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         nodes=2 if name == "ranks" else 1, canary=full,
         created="2026-01-02T03:04:05+00:00", host="login", user="me",
     )  # fmt: skip
-    text = script(
+    text = executor_for(
         folder, array, {"plain": PLAIN, "full": FULL, "ranks": RANKS}[name],
         max_parallel=2 if full else None, after=(41, 42) if full else (),
         environment={"PYTHONPATH": "/home/me/my modules"} if full else {},
-    )  # fmt: skip
+    ).text  # fmt: skip
     golden = GOLDEN / f"{name}.sh"
     if os.environ.get("CNNJOBS_GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")

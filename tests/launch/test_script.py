@@ -8,7 +8,8 @@ import pytest
 from cnnjobs.config.profile import JobProfile
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.errors import InputError
-from cnnjobs.launch.array.script import lead_s, script, scrubbed
+from cnnjobs.launch.array.executor import scrubbed
+from cnnjobs.launch.array.script import executor_for, lead_s
 from cnnjobs.slurm.batch_script import NO_FOLDER_CODE, NO_PYTHON_CODE, NO_RESULTS_CODE, SETUP_CODE
 
 
@@ -17,7 +18,7 @@ def text(path: Path, profile: JobProfile | None = None, *, gpus: int = 0, max_pa
         job_name="cnnjobs-x-1", tasks=[["a"], ["b"], ["c"]], store=path, gpus=gpus, created="now", host="h", user="u"
     )
     folder = SubmissionFolder(path / "jobs" / "1")
-    return script(folder, array, profile or JobProfile(name="x"), max_parallel=max_parallel, environment={})
+    return executor_for(folder, array, profile or JobProfile(name="x"), max_parallel=max_parallel, environment={}).text
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,8 @@ def test_slurms_own_words_go_to_the_log_where_no_accounting_tells_an_end(tmp_pat
     )  # fmt: skip
 
     def output(*, accounted: bool) -> str:
-        return script(folder, array, JobProfile(name="x"), max_parallel=None, environment={}, accounted=accounted)
+        profile = JobProfile(name="x")
+        return executor_for(folder, array, profile, max_parallel=None, environment={}, accounted=accounted).text
 
     assert "#SBATCH --output=/dev/null\n" in output(accounted=True)
     assert f"#SBATCH --output={str(tmp_path).replace('%', '%%')}/5%%/jobs/1/task-%a.log" in output(

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.config.resolved_profile import ResolvedProfile, told_ahead_s
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
@@ -21,11 +21,13 @@ from cnnjobs.slurm.batch_script import (
     SETUP_CODE,
 )
 
-WORKER: Final = "cnnjobs.worker.slurm_main"
+if TYPE_CHECKING:
+    from cnnjobs.launch.array.executor import ArrayExecutor
+
 _SHORTEST_LEAD_S: Final = 5
 
 
-def script(
+def executor_for(
     folder: SubmissionFolder,
     array: JobArray,
     profile: ResolvedProfile,
@@ -34,24 +36,23 @@ def script(
     after: tuple[int, ...] = (),
     environment: Mapping[str, str] = os.environ,
     accounted: bool = True,
-) -> str:
-    """The text of sbatch.sh: one array task for each of `tasks`, `max_parallel` at once, after the jobs `after`.
+) -> ArrayExecutor:
+    """Executor of the job array: one array task for each of `tasks`, `max_parallel` at once, after the jobs `after`.
 
     Where no accounting tells how jobs end, Slurm itself writes to their logs, too. Raises InputError.
     """
-    from submitit.slurm.slurm import _make_sbatch_string
+    from cnnjobs.launch.array.executor import ArrayExecutor
 
     log = str(folder.log_file("%a"))
     if not accounted and not log.isprintable():
         raise InputError(f"{log!r}: Slurm takes no path with a line break; choose another folder with --results")
-    text: str = _make_sbatch_string(
-        f"exec {shlex.quote(sys.executable)} -u -m {WORKER} {shlex.quote(str(folder.path))}",
-        folder.path,
+    executor = ArrayExecutor(folder)
+    executor.update_parameters(
         job_name=array.job_name,
         ntasks_per_node=array.ranks // array.nodes,
         setup=_setup(folder, profile, array, environment),
         # Slurm refuses a job of a user who has no such key, and submitit writes one.
-        wckey=None,  # type: ignore[arg-type]
+        wckey=None,
         use_srun=False,
         stderr_to_stdout=True,
         additional_parameters={
@@ -67,7 +68,7 @@ def script(
         },
         **_resources(array, profile),
     )
-    return text
+    return executor
 
 
 def _resources(array: JobArray, profile: ResolvedProfile) -> dict[str, Any]:
@@ -158,9 +159,3 @@ def _waiting(folder: SubmissionFolder, store: Path) -> list[str]:
 def _end(what: str, code: int) -> str:
     said = shlex.quote(f"cnnjobs: {what} on node")
     return f'{{ echo {said} "${{SLURMD_NODENAME:-$(hostname)}}"; exit {code}; }}'
-
-
-def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what a surrounding job, or the user's defaults for sbatch, would add to a submission."""
-    theirs = ("SLURM_", "SBATCH_", "SRUN_")
-    return {name: value for name, value in environment.items() if not name.startswith(theirs) or name == "SLURM_CONF"}

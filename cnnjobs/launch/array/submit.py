@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import getpass
-import os
-import re
 import secrets
 import shutil
 import socket
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.config.kinds import networks
 from cnnjobs.config.resolved_profile import ResolvedProfile
-from cnnjobs.disk import locks
-from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
-from cnnjobs.errors import InputError, RunError, StorageError, storage_error
+from cnnjobs.errors import InputError, RunError, StorageError
 from cnnjobs.launch.array.limits import is_accounted
 from cnnjobs.launch.array.runs_per_job import split_notices, split_runs
-from cnnjobs.launch.array.script import script, scrubbed
+from cnnjobs.launch.array.script import executor_for
 from cnnjobs.launch.plan.carrying_out import held, take_up_again, write_down
 from cnnjobs.launch.plan.plan import Plan
 from cnnjobs.launch.plan.preparing import PreparedForSlurm
 from cnnjobs.launch.plan.ranks import check_batches
 from cnnjobs.launch.plan.stacks import gather
 from cnnjobs.slurm.commands import SlurmError, ask
-from cnnjobs.slurm.offers import with_offers
 from cnnjobs.slurm.queue import ArrayTask, look_at_queue, scancel
 from cnnjobs.slurm.submissions import Submission
-from cnnjobs.status.repair import SBATCH_S, Queue, put_in_order, start
+from cnnjobs.status.repair import Queue, put_in_order, start
+
+if TYPE_CHECKING:
+    from cnnjobs.launch.array.executor import ArrayExecutor
 
 CANARY_ABOVE: Final = 8
-_UNSURE: Final = ("Socket timed out", "Zero Bytes", "Unable to contact slurm controller", "Communication")
 
 
 @dataclass(frozen=True)
@@ -46,10 +42,15 @@ class Order:
 
     folder: SubmissionFolder
     array: JobArray
-    text: str
+    executor: ArrayExecutor
     at_once: int
     after: tuple[int, ...] = ()
     notices: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The batch script."""
+        return self.executor.text
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def make_order(
     )
     folder = SubmissionFolder(place / "jobs" / f"{created:%Y%m%dT%H%M%S}-{token}")
     share, after = share_of(profile.max_parallel, queue, runs_at_once)
-    text = script(folder, array, profile, max_parallel=share, after=after, accounted=is_accounted())
-    return Order(folder, array, text, min(share or len(tasks), len(tasks)), after)
+    executor = executor_for(folder, array, profile, max_parallel=share, after=after, accounted=is_accounted())
+    return Order(folder, array, executor, min(share or len(tasks), len(tasks)), after)
 
 
 def _has_canary(plan: Plan, profile: ResolvedProfile, num_tasks: int) -> bool:
@@ -196,8 +197,7 @@ def submit(order: Order) -> int:
     folder = order.folder
     try:
         folder.write_array(order.array)
-        write_whole(folder.script_file, order.text.encode())
-        number = _sbatch(order)
+        number = _number(order)
     except InputError:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
@@ -211,31 +211,13 @@ def submit(order: Order) -> int:
     return number
 
 
-def _sbatch(order: Order) -> int:
-    folder = order.folder
-    with locks.hold(folder.array_file) as hold:
-        if hold is None:
-            raise storage_error(folder.array_file, BlockingIOError(0, "another process holds it"))
-        try:
-            # sbatch inherits the hold: where it outlives this process, the next launcher sees that it is at work.
-            done = subprocess.run(
-                ["sbatch", "--parsable", str(folder.script_file)],
-                capture_output=True, text=True, errors="replace", timeout=SBATCH_S, check=False,
-                env=scrubbed(os.environ), stdin=subprocess.DEVNULL, pass_fds=(hold.file.fileno(),),
-            )  # fmt: skip
-        except FileNotFoundError:
-            raise SlurmError("sbatch is not on the PATH") from None
-        except subprocess.TimeoutExpired:
-            return _look_up(order, f"sbatch did not answer within {SBATCH_S} s")
-    if done.returncode == 0:
-        # A site's own words may stand before it.
-        number = re.search(r"^(\d+)(?:;\S*)?\s*\Z", done.stdout, flags=re.MULTILINE)
-        return int(number[1]) if number else _look_up(order, f"sbatch answered without a number: {done.stdout.strip()}")
-    said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]
-    words = "; ".join(said) or f"exit code {done.returncode}"
-    if any(word in words for word in _UNSURE):
-        return _look_up(order, words)
-    raise with_offers(f"sbatch refused: {words}")
+def _number(order: Order) -> int:
+    from cnnjobs.launch.array.executor import UnsureError
+
+    try:
+        return order.executor.submit_array_of_workers()
+    except UnsureError as error:
+        return _look_up(order, str(error))
 
 
 def _look_up(order: Order, words: str) -> int:
