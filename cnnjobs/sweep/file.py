@@ -110,7 +110,7 @@ def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     is_program = names_program(keys)
     metric = _metric(keys, findings, is_program=is_program)
     if "early_terminate" in keys:
-        read_early_terminate(keys["early_terminate"], findings)
+        read_early_terminate(keys["early_terminate"], findings, is_program=is_program)
     report = ReportSettings()
     if "report" in keys:
         report = read_report(keys["report"], path.parent, findings, any_metric=is_program)

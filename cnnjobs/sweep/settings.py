@@ -144,7 +144,7 @@ def read_metric(node: Node, findings: Findings) -> Metric:
     return Metric(name, best, target)
 
 
-def read_early_terminate(node: Node, findings: Findings) -> None:
+def read_early_terminate(node: Node, findings: Findings, *, is_program: bool = False) -> None:
     """Check W&B's `early_terminate`, and say that it is not applied."""
     allowed = ("type", "min_iter", "max_iter", "s", "eta", "strict")
     if isinstance(node.value, str):
@@ -167,7 +167,8 @@ def read_early_terminate(node: Node, findings: Findings) -> None:
         number(keys["s"], "early_terminate.s", findings, low=0)
     if "eta" in keys and number(keys["eta"], "early_terminate.eta", findings, low=1) == 1:
         findings.mistake(keys["eta"].line, "early_terminate.eta", "found 1", "allowed: a number above 1")
-    told = "not applied: every run trains to its end; `early_stopping` ends a run that no longer gets better"
+    told = "not applied: every run trains to its end"
+    told += "" if is_program else "; `early_stopping` ends a run that no longer gets better"
     findings.notice(node.line, "early_terminate", told)
 
 

@@ -117,6 +117,12 @@ def test_a_run_on_disk_is_read_back(read: Read, tmp_path: Path) -> None:
     assert folder.read_config() == changed
 
 
+def test_early_termination_offers_nothing_that_programs_do_not_have(read: Read) -> None:
+    text = "program: train.py\nmethod: grid\nparameters: {lr: {value: 1}}\n"
+    text += "early_terminate: {type: hyperband, min_iter: 3}\n"
+    assert read(text).notices == ("sweep.yaml:4: early_terminate: not applied: every run trains to its end",)
+
+
 def test_a_goal_that_is_not_given_is_wandbs(read: Read) -> None:
     sweep = read("program: train.py\nmethod: grid\nmetric: {name: loss}\nparameters: {lr: {value: 1}}\n")
     assert sweep.metric.goal == "minimize"
