@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -17,21 +14,17 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
-    create_model,
-    model_serializer,
 )
 
 from cnnjobs import registry
+from cnnjobs.config.choice import Choice, chosen, component, schema
 from cnnjobs.config.habits import no_part, our_name, written
 from cnnjobs.config.intervals import Steps, choose_interval
-from cnnjobs.config.mistakes import KeyMistake, key_mistakes, refusal
+from cnnjobs.config.mistakes import KeyMistake, key_mistakes
 from cnnjobs.config.transfer import Freeze, choose_frozen, choose_weights
-from cnnjobs.config.yaml import shown
-from cnnjobs.errors import InputError, UnknownNameError, suggest
+from cnnjobs.errors import InputError, suggest
 from cnnjobs.system import own_modules
 
 __all__ = [
@@ -51,102 +44,21 @@ __all__ = [
 COMPONENTS: Final = ("dataset", "model", "loss", "optimizer", "schedule")
 
 
-class Choice(BaseModel):
-    """A component by name with all its options resolved; written flat: `{name: cnn, batch_norm: true}`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: str
-    name: str
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    @model_serializer(mode="wrap")
-    def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"name": self.name, **handler(self)["options"]}
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Values that make a run's id: of a library's class what is set, as its next release may have more options."""
-        plain: dict[str, Any] = self.model_dump(mode="json")
-        if not _component(self.kind, self.name).is_librarys:
-            return plain
-        defaults = _schema(self.kind, self.name, None).model_construct().model_dump(mode="json")
-        return {key: value for key, value in plain.items() if key not in defaults or defaults[key] != value}
-
-    def build(self, **given: Any) -> Any:
-        """Import the builder and call it; `given` is what the program supplies (see `registry.KINDS`)."""
-        return _component(self.kind, self.name).build(given=given, options=self.options)
-
-
-def _component(kind: str, name: str) -> registry.Component:
-    # Any folder of images is a data set by its own name, with the options of `image_folder`; planning finds it on disk.
-    if kind == "dataset" and ":" not in name and name not in registry.components(kind):
-        return registry.find(kind, "image_folder")
-    return registry.find(kind, name)
-
-
-def _strict(annotation: Any) -> Any:
-    """The annotation with no conversions but int -> float and list -> tuple, at every depth."""
-    if annotation in (int, float, bool, str):
-        return Annotated[annotation, Strict()]
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        return Annotated[_strict(arguments[0]), *arguments[1:]]
-    if origin in (types.UnionType, typing.Union):
-        return typing.Union[tuple(_strict(argument) for argument in arguments)]  # noqa: UP007
-    if origin in (tuple, list, dict):
-        return origin[tuple(argument if argument is ... else _strict(argument) for argument in arguments)]
-    return annotation
-
-
-@cache
-def _schema(kind: str, name: str, _place: Path | None) -> type[BaseModel]:
-    component = _component(kind, name)
-    fields: dict[str, Any] = {
-        key: (_strict(parameter.annotation), ... if parameter.default is registry.REQUIRED else parameter.default)
-        for key, parameter in component.parameters.items()
-    }
-    # Defaults are validated too, so that a default and the same value written out are one identity.
-    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=())
-    return create_model(f"{kind} {name}", __config__=config, **fields)
-
-
-def _choose(kind: str, value: Any) -> Any:
-    """`name` or `{name: ..., option: ...}` -> Choice."""
-    if isinstance(value, Choice):
-        return value
-    value = {"name": value} if isinstance(value, str) else value
-    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        found = "a mapping without `name`" if isinstance(value, Mapping) else f"found {shown(value)}"
-        names = ", ".join(sorted(registry.allowed_names(kind)))
-        raise refusal(found, f"write a name ({names}) or a mapping with `name`")
-    name, options = value["name"], {key: option for key, option in value.items() if key != "name"}
-    try:
-        schema = _schema(kind, name, own_modules.place_of(name))
-    except UnknownNameError as error:
-        found, _, remedy = str(error).partition("; ")
-        raise refusal(found, remedy) from None
-    return Choice(kind=kind, name=name, options=dict(schema.model_validate(options)))
-
-
-def _chosen(kind: str) -> Any:
-    return Annotated[Choice, BeforeValidator(lambda value: _choose(kind, value))]
-
-
 class RunConfig(BaseModel):
     """One run: its data, network, training recipe and seed, with every default resolved."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
-    dataset: _chosen("dataset")  # type: ignore[valid-type]
-    augment: Annotated[tuple[_chosen("augmentation"), ...], Strict(strict=False)] = ()  # type: ignore[valid-type]
-    model: _chosen("model")  # type: ignore[valid-type]
+    dataset: chosen("dataset")  # type: ignore[valid-type]
+    augment: Annotated[tuple[chosen("augmentation"), ...], Strict(strict=False)] = ()  # type: ignore[valid-type]
+    model: chosen("model")  # type: ignore[valid-type]
     weights: Annotated[str | None, AfterValidator(choose_weights)] = None
     freeze: Annotated[Freeze | None, BeforeValidator(choose_frozen)] = None
-    loss: _chosen("loss") = "cross_entropy"  # type: ignore[valid-type]
-    optimizer: _chosen("optimizer") = "sgd"  # type: ignore[valid-type]
+    loss: chosen("loss") = "cross_entropy"  # type: ignore[valid-type]
+    optimizer: chosen("optimizer") = "sgd"  # type: ignore[valid-type]
     lr: registry.PositiveFloat = 0.05
     weight_decay: registry.NonNegativeFloat = 0.0
-    schedule: _chosen("schedule") = "constant"  # type: ignore[valid-type]
+    schedule: chosen("schedule") = "constant"  # type: ignore[valid-type]
     batch_size: registry.PositiveInt = 64
     drop_last: bool = True
     epochs: registry.PositiveInt = 10
@@ -218,12 +130,12 @@ def read_config(nested: Mapping[str, Any]) -> RunConfig | list[KeyMistake]:
 
 def read_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any] | list[KeyMistake]:
     """The options of one component with defaults filled in, or every mistake in them. Raises UnknownNameError."""
-    component = _component(kind, name)
+    found = component(kind, name)
     try:
-        return dict(_schema(kind, name, own_modules.place_of(name)).model_validate(dict(options)))
+        return dict(schema(kind, name, own_modules.place_of(name)).model_validate(dict(options)))
     except ValidationError as error:
         return key_mistakes(
-            error, options, lambda path: _unknown_option(component, path), lambda path: _missing_option(component, path)
+            error, options, lambda path: _unknown_option(found, path), lambda path: _missing_option(found, path)
         )
 
 
@@ -280,7 +192,7 @@ def _chosen_component(nested: Mapping[str, Any], path: Sequence[str]) -> registr
     if path[0] == "augment":
         value = value[int(path[1])]
     kind = "augmentation" if path[0] == "augment" else path[0]
-    return _component(kind, value if isinstance(value, str) else value["name"])
+    return component(kind, value if isinstance(value, str) else value["name"])
 
 
 @cache

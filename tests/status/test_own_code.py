@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cnnjobs import registry
-from cnnjobs.config.run import _schema
+from cnnjobs.config.choice import schema
 from cnnjobs.console.own_code import show_code, show_differences
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import InputError
@@ -130,7 +130,7 @@ def test_what_is_looked_at_is_read_by_the_code_of_the_last_start(nets: Path) -> 
     ids = [run.run_id for run in started(2).to_run]
     nets.unlink()
     # As in another process.
-    _schema.cache_clear()
+    schema.cache_clear()
     registry._imported.cache_clear()
     assert [run.run_id for run in open_sweep("own", Path("results")).sweep.runs] == ids
     with pytest.raises(InputError, match=r"no module `box\.nets` can be found"):
@@ -143,7 +143,7 @@ def test_a_damaged_copy_is_told_and_written_anew_from_the_same_code(nets: Path) 
     end(plan.store.run(run.run_id), RunState.FINISHED, plan.code.hash)
     copy = copies.folder(str(plan.code.hash)) / "box" / "nets.py"
     copy.write_text("Net = 1\n")
-    for cache in (_schema, registry._imported):
+    for cache in (schema, registry._imported):
         cache.cache_clear()
     opened = open_sweep("own", Path("results"))
     assert [each.run_id for each in opened.sweep.runs] == [run.run_id]
@@ -153,7 +153,7 @@ def test_a_damaged_copy_is_told_and_written_anew_from_the_same_code(nets: Path) 
     nets.write_text(NET + "# another\n")
     assert not restore_code(planned(1))
     nets.unlink()
-    for cache in (_schema, registry._imported):
+    for cache in (schema, registry._imported):
         cache.cache_clear()
     with pytest.raises(InputError, match="the copy of the code that runs were submitted with has been changed"):
         open_sweep("own", Path("results"))

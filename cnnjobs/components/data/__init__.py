@@ -1,1 +1,1 @@
-"""Data sets: where they lie, how they are split, decoded and cached. Nouns: DataSet, Split, cache, fingerprint."""
+"""Data sets: sources (URLs, checksums), files, splits, decoding, cache. Nouns: DataSet, Source, Split, fingerprint."""

@@ -1,1 +1,1 @@
-"""Workers of this machine."""
+"""Workers of this machine as processes: started, watched and stopped in a pool."""

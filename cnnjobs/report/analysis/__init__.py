@@ -1,1 +1,1 @@
-"""Numbers that a report tells beside the results themselves."""
+"""Numbers beside the results: intervals and tests (significance), importance of parameters, pairs, overfitting."""
