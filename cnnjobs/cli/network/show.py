@@ -8,7 +8,6 @@ import typer
 
 from cnnjobs.cli.network.networks import find_run_or_model, read_model, read_shape
 from cnnjobs.cli.options import RESULTS, Results
-from cnnjobs.config.kinds import network
 
 _INPUT: Final = (3, 32, 32)
 _CLASSES: Final = 10
@@ -41,6 +40,7 @@ def show(
     results: Results = RESULTS,
 ) -> None:
     """Show the layers of a model or of a run's network: shapes, parameters, multiply-accumulates."""
+    from cnnjobs.config.kinds import network
     from cnnjobs.console.own_code import show_differences
 
     run = find_run_or_model(what, results)

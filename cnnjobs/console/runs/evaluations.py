@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
-from cnnjobs.console.runs.submission import show_order
 from cnnjobs.console.terminal import error, notice, say, show
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
 from cnnjobs.disk.submission_folder import EvaluationRequest
-from cnnjobs.launch.evaluate import Ending, SubmittedEvaluation
 from cnnjobs.status.evaluations import EvaluationStatus
 from cnnjobs.status.run_status import label
 from cnnjobs.sweep.file import SweepRun
+
+if TYPE_CHECKING:
+    from cnnjobs.launch.evaluate import Ending, SubmittedEvaluation
 
 _STYLES: Final = {RunState.FAILED: "red", RunState.LOST: "red", RunState.RUNNING: "cyan", RunState.PENDING: "dim"}
 
@@ -43,6 +44,8 @@ def show_stopped(done: int, asked: int) -> None:
 
 def show_submitted_evaluation(submitted: SubmittedEvaluation, runs: int, reason: str, words: str) -> None:
     """Where the job goes, its number, and the commands that come next."""
+    from cnnjobs.console.runs.submission import show_order
+
     show_order(submitted.order, reason)
     for text in submitted.notices:
         notice(text)

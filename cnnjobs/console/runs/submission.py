@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cnnjobs.console.durations import duration
 from cnnjobs.console.terminal import notice, say
-from cnnjobs.launch.array.submit import Order, Submitted
 from cnnjobs.launch.plan.plan import Action
+
+if TYPE_CHECKING:
+    from cnnjobs.launch.array.submit import Order, Submitted
 
 
 def show_order(order: Order, reason: str) -> None:
