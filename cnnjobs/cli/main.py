@@ -61,7 +61,7 @@ def run() -> None:
     try:
         app(args=[word for word in sys.argv[1:] if word != "--debug"], prog_name="cnnjobs")
     except SystemExit as ended:
-        if ended.code in (None, 0) and _is_unread():
+        if (ended.code in (None, 0) and _is_unread()) or isinstance(ended.__context__, BrokenPipeError):
             sys.exit(UNREAD)
         raise
     except Exception as problem:

@@ -155,8 +155,9 @@ def _remedy(kind: str, name: str) -> str:
     listed = suggest(name, allowed_names(kind))
     near = [known for known in components(kind) if known == name.lower()]
     near += [f"{package}/{name}" for package in KINDS[kind].packages if name in _catalogue(kind, package).names()]
-    near += [path for path in (importlib.import_module(_TORCH).import_path(kind, name),) if path]
     module, _, attribute = name.rpartition(".")
+    torchs = importlib.import_module(_TORCH).import_path
+    near += [path for path in (torchs(kind, name), torchs(kind, attribute)) if path]
     near += [f"{module}:{attribute}"] if module and attribute[:1].isupper() and "/" not in name else []
     return f"did you mean `{near[0]}`? {listed[listed.index('allowed:') :]}" if near else listed
 
@@ -253,7 +254,9 @@ def _imported(kind: str, name: str, place: Path) -> Component:
 
 
 def _unusable(kind: str, name: str, error: Exception) -> UnknownNameError:
-    return UnknownNameError(f"{kind} `{name}` cannot be imported: {type(error).__name__}: {error}; correct the module")
+    line = (error.text or "").strip() if isinstance(error, SyntaxError) else ""
+    remedy = f"remove `{line}`, which only notebooks know" if line[:1] in [*"%!?"] else "correct the module"
+    return UnknownNameError(f"{kind} `{name}` cannot be imported: {type(error).__name__}: {error}; {remedy}")
 
 
 def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:

@@ -81,7 +81,7 @@ def _optimizer(config: RunConfig) -> Iterator[tuple[str, str, str]]:
     betas = options.get("betas")
     own = name in ("adam", "adamw") or name.startswith("torch.optim:")
     if own and isinstance(betas, list | tuple) and any(not 0 <= beta < 1 for beta in betas):
-        yield "optimizer.betas", f"found {list(betas)}", "allowed: 0 or more, below 1"
+        yield "optimizer.betas", f"found {list(betas)}", "allowed: a list of numbers, each 0 or more and below 1"
 
 
 def _schedule(config: RunConfig) -> Iterator[tuple[str, str, str]]:

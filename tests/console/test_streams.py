@@ -102,6 +102,14 @@ def test_an_output_that_nobody_reads_has_the_exit_code_of_a_broken_pipe(tmp_path
     assert (done.returncode, done.stderr) == (UNREAD, told)
 
 
+def test_a_help_that_is_read_no_further_is_no_failure(tmp_path: Path) -> None:
+    read, reader = os.pipe()
+    os.close(read)
+    done = call(tmp_path, "sweep", "--help", out=reader)
+    os.close(reader)
+    assert (done.returncode, done.stderr) == (UNREAD, b"")
+
+
 def test_bash_completes(tmp_path: Path) -> None:
     words = {"_CNNJOBS_COMPLETE": "complete_bash", "COMP_WORDS": "cnnjobs stat", "COMP_CWORD": "1"}
     assert call(tmp_path, **words).stdout.split() == [b"status"]

@@ -184,6 +184,10 @@ class TestImportPaths:
                 f"model `{name}`: no module `{module}` can be found from {tmp_path}; write `module:Name`"
             )
 
+    def test_torchs_own_written_with_a_dot_is_answered_with_its_path(self) -> None:
+        for name in ("optim.Adam", "torch.optim.Adam", "nn.Adam"):
+            assert "did you mean `torch.optim:Adam`?" in found("optimizer", name)
+
     def test_a_missing_name_is_answered_with_the_nearest(self, user_module: UserModule) -> None:
         module = user_module("def my_net(): ...\n")
         assert found("model", f"{module}:mynet") == (
@@ -191,7 +195,8 @@ class TestImportPaths:
         )
 
     def test_a_module_that_cannot_be_read_or_imported_is_said(self, user_module: UserModule) -> None:
-        broken = user_module("def net(:\n")
+        broken, exported = user_module("def net(:\n"), user_module("%pip install timm\ndef net(): ...\n")
+        assert "remove `%pip install timm`, which only notebooks know" in found("model", f"{exported}:net")
         assert found("model", f"{broken}:net").startswith(f"model `{broken}:net` cannot be imported: SyntaxError: ")
         failing = user_module("raise RuntimeError('no GPU here')\n")
         assert found("model", f"{failing}:net") == (

@@ -130,7 +130,11 @@ class Schedule:
         told = f"{run_id} is {state} ({cause}) after {', '.join(self.done)}"
         if state == RunState.FAILED and not (self.full and re.search("disk is full", cause)):
             raise WrongStateError(told)
-        if state == RunState.LOST or (state == RunState.CANCELLED and run["job"] not in self.cancelled):
+        # A controller that was killed may have forgotten a job that was submitted right before.
+        forgotten = "slurmctld" in self.done and run["job"] not in self.slurm.queue()
+        if state == RunState.LOST and not forgotten:
+            raise WrongStateError(told)
+        if state == RunState.CANCELLED and run["job"] not in self.cancelled:
             raise WrongStateError(told)
         record = self.project.store.run(run_id).read_record()
         if state == RunState.FINISHED:
