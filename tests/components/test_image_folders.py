@@ -169,6 +169,17 @@ def test_other_files_are_passed_over_and_told(tmp_path: Path, write_images: Writ
     assert len(read_splits(folder)[0]) == 8
 
 
+def test_folders_that_systems_leave_are_no_classes(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    before = read_splits(folder)[0].shape
+    for name in ("__MACOSX", "@eaDir", ".ipynb_checkpoints"):
+        (folder / "train" / name).mkdir()
+    assert read_splits(folder)[0].shape == before
+    first = folder / "train" / "@eaDir"
+    told = f"{folder}: 2 files are not images and were passed over (2 folders), the first is {first}"
+    assert look(place(folder), ()).notes == (told,)
+
+
 def test_jfif_is_jpeg_and_kinds_that_mix_are_told(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets")
     for path in sorted((folder / "train" / "cat").iterdir())[:3]:

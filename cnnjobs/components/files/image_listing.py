@@ -24,6 +24,8 @@ SUFFIXES: Final = tuple(sorted((*_JPEG, *_TIFF, *_PORTABLE, ".bmp", ".gif", ".pn
 _ONE_KIND: Final = (_JPEG, _TIFF, _PORTABLE)
 _KINDS_TOLD: Final = 4
 _FOLDER: Final = "folder"
+# Archives, file systems and file servers leave them; they are no classes.
+_OF_SYSTEMS: Final = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__")
 _LIE: Final = "{} images lie in no class's folder and were"
 
 
@@ -85,7 +87,7 @@ def list_images(split: Path) -> Listing:
 def _list(split: Path) -> Listing:
     listing = Listing({}, [], {})
     for folder in _visible(split):
-        if not folder.is_dir():
+        if not folder.is_dir() or folder.name in _OF_SYSTEMS:
             listing.others.append(folder)
             continue
         images: list[os.DirEntry[str]] = []
