@@ -302,10 +302,15 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
     "NNI, with forms of its own": (
         """\
         lr: {_type: qloguniform, _value: [0.01, 1, 0.01]}
-        weight_decay: {_type: normal, _value: [0, 1]}
+        weight_decay: {_type: lognormal, _value: [-7, 1]}
+        epochs: {_type: mine, _value: [0, 1]}
         """,
         "another tool's search space",
-        ["  lr: {distribution: q_log_uniform_values, min: 0.01, max: 1, q: 0.01}", "# left out: weight_decay: its"],
+        [
+            "  lr: {distribution: q_log_uniform_values, min: 0.01, max: 1, q: 0.01}",
+            "  weight_decay: {distribution: log_normal, mu: -7, sigma: 1}",
+            "# left out: epochs: its",
+        ],
         [20],
     ),
     "Guild's whole numbers": (
@@ -374,6 +379,232 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
         "a list of configurations",
         ['  "a": {lr: 0.1}', '  "b": {lr: 0.2, epochs: 3}'],
         [2],
+    ),
+    "GitHub's matrix, with what is excluded": (
+        """\
+        name: train
+        on: [push]
+        jobs:
+          train:
+            runs-on: ubuntu-latest
+            strategy:
+              matrix:
+                lr: [0.1, 0.01]
+                batch_size: [32, 64]
+                exclude: [{lr: 0.1, batch_size: 64}]
+        """,
+        "a table of jobs",
+        ["  lr: {values: [0.1, 0.01]}", "  - {lr: 0.1, batch_size: 64}", "# left out: name, on, jobs.train.runs-on: "],
+        [3],
+    ),
+    "GitHub's matrix, with what is included": (
+        """\
+        strategy:
+          matrix:
+            lr: [0.1, 0.01]
+            batch_size: [32, 64]
+            exclude: [{lr: 0.01}]
+            include:
+              - {epochs: 3}
+              - {batch_size: 64, epochs: 5}
+              - {lr: 0.5, batch_size: 128}
+        """,
+        "a table of jobs",
+        [
+            '  "lr=0.1 batch_size=32 epochs=3": {lr: 0.1, batch_size: 32, epochs: 3}',
+            '  "lr=0.1 batch_size=64 epochs=5": {lr: 0.1, batch_size: 64, epochs: 5}',
+            '  "lr=0.5 batch_size=128": {lr: 0.5, batch_size: 128}',
+        ],
+        [3],
+    ),
+    "GitHub's matrix, made by an expression": (
+        "jobs: {train: {strategy: {matrix: '${{ fromJson(inputs.matrix) }}'}}}\n",
+        "a table of jobs",
+        ["# left out: matrix: ${{ fromJson(inputs.matrix) }} is known to the other tool alone"],
+        [1],
+    ),
+    "GitLab's matrix": (
+        "train: {parallel: {matrix: [{lr: [0.1, 0.2], seed: [1, 2]}, {lr: 0.5}]}, script: [make]}\n",
+        "a table of jobs",
+        ['  "lr=0.2 seed=1": {lr: 0.2, seed: 1}', '  "lr=0.5": {lr: 0.5}', "# left out: train.script: "],
+        [5],
+    ),
+    "matrices of two jobs of one name": (
+        """\
+        workflows:
+          all:
+            jobs:
+              - train: {matrix: {parameters: {lr: [0.1, 0.2]}, exclude: [{lr: 0.2}]}}
+              - train: {matrix: {parameters: {seed: [1, 2, 3]}}}
+        """,
+        "a table of jobs",
+        ["# workflows.all.train: a file of its own", "# workflows.all.train 2: a file of its own"],
+        [1, 3],
+    ),
+    "DVC": (
+        """\
+        stages:
+          one: {foreach: [{lr: 0.1, epochs: 2}, {lr: 0.2, epochs: 3}], do: {cmd: python a.py}}
+          two: {matrix: {lr: [0.1, 0.2, 0.3], seed: [1, 2]}, cmd: python b.py}
+        """,
+        "a table of jobs",
+        ["# one: a file of its own", '  "lr=0.1 epochs=2": {lr: 0.1, epochs: 2}', "# left out: stages.one.do, "],
+        [2, 6],
+    ),
+    "a grid of scikit-learn": (
+        "param_grid: [{lr: [0.1], epochs: [1, 2]}, {lr: [0.01, 0.001]}]\n",
+        "a table of jobs",
+        ['  "lr=0.1 epochs=2": {lr: 0.1, epochs: 2}', '  "lr=0.001": {lr: 0.001}'],
+        [4],
+    ),
+    "Polyaxon": (
+        """\
+        kind: operation
+        matrix:
+          kind: random
+          numRuns: 7
+          concurrency: 2
+          params:
+            lr: {kind: loguniform, value: {low: -9, high: -2}}
+            weight_decay: {kind: qnormal, value: [0.1, 0.01, 0.001]}
+            epochs: {kind: range, value: [2, 10, 2]}
+            seed: {kind: pchoice, value: [[1, 0.1], [2, 0.9]]}
+        component: {run: {kind: job}}
+        """,
+        "a Polyaxon operation",
+        [
+            "  lr: {distribution: log_uniform, min: -9, max: -2}",
+            "  weight_decay: {distribution: q_normal, mu: 0.1, sigma: 0.01, q: 0.001}",
+            "  epochs: {values: [2, 4, 6, 8]}",
+            "# left out: seed: its form is known to the other tool alone",
+            "# left out: component, matrix.concurrency: cnnjobs runs no operations",
+        ],
+        [7],
+    ),
+    "Polyaxon's grid": (
+        "matrix: {kind: grid, params: {lr: {kind: logspace, value: '-3:-1:3'}, "
+        "weight_decay: {kind: geomspace, value: {start: 0.01, stop: 1, num: 3}}, seed: {kind: choice, value: [1]}}}\n",
+        "a Polyaxon operation",
+        ["  lr: {values: [0.001, 0.01, 0.1]}", "  weight_decay: {values: [0.01, 0.1, 1.0]}"],
+        [9],
+    ),
+    "Polyaxon's older files": (
+        "hptuning: {random_search: {n_experiments: 3}, matrix: {lr: {uniform: '0.1:0.2'}, seed: {values: [1, 2]}}}\n",
+        "a Polyaxon operation",
+        ["  lr: {distribution: uniform, min: 0.1, max: 0.2}", "  seed: {values: [1, 2]}"],
+        [3],
+    ),
+    "Polyaxon's mapping": (
+        "matrix: {kind: mapping, values: [{lr: 0.1, seed: 1}, {lr: 0.2, seed: 2}]}\n",
+        "a Polyaxon operation",
+        ['  "lr=0.1 seed=1": {lr: 0.1, seed: 1}'],
+        [2],
+    ),
+    "SageMaker": (
+        """\
+        HyperParameterTuningJobConfig:
+          Strategy: Bayesian
+          ResourceLimits: {MaxNumberOfTrainingJobs: 12}
+          ParameterRanges:
+            ContinuousParameterRanges:
+              - {Name: lr, MinValue: "0.0001", MaxValue: "0.1", ScalingType: Logarithmic}
+              - {Name: weight_decay, MinValue: "0.5", MaxValue: "0.9", ScalingType: ReverseLogarithmic}
+            IntegerParameterRanges: [{Name: epochs, MinValue: "2", MaxValue: "8"}]
+            CategoricalParameterRanges: [{Name: batch_size, Values: ["32", "64"]}]
+        TrainingJobDefinition: {StaticHyperParameters: {seed: "3"}}
+        """,
+        "a SageMaker tuning job",
+        [
+            "  seed: 3",
+            "  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}",
+            "  epochs: {min: 2, max: 8}",
+            "  batch_size: {values: [32, 64]}",
+            "# left out: weight_decay: its form is known to the other tool alone",
+            "# left out: Bayesian: configurations are drawn at random",
+        ],
+        [12],
+    ),
+    "SageMaker's grid": (
+        "Strategy: Grid\nParameterRanges: {CategoricalParameterRanges: [{Name: lr, Values: ['0.1', '0.2', '0.3']}]}\n",
+        "a SageMaker tuning job",
+        ["method: grid", "  lr: {values: [0.1, 0.2, 0.3]}"],
+        [3],
+    ),
+    "Vertex AI": (
+        """\
+        maxTrialCount: 9
+        studySpec:
+          metrics: [{metricId: accuracy, goal: MAXIMIZE}]
+          parameters:
+            - {parameterId: lr, doubleValueSpec: {minValue: 0.001, maxValue: 0.1}, scaleType: UNIT_LOG_SCALE}
+            - {parameterId: epochs, integerValueSpec: {minValue: 2, maxValue: 8}}
+            - {parameterId: optimizer, categoricalValueSpec: {values: [sgd, adam]}}
+        """,
+        "a Vertex AI study",
+        [
+            "  lr: {distribution: log_uniform_values, min: 0.001, max: 0.1}",
+            "  epochs: {min: 2, max: 8}",
+            '  optimizer: {values: ["sgd", "adam"]}',
+            "# left out: studySpec.metrics: see docs/sweep-file.md",
+        ],
+        [9],
+    ),
+    "ClearML": (
+        """\
+        optimizer_class: GridSearch
+        hyper_parameters:
+          - {type: UniformIntegerParameterRange, name: General/epochs, min_value: 2, max_value: 8, step_size: 2}
+          - {type: DiscreteParameterRange, name: Args/batch_size, values: [32, 64]}
+        """,
+        "a ClearML search",
+        ["method: grid", "  epochs: {values: [2, 4, 6, 8]}", "  batch_size: {values: [32, 64]}"],
+        [8],
+    ),
+    "ClearML's exponents": (
+        "total_max_jobs: 5\n"
+        "hyper_parameters: [{type: LogUniformParameterRange, name: lr, min_value: -5, max_value: -2}]\n",
+        "a ClearML search",
+        ["  lr: {distribution: log_uniform_values, min: 1e-05, max: 0.01}"],
+        [5],
+    ),
+    "Keras Tuner": (
+        """\
+        max_trials: 11
+        executions_per_trial: 2
+        space:
+          - {class_name: Float, config: {name: lr, min_value: 0.001, max_value: 0.1, sampling: log}}
+          - {class_name: Int, config: {name: epochs, min_value: 2, max_value: 8, step: 2}}
+          - {class_name: Int, config: {name: batch_size, min_value: 16, max_value: 128, step: 2, sampling: log}}
+          - {class_name: Choice, config: {name: optimizer, values: [sgd, adam]}}
+        """,
+        "a Keras Tuner search",
+        [
+            "  lr: {distribution: log_uniform_values, min: 0.001, max: 0.1}",
+            "  epochs: {values: [2, 4, 6, 8]}",
+            "  batch_size: {values: [16, 32, 64, 128]}",
+            "# left out: executions_per_trial: each configuration is run 2 times there: write seeds: 2",
+        ],
+        [11],
+    ),
+    "Ray's calls, a grid among them": (
+        "param_space: {lr: 'tune.uniform(0.1, 0.2)', epochs: 'tune.grid_search([1, 2])', "
+        "weight_decay: 'tune.sample_from(f)'}\nnum_samples: 3\n",
+        "another tool's search space",
+        ["  epochs: {values: [1, 2]}", "# lr: drawn here, 3 times", "# left out: weight_decay: its form is known"],
+        [6],
+    ),
+    "Guild's two models": (
+        "- {model: a, operations: {train: {flags: {lr: [0.1, 0.2]}, max-trials: 2}}}\n"
+        "- {model: b, operations: {train: {flags: {seed: [1, 2, 3]}}}}\n",
+        "another tool's search space",
+        ["# a: a file of its own", "# b: a file of its own"],
+        [2, 3],
+    ),
+    "parameters of MLflow, with their defaults": (
+        "entry_points: {main: {parameters: {lr: {type: float, default: 0.1}}, command: python a.py}}\n",
+        "another tool's search space",
+        ["  lr: {value: 0.1}"],
+        [1],
     ),
 }  # fmt: skip
 

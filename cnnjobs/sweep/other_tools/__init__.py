@@ -7,10 +7,13 @@ from typing import Any, Final
 
 from cnnjobs.config.run import RunConfig, our_name
 from cnnjobs.config.yaml import Node
-from cnnjobs.sweep.other_tools.form import Foreign
+from cnnjobs.sweep.other_tools.form import Foreign, unused
 from cnnjobs.sweep.other_tools.hydra import is_hydra, read_hydra
 from cnnjobs.sweep.other_tools.hyperherd import is_hyperherd, read_hyperherd
+from cnnjobs.sweep.other_tools.matrices import is_matrix, read_matrices
+from cnnjobs.sweep.other_tools.polyaxon import is_polyaxon, read_polyaxon
 from cnnjobs.sweep.other_tools.seml import is_seml, read_seml
+from cnnjobs.sweep.other_tools.services import read_service, service_of
 from cnnjobs.sweep.other_tools.tuners import read_space, space_of
 
 __all__ = ["Offer", "recognise"]
@@ -30,7 +33,7 @@ def recognise(root: Node, ours: frozenset[str]) -> Offer | None:
         return _from_list(root.plain)
     keys: Mapping[str, Any] = root.plain
     is_foreign = not ours & set(keys)
-    has_space = not _telling(keys, ours) and space_of(keys) is not None
+    is_untold = not _telling(keys, ours)
     convert: Callable[[Mapping[str, Any]], dict[str, Foreign]]
     if is_hyperherd(keys):
         name, convert = "a HyperHerd configuration", read_hyperherd
@@ -40,7 +43,13 @@ def recognise(root: Node, ours: frozenset[str]) -> Offer | None:
         name, convert = "a seml configuration", read_seml
     elif is_foreign and isinstance(keys.get("trainer"), dict):
         name, convert = "a Lightning configuration", _from_lightning
-    elif has_space:
+    elif is_untold and is_polyaxon(keys):
+        name, convert = "a Polyaxon operation", read_polyaxon
+    elif is_untold and (service := service_of(keys)) is not None:
+        name, convert = service, read_service
+    elif is_untold and is_matrix(keys):
+        name, convert = "a table of jobs", read_matrices
+    elif is_untold and space_of(keys) is not None:
         name, convert = "another tool's search space", read_space
     elif is_foreign and any(isinstance(value, list) for value in keys.values()):
         name, convert = "a plain mapping of lists", _from_lists
@@ -79,9 +88,12 @@ def _from_list(entries: list[Any]) -> Offer | None:
     """A list of configurations, or Guild's list of models with their operations."""
     if not entries or not all(isinstance(each, dict) and each for each in entries):
         return None
-    spaces = [space for each in entries if (space := space_of(each)) is not None]
+    spaces = [each for each in entries if space_of(each) is not None]
     if spaces:
-        return "this is another tool's search space", _in_ours(read_space, {"flags": spaces[0]})
+        texts: dict[str, str] = {}
+        for each in spaces:
+            texts[unused(str(each.get("model", "")), texts)] = _in_ours(read_space, each)[""]
+        return "this is another tool's search space", texts if spaces[1:] else {"": next(iter(texts.values()))}
     sweep = _variants(entries)
     return None if sweep is None else ("this is a list of configurations", {"": sweep.text()})
 

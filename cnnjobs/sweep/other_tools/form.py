@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,9 +25,13 @@ class Range:
     high: float
     logarithmic: bool = False
     whole: bool = False
+    is_normal: bool = False
 
     def draw(self, generator: random.Random) -> float | int:
-        """One value."""
+        """One value; of a normal distribution `low` is the mean, `high` the deviation."""
+        if self.is_normal:
+            value = generator.normalvariate(self.low, self.high)
+            return rounded(math.exp(value) if self.logarithmic else value)
         if self.whole and not self.logarithmic:
             return generator.randint(int(self.low), int(self.high))
         if self.logarithmic:
@@ -36,6 +40,9 @@ class Range:
             value = generator.uniform(self.low, self.high)
         return round(value) if self.whole else rounded(value)
 
+
+Place = tuple[str, ...]
+"""The keys that lead to a value."""
 
 Form = Range | list[Any]
 """What a parameter is drawn from, or all its values."""
@@ -98,11 +105,31 @@ class Foreign:
         return "\n".join((*lines, *(f"# {each}" for each in self.said), *self._left_out()))
 
     def _left_out(self) -> list[str]:
-        names = dict.fromkeys(name for name in (*self.base, *self.parameters) if not _is_ours(name))
+        varied = (name for changes in self.variants.values() for name in changes)
+        names = dict.fromkeys(name for name in (*self.base, *self.parameters, *varied) if not _is_ours(name))
         unknown = [f"# no keys of a run here, to be renamed or dropped: {', '.join(names)}"] if names else []
         reasons = dict.fromkeys(self.left_out.values())
         alike = {why: ", ".join(key for key, its in self.left_out.items() if its == why) for why in reasons}
         return [*unknown, *(f"# left out: {keys}: {why}" for why, keys in alike.items())]
+
+
+def beside(keys: Mapping[str, Any], places: Collection[Place], above: Place = ()) -> list[str]:
+    """The dotted names of all that stands at none of these places, nor on the way to one or below it."""
+    names: list[str] = []
+    for key, value in keys.items():
+        here = (*above, str(key))
+        leads = [place for place in places if place[: len(here)] == here]
+        if not leads:
+            names.append(".".join(here))
+        elif here not in leads and isinstance(value, dict):
+            names += beside(value, places, here)
+    return names
+
+
+def unused(name: str, taken: Collection[str]) -> str:
+    """The name of one of several sweeps; numbered where it is taken or empty."""
+    numbered = (f"{name} {number}".strip() for number in range(len(taken) + 1, 2 * len(taken) + 3))
+    return name if name and name not in taken else next(each for each in numbered if each not in taken)
 
 
 def _is_ours(name: str) -> bool:
@@ -155,9 +182,18 @@ def uniform(low: float, high: float, *, logarithmic: bool = False, whole: bool =
     return Range(form, low, high, logarithmic, whole)
 
 
-def exponents(low: float, high: float) -> Range:
+def normal(mu: float, sigma: float, *, logarithmic: bool = False, step: Any = None) -> Range:
+    """Normal with this mean and deviation, or e to the power of such a number."""
+    kind = f"{'' if step is None else 'q_'}{'log_' if logarithmic else ''}normal"
+    quantised = "" if step is None else f", q: {flow(step)}"
+    form = f"{{distribution: {kind}, mu: {flow(mu)}, sigma: {flow(sigma)}{quantised}}}"
+    return Range(form, float(mu), float(sigma), logarithmic, is_normal=True)
+
+
+def exponents(low: float, high: float, *, step: Any = None) -> Range:
     """A range whose bounds are exponents of e."""
-    form = f"{{distribution: log_uniform, min: {flow(low)}, max: {flow(high)}}}"
+    kind, quantised = ("log_uniform", "") if step is None else ("q_log_uniform", f", q: {flow(step)}")
+    form = f"{{distribution: {kind}, min: {flow(low)}, max: {flow(high)}{quantised}}}"
     return Range(form, math.exp(low), math.exp(high), logarithmic=True)
 
 
@@ -175,6 +211,14 @@ def stepped(low: float, high: float, step: float, *, closed: bool = False) -> li
     count = max(0, math.floor((high - low) / step + 1e-9) + 1 if closed else math.ceil((high - low) / step - 1e-9))
     whole = isinstance(low, int) and isinstance(step, int)
     return [low + number * step if whole else rounded(low + number * step) for number in range(min(count, MOST_DRAWS))]
+
+
+def guarded(read: Callable[[Any], Form | None], form: Any) -> Form | None:
+    """Form that is read; None for a form that its tool would not read either, or that is code."""
+    try:
+        return read(form)
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, IndexError):
+        return None
 
 
 def rounded(value: float) -> float:

@@ -12,6 +12,8 @@ from cnnjobs.sweep.other_tools.form import (
     Range,
     exponents,
     flow,
+    guarded,
+    normal,
     parsed,
     split,
     spread,
@@ -25,13 +27,17 @@ _SPACES: Final = (
 )  # fmt: skip
 _COUNTS: Final = (
     "n_trials", "num_samples", "num_trials", "max_trials", "maxTrialNumber", "max_trial_number", "trials", "n_iter",
-    "maxTrialCount", "max_total_trials",
+    "maxTrialCount", "max_total_trials", "max-trials",
 )  # fmt: skip
 _SEARCHERS: Final = ("searcher", "tuner", "sampler", "algorithm", "sampling_algorithm")
 _LOW: Final = ("low", "min", "minval", "lower", "min_value")
 _HIGH: Final = ("high", "max", "maxval", "upper", "max_value")
 _CHOICES: Final = ("choices", "options", "values", "vals", "categories", "grid_search", "choice", "list")
-_PAIRS: Final = ("uniform", "loguniform", "randint", "lograndint", "quniform")
+_NORMALS: Final = ("normal", "lognormal", "qnormal", "qlognormal")
+_PAIRS: Final = ("uniform", "loguniform", "randint", "lograndint", "quniform", *_NORMALS)
+_KINDS: Final = (
+    "float", "int", "categorical", "uniform", "loguniform", "log", "double", "const", "range", "choice", *_NORMALS,
+)  # fmt: skip
 _GUILD: Final = re.compile(r"(uniform|loguniform|range|linspace|logspace)?\[([^\]]*)\]")
 
 
@@ -57,7 +63,7 @@ def read_space(keys: Mapping[str, Any]) -> dict[str, Foreign]:
     for key, form in space.items():
         if key in _COUNTS:
             continue
-        read = read_form(form)
+        read = guarded(read_form, form)
         if _is_form(form) and (read is None or (isinstance(read, list) and _is_nested(read))):
             sweep.left_out[key] = f"its form is known to the other tool alone: {flow(form)}"
         elif read is not None:
@@ -69,7 +75,7 @@ def read_space(keys: Mapping[str, Any]) -> dict[str, Foreign]:
     counts = _found(keys, _COUNTS)
     count = next((each for each in counts.values() if isinstance(each, int)), None)
     ranges = [key for key, form in sweep.parameters.items() if isinstance(form, Range)]
-    grids = [key for key, form in space.items() if isinstance(form, dict) and "grid_search" in form]
+    grids = [key for key, form in space.items() if _is_gridded(form)]
     if grids and len(grids) < len(sweep.parameters):
         sweep.draw([key for key in sweep.parameters if key not in grids], count or 1)
     elif grids and count:
@@ -99,6 +105,10 @@ def _is_grid(keys: Mapping[str, Any]) -> bool:
     return "grid" in searcher.lower()
 
 
+def _is_gridded(form: Any) -> bool:
+    return "grid_search" in form if isinstance(form, dict) else str(form).startswith("tune.grid_search(")
+
+
 def _is_nested(values: list[Any]) -> bool:
     return any(isinstance(each, dict) and "_name" in each for each in values)
 
@@ -113,8 +123,7 @@ def _found(keys: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 def _is_form(form: Any) -> bool:
     if isinstance(form, dict):
-        kinds = ("float", "int", "categorical", "uniform", "loguniform", "log", "double", "const", "range", "choice")
-        is_typed = "_type" in form or (form.get("type") in kinds and len(form) > 1)
+        is_typed = "_type" in form or (form.get("type") in _KINDS and len(form) > 1)
         return (
             is_typed
             or "grid_search" in form
@@ -139,7 +148,12 @@ def read_form(form: Any) -> Form | None:
     listed = next((form[key] for key in _CHOICES if isinstance(form.get(key), list)), None)
     if listed is not None:
         return list(listed)
-    return _bounded(form)
+    is_normal = form.get("type") in _NORMALS
+    return (
+        _normal(str(form["type"]), [form[key] for key in ("mu", "sigma", "q") if key in form])
+        if is_normal
+        else _bounded(form)
+    )
 
 
 def _spelled(text: str) -> Form | None:
@@ -155,7 +169,7 @@ def _bounded(form: Mapping[str, Any]) -> Form | None:
     bounds = form.get("bounds") or [next((form[key] for key in names if key in form), None) for names in (_LOW, _HIGH)]
     low, high = bounds
     if low is None or high is None:
-        return None
+        return [form["default"]] if "default" in form else None
     whole = kind.startswith("int") or (form.get("value_type") == "int")
     if kind == "loguniform" and "min_value" in form:
         return exponents(low, high)
@@ -172,8 +186,8 @@ def _bounded(form: Mapping[str, Any]) -> Form | None:
 
 def _paired(kind: str, given: Any) -> Form | None:
     """`uniform: [0, 1]` and the like; a whole number is drawn below its upper bound."""
-    if kind == "choice":
-        return list(given)
+    if kind == "choice" or kind in _NORMALS:
+        return list(given) if kind == "choice" else _normal(kind, given)
     low, high, *rest = given
     if kind == "randint":
         return uniform(low, high - 1, whole=True)
@@ -184,6 +198,11 @@ def _paired(kind: str, given: Any) -> Form | None:
     if kind in ("uniform", "loguniform", "lograndint"):
         return uniform(low, high, logarithmic=kind.startswith("log"), whole=kind == "lograndint")
     return None
+
+
+def _normal(kind: str, numbers: list[Any]) -> Form:
+    mu, sigma, *rest = numbers
+    return normal(mu, sigma, logarithmic="log" in kind, step=rest[0] if kind.startswith("q") else None)
 
 
 def _plain(value: Any) -> Any:
