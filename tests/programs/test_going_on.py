@@ -176,8 +176,10 @@ def test_a_worker_killed_at_any_moment_loses_no_line_and_takes_its_program_along
     Path("train.py").write_text(SLOW)
     undisturbed = [(float(step), float(step)) for step in range(40)]
     moments = random.Random(seed)
+    # What it imports of the tests lies here.
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     for attempt in (1, 2, 3):
-        worker = subprocess.Popen([sys.executable, __file__, str(runs.folder.path)])
+        worker = subprocess.Popen([sys.executable, __file__, str(runs.folder.path)], env=environment)
         while f'"attempt": {attempt}' not in text_of(runs.folder.metrics_file):
             assert worker.poll() is None
             time.sleep(0.002)
