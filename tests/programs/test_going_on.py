@@ -191,7 +191,7 @@ def test_a_worker_killed_at_any_moment_loses_no_line_and_takes_its_program_along
         while not is_dead(reported[-1]["pid"]):
             assert time.monotonic() < until, "the program outlived its worker"
             time.sleep(0.005)
-    done = subprocess.run([sys.executable, __file__, str(runs.folder.path)], check=False)
+    done = subprocess.run([sys.executable, __file__, str(runs.folder.path)], env=environment, check=False)
     assert done.returncode == 0
     assert runs.record.state is RunState.FINISHED
     assert losses(runs) == undisturbed
