@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from cnnjobs.config.kinds import AnyConfig
+from cnnjobs.config.kinds import AnyConfig, network
 from cnnjobs.disk import locks
 from cnnjobs.disk.code_copies import CodeCopies
 from cnnjobs.disk.files import NO_FILE, MetricsLog, remove_mark, write_whole
@@ -112,6 +112,8 @@ class RunFolder(RunFiles):
 
     def check_weights(self) -> None:
         """Raises InputError when the run has no weights that could be asked anything."""
+        if self.runs_program():
+            network(self.read_config())
         state, weights = self.read_record().state, self.results.model_file
         if not weights.is_file():
             if state is RunState.FINISHED:

@@ -38,6 +38,12 @@ def check_tensorboard(opened: OpenSweep) -> None:
     """Raises InputError where there is no TensorBoard, or nothing to see in it."""
     if find_spec("tensorboard") is None:
         raise InputError("the package `tensorboard` is not installed; install it with: pip install tensorboard")
+    if opened.sweep.is_of_program:
+        files = opened.store.path / "*" / "files"
+        raise InputError(
+            f"{opened.sweep.name} runs a program, which keeps event files of its own: look with tensorboard --logdir at"
+            f" the folder that it writes to, or at {files}"
+        )
     if not any(opened.store.run(run.run_id).event_files() for run in opened.sweep.runs):
         raise InputError(f"no run of {opened.sweep.name} has started; start them with: cnnjobs local {opened.word}")
 

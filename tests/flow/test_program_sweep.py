@@ -121,10 +121,12 @@ def test_the_program_is_the_one_that_was_submitted(done: Folder) -> None:
 
 def test_what_only_networks_have_is_told_in_a_line(done: Folder) -> None:
     run = done.status()["runs"][0]["run_id"]
-    for words in (("show", run), ("figures", run)):
+    commands = (("show", run), ("figures", run), ("predict", run, "a.png"), ("export", run, "-o", "a.pth"))
+    for words in commands:
         told = done.call(*words, code=2)
         assert "it is a run of the program train.py" in told
         assert "Traceback" not in told
+    assert "keeps event files of its own" in done.call("tensorboard", "sweep", code=2)
 
 
 def test_a_failed_run_tells_its_cause_and_is_tried_again(tmp_path: Path) -> None:
