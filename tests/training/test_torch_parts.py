@@ -48,6 +48,18 @@ def test_a_schedule_of_torch_is_stepped_after_each_epoch(toy: Toy, name: str) ->
     assert len(set(expected)) > 1
 
 
+@pytest.mark.parametrize(
+    ("schedule", "step"),
+    [
+        ({"name": f"{LR}:ExponentialLR", "gamma": -1}, 1),
+        ({"name": f"{LR}:StepLR", "step_size": 3, "gamma": -0.1}, 3),
+    ],
+)
+def test_a_learning_rate_below_zero_is_told_before_the_first_step(toy: Toy, schedule: Any, step: int) -> None:
+    with pytest.raises(InputError, match=f"makes the learning rate -.* after step {step}"):
+        toy.trainer(toy.config(schedule=schedule, epochs=5))
+
+
 def test_step_batch_steps_it_after_each_batch(toy: Toy) -> None:
     found = lrs(toy, {"name": f"{LR}:ExponentialLR", "gamma": 0.9, "step": "batch"})
     assert found == pytest.approx([0.05 * 0.9 ** (STEPS * epoch - 1) for epoch in range(1, 5)])

@@ -116,6 +116,23 @@ def test_what_does_not_fit_is_named_by_its_layer(read: Any, change: dict[str, An
     assert str(refused.value) == f"weights {tmp_path}/w.pth do not fit model `lenet5`: {told}"
 
 
+def test_weights_that_are_no_numbers_are_told_by_the_file_not_by_the_network(read: Any) -> None:
+    for value, kind in ((float("nan"), "NaN"), (float("inf"), "an infinite value")):
+        broken = network("lenet5").state_dict()
+        broken["conv2.weight"][0, 0, 0, :2] = value
+        with pytest.raises(DataError, match=rf"w\.pth: `conv2\.weight` holds {kind} \(2 of "):
+            read(broken).fill(network("lenet5"), "lenet5", 10)
+    # A layer that starts anew takes nothing from the file.
+    other = network("lenet5", classes=7).state_dict()
+    other[list(other)[-1]][0] = float("nan")
+    read(other).fill(network("lenet5"), "lenet5", 10)
+    masked, empty = nn.Module(), nn.Module()
+    for each, value in ((masked, float("-inf")), (empty, 0.0)):
+        each.register_buffer("mask", torch.full((2,), value))
+    read(masked.state_dict()).fill(empty, "own", 10)
+    assert bool(empty.mask.isinf().all())
+
+
 def test_of_many_layers_that_do_not_fit_three_are_named(read: Any) -> None:
     with pytest.raises(DataError, match=r"layer conv1: .*; layer conv2 .*; layer fc1 .*; and \d+ more$"):
         read(network("resnet18").state_dict()).fill(network("lenet5"), "lenet5", 10)

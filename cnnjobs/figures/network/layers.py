@@ -37,7 +37,8 @@ def list_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[NamedLa
     def note(name: str, output: Tensor) -> None:
         shapes[name] = tuple(output.shape[1:])
 
-    modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
+    named = model.named_modules(remove_duplicate=False)
+    modules = {name: module for name, module in named if name and not _is_compiled(module)}
     with undisturbed(model), torch.no_grad(), watching(modules, note):
         like = next(model.parameters(), torch.zeros(()))
         model(torch.zeros(1, *input_shape, dtype=like.dtype, device=like.device))
@@ -56,14 +57,22 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     modules = dict(model.named_modules(remove_duplicate=False))
     if name in modules:
         module: nn.Module = modules[name]
-        if isinstance(module, torch.jit.ScriptModule):
-            raise InputError(f"{called(name)} is compiled by torch.jit.script: nothing can look into it")
+        _refuse_compiled(name, module)
         return module
     names = [each for each in modules if each]
     ends = [each for each in names if each.endswith(f".{name}")]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6) or ends[:3]
     remedy = f"did you mean {' or '.join(f'`{each}`' for each in near)}? " if near else ""
     raise UnknownNameError(f"the network has no layer `{name}`; {remedy}--list-layers shows all {len(names)} of them")
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return isinstance(module, torch.jit.ScriptModule)
+
+
+def _refuse_compiled(name: str, module: nn.Module) -> None:
+    if _is_compiled(module):
+        raise InputError(f"{called(name)} is compiled by torch.jit.script: nothing can look into it")
 
 
 def check_spatial(name: str, output: Tensor) -> None:
@@ -120,8 +129,11 @@ class _ReachedError(Exception):
 def watching(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], None]) -> Iterator[None]:
     """`note` is given the name and the output of each of these modules whenever one returns.
 
-    What is noted is the layer's own tensor, not a copy; of several tensors, the first.
+    What is noted is the layer's own tensor, not a copy; of several tensors, the first. Raises InputError for a layer
+    that is compiled.
     """
+    for name, module in modules.items():
+        _refuse_compiled(name, module)
 
     def hook(name: str, _module: nn.Module, _arguments: tuple[Any, ...], output: Any) -> None:
         tensor = _first_tensor(output)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.layer_tables import Design, Layer, LayerTable
+from cnnjobs.errors import InputError
 from cnnjobs.training.data.random_state import random_state, restore_random_state
 from cnnjobs.training.networks.building import Shape, build_model
 from cnnjobs.training.networks.evaluate import undisturbed
@@ -44,6 +45,7 @@ def layer_table(model: nn.Module, input_shape: tuple[int, ...], batch: int = 1) 
     A layer is a module without children, or one that has parameters or multiplies by itself; what else a `forward`
     computes without a module has no row. Weights, buffers, modes, hooks and random generators stay as they are.
     """
+    refuse_compiled(model)
     shape = (batch, *input_shape)
     layers: list[Layer] = []
     counted: set[int] = set()
@@ -60,6 +62,17 @@ def layer_table(model: nn.Module, input_shape: tuple[int, ...], batch: int = 1) 
     every = list(model.parameters())
     trainable = sum(parameter.numel() for parameter in every if parameter.requires_grad)
     return LayerTable(tuple(layers), shape, sum(parameter.numel() for parameter in every), trainable)
+
+
+def refuse_compiled(model: nn.Module) -> None:
+    """Raises InputError for a network in which torch.jit.script has left nothing to look into."""
+    for name, module in model.named_modules():
+        if _kind(module) == "RecursiveScriptModule":
+            what = f"its layer {name}" if name else "it"
+            raise InputError(
+                f"the network cannot be looked into: {what} is compiled by torch.jit; it trains as it is, and to see"
+                " its layers leave out torch.jit.script and torch.jit.load"
+            )
 
 
 def _is_layer(module: nn.Module) -> bool:

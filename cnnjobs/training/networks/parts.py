@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from cnnjobs.config.run import RunConfig
 from cnnjobs.errors import CnnjobsError, InputError, concerning
@@ -21,6 +23,7 @@ from cnnjobs.training.networks.evaluate import Loss
 
 _PAGE: Final = "docs/own-parts.md has one that works"
 _TRIED: Final = 4
+_MOST_EPOCHS: Final = 1000
 
 
 def build_loss(config: RunConfig, num_classes: int, device: torch.device) -> Loss:
@@ -52,7 +55,7 @@ def build_schedule(config: RunConfig, optimizer: torch.optim.Optimizer, steps_pe
     if is_foreign(config.schedule):
         with trying(config.schedule):
             tried = torch.optim.SGD([nn.Parameter(torch.ones(2))], lr=config.lr, momentum=0.9)
-            _try_schedule(config.schedule.build(optimizer=tried, **given))
+            _try_schedule(config.schedule.build(optimizer=tried, **given), config.epochs)
     with concerning("schedule"):
         return config.schedule.build(optimizer=optimizer, **given)
 
@@ -85,14 +88,29 @@ def _try_optimizer(optimizer: Any, weights: Sequence[nn.Parameter]) -> None:
     _check_state(optimizer)
 
 
-def _try_schedule(schedule: Any) -> None:
+def _try_schedule(schedule: Any, epochs: int) -> None:
     for name in ("step", "state_dict", "load_state_dict"):
         require(callable(getattr(schedule, name, None)), f"gives {kind(schedule)}, which has no `{name}()`")
     optimizer = getattr(schedule, "optimizer", None)
     if isinstance(optimizer, torch.optim.Optimizer):
         optimizer.step()
-    schedule.step(*((1.0,) if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau) else ()))
+    schedule.step(*((1.0,) if isinstance(schedule, ReduceLROnPlateau) else ()))
     _check_state(schedule)
+    if isinstance(optimizer, torch.optim.Optimizer) and not isinstance(schedule, ReduceLROnPlateau):
+        _check_rates(schedule, optimizer, min(epochs, _MOST_EPOCHS))
+
+
+def _check_rates(schedule: Any, optimizer: torch.optim.Optimizer, epochs: int) -> None:
+    """Raises InputError for a schedule, stepped once so far, whose learning rate is none within as many steps."""
+    for step in range(1, max(2, epochs)):
+        for rate in (float(group["lr"]) for group in optimizer.param_groups):
+            require(rate >= 0 and math.isfinite(rate), f"makes the learning rate {rate:g} after step {step}")
+        optimizer.step()
+        try:
+            schedule.step()
+        except Exception:
+            # What is wrong with a later step the run tells.
+            return
 
 
 def _check_state(part: Any) -> None:

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 from cnnjobs.errors import RunError
 
+_ABOUT_TYPES: Final = re.compile(r"\btype\b|dtype|\b(Half|Double|BFloat16)\b")
 _ABOUT_SHAPES: Final = re.compile(r"shape|size|channel|dimension|elements", re.IGNORECASE)
 
 
 def misfit(model: nn.Module, images: Tensor, name: str, error: Exception) -> RunError | None:
     """Message in place of `error`, which `model` raised on images (N, C, H, W); None when it is about no shape."""
     said = " ".join(str(error).split())
+    if _ABOUT_TYPES.search(said) and (told := other_type(model)):
+        return RunError(f"model `{name}`: {told}")
     if isinstance(error, torch.OutOfMemoryError) or not _ABOUT_SHAPES.search(said):
         return None
     layer, module, shapes = _failing_layer(model, images)
@@ -28,6 +31,18 @@ def misfit(model: nn.Module, images: Tensor, name: str, error: Exception) -> Run
     return RunError(
         f"model `{name}` cannot take images {tuple(images.shape[1:])}: {where} fails on what it is given{given}: {said}"
     )
+
+
+def other_type(model: nn.Module) -> str:
+    """Message about the first parameters that are of another type than images; empty where all are float32."""
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and parameter.dtype is not torch.float32:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            return (
+                f"its parameter {name} is {kind}, as of .half(), .double() or .to(dtype), and images are float32;"
+                " leave that out: `precision: bfloat16` computes in half of the bits, from weights in float32"
+            )
+    return ""
 
 
 def _failing_layer(model: nn.Module, images: Tensor) -> tuple[str, nn.Module | None, list[tuple[int, ...]]]:

@@ -16,13 +16,13 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from cnnjobs.errors import CnnjobsError, RunError, concerning
+from cnnjobs.errors import CnnjobsError, InputError, RunError, concerning
 from cnnjobs.training.data.preprocessing import Preprocessing
 from cnnjobs.training.data.random_state import random_state, restore_random_state
 from cnnjobs.training.networks.evaluate import Loss, autocast, evaluating
 from cnnjobs.training.networks.memory import in_order, lay_out, spread_out
 from cnnjobs.training.networks.outputs import check_logits, strangeness
-from cnnjobs.training.networks.shape_errors import misfit
+from cnnjobs.training.networks.shape_errors import misfit, other_type
 
 FASTER: Final = "channels_last: convolutions on a CPU are 1.1 to 1.7 times as fast"
 _CLOSE: Final = 1e-4
@@ -73,10 +73,15 @@ def try_out(model: nn.Module, asked: Question) -> Trial:
 
 
 def working_format(model: nn.Module, asked: Question) -> torch.memory_format:
-    """The memory format in which the network works; what is wrong with it otherwise, its use tells."""
+    """The memory format in which the network works; what is wrong with it otherwise, its use tells.
+
+    Raises InputError for one that fails since it is of another type than images.
+    """
     try:
         return try_out(model, asked).memory_format
-    except Exception:
+    except Exception as error:
+        if told := other_type(model):
+            raise InputError(f"model `{asked.name}`: {told}") from error
         return torch.channels_last
 
 

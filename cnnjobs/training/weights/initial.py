@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +66,10 @@ class InitialWeights:
                 more += f"; they are for images of {size}×{size} pixels: add {{name: resize, size: {size}}} to augment"
             raise DataError(
                 f"weights {self.source.path} do not fit model `{model_name}`: {'; '.join(misfits[:_NAMED])}{more}"
+            )
+        if broken := _not_finite(tensors, {name for name, _ in model.named_parameters()}):
+            raise DataError(
+                f"weights {self.source.path}: {broken}, as of a training that diverged; take a checkpoint from before"
             )
         model.load_state_dict(tensors)
         return tuple(notes)
@@ -179,6 +183,16 @@ def _new_head(model: nn.Module, tensors: dict[str, Tensor], own: Mapping[str, Te
     classes = len(tensors[name])
     tensors |= {key: own[key] for key in (name, f"{head}.bias") if key in own}
     return [f"its last layer {head} starts anew: the weights know {classes} classes, the run has {num_classes}"]
+
+
+def _not_finite(tensors: Mapping[str, Tensor], parameters: Collection[str]) -> str:
+    """The first tensor that holds NaN, or a parameter with an infinite value; a mask may be infinite."""
+    for name, tensor in tensors.items():
+        wrong = tensor.isfinite().logical_not() if name in parameters else tensor.isnan()
+        if count := int(wrong.sum()):
+            kind = "NaN" if bool(tensor.isnan().any()) else "an infinite value"
+            return f"`{name}` holds {kind} ({count:,} of {tensor.numel():,} values)"
+    return ""
 
 
 def _misfits(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:

@@ -9,8 +9,15 @@ import torch
 from torch import nn
 
 from cnnjobs.errors import InputError, RunError, key_of
+from cnnjobs.figures.network.layers import list_layers
+from cnnjobs.training.data.preprocessing import Preprocessing
 from cnnjobs.training.data.random_state import random_state
+from cnnjobs.training.networks.building import build_model
+from cnnjobs.training.networks.layer_table import layer_table
 from cnnjobs.training.networks.outputs import strangeness
+from cnnjobs.training.networks.trial import Question, working_format
+
+STEPS = [{"name": "normalise", "mean": [0.5], "std": [0.25]}]
 
 
 def run(toy: Any, name: str, **changes: Any) -> Any:
@@ -174,6 +181,31 @@ def test_layers_in_a_list_and_images_that_are_mixed_are_noted(toy: Any) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
 def test_a_compiled_network_trains(toy: Any) -> None:
     assert toy.trained(run(toy, "scripted"))[0].notes == ()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("halved", "float16"), ("doubled", "float64")])
+def test_a_network_of_another_type_than_images_is_told_with_its_parameter(toy: Any, name: str, kind: str) -> None:
+    told, key = refused(toy, run(toy, name))
+    assert told.startswith(
+        f"model `nets:{name}`: its parameter 0.weight is {kind}, as of .half(), .double() or .to(dtype)"
+    )
+    assert key == "model"
+    config = run(toy, name)
+    asked = Question(config.model.name, Preprocessing.from_steps(STEPS, (1, 8, 8)), 2)
+    with pytest.raises(InputError, match=f"its parameter 0.weight is {kind}"):
+        working_format(build_model(config, (1, 8, 8), 2), asked)
+    # A network that changes the type of images by itself works as it is.
+    toy.trained(run(toy, "DoubledInside"))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
+def test_nothing_looks_into_a_compiled_network(toy: Any) -> None:
+    model = build_model(run(toy, "scripted"), (1, 8, 8), 2)
+    with pytest.raises(InputError, match=r"cannot be looked into: it is compiled by torch\.jit"):
+        layer_table(model, (1, 8, 8))
+    with pytest.raises(InputError, match=r"its layer 0 is compiled by torch\.jit"):
+        layer_table(nn.Sequential(model), (1, 8, 8))
+    assert [layer.name for layer in list_layers(nn.Sequential(model, nn.ReLU()), (1, 8, 8))] == ["1"]
 
 
 def test_the_cause_is_where_the_users_own_code_was(toy: Any) -> None:

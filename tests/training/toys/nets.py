@@ -194,6 +194,27 @@ def scripted(in_channels, num_classes):
     return torch.jit.script(nn.Sequential(nn.Conv2d(in_channels, num_classes, 8), nn.Flatten()))
 
 
+def plain(in_channels, num_classes):
+    return nn.Sequential(nn.Conv2d(in_channels, num_classes, 8), nn.Flatten())
+
+
+def halved(in_channels, num_classes):
+    return plain(in_channels, num_classes).half()
+
+
+def doubled(in_channels, num_classes):
+    return plain(in_channels, num_classes).double()
+
+
+class DoubledInside(nn.Module):
+    def __init__(self, in_channels, num_classes):
+        super().__init__()
+        self.inner = doubled(in_channels, num_classes)
+
+    def forward(self, x):
+        return self.inner(x.double()).float()
+
+
 class Softmax(OnView):
     def forward(self, x):
         return super().forward(x).softmax(1)
