@@ -9,11 +9,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.options import RESULTS, Results
 
 
 def bundle(
-    sweeps: Annotated[list[str], typer.Argument(metavar="SWEEP...", help="Sweep files, or names of started sweeps.")],
+    sweeps: Annotated[
+        list[str],
+        typer.Argument(
+            autocompletion=completion.sweeps, metavar="SWEEP...", help="Sweep files, or names of started sweeps."
+        ),
+    ],
     *,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="The new archive, such as handin.zip.")

@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.options import RESULTS, Results
 
 
 def cancel(
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="SWEEP|RUN...", help="Sweeps, run ids or their beginnings, labels, SWEEP/RUN."),
+        typer.Argument(
+            autocompletion=completion.sweeps_and_runs,
+            metavar="SWEEP|RUN...",
+            help="Sweeps, run ids or their beginnings, labels, SWEEP/RUN.",
+        ),
     ],
     *,
     results: Results = RESULTS,

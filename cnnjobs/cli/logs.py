@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.options import RESULTS, Results
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ _LOOK_EVERY_S: Final = 1.0
 def logs(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run id or its beginning, a label, SWEEP/RUN; with --failed a sweep."),
+        typer.Argument(
+            autocompletion=completion.runs,
+            metavar="[RUN]",
+            help="A run id or its beginning, a label, SWEEP/RUN; with --failed a sweep.",
+        ),
     ] = None,
     *,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run is over.")] = False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.options import RESULTS, Results, results_option
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ _FORMATS: Final = ("html", "pdf", "md")
 def report(
     sweeps: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SWEEP]...", help="Sweep files, or names of started sweeps; several make one report."),
+        typer.Argument(
+            autocompletion=completion.sweeps,
+            metavar="[SWEEP]...",
+            help="Sweep files, or names of started sweeps; several make one report.",
+        ),
     ] = None,
     *,
     look: Annotated[bool, typer.Option("--open", help="Open the report when it is there.")] = False,

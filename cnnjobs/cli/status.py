@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.options import RESULTS, Results, results_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 def status(
     sweep: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP]", help="A sweep file, or the name of a started sweep.")
+        str | None,
+        typer.Argument(
+            autocompletion=completion.sweeps, metavar="[SWEEP]", help="A sweep file, or the name of a started sweep."
+        ),
     ] = None,
     *,
     results: Results = RESULTS,

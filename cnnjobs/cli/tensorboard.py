@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.options import RESULTS, Results
 
 
 def tensorboard(
     sweep: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP]", help="A sweep file, or the name of a started sweep.")
+        str | None,
+        typer.Argument(
+            autocompletion=completion.sweeps, metavar="[SWEEP]", help="A sweep file, or the name of a started sweep."
+        ),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the browser finds it.")] = 6006,
     results: Results = RESULTS,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli import options as o
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 def evaluate(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN|SWEEP...", help="Run ids or their beginnings, labels, SWEEP/RUN, whole sweeps."),
+        typer.Argument(
+            autocompletion=completion.sweeps_and_runs,
+            metavar="RUN|SWEEP...",
+            help="Run ids or their beginnings, labels, SWEEP/RUN, whole sweeps.",
+        ),
     ],
     *,
     options: o.LaunchOptions,

@@ -7,12 +7,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.options import RESULTS, DataDir, Results
 
 
 def export(
     run: Annotated[
-        str, typer.Argument(help="A finished run: its id or the beginning, its label, SWEEP/RUN, or its folder.")
+        str,
+        typer.Argument(
+            autocompletion=completion.runs,
+            help="A finished run: its id or the beginning, its label, SWEEP/RUN, or its folder.",
+        ),
     ],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The new file, such as model.pth.")],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.network.figure_options import Plan, plan_figures, with_kind_options
 from cnnjobs.cli.network.networks import find_run_or_model, read_model, read_shape
 from cnnjobs.cli.options import RESULTS, DataDir, Results
@@ -37,7 +38,11 @@ def _show_kinds(asked: bool) -> None:
 def figures(  # noqa: PLR0913
     network: Annotated[
         str,
-        typer.Argument(metavar="RUN|MODEL", help="A finished run: its id or label; or a model's name or import path."),
+        typer.Argument(
+            autocompletion=completion.runs,
+            metavar="RUN|MODEL",
+            help="A finished run: its id or label; or a model's name or import path.",
+        ),
     ],
     kind: Annotated[
         str | None,

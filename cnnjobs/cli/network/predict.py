@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.options import RESULTS, DataDir, Results, check_figure
 from cnnjobs.errors import InputError
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 def predict(  # noqa: PLR0913
     run: Annotated[
-        str, typer.Argument(help="A finished run: its id or the beginning, its label, SWEEP/RUN, or its folder.")
+        str,
+        typer.Argument(
+            autocompletion=completion.runs,
+            help="A finished run: its id or the beginning, its label, SWEEP/RUN, or its folder.",
+        ),
     ],
     images: Annotated[
         list[Path] | None, typer.Argument(metavar="IMAGE", help="Image files of any size and kind.")

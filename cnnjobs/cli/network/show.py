@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli.network.networks import find_run_or_model, read_model, read_shape
 from cnnjobs.cli.options import RESULTS, Results
 
@@ -17,6 +18,7 @@ def show(
     what: Annotated[
         str,
         typer.Argument(
+            autocompletion=completion.runs,
             metavar="MODEL|RUN",
             help="A model's name, import path or YAML ('{name: cnn, dropout: 0.5}'), or a run: its id or the beginning,"
             " its label, SWEEP/RUN, or its folder.",

@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
+from cnnjobs.cli import completion
 from cnnjobs.cli import options as o
 
 
 @o.with_launch_options(without=("retry_failed", "force"))
 def retry(
-    sweep: Annotated[str, typer.Argument(help="A sweep file, or the name of a started sweep.")],
+    sweep: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=completion.sweeps,
+            help="A sweep file, or the name of a started sweep.",
+        ),
+    ],
     *,
     options: o.LaunchOptions,
     cause: Annotated[
