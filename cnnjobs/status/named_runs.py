@@ -163,7 +163,18 @@ def _called(word: str, results: Path) -> list[Target]:
         runs = [target for opened in _readable(named) for target in _runs(opened)]
         return [target for target in runs if target.runs[0].run_id == word]
     rest, runs = _candidates(word, results)
-    return [target for target in runs if rest in (target.runs[0].run_id, label(target.runs[0]))]
+    found = [target for target in runs if rest in (target.runs[0].run_id, label(target.runs[0]))]
+    if rest != word:
+        # A label may look like SWEEP/RUN.
+        every = (target for opened in _readable(stores(results)) for target in _runs(opened))
+        found += [
+            target for target in every if label(target.runs[0]) == word and _place(target) not in map(_place, found)
+        ]
+    return found
+
+
+def _place(target: Target) -> Path:
+    return target.opened.store.run(target.runs[0].run_id).path.resolve()
 
 
 def _of_that_id(word: str, results: Path) -> list[RunStore]:

@@ -96,6 +96,19 @@ def test_a_sweep_whose_only_run_is_called_like_it_is_both(results: Path) -> None
     assert find_folder("lenet5", results).run_id == run.run_id
 
 
+def test_a_label_that_looks_like_the_run_of_a_sweep_is_asked_about(results: Path) -> None:
+    """Where only one of the readings fits anything, it is taken."""
+    labels = "variants: {two/small: {lr: 0.1}, two/rest: {lr: 0.2}, one/x: {lr: 0.3}}\n"
+    small, rest, own = start(results, "one", f"name: one\n{BASE}{labels}").runs
+    (other,) = start(results, "two", f"name: two\n{BASE}variants: {{small: {{lr: 3}}}}\n").runs
+    for find in (find_target, find_folder):
+        with pytest.raises(InputError, match=f"fits 2 runs: two/{other.run_id} .*, one/{small.run_id} "):
+            find("two/small", results)
+    assert names("two/rest", results) == f"one/{rest.run_id}"
+    assert names("one/x", results) == f"one/{own.run_id}"
+    assert names(f"two/{other.run_id}", results) == f"two/{other.run_id}"
+
+
 def test_a_run_that_the_file_asks_for_no_more_can_be_cancelled(results: Path) -> None:
     first, second = start(results, "one", f"name: one\n{BASE}seeds: [0, 1]\n").runs
     start(results, "one", f"name: one\n{BASE}seeds: [0]\n", runs=False)
