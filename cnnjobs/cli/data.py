@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cnnjobs.config.run import Choice
 
 _PER_CLASS = 10
+_SHOWN_SIZE = 64
 
 
 def data(
@@ -56,16 +57,23 @@ def data(
 def _show(what: str, folders: tuple[Path, ...], picture: Path | None) -> None:
     """One data set, and its picture."""
     from cnnjobs.components.data.datasets import place_of_data
+    from cnnjobs.components.data.surveys import look_into
+    from cnnjobs.components.files.fitting import Fitting
     from cnnjobs.console.data import show_data, show_picture
     from cnnjobs.disk.files import write_new
     from cnnjobs.launch.plan.data_sets import megabytes_of
+    from cnnjobs.launch.plan.image_shapes import sizes
 
     choice = _read(what)
     if picture is not None:
         check_figure(picture)
     place = place_of_data(choice.name, folders, choice.options)
-    data_set: DataSet = choice.build(name=choice.name, folders=folders)
-    show_data(data_set, place.path if place else None, megabytes_of(place) if place else None)
+    contents = look_into(place).contents if place else None
+    # Shown whole; a run has them as its `augment` says.
+    fitting = Fitting("letterbox", _SHOWN_SIZE) if contents and contents.needs_fitting else None
+    data_set: DataSet = choice.build(name=choice.name, folders=folders, fitting=fitting)
+    own = sizes(contents) if contents and fitting else ""
+    show_data(data_set, place.path if place else None, megabytes_of(place) if place else None, own)
     path = picture or Path(f"{re.sub('[^A-Za-z0-9_.]+', '_', choice.name)}-samples.png")
     content = _drawn(data_set, path)
     is_new = picture is not None or not path.is_file() or path.read_bytes() != content

@@ -11,9 +11,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from cnnjobs.components.geometry import crop, flip, like, rotate
+from cnnjobs.components.files.fitting import Fitting
+from cnnjobs.components.geometry import crop, fit, flip, like, rotate
 from cnnjobs.errors import InputError
-from cnnjobs.registry import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, register
+from cnnjobs.registry import Fraction, Later, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, register
 
 if TYPE_CHECKING:
     import torch
@@ -165,30 +166,53 @@ def _between(low: float, high: float, draws: Tensor) -> Tensor:
     return draws * (high - low) + low
 
 
-@register("augmentation", "resize")
-class Resize:
-    """Scale to `size` by `size` pixels; bilinear, with antialiasing when shrinking."""
+class _Fits:
+    """Images of any size brought to one; those of a folder that have sizes of their own already as they are decoded."""
 
     random = False
-
-    def __init__(self, *, size: PositiveInt) -> None:
-        self.size = size
+    fitting: Fitting
 
     def shape(self, channels: int, size: int) -> tuple[int, int]:
         """The new size."""
         del size
-        return channels, self.size
+        return channels, self.fitting.size
 
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """images (N, C, H, W) -> images (N, C, size, size)."""
-        from torch.nn import functional as F
-
         del generator
-        if images.shape[2:] == (self.size, self.size):
+        size = self.fitting.size
+        if images.shape[2:] == (size, size) and self.fitting.form != "crop":
             return images
-        pixels = images if images.is_floating_point() else images.float()
-        shrinking = self.size < max(images.shape[2:])
-        return like(F.interpolate(pixels, (self.size, self.size), mode="bilinear", antialias=shrinking), images)
+        return like(fit(images if images.is_floating_point() else images.float(), self.fitting), images)
+
+
+@register("augmentation", "resize")
+class Resize(_Fits):
+    """Scale to `size` by `size` pixels, or the shorter side to `shorter`, and cut the middle `crop` by `crop` out.
+
+    Bilinear, with antialiasing when shrinking.
+    """
+
+    def __init__(self, *, size: PositiveInt | None = None, shorter: Later = None, crop: Later = None) -> None:
+        given = {"size": size, "shorter": shorter, "crop": crop}
+        told = {key: value for key, value in given.items() if value is not None}
+        if size is not None and len(told) == 1:
+            self.fitting = Fitting("stretch", size)
+        elif size is None and shorter is not None and (crop or shorter) <= shorter:
+            self.fitting = Fitting("crop", crop or shorter, shorter)
+        else:
+            found = ", ".join(f"{key} {value}" for key, value in told.items()) or "no size"
+            raise InputError(
+                f"augmentation resize: found {found}; give `size` alone, or `shorter`, with a `crop` of at most that"
+            )
+
+
+@register("augmentation", "letterbox")
+class Letterbox(_Fits):
+    """Scale the longer side to `size` and fill up to `size` by `size` pixels with black; bilinear, proportions stay."""
+
+    def __init__(self, *, size: PositiveInt) -> None:
+        self.fitting = Fitting("letterbox", size)
 
 
 @register("augmentation", "grayscale")

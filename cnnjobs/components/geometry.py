@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from cnnjobs.components.files.fitting import Fitting
+
 
 def crop(images: Tensor, offsets: Tensor, padding: int, mode: str = "zero") -> Tensor:
     """The windows (N, C, H, W) of padded images that start at the rows and columns `offsets` (2, N), 0 to 2 padding."""
@@ -91,3 +93,18 @@ def laid_out(pixels: Tensor, images: Tensor) -> Tensor:
 
     last = images.is_contiguous(memory_format=torch.channels_last)
     return pixels.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+def fit(images: Tensor, fitting: Fitting) -> Tensor:
+    """Floats (N, C, H, W) -> (N, C, size, size), as the fitting makes them of image files."""
+    from torch.nn import functional as F
+
+    size = fitting.size
+    height, width = fitting.scaled(*images.shape[2:])
+    if images.shape[2:] != (height, width):
+        shrinking = height < images.shape[2] or width < images.shape[3]
+        images = F.interpolate(images, (height, width), mode="bilinear", antialias=shrinking)
+    top, left = fitting.place(height, width)
+    if fitting.form == "crop":
+        return images[:, :, top : top + size, left : left + size]
+    return F.pad(images, [left, size - width - left, top, size - height - top])

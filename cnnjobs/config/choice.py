@@ -88,6 +88,13 @@ def schema(kind: str, name: str, _place: Path | None) -> type[BaseModel]:
     return create_model(f"{kind} {name}", __config__=config, **fields)
 
 
+def resolved(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a component with defaults filled in. Raises UnknownNameError, ValidationError."""
+    parameters = component(kind, name).parameters
+    found = dict(schema(kind, name, own_modules.place_of(name)).model_validate(dict(options)))
+    return {key: value for key, value in found.items() if value is not None or not parameters[key].was_added}
+
+
 def _choose(kind: str, value: Any) -> Any:
     """`name` or `{name: ..., option: ...}` -> Choice."""
     if isinstance(value, Choice):
@@ -99,11 +106,11 @@ def _choose(kind: str, value: Any) -> Any:
         raise refusal(found, f"write a name ({names}) or a mapping with `name`")
     name, options = value["name"], {key: option for key, option in value.items() if key != "name"}
     try:
-        options_of = schema(kind, name, own_modules.place_of(name))
+        schema(kind, name, own_modules.place_of(name))
     except UnknownNameError as error:
         found, _, remedy = str(error).partition("; ")
         raise refusal(found, remedy) from None
-    return Choice(kind=kind, name=name, options=dict(options_of.model_validate(options)))
+    return Choice(kind=kind, name=name, options=resolved(kind, name, options))
 
 
 def chosen(kind: str) -> Any:

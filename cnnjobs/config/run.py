@@ -19,13 +19,12 @@ from pydantic import (
 )
 
 from cnnjobs import registry
-from cnnjobs.config.choice import Choice, chosen, component, schema
+from cnnjobs.config.choice import Choice, chosen, component, resolved
 from cnnjobs.config.habits import no_part, our_name, written
 from cnnjobs.config.intervals import Steps, choose_interval
 from cnnjobs.config.mistakes import KeyMistake, key_mistakes
 from cnnjobs.config.transfer import Freeze, choose_frozen, choose_weights
 from cnnjobs.errors import InputError, suggest
-from cnnjobs.system import own_modules
 
 __all__ = [
     "COMPONENTS",
@@ -132,7 +131,7 @@ def read_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, 
     """The options of one component with defaults filled in, or every mistake in them. Raises UnknownNameError."""
     found = component(kind, name)
     try:
-        return dict(schema(kind, name, own_modules.place_of(name)).model_validate(dict(options)))
+        return resolved(kind, name, options)
     except ValidationError as error:
         return key_mistakes(
             error, options, lambda path: _unknown_option(found, path), lambda path: _missing_option(found, path)

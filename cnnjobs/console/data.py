@@ -14,6 +14,7 @@ from cnnjobs.console.terminal import error, notice, say, show
 
 if TYPE_CHECKING:
     from cnnjobs.components.data.datasets import DataSet
+    from cnnjobs.components.files.raw_splits import Contents
     from cnnjobs.launch.plan.data_sets import Listed
 
 
@@ -31,7 +32,7 @@ def show_list(here: Sequence[Listed], missing: Sequence[str], folders: Sequence[
             listed.name,
             f"{sum(contents.train):,}",
             f"{sum(contents.test):,}",
-            f"{pixels(contents.height, contents.width, contents.channels)}",
+            _pixels_of(contents),
             str(len(contents.train)),
             per_class(contents.train),
             in_megabytes(listed.megabytes),
@@ -50,7 +51,18 @@ def show_list(here: Sequence[Listed], missing: Sequence[str], folders: Sequence[
 
 def pixels(height: int, width: int, channels: int) -> str:
     """`32×32 colour`."""
-    return f"{width}×{height} {'gray' if channels == 1 else 'colour'}"
+    return f"{width}×{height} {_colour(channels)}"
+
+
+def _colour(channels: int) -> str:
+    return "gray" if channels == 1 else "colour"
+
+
+def _pixels_of(contents: Contents) -> str:
+    if contents.largest is None:
+        return pixels(contents.height, contents.width, contents.channels)
+    height, width = contents.largest
+    return f"{contents.width}×{contents.height} to {pixels(height, width, contents.channels)}"
 
 
 def per_class(counts: Sequence[int]) -> str:
@@ -63,10 +75,11 @@ def _download_size(name: str) -> str:
     return in_megabytes(sum(original.megabytes or 0 for original in SOURCES[name]))
 
 
-def show_data(data: DataSet, place: Path | None, megabytes: float | None) -> None:
-    """Pixels, place, statistics, and the images of each class in each split."""
+def show_data(data: DataSet, place: Path | None, megabytes: float | None, sizes: str = "") -> None:
+    """Pixels, place, statistics, and the images of each class in each split; `sizes` where images have their own."""
     height, width = data.train.take(slice(0)).shape[1:3]
-    say(f"{data.name}: {pixels(height, width, data.in_channels)}, {data.num_classes} classes", style="bold")
+    shown = f"{sizes}, {_colour(data.in_channels)}" if sizes else pixels(height, width, data.in_channels)
+    say(f"{data.name}: {shown}, {data.num_classes} classes", style="bold")
     facts = Table.grid(padding=(0, 2))
     if place is not None:
         facts.add_row("place", str(place))

@@ -85,11 +85,12 @@ class RunRecord(BaseModel):
     """Record of a run: state, cause, attempts, provenance, final metrics (accuracies in [0, 1]).
 
     `image_shape` (C, H, W) is an image of the data set, `input_shape` what `preprocessing` makes of it for the network:
-    steps that are complete, `{name: resize, size: 64}`. `num_images` counts the images of each split. `evaluations`
-    came after the end, by their names. `choices` tell how its steps are computed, each with a reason. `weights_sha256`
-    is that of the file which it started from, `data_sha256` that of all images and labels of its data set, `code` the
-    copy of the user's own code that it trains with: None where there is none, or where an earlier version began it. The
-    first `forgiven` attempts count no longer against it: it was retried since.
+    steps that are complete, `{name: resize, size: 64}`; where images `are_fitted`, the first `resize` or `letterbox`
+    was done as they were decoded. `num_images` counts the images of each split. `evaluations` came after the end, by
+    their names. `choices` tell how its steps are computed, each with a reason. `weights_sha256` is that of the file
+    which it started from, `data_sha256` that of all images and labels of its data set, `code` the copy of the user's
+    own code that it trains with: None where there is none, or where an earlier version began it. The first `forgiven`
+    attempts count no longer against it: it was retried since.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -109,6 +110,7 @@ class RunRecord(BaseModel):
     best_epoch: float | None = None
     image_shape: tuple[int, int, int] | None = None
     preprocessing: tuple[dict[str, Any], ...] = ()
+    are_fitted: bool = False
     input_shape: tuple[int, int, int] | None = None
     classes: tuple[str, ...] = ()
     num_images: dict[str, int] = Field(default_factory=dict)

@@ -21,6 +21,7 @@ from cnnjobs.errors import InputError, UnknownNameError, suggest
 from cnnjobs.registry.annotations import (
     REQUIRED,
     Fraction,
+    Later,
     NonNegativeFloat,
     NonNegativeInt,
     Parameter,
@@ -44,6 +45,7 @@ __all__ = [
     "Component",
     "Fraction",
     "Kind",
+    "Later",
     "NonNegativeFloat",
     "NonNegativeInt",
     "Parameter",
@@ -79,7 +81,7 @@ _NETWORKS: Final = {
     "timm": "cnnjobs.components.pretrained.timm",
 }
 KINDS: Final[dict[str, Kind]] = {
-    "dataset": Kind("cnnjobs.components.data.datasets", ("name", "folders")),
+    "dataset": Kind("cnnjobs.components.data.datasets", ("name", "folders", "fitting")),
     "augmentation": Kind("cnnjobs.components.augment"),
     "model": Kind("cnnjobs.components.models", ("in_channels", "num_classes", "image_size"), _NETWORKS),
     "loss": Kind("cnnjobs.components.losses"),
@@ -115,7 +117,7 @@ class Component:
             builder = getattr(own_modules.load(self.module), self.attribute)
             filled = {key: each.fills for key, each in self.parameters.items() if each.fills and options[key] is None}
             options = options | {key: given[name] for key, name in filled.items()}
-            return builder(**self.fixed, **{name: given[name] for name in self.given}, **options)
+            return builder(**self.fixed, **{name: given[name] for name in self.given if name in given}, **options)
 
 
 def register(kind: str, name: str) -> Callable[[Builder], Builder]:
@@ -182,10 +184,8 @@ def components(kind: str) -> dict[str, Component]:
 def _modules(place: str) -> Iterator[str]:
     """The module itself, or every module of the package, in order."""
     path = _source(place)
-    if path is None:
-        return
-    if path.name != "__init__.py":
-        yield place
+    if path is None or path.name != "__init__.py":
+        yield from [place] if path else []
         return
     for file in sorted(path.parent.glob("*.py")):
         yield place if file.name == "__init__.py" else f"{place}.{file.stem}"

@@ -19,6 +19,13 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Subset = PositiveInt | Annotated[dict[Literal["train", "validation", "test"], PositiveInt], Field(min_length=1)]
 
+
+class _Added:
+    """Mark of a key that its component got after runs had been trained with it: unset, it is not part of them."""
+
+
+Later = Annotated[PositiveInt | None, _Added()]
+
 REQUIRED: Final = inspect.Parameter.empty
 _VARIABLE: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -34,6 +41,11 @@ class Parameter:
     default: Any
     fills: str = ""
 
+    @property
+    def was_added(self) -> bool:
+        """True if the key is left out of a configuration where it is not set, so that older ones stay the same."""
+        return any(isinstance(each, _Added) for each in typing.get_args(self.annotation))
+
 
 _NAMES: Final[dict[str, Any]] = {
     **{kind.__name__: kind for kind in (int, float, bool, str, tuple, list, dict)},
@@ -43,6 +55,7 @@ _NAMES: Final[dict[str, Any]] = {
     "NonNegativeFloat": NonNegativeFloat,
     "Fraction": Fraction,
     "Subset": Subset,
+    "Later": Later,
     "Any": Any,
     "Literal": Literal,
 }

@@ -31,7 +31,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "crop": [{}, {"padding": 2, "mode": "reflect"}],
     "rotation": [{}, {"degrees": 90.0}],
     "erase": [{"probability": 1.0}, {"scale": (0.1, 0.1), "ratio": (1.0, 1.0)}],
-    "resize": [{"size": 12}, {"size": 28}],
+    "resize": [{"size": 12}, {"size": 28}, {"shorter": 20, "crop": 12}],
+    "letterbox": [{"size": 12}, {"size": 28}],
     "normalise": [{"mean": (0.5,), "std": (0.25,)}],
 }
 CASES = [(name, options) for name in registry.components("augmentation") for options in OPTIONS.get(name, [{}])]

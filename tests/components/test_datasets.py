@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from cnnjobs import registry
-from cnnjobs.components.data import cache, class_names, datasets, decoding, fingerprints
+from cnnjobs.components.data import cache, class_names, datasets, fingerprints, reading
 from cnnjobs.components.data.datasets import DataSet, image_folder, remember_data
 from cnnjobs.components.data.decoding import channel_statistics, decode, source_of
 from cnnjobs.components.data.surveys import fingerprint_of
@@ -385,7 +385,7 @@ def test_files_of_a_remembered_data_set_are_not_looked_at_again(
     first = image_folder("pets", [tmp_path])
     remember_data("pets", [tmp_path], {})
     looked: list[object] = []
-    monkeypatch.setattr(decoding, "source_of", lambda place: (looked.append(place), source_of(place))[1])
+    monkeypatch.setattr(reading, "source_of", lambda place: (looked.append(place), source_of(place))[1])
     again = image_folder("pets", [tmp_path], split_seed=3)
     assert np.array_equal(again.test.images, first.test.images)
     assert not looked

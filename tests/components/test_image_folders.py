@@ -17,8 +17,11 @@ from cnnjobs.components.files.places import Place
 from cnnjobs.errors import DataError
 
 Writer = Callable[..., Path]
-SUFFIXES = ".bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp"
-REMEDY = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
+SUFFIXES = ".avif .bmp .gif .j2c .j2k .jfif .jp2 .jpe .jpeg .jpf .jpg .jpx .pbm .pgm .png .pnm .ppm .tif .tiff .webp"
+REMEDY = (
+    "begin `augment` with {name: resize, size: 64}, or with {name: resize, shorter: 72, crop: 64} for the middle, or"
+    " {name: letterbox, size: 64} for all of it between bars"
+)
 
 
 def place(folder: Path) -> Place:
@@ -124,12 +127,15 @@ def test_images_that_are_not_square_are_refused(tmp_path: Path, write_images: Wr
     assert failure(folder) == f"{path}: is 7×6 pixels, but networks here take square images; {REMEDY}"
 
 
-def test_deep_pixels_are_refused(tmp_path: Path, write_images: Writer) -> None:
-    folder = write_images(tmp_path / "pets")
+def test_deep_pixels_become_8_bits_as_in_predictions(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets", mode="L")
+    pixels = (np.arange(36, dtype=np.uint16) * 1820).reshape(6, 6)
     path = folder / "test" / "cat" / "0.png"
-    Image.fromarray(np.zeros((6, 6), np.uint16)).save(path)
-    found = f"{path}: holds pixels of mode I;16"
-    assert failure(folder) == f"{found}; save it as gray or RGB with 8 bits per channel"
+    Image.fromarray(pixels).save(path)
+    found = read_splits(folder)[2][0]
+    assert np.array_equal(found[..., 0], (pixels / 257).round())
+    assert np.array_equal(found, read_picture(path, channels=1, size=6).pixels)
+    assert look(place(folder), ()).contents.channels == 1
 
 
 def test_classes_of_train_and_test_must_agree(tmp_path: Path, write_images: Writer) -> None:
@@ -260,7 +266,7 @@ def test_what_another_process_has_decoded_is_gone_on_with(
         file.write(b"XX")
     opened: list[Path] = []
     pixels = image_folders._pixels
-    monkeypatch.setattr(image_folders, "_pixels", lambda path: (opened.append(path), pixels(path))[1])
+    monkeypatch.setattr(image_folders, "_pixels", lambda *given: (opened.append(given[0]), pixels(*given))[1])
     found = read_splits(folder, work)
     assert len(opened) == 1 + 2 * 2
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
@@ -269,24 +275,51 @@ def test_what_another_process_has_decoded_is_gone_on_with(
 
 def test_headers_tell_before_the_start_what_cannot_serve(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets")
-    first = min((folder / "train" / "cat").iterdir())
-    Image.new("RGB", (9, 9)).save(folder / "train" / "dog" / "large.png")
+    (folder / "train" / "dog" / "empty.png").touch()
     (folder / "test" / "dog" / "page.png").write_text("<html>404</html>")
     with pytest.raises(DataError) as raised:
         look(place(folder), ("cat", "dog"))
     assert str(raised.value).splitlines() == [
         f"{folder}: 2 of 14 images cannot be used",
-        f"  {folder}/train/dog/large.png: is 9×9 pixels, not 6×6 like {first}; {REMEDY}",
+        f"  {folder}/train/dog/empty.png: cannot be read as an image (it is empty); replace or remove it",
         f"  {folder}/test/dog/page.png: cannot be read as an image (it is of no known kind); replace or remove it",
     ]
 
 
-def test_first_image_that_is_not_square_is_told_before_the_start(tmp_path: Path, write_images: Writer) -> None:
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".bmp", ".webp"])
+def test_truncated_images_are_told_before_the_start(tmp_path: Path, write_images: Writer, suffix: str) -> None:
     folder = write_images(tmp_path / "pets")
-    first = min((folder / "train" / "cat").iterdir())
-    Image.new("RGB", (8, 6)).save(first)
-    with pytest.raises(DataError, match=r"is 8×6 pixels, but networks here take square images"):
-        look(place(folder), ("cat", "dog"))
+    path = folder / "train" / "dog" / f"9{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    look(place(folder), ())
+    path.write_bytes(path.read_bytes() + bytes(200))  # as some cameras do
+    look(place(folder), ())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=rf"9{suffix}: cannot be read as an image \("):
+        look(place(folder), ())
+
+
+def test_headers_tell_that_images_have_sizes_of_their_own(tmp_path: Path, write_images: Writer) -> None:
+    folder = write_images(tmp_path / "pets")
+    assert not look(place(folder), ()).contents.needs_fitting
+    assert image_folders.have_one_size(folder)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 9)).save(folder / "train" / "dog" / "large.jpg", exif=exif)
+    contents = look(place(folder), ()).contents
+    assert contents.needs_fitting
+    assert (contents.height, contents.width, contents.largest) == (6, 6, (30, 9))
+    assert not image_folders.have_one_size(folder)
+
+
+def test_oblong_images_of_one_size_need_fitting(tmp_path: Path) -> None:
+    for name in ("train/cat", "test/cat"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (8, 6)).save(tmp_path / name / "0.png")
+    contents = look(place(tmp_path), ()).contents
+    assert (contents.needs_fitting, contents.height, contents.width, contents.largest) == (True, 6, 8, None)
+    assert not image_folders.have_one_size(tmp_path)
 
 
 def test_one_colour_header_tells_that_all_become_colour(tmp_path: Path, write_images: Writer) -> None:

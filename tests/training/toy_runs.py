@@ -66,11 +66,11 @@ class Toy:
         ready.train(lines.append, lambda: None)
         return ready, lines
 
-    def finished(self, path: Path, config: RunConfig) -> RunFolder:
+    def finished(self, path: Path, config: RunConfig, folders: tuple[Path, ...] = ()) -> RunFolder:
         """A run on disk that has been trained."""
         folder = RunFolder(path / config.run_id)
         folder.create(config)
-        data_sets = DataSets((), torch.device("cpu"))
+        data_sets = DataSets(folders, torch.device("cpu"))
         with ClaimedRun.take(Storage(folder, lambda: False, lambda _: None)) as run:
             RunAttempt(run, NetworkWorkload(data_sets), threads=1).execute()
         assert folder.read_record().state is RunState.FINISHED

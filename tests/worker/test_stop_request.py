@@ -98,7 +98,7 @@ def test_a_stop_ends_the_decoding_and_the_next_start_goes_on_with_it(
     stop.received.clear()
     again: list[None] = []
     pixels = image_folders._pixels
-    monkeypatch.setattr(image_folders, "_pixels", lambda path: (again.append(None), pixels(path))[1])
+    monkeypatch.setattr(image_folders, "_pixels", lambda *given: (again.append(None), pixels(*given))[1])
     assert start() is RunState.FINISHED
     # One more for the size of all.
     assert len(again) == 1 if name == "_write_array" else 1 < len(again) <= 129 - 4 * 3

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,13 +30,26 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cnnjobs.components.files.fitting import Fitting
+
 _ABOUT: Final = "about.json"
 _ARRAYS: Final = ("train_images", "train_labels", "test_images", "test_labels")
 _WRITING: Final = ".cnnjobs-writing-"
 _LOCK: Final = "lock"
 _ABANDONED_AFTER_S: Final = 86_400
 _LOOK_S: Final = 0.2
-_ENTRIES: Final[dict[Place, tuple[Path, tuple[str, ...]]]] = {}
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The `folder` in the cache of a decoded data set, its `plain` one without a fitting, and notes on its files."""
+
+    folder: Path
+    plain: Path
+    notes: tuple[str, ...]
+
+
+_ENTRIES: Final[dict[tuple[Place, Fitting | None], Remembered]] = {}
 
 
 def cache_folder() -> Path:
@@ -70,22 +83,25 @@ def cached(folder: Path, decode: Callable[[Path | None], Decoded]) -> Decoded:
         return decoded or decode(None)
 
 
-def remember(place: Place, source: Source) -> None:
+def remember(place: Place, source: Source, fitting: Fitting | None = None) -> None:
     """Have `remembered` find what these files were decoded to, in this process and in those forked from it."""
-    folder = entry(place, source)
-    if folder.is_dir():
-        _ENTRIES[place] = (folder, source.notes)
+    for fitted in (None, fitting):
+        folder = entry(place, source, fitted)
+        if folder.is_dir():
+            _ENTRIES[place, fitting] = Remembered(folder, entry(place, source), source.notes)
+            return
 
 
-def remembered(place: Place) -> tuple[Path, tuple[str, ...]] | None:
-    """The entry of a place and the notes on it, without a look at its files, which may be many."""
-    found = _ENTRIES.get(place)
-    return found if found is not None and found[0].is_dir() else None
+def remembered(place: Place, fitting: Fitting | None = None) -> Remembered | None:
+    """Memory of a place, without a look at its files, which may be many."""
+    found = _ENTRIES.get((place, fitting))
+    return found if found is not None and found.folder.is_dir() else None
 
 
-def entry(place: Place, source: Source) -> Path:
+def entry(place: Place, source: Source, fitting: Fitting | None = None) -> Path:
     """The folder of what these files are decoded to: other paths, sizes or times have another one. Raises DataError."""
-    digest = hashlib.sha256(f"{source.form}\n{place.name}\n".encode())
+    fitted = f" {fitting.word}" if fitting else ""
+    digest = hashlib.sha256(f"{source.form}{fitted}\n{place.name}\n".encode())
     for path in source.files:
         try:
             status = path.stat()

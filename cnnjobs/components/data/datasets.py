@@ -13,6 +13,7 @@ from typing import Any, Literal
 from cnnjobs.components.data.class_names import classes_of
 from cnnjobs.components.data.splits import DataSet, Part, Split
 from cnnjobs.components.data.surveys import draw, notes_on
+from cnnjobs.components.files.fitting import Fitting
 from cnnjobs.components.files.places import EMNIST_SPLIT, Place, place_of
 from cnnjobs.registry import Fraction, NonNegativeInt, Subset, register
 
@@ -40,14 +41,16 @@ def find_data(name: str, folders: Sequence[Path], options: Mapping[str, Any] | N
     return place.path if place else None
 
 
-def remember_data(name: str, folders: Sequence[Path], options: Mapping[str, Any]) -> None:
+def remember_data(
+    name: str, folders: Sequence[Path], options: Mapping[str, Any], fitting: Fitting | None = None
+) -> None:
     """Look at the files of a data set that is decoded already once for all processes that this one forks."""
     from cnnjobs.components.data.cache import remember
     from cnnjobs.components.data.decoding import source_of
 
     place = place_of_data(name, folders, options)
     if place is not None:
-        remember(place, source_of(place))
+        remember(place, source_of(place), fitting)
 
 
 @register("dataset", "cifar10")
@@ -64,7 +67,7 @@ def cifar10(
     Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html; mean and std computed over its training images.
     """
     return _build(
-        name, folders, validation, split_seed, subset, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616)
+        name, folders, validation, split_seed, subset, statistics=((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
     )
 
 
@@ -130,7 +133,7 @@ def mnist(
 
     LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/; mean and std computed over its training images.
     """
-    return _build(name, folders, validation, split_seed, subset, mean=(0.1307,), std=(0.3081,))
+    return _build(name, folders, validation, split_seed, subset, statistics=((0.1307,), (0.3081,)))
 
 
 @register("dataset", "fashion_mnist")
@@ -146,7 +149,7 @@ def fashion_mnist(
 
     Xiao et al. 2017, https://arxiv.org/abs/1708.07747; mean and std computed over its training images.
     """
-    return _build(name, folders, validation, split_seed, subset, mean=(0.2860,), std=(0.3530,))
+    return _build(name, folders, validation, split_seed, subset, statistics=((0.2860,), (0.3530,)))
 
 
 @register("dataset", "fashion_mnist_mini")
@@ -162,7 +165,7 @@ def fashion_mnist_mini(
 
     Made by tools/make_fashion_mnist_mini.py; mean and std computed over its training images.
     """
-    return _build(name, folders, validation, split_seed, subset, mean=(0.2869,), std=(0.3538,))
+    return _build(name, folders, validation, split_seed, subset, statistics=((0.2869,), (0.3538,)))
 
 
 @register("dataset", "kmnist")
@@ -202,13 +205,17 @@ def emnist(
 def image_folder(
     name: str,
     folders: Sequence[Path],
+    fitting: Fitting | None = None,
     *,
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
     subset: Subset | None = None,
 ) -> DataSet:
-    """The images of `<data folder>/<name>/{train,test}/<class>/*`, all of one square size, gray if all are gray."""
-    return _build(name, folders, validation, split_seed, subset)
+    """The images of `<data folder>/<name>/{train,test}/<class>/*`, gray if all are gray.
+
+    Those of one square size are read as they are, others by the `resize` or `letterbox` that `augment` begins with.
+    """
+    return _build(name, folders, validation, split_seed, subset, fitting=fitting)
 
 
 def _build(
@@ -219,23 +226,16 @@ def _build(
     subset: Subset | None,
     *,
     split: str = EMNIST_SPLIT,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+    fitting: Fitting | None = None,
 ) -> DataSet:
     """Read it or take it from the cache; draw the splits from it."""
-    from cnnjobs.components.data.cache import cached, entry, read_entry, remembered
-    from cnnjobs.components.data.decoding import decode, source_of
     from cnnjobs.components.data.fingerprints import fingerprint
+    from cnnjobs.components.data.reading import read
 
     place = place_of(name, folders, split)
-    classes = classes_of(name, split)
-    known = remembered(place)
-    data = read_entry(known[0]) if known else None
-    if known is None or data is None:
-        source = source_of(place)
-        known = entry(place, source), source.notes
-        data = cached(known[0], lambda work: decode(place, classes, work))
-    folder, notes = known
+    reading = read(place, classes_of(name, split), fitting)
+    data = reading.decoded
     options = {"validation": validation, "split_seed": split_seed, "subset": subset}
     drawn = draw(name, data.train_labels, data.test_labels, data.classes, options)
     train, held_out = (
@@ -244,9 +244,10 @@ def _build(
     test = Split(data.test_images, data.test_labels)
     if len(drawn.test) < len(test):
         test = Part(data.test_images, drawn.test, data.test_labels[drawn.test])
-    mean, std = mean or data.mean, std or data.std
-    told = (*notes, *notes_on(name, data.classes))
-    return DataSet(name, train, held_out, test, data.classes, mean, std, fingerprint(place, folder), told)
+    mean, std = statistics or (data.mean, data.std)
+    told = (*reading.notes, *notes_on(name, data.classes))
+    sha256 = fingerprint(place, reading.entry)
+    return DataSet(name, train, held_out, test, data.classes, mean, std, sha256, told, reading.are_fitted)
 
 
 def _emnist_split(name: str, options: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cnnjobs.components.files.fitting import Fitting
+
 _PIXELS_PER_COUNT: Final = 1 << 20
 # The form of images that lie as their EXIF orientation says.
 _UPRIGHT: Final = 2
@@ -65,7 +67,7 @@ def source_of(place: Place) -> Source:
     return Source([*train.entries, *test.entries], notes_of(place.path, train, test), form=_UPRIGHT)
 
 
-def decode(place: Place, classes: tuple[str, ...], work: Path | None = None) -> Decoded:
+def decode(place: Place, classes: tuple[str, ...], work: Path | None = None, fitting: Fitting | None = None) -> Decoded:
     """Read the whole data set; a folder of images names its own classes. Raises DataError with the file at fault.
 
     Images of a folder become files in `work`, where there is one: they may be too many for memory.
@@ -75,7 +77,7 @@ def decode(place: Place, classes: tuple[str, ...], work: Path | None = None) -> 
     if place.layout == "image_folder":
         from cnnjobs.components.files import image_folders
 
-        *arrays, classes = image_folders.read_splits(place.path, work)
+        *arrays, classes = image_folders.read_splits(place.path, work, fitting)
     else:
         arrays = _reader(place).read_splits(place, len(classes))
     train_images, train_labels, test_images, test_labels = map(np.ascontiguousarray, arrays)

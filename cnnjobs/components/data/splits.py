@@ -50,7 +50,8 @@ class DataSet:
 
     The validation split is drawn from the training images by `split_seed`; `subset` then keeps so many of the splits
     that it names, as many of each class. Mean and std (of all training images) are the same with it. `sha256` stands
-    for the content of the data set, however it is split; `notes` are what a user must know of its files.
+    for the content of the data set, however it is split; `notes` are what a user must know of its files. Images that
+    had sizes of their own `are_fitted`: brought to one as they were decoded.
     """
 
     name: str
@@ -62,6 +63,7 @@ class DataSet:
     std: tuple[float, ...]
     sha256: str | None = None
     notes: tuple[str, ...] = ()
+    are_fitted: bool = False
 
     @property
     def in_channels(self) -> int:

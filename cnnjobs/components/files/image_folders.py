@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from cnnjobs.components.files.fitting import Fitting
 from cnnjobs.components.files.image_listing import Listing, list_splits
 from cnnjobs.components.files.image_store import ImageStore, channels_begun
-from cnnjobs.components.files.pictures import upright
+from cnnjobs.components.files.pictures import is_gray, plain, size_upright
 from cnnjobs.components.files.raw_splits import Contents
 from cnnjobs.errors import DataError
 
@@ -21,71 +23,119 @@ if TYPE_CHECKING:
 
     NamedSplits = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]
 
-_GRAY_MODES: Final = ("1", "L", "LA")
-_COLOUR_MODES: Final = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _IMAGES_PER_TASK: Final = 256
 _BYTES_PER_TASK: Final = 8 << 20
 _PROBLEMS_TOLD: Final = 5
 _HEADERS: Final = 1000
-_REMEDY: Final = "bring all images to one square size first, for example with: mogrify -resize 64x64! FILES"
+_ENDS: Final = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b";", "BMP": b""}
+_TAIL: Final = 64
+TO_ONE_SIZE: Final = (
+    "begin `augment` with {name: resize, size: 64}, or with {name: resize, shorter: 72, crop: 64} for the middle, or"
+    " {name: letterbox, size: 64} for all of it between bars"
+)
 
 
-def read_splits(folder: Path, work: Path | None = None) -> NamedSplits:
+def read_splits(folder: Path, work: Path | None = None, fitting: Fitting | None = None) -> NamedSplits:
     """Images and labels of `train`, those of `test`, and the classes in the order of their names.
 
     Images are gray (one channel) when every file is, else colour; transparency is dropped. In a folder `work` they
-    become files, `train_images.npy` and `test_images.npy`, and what is there already is not read again.
+    become files, `train_images.npy` and `test_images.npy`, and what is there already is not read again. Without a
+    `fitting` they must have one square size.
     """
     train, test = list_splits(folder)
-    images = _read_images(folder, {"train": train.files, "test": test.files}, work)
+    images = _read_images(folder, {"train": train.files, "test": test.files}, work, fitting)
     return images["train"], train.labels, images["test"], test.labels, tuple(train.classes)
 
 
+def have_one_size(folder: Path) -> bool:
+    """Check by all headers whether the images that can be read have one square size. Raises DataError."""
+    train, test = list_splits(folder)
+
+    def size(path: Path) -> tuple[int, int] | None:
+        try:
+            return header_of(path).size
+        except DataError:
+            return None
+
+    with ThreadPoolExecutor(_num_cores()) as pool:
+        sizes = {*pool.map(size, [*train.files, *test.files], chunksize=_IMAGES_PER_TASK)} - {None}
+    return len(sizes) <= 1 and all(each is None or each[0] == each[1] for each in sizes)
+
+
 def look(folder: Path, train: Listing, test: Listing) -> Contents:
-    """Contents by the names of the files, the first image, and the headers of a thousand spread over all.
+    """Contents by the names of the files and the headers of a thousand that are spread over all.
 
     Raises DataError that names those of them that cannot serve.
     """
     paths = [*train.files, *test.files]
-    pixels = _pixels(paths[0])
-    height, width = pixels.shape[:2]
-    if height != width:
-        raise DataError(_not_square(paths[0], width, height))
     some = paths[:: -(-len(paths) // _HEADERS)]
-    modes, problems = {""}, []
+    headers, problems = [], []
     for path in some:
         try:
-            modes.add(_mode_of(path, height, paths[0]))
+            headers.append(header_of(path, whole=True))
         except DataError as error:
             problems.append(str(error))
     if problems:
         raise DataError(_told(folder, problems, len(some)))
-    channels = 3 if pixels.ndim == 3 or modes.intersection(_COLOUR_MODES) else 1
-    return Contents(height, width, channels, len(train.classes), train.labels, test.labels)
+    channels = 1 if all(header.is_gray for header in headers) else 3
+    widths, heights = zip(*{header.size for header in headers}, strict=True)
+    largest = (max(heights), max(widths)) if len(widths) > 1 else None
+    return Contents(min(heights), min(widths), channels, len(train.classes), train.labels, test.labels, largest=largest)
 
 
-def _mode_of(path: Path, size: int, first: Path) -> str:
-    """The mode of an image, by its header. Raises DataError where it cannot serve beside the `first` one."""
+@dataclass(frozen=True)
+class Header:
+    """The `size` (width, height) of an image as it lies upright, and its `mode`, in Pillow's words."""
+
+    size: tuple[int, int]
+    mode: str
+
+    @property
+    def is_gray(self) -> bool:
+        """True if the image is without colour."""
+        return is_gray(self.mode)
+
+
+def header_of(path: Path, *, whole: bool = False) -> Header:
+    """The header of an image file, and a look whether the file is `whole`. Raises DataError where it is no image."""
     from PIL import Image
 
     with _opened(path) as file:
         image = Image.open(file)
-        (width, height), mode = image.size, image.mode
-    if (width, height) != (size, size):
-        raise DataError(_other_size(path, (width, height), size, first))
-    if mode not in (*_GRAY_MODES, *_COLOUR_MODES):
-        raise DataError(_deep(path, mode))
-    return mode
+        header = Header(size_upright(image), image.mode)
+        end = _ENDS.get(image.format or "") if whole else None
+        # Some programs write more behind the end: only decoding tells whether pixels are missing.
+        if end is not None and (not end or end not in _tail(path)):
+            image.load()
+        return header
 
 
-def _read_images(folder: Path, splits: Mapping[str, Sequence[Path]], work: Path | None) -> dict[str, NDArray[np.uint8]]:
-    """All images (N, H, W, C), which must have one square size. Raises DataError that names those that cannot serve."""
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-min(_TAIL, path.stat().st_size), os.SEEK_END)
+        return file.read()
+
+
+def _read_images(
+    folder: Path, splits: Mapping[str, Sequence[Path]], work: Path | None, fitting: Fitting | None
+) -> dict[str, NDArray[np.uint8]]:
+    """All images (N, H, W, C), of one square size or with a fitting. Raises DataError that names what cannot serve."""
     paths = [path for some in splits.values() for path in some]
-    size, first, channels = _first_shape(paths)
+    form = _first_form(paths, fitting)
     try:
-        return _decode_all(folder, splits, (size, channels_begun(work) or channels), first, work)
+        return _decode_all(folder, splits, replace(form, channels=channels_begun(work) or form.channels), work)
     except _ColourError:
-        return _decode_all(folder, splits, (size, 3), first, work)
+        return _decode_all(folder, splits, replace(form, channels=3), work)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """Images as they are to be decoded; the size is that of the `first` one unless there is a fitting."""
+
+    size: int
+    channels: int
+    first: Path
+    fitting: Fitting | None
 
 
 class _ColourError(Exception):
@@ -93,10 +143,10 @@ class _ColourError(Exception):
 
 
 def _decode_all(
-    folder: Path, splits: Mapping[str, Sequence[Path]], form: tuple[int, int], first: Path, work: Path | None
+    folder: Path, splits: Mapping[str, Sequence[Path]], form: _Form, work: Path | None
 ) -> dict[str, NDArray[np.uint8]]:
-    """Images of `form` (size, channels), decoded by several threads at once. Raises _ColourError, DataError."""
-    size, channels = form
+    """Images of a form, decoded by several threads at once. Raises _ColourError, DataError."""
+    size, channels = form.size, form.channels
     number = max(1, min(_IMAGES_PER_TASK, _BYTES_PER_TASK // max(1, size * size * channels)))
     tasks = [
         (name, start, paths[start : start + number])
@@ -111,7 +161,7 @@ def _decode_all(
             name, start, some = task
             if store.has(name, start, len(some)):
                 return []
-            images, problems = _decode(some, form, first)
+            images, problems = _decode(some, form)
             if not problems:
                 store.put(name, start, images)
             return problems
@@ -122,20 +172,20 @@ def _decode_all(
         return store.arrays()
 
 
-def _decode(paths: Sequence[Path], form: tuple[int, int], first: Path) -> tuple[NDArray[np.uint8], list[str]]:
+def _decode(paths: Sequence[Path], form: _Form) -> tuple[NDArray[np.uint8], list[str]]:
     """Images (n, H, W, C) of files, and what is wrong with some of them. Raises _ColourError."""
     import numpy as np
 
-    size, channels = form
+    size, channels = form.size, form.channels
     images, problems = np.empty((len(paths), size, size, channels), np.uint8), []
     for image, path in zip(images, paths, strict=True):
         try:
-            pixels = _pixels(path)
+            pixels = _pixels(path, form.fitting)
         except DataError as error:
             problems.append(str(error))
             continue
         if pixels.shape[:2] != (size, size):
-            problems.append(_other_size(path, (pixels.shape[1], pixels.shape[0]), size, first))
+            problems.append(_other_size(path, (pixels.shape[1], pixels.shape[0]), size, form.first))
             continue
         if pixels.ndim > 2 and channels == 1:
             raise _ColourError
@@ -143,18 +193,18 @@ def _decode(paths: Sequence[Path], form: tuple[int, int], first: Path) -> tuple[
     return images, problems
 
 
-def _first_shape(paths: Sequence[Path]) -> tuple[int, Path, int]:
-    """Size, path and channels of the first image that can be read; one that cannot is told with the others."""
+def _first_form(paths: Sequence[Path], fitting: Fitting | None) -> _Form:
+    """The form by the first image that can be read; one that cannot is told with the others."""
     for path in paths:
         try:
-            pixels = _pixels(path)
+            pixels = _pixels(path, fitting)
         except DataError:
             continue
         height, width = pixels.shape[:2]
         if height != width:
-            raise DataError(_not_square(path, width, height))
-        return height, path, 1 if pixels.ndim == 2 else 3
-    return 0, paths[0], 3
+            raise DataError(f"{path}: is {width}×{height} pixels, but networks here take square images; {TO_ONE_SIZE}")
+        return _Form(height, 1 if pixels.ndim == 2 else 3, path, fitting)
+    return _Form(fitting.size if fitting else 0, 3, paths[0], fitting)
 
 
 def _told(folder: Path, problems: Sequence[str], total: int) -> str:
@@ -165,31 +215,18 @@ def _told(folder: Path, problems: Sequence[str], total: int) -> str:
     return "\n".join([f"{folder}: {len(problems)} of {total} images cannot be used", *listed, *more])
 
 
-def _not_square(path: Path, width: int, height: int) -> str:
-    return f"{path}: is {width}×{height} pixels, but networks here take square images; {_REMEDY}"
-
-
 def _other_size(path: Path, found: tuple[int, int], size: int, first: Path) -> str:
-    return f"{path}: is {found[0]}×{found[1]} pixels, not {size}×{size} like {first}; {_REMEDY}"
+    return f"{path}: is {found[0]}×{found[1]} pixels, not {size}×{size} like {first}; {TO_ONE_SIZE}"
 
 
-def _deep(path: Path, mode: str) -> str:
-    return f"{path}: holds pixels of mode {mode}; save it as gray or RGB with 8 bits per channel"
-
-
-def _pixels(path: Path) -> NDArray[np.uint8]:
+def _pixels(path: Path, fitting: Fitting | None) -> NDArray[np.uint8]:
     """The image (H, W) when gray, else (H, W, 3), upright as its EXIF orientation says."""
     import numpy as np
     from PIL import Image
 
     with _opened(path) as file:
-        image = upright(Image.open(file))
-        mode = image.mode
-        if mode in _GRAY_MODES:
-            return np.asarray(image.convert("L"))
-        if mode in _COLOUR_MODES:
-            return np.asarray(image.convert("RGB"))
-    raise DataError(_deep(path, mode))
+        image = plain(Image.open(file))
+        return np.asarray(fitting.of_image(image) if fitting else image)
 
 
 @contextmanager
@@ -203,7 +240,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     except MemoryError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{path}: cannot be read as an image (it is of no known kind); replace or remove it") from None
+        why = "it is of no known kind" if path.stat().st_size else "it is empty"
+        raise DataError(f"{path}: cannot be read as an image ({why}); replace or remove it") from None
     except Exception as error:  # a damaged file may raise anything
         raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from None
 

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _JPEG: Final = (".jfif", ".jpe", ".jpeg", ".jpg")
+_JPEG_2000: Final = (".j2c", ".j2k", ".jp2", ".jpf", ".jpx")
 _TIFF: Final = (".tif", ".tiff")
 _PORTABLE: Final = (".pbm", ".pgm", ".pnm", ".ppm")
-SUFFIXES: Final = tuple(sorted((*_JPEG, *_TIFF, *_PORTABLE, ".bmp", ".gif", ".png", ".webp")))
-_ONE_KIND: Final = (_JPEG, _TIFF, _PORTABLE)
+SUFFIXES: Final = tuple(sorted((*_JPEG, *_JPEG_2000, *_TIFF, *_PORTABLE, ".avif", ".bmp", ".gif", ".png", ".webp")))
+_ONE_KIND: Final = (_JPEG, _JPEG_2000, _TIFF, _PORTABLE)
 _KINDS_TOLD: Final = 4
 _FOLDER: Final = "folder"
 # Archives, file systems and file servers leave them; they are no classes.

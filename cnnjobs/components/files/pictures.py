@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cnnjobs.components.files.fitting import Fitting
 from cnnjobs.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +17,22 @@ if TYPE_CHECKING:
 
 # The tag of EXIF.
 _ORIENTATION: Final = 0x0112
+_LYING: Final = (5, 6, 7, 8)
 _COLOURLESS: Final = ("1", "L", "LA", "La", "I", "F")
+
+
+def is_gray(mode: str) -> bool:
+    """Check whether images of that mode of Pillow are without colour; those with a palette count as coloured."""
+    return mode in _COLOURLESS or mode.startswith("I;")
+
+
+def plain(image: Any) -> Any:
+    """The image upright, in 8 bits, gray (L) or RGB; transparency is dropped. Raises ValueError for modes of no kin."""
+    image = upright(image)
+    image = _eight_bits(image)
+    # Pillow would warn of what a transparent colour becomes.
+    image.info.pop("transparency", None)
+    return image.convert("L" if is_gray(image.mode) else "RGB")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +43,10 @@ class Picture:
     notes: tuple[str, ...]
 
 
-def read_picture(path: Path, *, channels: int, size: int) -> Picture:
+def read_picture(path: Path, *, channels: int, size: int, fitting: Fitting | None = None) -> Picture:
     """The image, upright, in gray (1 channel) or RGB (3), scaled to size; of an oblong one the middle square.
+
+    With the `fitting` of a run's images it is what training would have made of it.
 
     Raises InputError for what is no image.
     """
@@ -47,6 +65,11 @@ def read_picture(path: Path, *, channels: int, size: int) -> Picture:
             image: Any = upright(Image.open(file))
             notes = _mode_notes(image, channels)
             image = _eight_bits(image).convert("L" if channels == 1 else "RGB")
+            if fitting is not None:
+                notes += [f"{image.width}×{image.height} pixels brought to {size}×{size}"] * (
+                    image.size != (size, size)
+                )
+                image = fitting.of_image(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: has too many pixels ({error}); make it smaller first") from None
     except UnidentifiedImageError:
@@ -74,28 +97,38 @@ def upright(image: Image) -> Image:
     return turned or image
 
 
+def size_upright(image: Image) -> tuple[int, int]:
+    """Width and height of the image once it is upright, by its header."""
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1) in _LYING
+    except Exception:
+        turned = False
+    width, height = image.size
+    return (height, width) if turned else (width, height)
+
+
 def _mode_notes(image: Any, channels: int) -> list[str]:
     notes = []
     if image.mode[0] in "IF":
         notes.append(f"pixels of mode {image.mode} brought to 8 bits")
     if image.has_transparency_data:
         notes.append("transparency dropped")
-    if channels == 1 and not image.mode.startswith(_COLOURLESS):
+    if channels == 1 and not is_gray(image.mode):
         notes.append("colour made gray")
     return notes
 
 
 def _eight_bits(image: Any) -> Any:
-    """16-bit gray, and numbers of any range, as 8-bit gray."""
+    """16-bit gray, and numbers that are no whole ones, as 8-bit gray."""
     import numpy as np
     from PIL import Image
 
     if image.mode[0] not in "IF":
         return image
     values = np.asarray(image).astype(float)
-    # Whole numbers are those of 16-bit files; other ones have no range of their own.
-    low, high = (0.0, 65535.0) if image.mode[0] == "I" else (float(values.min()), float(values.max()))
-    scaled = (values - low) * (255 / ((high - low) or 1.0))
+    # Whole numbers are those of 16-bit files; other ones are shares of white, or levels up to 255.
+    white = 65535.0 if image.mode[0] == "I" else 1.0 if np.nanmax(values, initial=0.0) <= 1 else 255.0
+    scaled = np.nan_to_num(values) * (255 / white)
     return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8))
 
 

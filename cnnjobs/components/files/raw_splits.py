@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """Headers and labels: pixels, channels, and the label of each image (N,), from 0 on, of both splits."""
+    """Headers and labels: pixels, channels, and the label of each image (N,), from 0 on, of both splits.
+
+    Where images have sizes of their own, `height` and `width` are the smallest of them, and `largest` (height, width)
+    the largest.
+    """
 
     height: int
     width: int
@@ -27,6 +31,12 @@ class Contents:
     num_classes: int
     train_labels: Labels
     test_labels: Labels
+    largest: tuple[int, int] | None = field(default=None, kw_only=True)
+
+    @property
+    def needs_fitting(self) -> bool:
+        """True if images have to be brought to one square size before a network can see them."""
+        return self.largest is not None or self.height != self.width
 
     @property
     def train(self) -> tuple[int, ...]:

@@ -115,12 +115,13 @@ class Subject:
             raise InputError(f"--split {name}: no such split; allowed: {', '.join(SPLITS)}")
         if self.config is None:
             raise InputError(f"{self.name} has no data set of its own; name one with --dataset")
-        split: DeviceSplit = getattr(self.data_sets.get(self.config), name)
+        found = self.data_sets.get(self.config)
+        split: DeviceSplit = getattr(found, name)
         data = f"data set `{self.config.dataset.name}`"
         if not len(split):
             raise InputError(f"{data} has no {name} images; choose another split")
         _, height, width, channels = split.pixels.shape
-        given = Preprocessing.from_steps(self.preprocessing.steps, (channels, height, width)).input_shape
+        given = self._for_shape((channels, height, width), found.are_fitted).input_shape
         if given != self.input_shape:
             raise InputError(
                 f"{data} does not fit {self.name}: it gives {_shape(given)}, not {_shape(self.input_shape)}"
@@ -162,20 +163,24 @@ class Subject:
         if channels not in (1, 3):
             raise InputError(f"{self.name} takes images of {channels} channels: no image file has them")
         # What the preprocessing enlarges is taken from the file as sharp as it is there.
-        size = max(size, self.input_shape[1])
-        picture = read_picture(path, channels=channels, size=size)
+        size = size if self.preprocessing.are_fitted else max(size, self.input_shape[1])
+        picture = read_picture(path, channels=channels, size=size, fitting=self.preprocessing.fitting)
         inputs, shown = self._seen(self._for_size(size), _batch(picture.pixels))
         return InputImage(path.name, inputs, shown[0], notes=picture.notes)
 
     def _for_size(self, size: int) -> Preprocessing:
         """The same steps for square images of another size; they must give what the network takes."""
-        return Preprocessing.from_steps(self.preprocessing.steps, (self.preprocessing.image_shape[0], size, size))
+        return self._for_shape((self.preprocessing.image_shape[0], size, size), self.preprocessing.are_fitted)
+
+    def _for_shape(self, shape: tuple[int, int, int], are_fitted: bool) -> Preprocessing:
+        return Preprocessing.from_steps(self.preprocessing.steps, shape, are_fitted=are_fitted)
 
     def _seen(self, preprocessing: Preprocessing, images: Tensor) -> tuple[Tensor, NDArray[np.uint8]]:
         """images (N, C, H, W) uint8 -> (inputs (N, C, H, W), shown (N, H, W, 1 or 3) uint8)."""
         images = images.to(self.device)
         visible = [step for step in preprocessing.steps if step["name"] != "normalise"]
-        shown = Preprocessing.from_steps(visible, preprocessing.image_shape)(images)
+        shape, are_fitted = preprocessing.image_shape, preprocessing.are_fitted
+        shown = Preprocessing.from_steps(visible, shape, are_fitted=are_fitted)(images)
         if shown.shape[1] not in (1, 3):
             shown = shown.float().mean(1, keepdim=True).round().byte()
         return preprocessing(images), shown.permute(0, 2, 3, 1).cpu().numpy()
@@ -183,7 +188,7 @@ class Subject:
 
 def _batch(pixels: NDArray[np.uint8]) -> Tensor:
     """pixels (H, W, C) -> images (1, C, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
 
 
 def _shape(shape: tuple[int, int, int]) -> str:

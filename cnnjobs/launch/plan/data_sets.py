@@ -17,10 +17,12 @@ from cnnjobs.components.data.fingerprints import OTHER_DATA_REMEDY, changed
 from cnnjobs.components.data.surveys import fingerprint_of, look_into, notes_on, sizes_from, survey
 from cnnjobs.components.files.places import Place, image_folders, place_of
 from cnnjobs.components.files.raw_splits import Contents
+from cnnjobs.config.fitting import without_fitting
 from cnnjobs.config.kinds import network
 from cnnjobs.config.run import Choice, RunConfig
 from cnnjobs.disk.run_folder import RunFolder
 from cnnjobs.errors import DataError, InputError, Mistake, UnknownNameError, concerning, key_of
+from cnnjobs.launch.plan.image_shapes import decoded_shape
 from cnnjobs.launch.plan.plan import Action, Plan
 from cnnjobs.registry import components, is_foreign
 from cnnjobs.sweep.file import SweepRun
@@ -127,11 +129,13 @@ def _check(runs: Sequence[SweepRun], folders: Sequence[Path], looked: dict[Place
 
 def _check_shapes(config: RunConfig, contents: Contents) -> None:
     """Raises InputError when an augmentation does not fit the images; of those of others the run itself tells."""
-    known = takewhile(lambda step: not is_foreign(step.kind, step.name), config.augment)
+    shape = decoded_shape(config, contents)
+    steps = without_fitting(config.augment) if contents.needs_fitting else config.augment
+    known = takewhile(lambda step: not is_foreign(step.kind, step.name), steps)
     # What a normalisation leaves out is filled in by the run.
-    steps = [step for step in known if step.name != "normalise" or any(step.options.values())]
+    built = [step.build() for step in known if step.name != "normalise" or any(step.options.values())]
     with concerning("augment"):
-        output_shape([step.build() for step in steps], (contents.channels, contents.height, contents.width))
+        output_shape(built, shape)
 
 
 def _notes_on_splits(data: Choice, found: Survey, sizes: Mapping[SplitName, int]) -> Iterator[str]:

@@ -23,10 +23,12 @@ from typing import Any, Final
 from cnnjobs.components.data.cache import cache_folder
 from cnnjobs.components.data.datasets import place_of_data
 from cnnjobs.components.data.surveys import survey
-from cnnjobs.config.run import Choice, RunConfig
+from cnnjobs.config.fitting import fitting_of
+from cnnjobs.config.run import RunConfig
 from cnnjobs.disk.code_walk import imported_modules
 from cnnjobs.disk.files import write_whole
 from cnnjobs.errors import InputError, Mistake, SpecError
+from cnnjobs.launch.plan.image_shapes import decoded_shape
 from cnnjobs.launch.plan.plan import Plan, PlannedRun
 from cnnjobs.sweep.labels import SweepRun
 from cnnjobs.system.package import PACKAGE
@@ -102,9 +104,9 @@ def _kinds(runs: Iterable[PlannedRun], folders: Sequence[Path], results: Path) -
             continue
         seen |= new
         data = run.network.dataset
-        key = data.model_dump_json()
+        key = f"{data.model_dump_json()} {fitting_of(run.network.augment)}"
         if key not in described:
-            described[key] = _images(data, folders)
+            described[key] = _images(run.network, folders)
         asked = Asked(config=run.config.nested(), images=described[key])
         yield _Kind(run, asked, _digest(asked, run.network, code, folders=folders, results=results), code)
 
@@ -116,15 +118,16 @@ def _parts(config: RunConfig) -> Iterator[str]:
         yield json.dumps([(key, nested[key]) for key in keys], sort_keys=True)
 
 
-def _images(data: Choice, folders: Sequence[Path]) -> Images | None:
+def _images(config: RunConfig, folders: Sequence[Path]) -> Images | None:
     """Facts of a data set without its pixels; None for one of the user's own."""
+    data = config.dataset
     place = place_of_data(data.name, folders, data.options)
     if place is None:
         return None
     found, sizes = survey(place, data.options)
     contents = found.contents
-    shape = (contents.channels, contents.height, contents.width)
-    return Images(shape=shape, classes=found.classes, sizes=dict(sizes))
+    shape = decoded_shape(config, contents)
+    return Images(shape=shape, classes=found.classes, sizes=dict(sizes), are_fitted=contents.needs_fitting)
 
 
 def _digest(asked: Asked, config: RunConfig, code: str | None, *, folders: Sequence[Path], results: Path) -> str:

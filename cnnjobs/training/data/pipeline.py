@@ -17,6 +17,7 @@ from torch import Tensor
 from cnnjobs.components.augment import Augmentation, output_shape
 from cnnjobs.components.data.datasets import DataSet, Part, Split
 from cnnjobs.components.data.fingerprints import fingerprint_of_arrays
+from cnnjobs.config.fitting import fitting_of, without_fitting
 from cnnjobs.config.run import Choice, RunConfig
 from cnnjobs.errors import DataError
 from cnnjobs.system import own_modules
@@ -36,7 +37,7 @@ _STATISTICS_BATCH: Final = 256
 class DeviceData:
     """A data set whose splits lie on one device, or are streamed to it: `why_streamed` tells so in one line.
 
-    `sha256` and `notes` are those of the data set; one of an import path has the fingerprint of its images.
+    `sha256`, `notes` and `are_fitted` are those of the data set; one of an import path has a fingerprint of its images.
     """
 
     train: DeviceSplit
@@ -48,6 +49,7 @@ class DeviceData:
     why_streamed: str | None = None
     sha256: str | None = None
     notes: tuple[str, ...] = ()
+    are_fitted: bool = False
 
     @property
     def splits(self) -> dict[str, DeviceSplit]:
@@ -69,7 +71,9 @@ def to_device(data: DataSet, device: torch.device) -> DeviceData:
         _split_to_device(split, device, stays=why is not None) for split in (data.train, data.validation, data.test)
     )
     sha256 = data.sha256 or fingerprint_of_arrays(data)
-    return DeviceData(train, validation, test, data.classes, data.mean, data.std, why, sha256, data.notes)
+    return DeviceData(
+        train, validation, test, data.classes, data.mean, data.std, why, sha256, data.notes, data.are_fitted
+    )
 
 
 def _split_to_device(split: Split, device: torch.device, *, stays: bool) -> DeviceSplit:
@@ -113,11 +117,12 @@ class DataSets:
 
     def get(self, config: RunConfig) -> DeviceData:
         """The run's data set on the device. Raises DataError."""
-        key = f"{config.dataset.model_dump_json()} {own_modules.place_of(config.dataset.name)}"
+        fitting = fitting_of(config.augment)
+        key = f"{config.dataset.model_dump_json()} {own_modules.place_of(config.dataset.name)} {fitting}"
         if self._last is None or self._last[0] != key:
             self._last = None  # one at a time: the next one may need its memory
             with self._interruptible():
-                built = config.dataset.build(name=config.dataset.name, folders=self.folders)
+                built = config.dataset.build(name=config.dataset.name, folders=self.folders, fitting=fitting)
                 check_data(config.dataset, built)
                 self._last = (key, to_device(built, self.device))
         return self._last[1]
@@ -154,15 +159,16 @@ class Pipeline:
         for place, choice in enumerate(choices):
             if choice.name == "normalise" and all(value is None for value in choice.options.values()):
                 choices[place] = self._normalisation(choices[:place], normalisation)
-        augmentations = build_augmentations(choices)
+        left = without_fitting(choices) if data.are_fitted else choices
+        augmentations = build_augmentations(left)
         self.input_shape = output_shape(augmentations, self._image_shape)
-        try_augmentations(choices, augmentations, self._image_shape)
+        try_augmentations(left, augmentations, self._image_shape)
         # The draws of a batch are made for all of it; what follows the last of them, each rank does to its own part.
         last = max((place for place, each in enumerate(augmentations, start=1) if each.random), default=0)
         self._drawing, self._fixed = augmentations[:last], augmentations[last:]
-        floats = any(choice.name == "normalise" for choice in choices[:last])
+        floats = any(choice.name == "normalise" for choice in left[:last])
         self._drawn_bytes = (4 if floats else 1) * math.prod(self.input_shape)  # of one image
-        self.preprocessing = Preprocessing(choices, self._image_shape)
+        self.preprocessing = Preprocessing(choices, self._image_shape, are_fitted=data.are_fitted)
         whole, rest = divmod(len(data.train), config.batch_size)
         streamed = (data.why_streamed,) if data.why_streamed else ()
         self.notes = (*data.notes, *streamed)
@@ -217,7 +223,7 @@ class Pipeline:
 
     def _normalisation(self, before: Sequence[Choice], given: Normalisation | None) -> Choice:
         """By what is `given`, or by the mean and standard deviation of what comes out of the steps `before`."""
-        preparing = Preprocessing(before, self._image_shape)
+        preparing = Preprocessing(before, self._image_shape, are_fitted=self._data.are_fitted)
         channels = preparing.input_shape[0]
         if given is not None:
             given = given.of_channels(channels)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import Tensor
 
 from cnnjobs.components.augment import output_shape
+from cnnjobs.components.files.fitting import Fitting
+from cnnjobs.config.fitting import fitting_of, fitting_place
 from cnnjobs.config.run import Choice, read_choice
 from cnnjobs.training.data.augmentations import build_augmentations
 
@@ -22,21 +24,33 @@ class Preprocessing:
     """The steps from images (N, C, H, W) uint8 of `image_shape` (C, H, W) to those of `input_shape` for the network.
 
     `steps` are plain values, `{name: resize, size: 64}`, complete: the same steps again give the same images, bit for
-    bit. Raises InputError for steps that do not fit.
+    bit. Where images `are_fitted`, the step that brings them to one size was done as they were decoded: it is among the
+    steps, for image files of any size, and not done again. Raises InputError for steps that do not fit.
     """
 
-    def __init__(self, choices: Sequence[Choice], image_shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, choices: Sequence[Choice], image_shape: tuple[int, int, int], *, are_fitted: bool = False
+    ) -> None:
         built = zip(choices, build_augmentations(choices), strict=True)
         fixed = [(choice, augmentation) for choice, augmentation in built if not augmentation.random]
         self.steps: tuple[dict[str, Any], ...] = tuple(choice.model_dump(mode="json") for choice, _ in fixed)
-        self.image_shape = image_shape
-        self._augmentations = tuple(augmentation for _, augmentation in fixed)
+        self.image_shape, self.are_fitted = image_shape, are_fitted
+        place = fitting_place([choice for choice, _ in fixed]) if are_fitted else None
+        self._augmentations = tuple(each for index, (_, each) in enumerate(fixed) if index != place)
         self.input_shape = output_shape(self._augmentations, image_shape)
 
     @classmethod
-    def from_steps(cls, steps: Sequence[Mapping[str, Any]], image_shape: tuple[int, int, int]) -> Preprocessing:
+    def from_steps(
+        cls, steps: Sequence[Mapping[str, Any]], image_shape: tuple[int, int, int], *, are_fitted: bool = False
+    ) -> Preprocessing:
         """The preprocessing that has these `steps`. Raises InputError when this version does not know them."""
-        return cls([read_choice("augmentation", step) for step in steps], image_shape)
+        return cls([read_choice("augmentation", step) for step in steps], image_shape, are_fitted=are_fitted)
+
+    @property
+    def fitting(self) -> Fitting | None:
+        """The step that was done to the images as they were decoded."""
+        steps = [read_choice("augmentation", step) for step in self.steps] if self.are_fitted else []
+        return fitting_of(steps)
 
     def __call__(self, images: Tensor) -> Tensor:
         """images (N, C, H, W) uint8 -> images (N, C, H, W) as the network sees them in evaluation."""

@@ -88,6 +88,7 @@ def images(trainer: Trainer) -> dict[str, Any]:
     return {
         "image_shape": preprocessing.image_shape,
         "preprocessing": preprocessing.steps,
+        "are_fitted": preprocessing.are_fitted,
         "input_shape": trainer.pipeline.input_shape,
         "classes": data.classes,
         "num_images": _sizes(data),

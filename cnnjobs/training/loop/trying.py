@@ -103,7 +103,8 @@ def stand_in(images: Images) -> DeviceData:
         return DeviceSplit(pixels.expand(number, -1, -1, -1), torch.arange(number) % len(images.classes))
 
     middle = (_MIDDLE,) * channels
-    return DeviceData(split("train"), split("validation"), split("test"), images.classes, mean=middle, std=middle)
+    splits = split("train"), split("validation"), split("test")
+    return DeviceData(*splits, images.classes, mean=middle, std=middle, are_fitted=images.are_fitted)
 
 
 def _own_files(code: Path | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ class Images(BaseModel):
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     sizes: dict[str, int]
+    are_fitted: bool = False
 
 
 class Asked(BaseModel):

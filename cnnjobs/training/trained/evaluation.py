@@ -51,7 +51,7 @@ def evaluate_run(
     loss = config.loss.build()
     metrics = evaluate(
         trained.model,
-        trained.preprocessing.batches(split, config.batch_size),
+        preprocessing_for(trained, data).batches(split, config.batch_size),
         loss.to(data_sets.device) if isinstance(loss, torch.nn.Module) else loss,
         precision=config.precision,
         stopped=stopped,
@@ -78,7 +78,7 @@ def fitting_split(trained: TrainedNetwork, data: DeviceData, name: str, split_na
     split: DeviceSplit = getattr(data, split_name)
     if not len(split):
         raise InputError(f"data set `{name}` has no {split_name} images; choose another split")
-    problem = _misfit(trained, split)
+    problem = _misfit(trained, split, data)
     if problem:
         raise InputError(f"data set `{name}` does not fit run {trained.run_id}: {problem}")
     unknown = [each for each in data.classes if each not in trained.classes]
@@ -93,12 +93,19 @@ def fitting_split(trained: TrainedNetwork, data: DeviceData, name: str, split_na
     return replace(split, labels=places[split.labels])
 
 
-def _misfit(trained: TrainedNetwork, split: DeviceSplit) -> str | None:
+def preprocessing_for(trained: TrainedNetwork, data: DeviceData) -> Preprocessing:
+    """The steps of a run for images of another data set, which may be fitted where its own were not."""
+    _, height, width, channels = data.test.pixels.shape
+    steps = trained.preprocessing.steps
+    return Preprocessing.from_steps(steps, (channels, height, width), are_fitted=data.are_fitted)
+
+
+def _misfit(trained: TrainedNetwork, split: DeviceSplit, data: DeviceData) -> str | None:
     """Why the network cannot see these images, if it cannot."""
     _, height, width, channels = split.pixels.shape
     found = f"its images have {_shape((channels, height, width))}"
     try:
-        given = Preprocessing.from_steps(trained.preprocessing.steps, (channels, height, width)).input_shape
+        given = preprocessing_for(trained, data).input_shape
     except InputError:
         return f"{found}; those that it was trained on have {_shape(trained.preprocessing.image_shape)}"
     wanted = trained.preprocessing.input_shape

@@ -15,8 +15,8 @@ from cnnjobs.training.trained.network import TrainedNetwork, load_trained, read_
 
 _FORMAT: Final = 1
 _OF_THE_RECORD: Final = (
-    "run_id", "classes", "image_shape", "preprocessing", "input_shape", "metrics", "best_epoch", "num_images",
-    "versions", "git_commit",
+    "run_id", "classes", "image_shape", "preprocessing", "are_fitted", "input_shape", "metrics", "best_epoch",
+    "num_images", "versions", "git_commit",
 )  # fmt: skip
 
 
@@ -24,7 +24,8 @@ def exported(network: TrainedNetwork) -> bytes:
     """The file: `state_dict`, and beside it in plain values all that it takes to use it.
 
     `model` and `config` tell the network and the whole run; images are uint8 (N, C, H, W) of `image_shape`, and the
-    steps of `preprocessing` make of them what the network takes, of `input_shape`; logit k is that of `classes[k]`.
+    steps of `preprocessing` make of them what the network takes, of `input_shape` (where images
+    `are_fitted`, the first `resize` or `letterbox` has been done to them); logit k is that of `classes[k]`.
     """
     record = network.record.model_dump(mode="json", include=set(_OF_THE_RECORD))
     about = {"cnnjobs": _FORMAT, "model": network.config.model.model_dump(mode="json")}
@@ -45,7 +46,7 @@ def load_exported(path: Path, device: torch.device) -> TrainedNetwork:
     config = read_config(saved["config"])
     if isinstance(config, list):
         raise InputError(f"{path}: config: {config[0].key}: {config[0].found}; written by another version?")
-    record = RunRecord.model_validate({key: saved[key] for key in _OF_THE_RECORD})
+    record = RunRecord.model_validate({key: saved[key] for key in _OF_THE_RECORD if key in saved})
     return trained_network(config, record, saved["state_dict"], device, str(path))
 
 

@@ -65,7 +65,8 @@ def load_trained(folder: RunFolder, device: torch.device, data_folders: Sequence
     if record.image_shape is None:
         preprocessing = Pipeline(config, DataSets(data_folders, device).get(config)).preprocessing
         shapes = {"image_shape": preprocessing.image_shape, "input_shape": preprocessing.input_shape}
-        record = record.model_copy(update={**shapes, "preprocessing": preprocessing.steps})
+        steps = {"preprocessing": preprocessing.steps, "are_fitted": preprocessing.are_fitted}
+        record = record.model_copy(update={**shapes, **steps})
     return trained_network(config, record, read_weights(folder.model_file), device, str(folder.model_file))
 
 
@@ -74,7 +75,7 @@ def trained_network(
 ) -> TrainedNetwork:
     """The network that a record tells of, with these weights. Raises InputError that names their `origin`."""
     assert record.image_shape is not None
-    preprocessing = Preprocessing.from_steps(record.preprocessing, record.image_shape)
+    preprocessing = Preprocessing.from_steps(record.preprocessing, record.image_shape, are_fitted=record.are_fitted)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = build_model(config, record.input_shape or preprocessing.input_shape, len(record.classes))
     config = with_precision(config, model, record.input_shape or preprocessing.input_shape, device)

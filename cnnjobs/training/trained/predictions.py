@@ -48,13 +48,14 @@ class Prediction:
 def predict_files(network: TrainedNetwork, paths: Sequence[Path]) -> list[Prediction]:
     """Predictions for image files of any size and mode. Raises InputError that names every one that is no image."""
     channels, size, _ = network.preprocessing.image_shape
+    fitting = network.preprocessing.fitting
     if channels not in (1, 3):
         raise InputError(f"run {network.run_id} takes images of {channels} channels: no image file has them")
     pictures: list[tuple[str, Picture, None]] = []
     problems: list[str] = []
     for path in paths:
         try:
-            pictures.append((str(path), read_picture(path, channels=channels, size=size), None))
+            pictures.append((str(path), read_picture(path, channels=channels, size=size, fitting=fitting), None))
         except InputError as error:
             problems.append(str(error))
     if problems:

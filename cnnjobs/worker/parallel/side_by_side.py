@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Final
 
 from cnnjobs.components.data.datasets import remember_data
+from cnnjobs.components.files.fitting import Fitting
+from cnnjobs.config.fitting import fitting_of
 from cnnjobs.config.kinds import network
 from cnnjobs.config.run import Choice
 from cnnjobs.disk.run_folder import RunFolder
@@ -138,7 +140,7 @@ def preload(threads: int, folders: Iterable[RunFolder], data_folders: Sequence[P
     import_module("cnnjobs.training.loop.workload")
 
     next(attempt.NUMBERS)
-    seen: list[Choice] = []
+    seen: list[tuple[Choice, Fitting | None]] = []
     for folder in folders:
         # What is wrong with a run, its own process tells.
         with suppress(Exception):
@@ -146,9 +148,10 @@ def preload(threads: int, folders: Iterable[RunFolder], data_folders: Sequence[P
             library = config.model.name.partition("/")[0]
             if library in _LIBRARIES:
                 import_module(library)
-            if config.dataset not in seen:
-                seen.append(config.dataset)
-                remember_data(config.dataset.name, data_folders, config.dataset.options)
+            data, fitting = config.dataset, fitting_of(config.augment)
+            if (data, fitting) not in seen:
+                seen.append((data, fitting))
+                remember_data(data.name, data_folders, data.options, fitting)
 
 
 def fork(work: Callable[[], int], environment: Mapping[str, str]) -> int:
