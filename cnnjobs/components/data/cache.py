@@ -156,7 +156,10 @@ def _claim(folder: Path, stack: ExitStack) -> Path | None:
             file = stack.enter_context((work / _LOCK).open("ab"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(file.fileno()), (work / _LOCK).stat()):
-                return work
+                if not folder.is_dir():
+                    return work
+                # It was put into its place since this process looked.
+                shutil.rmtree(work, ignore_errors=True)
         except FileNotFoundError:
             # The other process has just put it into its place.
             continue
