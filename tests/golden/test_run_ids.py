@@ -11,6 +11,8 @@ from cnnjobs import registry
 from cnnjobs.config.run import RunConfig, read_config
 from cnnjobs.sweep.file import read_sweep
 
+# One of its options has to be given.
+AUGMENT = {"resize": {"name": "resize", "size": 64}}
 GOLDEN = Path(__file__).with_name("run_ids.json")
 
 
@@ -21,7 +23,7 @@ def _configs() -> dict[str, dict[str, Any]]:
     for kind in ("dataset", "model", "loss", "optimizer", "schedule", "augmentation"):
         for name, component in sorted(registry.components(kind).items()):
             if all(parameter.default is not registry.REQUIRED for parameter in component.parameters.values()):
-                change = {"augment": [name]} if kind == "augmentation" else {kind: name}
+                change = {"augment": [AUGMENT.get(name, name)]} if kind == "augmentation" else {kind: name}
                 configs[f"{kind} {name}"] = {**base, **change}
     configs["everything set"] = {
         "dataset": {"name": "mnist", "validation": 0.2},
