@@ -123,10 +123,16 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
     # Nothing is near a text that is no name; to compare it would take long.
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6) if len(name) <= 100 else []
     last = name.rpartition(".")[2].lower()
-    near = [each for each in names if each.lower() == name.lower()] or near or [each for each in names if each == last]
+    near = (
+        [each for each in names if _letters(each) == _letters(name)] or near or [each for each in names if each == last]
+    )
     near = near or [each for each in names if min(len(each), len(name)) > 2 and (each in name or name in each)]
     listed = f"allowed: {', '.join(sorted(names))}" if names else "nothing is allowed here"
     return f"did you mean `{near[0]}`? {listed}" if near else listed
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum()) or name
 
 
 def suggest_nearest(name: str, allowed: Iterable[str], everything: str) -> str:

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
@@ -25,6 +25,9 @@ from cnnjobs.config.mistakes import refusal
 from cnnjobs.config.yaml import shown
 from cnnjobs.errors import UnknownNameError
 from cnnjobs.system import own_modules
+
+# Keys by which Hydra, Lightning, MMEngine and others name a class.
+_TARGETS: Final = ("_target_", "class_path", "target", "type", "class", "class_name")
 
 
 class Choice(BaseModel):
@@ -56,7 +59,8 @@ class Choice(BaseModel):
 def component(kind: str, name: str) -> registry.Component:
     """The registered component of that name. Raises UnknownNameError."""
     # Any folder of images is a data set by its own name, with the options of `image_folder`; planning finds it on disk.
-    if kind == "dataset" and ":" not in name and name not in registry.components(kind):
+    is_plain = kind == "dataset" and ":" not in name and name not in registry.components(kind)
+    if is_plain and registry.spelling(kind, name) is None:
         return registry.find(kind, "image_folder")
     return registry.find(kind, name)
 
@@ -95,6 +99,15 @@ def resolved(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]
     return {key: value for key, value in found.items() if value is not None or not parameters[key].was_added}
 
 
+def _named_here(kind: str, target: str) -> str:
+    """Key and value for what another tool's `_target_` names."""
+    name, remedy = registry.spelling(kind, target) or (
+        None,
+        f"one of {', '.join(sorted(registry.allowed_names(kind)))}",
+    )
+    return f"`name: {name}` in its place" if name else f"`name` in its place; {remedy}"
+
+
 def _choose(kind: str, value: Any) -> Any:
     """`name` or `{name: ..., option: ...}` -> Choice."""
     if isinstance(value, Choice):
@@ -102,6 +115,9 @@ def _choose(kind: str, value: Any) -> Any:
     value = {"name": value} if isinstance(value, str) else value
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         found = "a mapping without `name`" if isinstance(value, Mapping) else f"found {shown(value)}"
+        named = next((key for key in _TARGETS if isinstance(value, Mapping) and isinstance(value.get(key), str)), None)
+        if named is not None:
+            raise refusal(f"{found}; `{named}` names the {kind}", f"write {_named_here(kind, value[named])}")
         names = ", ".join(sorted(registry.allowed_names(kind)))
         raise refusal(found, f"write a name ({names}) or a mapping with `name`")
     name, options = value["name"], {key: option for key, option in value.items() if key != "name"}
@@ -111,6 +127,21 @@ def _choose(kind: str, value: Any) -> Any:
         found, _, remedy = str(error).partition("; ")
         raise refusal(found, remedy) from None
     return Choice(kind=kind, name=name, options=resolved(kind, name, options))
+
+
+def listed(kind: str) -> BeforeValidator:
+    """Refusal of one component where a list of them belongs."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str | Mapping):
+            return value
+        given = value.get("name") if isinstance(value, Mapping) else value
+        spelled = registry.spelling(kind, given) if isinstance(given, str) else None
+        name, remedy = spelled or (given or "NAME", "")
+        one = f"{{name: {name}, ...}}" if isinstance(value, Mapping) else name
+        raise refusal(f"found {shown(value)}", f"write a list: [{one}]" if name else remedy)
+
+    return BeforeValidator(check)
 
 
 def chosen(kind: str) -> Any:

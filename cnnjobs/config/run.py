@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from cnnjobs import registry
-from cnnjobs.config.choice import Choice, chosen, component, resolved
+from cnnjobs.config.choice import Choice, chosen, component, listed, resolved
 from cnnjobs.config.habits import no_part, our_name, written
 from cnnjobs.config.intervals import Steps, choose_interval
 from cnnjobs.config.mistakes import KeyMistake, key_mistakes
@@ -49,7 +49,11 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
     dataset: chosen("dataset")  # type: ignore[valid-type]
-    augment: Annotated[tuple[chosen("augmentation"), ...], Strict(strict=False)] = ()  # type: ignore[valid-type]
+    augment: Annotated[
+        tuple[chosen("augmentation"), ...],  # type: ignore[valid-type]
+        Strict(strict=False),
+        listed("augmentation"),
+    ] = ()
     model: chosen("model")  # type: ignore[valid-type]
     weights: Annotated[str | None, AfterValidator(choose_weights)] = None
     freeze: Annotated[Freeze | None, BeforeValidator(choose_frozen)] = None

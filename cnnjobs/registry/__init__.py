@@ -29,6 +29,8 @@ from cnnjobs.registry.annotations import (
     PositiveInt,
     Subset,
     arguments_of,
+    default_of,
+    inherits_start,
     is_built,
     is_plain,
     signature_of,
@@ -57,6 +59,7 @@ __all__ = [
     "find",
     "is_foreign",
     "register",
+    "spelling",
 ]  # fmt: skip
 
 Builder = TypeVar("Builder", bound=Callable[..., object])
@@ -76,6 +79,7 @@ class Kind:
 
 
 _TORCH: Final = "cnnjobs.components.torch_parts.catalogue"
+_SPELLINGS: Final = "cnnjobs.components.torch_parts.spellings"
 _NETWORKS: Final = {
     "torchvision": "cnnjobs.components.pretrained.torchvision",
     "timm": "cnnjobs.components.pretrained.timm",
@@ -130,6 +134,8 @@ def register(kind: str, name: str) -> Callable[[Builder], Builder]:
 def find(kind: str, name: str) -> Component:
     """The component of this kind and name. Raises UnknownNameError with what is allowed."""
     if ":" in name:
+        if (kind in ("model", "dataset") or "(" in name) and (spelled := spelling(kind, name)) is not None:
+            raise UnknownNameError(f"{kind} `{name}` goes by another name here; {spelled[1]}")
         owned: Component | None = importlib.import_module(_TORCH).component(kind, name)
         return owned or _imported(kind, name, own_modules.place())
     package, _, member = name.partition("/")
@@ -140,6 +146,11 @@ def find(kind: str, name: str) -> Component:
     if name not in known:
         raise UnknownNameError(f"no {kind} is called `{name}`; {_remedy(kind, name)}, or an import path `module:Name`")
     return known[name]
+
+
+def spelling(kind: str, name: str) -> tuple[str | None, str] | None:
+    """Accepted name, if there is one, and remedy for a name as Python programs write it; None for what is none."""
+    return importlib.import_module(_SPELLINGS).meant(kind, name)  # type: ignore[no-any-return]
 
 
 def is_foreign(kind: str, name: str) -> bool:
@@ -153,13 +164,15 @@ def allowed_names(kind: str) -> list[str]:
 
 
 def _remedy(kind: str, name: str) -> str:
-    """Suggestion of a near name: ours in other letters, a package's, torch's own, or an import path with dots."""
+    """Suggestion of a near name: a program's, ours in other letters, a package's, torch's, or a path with dots."""
+    spelled = spelling(kind, name)
+    if spelled is not None:
+        listed = "" if "allowed:" in spelled[1] else f"allowed: {', '.join(sorted(allowed_names(kind)))}"
+        return f"{spelled[1]}{' ' if spelled[1].endswith('?') else '; '}{listed}" if listed else spelled[1]
     listed = suggest(name, allowed_names(kind))
     near = [known for known in components(kind) if known == name.lower()]
     near += [f"{package}/{name}" for package in KINDS[kind].packages if name in _catalogue(kind, package).names()]
     module, _, attribute = name.rpartition(".")
-    torchs = importlib.import_module(_TORCH).import_path
-    near += [path for path in (torchs(kind, name), torchs(kind, attribute)) if path]
     near += [f"{module}:{attribute}"] if module and attribute[:1].isupper() and "/" not in name else []
     return f"did you mean `{near[0]}`? {listed[listed.index('allowed:') :]}" if near else listed
 
@@ -208,7 +221,7 @@ def _registered_names(node: ast.FunctionDef | ast.ClassDef, kind: str) -> Iterat
 
 
 def _component(kind: str, name: str, module: str, node: ast.FunctionDef | ast.ClassDef) -> Component:
-    parameters = {key: Parameter(type_of(hint), _default(value)) for key, hint, value in arguments_of(node)}
+    parameters = {key: Parameter(type_of(hint), default_of(value)) for key, hint, value in arguments_of(node)}
     options, given = _split(kind, parameters)
     summary = (ast.get_docstring(node) or "").partition("\n")[0]
     return Component(kind, name, module, node.name, options, given, summary)
@@ -219,10 +232,6 @@ def _split(kind: str, parameters: dict[str, Parameter]) -> tuple[dict[str, Param
     given = tuple(key for key in parameters if key in KINDS[kind].given)
     options = {key: parameter for key, parameter in parameters.items() if key not in given}
     return {key: filled_in(key, parameter, KINDS[kind].given) for key, parameter in options.items()}, given
-
-
-def _default(node: ast.expr | None) -> Any:
-    return REQUIRED if node is None else ast.literal_eval(node)
 
 
 @cache
@@ -245,7 +254,7 @@ def _imported(kind: str, name: str, place: Path) -> Component:
     if path is None:
         raise UnknownNameError(f"{kind} `{name}`: no module `{module}` can be found from {place}; write `module:Name`")
     for node in nodes:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute and not _inherits_start(node):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute and not inherits_start(node):
             try:
                 return _component(kind, name, module, node)
             except ValueError:
@@ -257,14 +266,6 @@ def _unusable(kind: str, name: str, error: Exception) -> UnknownNameError:
     line = (error.text or "").strip() if isinstance(error, SyntaxError) else ""
     remedy = f"remove `{line}`, which only notebooks know" if line[:1] in [*"%!?"] else "correct the module"
     return UnknownNameError(f"{kind} `{name}` cannot be imported: {type(error).__name__}: {error}; {remedy}")
-
-
-def _inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
-    """Check whether a class has its __init__ from a base class or `@dataclass`, or hands `**kwargs` on."""
-    if isinstance(node, ast.FunctionDef) or not (node.bases or node.decorator_list):
-        return False
-    own = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
-    return not own or any(start.args.kwarg is not None for start in own)
 
 
 def _inspected(kind: str, name: str, module: str, attribute: str) -> Component:

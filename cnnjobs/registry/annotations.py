@@ -145,3 +145,16 @@ def signature_of(builder: Callable[..., object], given: Collection[str]) -> dict
             if each.kind not in _VARIABLE and (name in given or each.default is REQUIRED):
                 found.setdefault(name, each)
     return found
+
+
+def inherits_start(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Check whether a class has its __init__ from a base class or `@dataclass`, or hands `**kwargs` on."""
+    if isinstance(node, ast.FunctionDef) or not (node.bases or node.decorator_list):
+        return False
+    own = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    return not own or any(start.args.kwarg is not None for start in own)
+
+
+def default_of(node: ast.expr | None) -> Any:
+    """The default that the source writes; REQUIRED where it writes none."""
+    return REQUIRED if node is None else ast.literal_eval(node)

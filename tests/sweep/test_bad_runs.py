@@ -37,7 +37,7 @@ FILES: Cases = {
             "9: seed: found -1; allowed: 0 or more",
             "10: weight_decay: found NaN; allowed: a finite number",
             "11: validate_every: found [1]; allowed: a number of epochs above 0, or steps: {steps: 1000}",
-            '12: augment: found "flip"; allowed: a list',
+            '12: augment: found "flip"; write a list: [flip]',
             "13: early_stopping: found 2.5; allowed: a whole number",
         ],
     ),

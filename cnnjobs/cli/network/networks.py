@@ -47,7 +47,8 @@ def _refuse(what: str, results: Path) -> NoReturn:
     from cnnjobs.disk.run_folder import stores
 
     runs = [run.run_id for store in stores(results) for run in store.runs()]
-    allowed = suggest(what, [*registry.components("model"), *runs])
+    name, _ = registry.spelling("model", what) or (None, "")
+    allowed = f"did you mean `{name}`?" if name else suggest(what, [*registry.components("model"), *runs])
     raise UnknownNameError(f"`{what}` is neither a model nor a run under {results}; {allowed}") from None
 
 

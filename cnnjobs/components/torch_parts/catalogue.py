@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from cnnjobs.components.pretrained import torchvision
 from cnnjobs.components.torch_parts.refusals import FIXED, NEVER_OPTIONS, why_refused
-from cnnjobs.errors import UnknownNameError, suggest, suggest_nearest
-from cnnjobs.registry import REQUIRED, Component, Parameter, components
+from cnnjobs.errors import UnknownNameError, suggest
+from cnnjobs.registry import REQUIRED, Component, Parameter
 from cnnjobs.registry.annotations import type_of
 
 _BUILDERS: Final = "cnnjobs.components.torch_parts.builders"
@@ -62,7 +60,7 @@ HOMES: Final = (
     Home("augmentation", "torchvision.transforms", "torchvision/transforms/[at]*.py"),
 )
 # Of torch, but nothing that a component could be made of.
-_FUNCTIONS: Final = {
+FUNCTIONS: Final = {
     "torch.nn.functional:cross_entropy": "torch.nn:CrossEntropyLoss",
     "torch.nn.functional:nll_loss": "torch.nn:NLLLoss",
     "torch.nn.functional:multi_margin_loss": "torch.nn:MultiMarginLoss",
@@ -73,7 +71,6 @@ _FUNCTIONS: Final = {
 def component(kind: str, name: str) -> Component | None:
     """The class of torch that an import path names; None for what is none. Raises UnknownNameError."""
     module, _, attribute = name.partition(":")
-    _refuse_wholes(kind, module, attribute)
     if module.partition(".")[0] not in ("torch", "torchvision") or kind not in {home.kind for home in HOMES}:
         return None
     home = next((home for home in HOMES if home.owns(module)), None)
@@ -82,33 +79,16 @@ def component(kind: str, name: str) -> Component | None:
     why = why_refused(home.module, attribute)
     if why:
         raise UnknownNameError(f"{kind} `{name}` cannot be used: {why}")
-    found = _classes(home).get(attribute)
+    found = classes(home).get(attribute)
     if found is None or attribute.startswith("_"):
         raise UnknownNameError(f"{kind} `{name}`: no such class; {suggest(attribute, class_names(kind, home.module))}")
     return _component(home, attribute, found)
 
 
-def _refuse_wholes(kind: str, module: str, attribute: str) -> None:
-    """Networks and data sets of torchvision go by names of their own here."""
-    place = {"dataset": "torchvision.datasets", "model": "torchvision.models"}.get(kind)
-    if place is None or not f"{module}.".startswith(f"{place}."):
-        return
-    known = components("dataset") if kind == "dataset" else torchvision.names()
-    plain = re.sub(r"\W|_", "", attribute.lower())
-    near = next((each for each in known if each.replace("_", "") == plain), None)
-    write = f"torchvision/{near}" if kind == "model" else near
-    remedy = (
-        f"write {kind}: {write}" if near else f"allowed: {', '.join(sorted(known))}; docs/own-parts.md shows your own"
-    )
-    if kind == "model" and near is None:
-        remedy = suggest_nearest(attribute, known, "all of them: docs/transfer.md")
-    raise UnknownNameError(f"{kind} `{module}:{attribute}` goes by another name here; {remedy}")
-
-
 def class_names(kind: str, module: str | None = None) -> list[str]:
     """The classes of torch that serve as this kind."""
     homes = [home for home in HOMES if home.kind == kind and module in (None, home.module)]
-    names = {name for home in homes for name in _classes(home) if _is_usable(home, name)}
+    names = {name for home in homes for name in classes(home) if _is_usable(home, name)}
     return sorted(names)
 
 
@@ -129,8 +109,8 @@ def _is_usable(home: Home, name: str) -> bool:
 
 
 def _elsewhere(kind: str, name: str, home: Home | None) -> str:
-    if name in _FUNCTIONS:
-        return f"a function of images' logits, not what builds one; write `{_FUNCTIONS[name]}`"
+    if name in FUNCTIONS:
+        return f"a function of images' logits, not what builds one; write `{FUNCTIONS[name]}`"
     if home is not None:
         return f"`{home.module}` has what builds the {home.kind}; write {home.kind}: {home.module}:..."
     places = " or ".join(f"`{each.module}`" for each in HOMES if each.kind == kind)
@@ -138,7 +118,7 @@ def _elsewhere(kind: str, name: str, home: Home | None) -> str:
 
 
 @cache
-def _classes(home: Home) -> dict[str, ast.ClassDef]:
+def classes(home: Home) -> dict[str, ast.ClassDef]:
     """Every class of the kind in the files, by name."""
     found = {
         node.name: node
@@ -177,7 +157,7 @@ def _signature(home: Home, node: ast.ClassDef) -> Iterator[tuple[str, Parameter]
     start = next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None)
     if start is None:
         bases = (base.id for base in node.bases if isinstance(base, ast.Name))
-        found = next((_classes(home)[base] for base in bases if base in _classes(home)), None)
+        found = next((classes(home)[base] for base in bases if base in classes(home)), None)
         yield from _signature(home, found) if found is not None else ()
         return
     listed = start.args
