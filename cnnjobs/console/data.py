@@ -31,7 +31,7 @@ def show_list(here: Sequence[Listed], missing: Sequence[str], folders: Sequence[
         table.add_row(
             listed.name,
             f"{sum(contents.train):,}",
-            f"{sum(contents.test):,}",
+            f"{sum(contents.test):,}" if sum(contents.test) else "of train",
             _pixels_of(contents),
             str(len(contents.train)),
             per_class(contents.train),

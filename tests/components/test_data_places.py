@@ -161,18 +161,17 @@ def test_unfinished_folder_of_images_is_named(tmp_path: Path) -> None:
     assert f"  {tmp_path}/pets (no train)" in failure("pets", tmp_path)
 
 
-TESTED = "runs are tested on it, and validate on images drawn from train"
-MAKE = "make train and test, with these classes in both"
-
-
 @pytest.mark.parametrize(
     ("below", "told"),
     [
-        (("train", "val"), f"no test, rename `val` to test: {TESTED}"),
+        (("train", "val"), "no test, `val` holds no image"),
         (("Train", "Test"), "no train, no test, rename `Test` to test"),
         (("training", "test"), "no train, rename `training` to train"),
         (("pets/train", "pets/test"), "no train, no test, train and test lie in `pets`: move them up"),
-        (("cat", "dog", ".git"), f"no train, no test, it holds `cat`, `dog`: {MAKE}"),
+        (
+            ("cat", "dog", ".git"),
+            "no train, no test, it holds `cat`, `dog`, without images: put those of each class into its folder",
+        ),
         (("train",), "no test"),
     ],
 )

@@ -36,7 +36,7 @@ def failure(folder: Path) -> str:
 
 def test_images_are_read_in_the_order_of_classes_and_names(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets", classes=("dog", "cat"))
-    train_images, train_labels, test_images, test_labels, classes = read_splits(folder)
+    train_images, train_labels, test_images, test_labels, classes, _ = read_splits(folder)
     assert classes == ("cat", "dog")
     assert train_labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert test_labels.tolist() == [0, 0, 1, 1]
@@ -152,12 +152,13 @@ def test_empty_class_is_named(tmp_path: Path, write_images: Writer) -> None:
     put = f"put images there ({SUFFIXES}) or remove the folder"
     assert failure(folder) == f"{folder / 'train' / 'bird'}: holds no image; {put}"
     (folder / "train" / "bird" / "blue").mkdir()
-    assert failure(folder) == f"{folder / 'train' / 'bird'}: holds no image, but folders; {put}"
+    assert failure(folder) == f"{folder / 'train' / 'bird'}: holds no image; {put}"
 
 
 def test_split_without_classes_is_named(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets", classes=())
     (folder / "train").mkdir(parents=True)
+    (folder / "test").mkdir()
     told = "holds no class; make one folder per class, with its images in it"
     assert failure(folder) == f"{folder / 'train'}: {told}"
 
@@ -170,7 +171,7 @@ def test_other_files_are_passed_over_and_told(tmp_path: Path, write_images: Writ
     (folder / "train" / "cat" / "more").mkdir()
     (folder / "train" / "cat" / ".DS_Store").touch()
     first = folder / "train" / "cat" / "README.txt"
-    told = f"{folder}: 3 files are not images and were passed over (1 .txt, 1 folder, 1 .csv), the first is {first}"
+    told = f"{folder}: 2 files are not images and were passed over (1 .txt, 1 .csv), the first is {first}"
     assert source_of(place(folder)).notes == look(place(folder), ()).notes == (told,)
     assert len(read_splits(folder)[0]) == 8
 
@@ -220,7 +221,7 @@ def test_class_names_in_two_unicode_forms_are_one_class(tmp_path: Path, write_im
     composed, parted = unicodedata.normalize("NFC", "Käse"), unicodedata.normalize("NFD", "Käse")
     folder = write_images(tmp_path / "food", classes=("Kuchen", parted))
     (folder / "test" / parted).rename(folder / "test" / composed)
-    _, train_labels, _, test_labels, classes = read_splits(folder)
+    _, train_labels, _, test_labels, classes, _ = read_splits(folder)
     assert classes == ("Kuchen", composed)
     assert (train_labels.tolist(), test_labels.tolist()) == ([0] * 4 + [1] * 4, [0, 0, 1, 1])
     told = f"{folder}: folders called {composed} in two Unicode forms (NFC and NFD) are one class"
@@ -329,11 +330,9 @@ def test_one_colour_header_tells_that_all_become_colour(tmp_path: Path, write_im
     assert look(place(folder), ("cat", "dog")).contents.channels == 3
 
 
-def test_images_beside_the_classes_and_splits_that_nobody_takes_are_told(tmp_path: Path, write_images: Writer) -> None:
+def test_images_beside_the_classes_are_told(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets")
     Image.new("RGB", (6, 6)).save(folder / "train" / "loose.png")
-    (folder / "val" / "cat").mkdir(parents=True)
     assert source_of(place(folder)).notes == (
-        f"{folder}/val: is passed over; validation images are drawn from train (dataset.validation says how many)",
         f"{folder}: 1 image lies in no class's folder and was passed over, the first is {folder}/train/loose.png",
     )

@@ -122,7 +122,7 @@ def _read(folder: Path) -> Decoded:
     import numpy as np
 
     about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-    stored: dict[str, Any] = {key: tuple(value) for key, value in about.items()}
+    stored: dict[str, Any] = {key: value if isinstance(value, int) else tuple(value) for key, value in about.items()}
     # Copy on write: torch warns about arrays that it may not write to.
     stored |= {key: np.load(folder / f"{key}.npy", mmap_mode="c") for key in _ARRAYS}
     return Decoded(**stored)

@@ -237,12 +237,14 @@ def _build(
     reading = read(place, classes_of(name, split), fitting)
     data = reading.decoded
     options = {"validation": validation, "split_seed": split_seed, "subset": subset}
-    drawn = draw(name, data.train_labels, data.test_labels, data.classes, options)
+    drawn = draw(name, data, options)
     train, held_out = (
         Part(data.train_images, rows, data.train_labels[rows]) for rows in (drawn.train, drawn.validation)
     )
     test = Split(data.test_images, data.test_labels)
-    if len(drawn.test) < len(test):
+    if drawn.of_train:
+        test = Part(data.train_images, drawn.test, data.train_labels[drawn.test])
+    elif len(drawn.test) < len(test):
         test = Part(data.test_images, drawn.test, data.test_labels[drawn.test])
     mean, std = statistics or (data.mean, data.std)
     told = (*reading.notes, *notes_on(name, data.classes))

@@ -25,7 +25,10 @@ _UPRIGHT: Final = 2
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Images (N, H, W, C) uint8 and labels (N,) int64 of both splits; `mean` and `std` as in DataSet."""
+    """Images (N, H, W, C) uint8 and labels (N,) int64 of both splits; `mean` and `std` as in DataSet.
+
+    The last `held_out` training images are the user's own for validation.
+    """
 
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]
@@ -34,6 +37,7 @@ class Decoded:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    held_out: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +67,8 @@ def source_of(place: Place) -> Source:
         return Source(place.files)
     from cnnjobs.components.files.image_listing import list_splits, notes_of
 
-    train, test = list_splits(place.path)
-    return Source([*train.entries, *test.entries], notes_of(place.path, train, test), form=_UPRIGHT)
+    splits = list_splits(place.path)
+    return Source(splits.entries, notes_of(place.path, splits), form=_UPRIGHT)
 
 
 def decode(place: Place, classes: tuple[str, ...], work: Path | None = None, fitting: Fitting | None = None) -> Decoded:
@@ -74,15 +78,16 @@ def decode(place: Place, classes: tuple[str, ...], work: Path | None = None, fit
     """
     import numpy as np
 
+    held_out = 0
     if place.layout == "image_folder":
         from cnnjobs.components.files import image_folders
 
-        *arrays, classes = image_folders.read_splits(place.path, work, fitting)
+        *arrays, classes, held_out = image_folders.read_splits(place.path, work, fitting)
     else:
         arrays = _reader(place).read_splits(place, len(classes))
     train_images, train_labels, test_images, test_labels = map(np.ascontiguousarray, arrays)
-    statistics = channel_statistics(train_images)
-    return Decoded(train_images, train_labels, test_images, test_labels, classes, *statistics)
+    statistics = channel_statistics(train_images[: len(train_images) - held_out])
+    return Decoded(train_images, train_labels, test_images, test_labels, classes, *statistics, held_out)
 
 
 def look(place: Place, classes: tuple[str, ...]) -> Survey:
@@ -93,9 +98,8 @@ def look(place: Place, classes: tuple[str, ...]) -> Survey:
     from cnnjobs.components.files import image_folders
     from cnnjobs.components.files.image_listing import list_splits, notes_of
 
-    train, test = list_splits(place.path)
-    contents = image_folders.look(place.path, train, test)
-    return Survey(contents, tuple(train.classes), notes_of(place.path, train, test))
+    splits = list_splits(place.path)
+    return Survey(image_folders.look(place.path, splits), splits.classes, notes_of(place.path, splits))
 
 
 def _reader(place: Place) -> ModuleType:

@@ -65,7 +65,7 @@ def _of_folder(folder: Path) -> str:
     from cnnjobs.components.files.image_listing import list_splits
 
     parts: list[bytes] = []
-    for listing in list_splits(folder):
+    for listing in list_splits(folder).listings:
         for name, entries in listing.classes.items():
             parts += [name.encode(), _combined(_hashes([Path(entry) for entry in entries])).encode()]
     return _combined(parts)

@@ -11,10 +11,7 @@ from cnnjobs.components.files.places import Place
 from cnnjobs.errors import DataError, concerning, key_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from cnnjobs.components.data.decoding import Survey
+    from cnnjobs.components.data.decoding import Decoded, Survey
     from cnnjobs.components.data.splitting import Drawn, SplitName
 
 
@@ -40,7 +37,13 @@ def sizes_from(found: Survey, name: str, options: Mapping[str, Any]) -> dict[Spl
 
     contents = found.contents
     with _naming(name):
-        return split_sizes(contents.train_labels, contents.test_labels, found.classes, **_drawing(options))
+        return split_sizes(
+            contents.train_labels,
+            contents.test_labels,
+            found.classes,
+            held_out=contents.held_out,
+            **_drawing(options),
+        )
 
 
 def fingerprint_of(place: Place) -> str:
@@ -52,14 +55,13 @@ def fingerprint_of(place: Place) -> str:
     return fingerprint(place, entry(place, source_of(place)))
 
 
-def draw(
-    name: str, train: NDArray[np.int64], test: NDArray[np.int64], classes: Sequence[str], options: Mapping[str, Any]
-) -> Drawn:
-    """The rows of each split, by the labels (N,) of both kinds of images. Raises DataError that names the data set."""
+def draw(name: str, data: Decoded, options: Mapping[str, Any]) -> Drawn:
+    """The rows of each split of what was decoded. Raises DataError that names the data set."""
     from cnnjobs.components.data.splitting import draw_splits
 
+    labels = data.train_labels, data.test_labels
     with _naming(name):
-        return draw_splits(train, test, classes, **_drawing(options))
+        return draw_splits(*labels, data.classes, held_out=data.held_out, **_drawing(options))
 
 
 def _drawing(options: Mapping[str, Any]) -> dict[str, Any]:

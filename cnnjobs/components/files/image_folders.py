@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cnnjobs.components.files.fitting import Fitting
-from cnnjobs.components.files.image_listing import Listing, list_splits
+from cnnjobs.components.files.image_listing import Splits, list_splits
 from cnnjobs.components.files.image_store import ImageStore, channels_begun
 from cnnjobs.components.files.pictures import is_gray, plain, size_upright
 from cnnjobs.components.files.raw_splits import Contents
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    NamedSplits = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]
+    NamedSplits = tuple[
+        NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], tuple[str, ...], int
+    ]
 
 _IMAGES_PER_TASK: Final = 256
 _BYTES_PER_TASK: Final = 8 << 20
@@ -36,20 +38,21 @@ TO_ONE_SIZE: Final = (
 
 
 def read_splits(folder: Path, work: Path | None = None, fitting: Fitting | None = None) -> NamedSplits:
-    """Images and labels of `train`, those of `test`, and the classes in the order of their names.
+    """Images and labels of `train`, those of `test`, the classes in the order of their names, and a number.
 
+    So many images at the end of `train` are the user's own for validation; where `test` is to be drawn, it has none.
     Images are gray (one channel) when every file is, else colour; transparency is dropped. In a folder `work` they
     become files, `train_images.npy` and `test_images.npy`, and what is there already is not read again. Without a
     `fitting` they must have one square size.
     """
-    train, test = list_splits(folder)
-    images = _read_images(folder, {"train": train.files, "test": test.files}, work, fitting)
-    return images["train"], train.labels, images["test"], test.labels, tuple(train.classes)
+    splits = list_splits(folder)
+    images, labels = _read_images(folder, splits.files, work, fitting), splits.labels
+    return images["train"], labels["train"], images["test"], labels["test"], splits.classes, splits.held_out
 
 
 def have_one_size(folder: Path) -> bool:
     """Check by all headers whether the images that can be read have one square size. Raises DataError."""
-    train, test = list_splits(folder)
+    paths = [path for files in list_splits(folder).files.values() for path in files]
 
     def size(path: Path) -> tuple[int, int] | None:
         try:
@@ -58,16 +61,16 @@ def have_one_size(folder: Path) -> bool:
             return None
 
     with ThreadPoolExecutor(_num_cores()) as pool:
-        sizes = {*pool.map(size, [*train.files, *test.files], chunksize=_IMAGES_PER_TASK)} - {None}
+        sizes = {*pool.map(size, paths)} - {None}
     return len(sizes) <= 1 and all(each is None or each[0] == each[1] for each in sizes)
 
 
-def look(folder: Path, train: Listing, test: Listing) -> Contents:
+def look(folder: Path, splits: Splits) -> Contents:
     """Contents by the names of the files and the headers of a thousand that are spread over all.
 
     Raises DataError that names those of them that cannot serve.
     """
-    paths = [*train.files, *test.files]
+    paths = [path for files in splits.files.values() for path in files]
     some = paths[:: -(-len(paths) // _HEADERS)]
     headers, problems = [], []
     for path in some:
@@ -80,7 +83,17 @@ def look(folder: Path, train: Listing, test: Listing) -> Contents:
     channels = 1 if all(header.is_gray for header in headers) else 3
     widths, heights = zip(*{header.size for header in headers}, strict=True)
     largest = (max(heights), max(widths)) if len(widths) > 1 else None
-    return Contents(min(heights), min(widths), channels, len(train.classes), train.labels, test.labels, largest=largest)
+    number, labels = len(splits.classes), splits.labels
+    return Contents(
+        min(heights),
+        min(widths),
+        channels,
+        number,
+        labels["train"],
+        labels["test"],
+        largest=largest,
+        held_out=splits.held_out,
+    )
 
 
 @dataclass(frozen=True)

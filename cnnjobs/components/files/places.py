@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from cnnjobs.components.files.image_names import folders_in, holds_images
 from cnnjobs.errors import DataError, suggest
 from cnnjobs.system.package import BUNDLED
 
@@ -83,6 +84,8 @@ class Place:
         try:
             if not self.path.is_dir():
                 return ["no such folder"]
+            if self.layout == "image_folder" and parts_of(self.path):
+                return []
             missing = [f"no {name}" for name in self.names if _find(self, name) is None]
             return [*missing, *self._in_their_place()] if missing and self.layout == "image_folder" else missing
         except PermissionError:
@@ -92,22 +95,53 @@ class Place:
         """Contents of a folder of images that lacks a split, and the remedy."""
         below = sorted(path.name for path in self.path.iterdir() if path.is_dir() and not path.name.startswith("."))
         there = [name for name in below if name not in self.names]
+        if not there and not below and holds_images(self.path, depth=0):
+            return ["its images lie in no folder of a class: make one for each"]
         if not there:
             return []
-        held_out = next((name for name in there if name.lower() in HELD_OUT), None)
         alike = next((name for name in there if name.lower() in _ALIKE), None)
+        held_out = next((name for name in there if name.lower() in HELD_OUT), None)
         deeper = next((name for name in there if not set(self.names) - _folders(self.path / name)), None)
         if alike:
             told = f"rename `{alike}` to {_ALIKE[alike.lower()]}"
         elif held_out and "test" not in below:
-            told = f"rename `{held_out}` to test: runs are tested on it, and validate on images drawn from train"
+            told = f"`{held_out}` holds no image"
         elif deeper:
             told = f"train and test lie in `{deeper}`: move them up"
         else:
             more = ", ..." if len(there) > _FOLDERS_TOLD else ""
             listed = ", ".join(f"`{name}`" for name in there[:_FOLDERS_TOLD])
-            told = f"it holds {listed}{more}: make train and test, with these classes in both"
+            told = f"it holds {listed}{more}, without images: put those of each class into its folder"
         return [told]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The folders of a data set of images: `train`, and beside it the user's own `validation` and `test` images.
+
+    Without a `test` it is drawn from the training images.
+    """
+
+    train: Path
+    validation: Path | None = None
+    test: Path | None = None
+
+
+def parts_of(folder: Path) -> Parts | None:
+    """The parts that a folder has by the names in it: train with test or val or both, or classes alone."""
+    names = folders_in(folder)
+    named = (folder / name for name in names if name.lower() in HELD_OUT)
+    held_out = next((path for path in named if holds_images(path)), None)
+    if "train" in names:
+        if "test" in names:
+            return Parts(folder / "train", held_out, folder / "test")
+        # Runs are tested on what was not trained on.
+        unlike = any(name.lower() in _ALIKE for name in names if name != "train")
+        return Parts(folder / "train", None, held_out) if held_out and not unlike else None
+    of_splits = any(name.lower() in (*_ALIKE, *HELD_OUT) for name in names)
+    deeper = any({"train", "test"} & {*folders_in(folder / name)} for name in names)
+    are_classes = not of_splits and not deeper and any(holds_images(folder / name) for name in names)
+    return Parts(folder) if are_classes else None
 
 
 def _folders(path: Path) -> set[str]:

@@ -22,7 +22,8 @@ class Contents:
     """Headers and labels: pixels, channels, and the label of each image (N,), from 0 on, of both splits.
 
     Where images have sizes of their own, `height` and `width` are the smallest of them, and `largest` (height, width)
-    the largest.
+    the largest. The last `held_out` training images are the user's own for validation; without a label the test images
+    are drawn from the training images.
     """
 
     height: int
@@ -32,6 +33,7 @@ class Contents:
     train_labels: Labels
     test_labels: Labels
     largest: tuple[int, int] | None = field(default=None, kw_only=True)
+    held_out: int = field(default=0, kw_only=True)
 
     @property
     def needs_fitting(self) -> bool:
@@ -40,8 +42,8 @@ class Contents:
 
     @property
     def train(self) -> tuple[int, ...]:
-        """Number of training images of each class."""
-        return class_counts(self.train_labels, self.num_classes)
+        """Number of training images of each class, without the user's own for validation."""
+        return class_counts(self.train_labels[: len(self.train_labels) - self.held_out], self.num_classes)
 
     @property
     def test(self) -> tuple[int, ...]:

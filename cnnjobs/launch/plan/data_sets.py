@@ -148,7 +148,8 @@ def _notes_on_splits(data: Choice, found: Survey, sizes: Mapping[SplitName, int]
         )
     subset = data.options["subset"]
     if isinstance(subset, int) and validation + test > subset:
-        share = subset / (len(found.contents.train_labels) - validation)
+        drawn = validation if len(found.contents.test_labels) else validation + test
+        share = subset / (len(found.contents.train_labels) - drawn)
         others = {"validation": validation, "test": test} if validation else {"test": test}
         smaller = {
             name: fewer
