@@ -122,8 +122,8 @@ def list_splits(folder: Path) -> Splits:
         lonely = [f"`{name}` (in train alone)" for name in train.classes if name not in test.classes]
         lonely += [f"`{name}` (in {parts.test.name} alone)" for name in test.classes if name not in train.classes]
         if lonely:
-            told = f"train and {parts.test.name} must hold the same classes; found {', '.join(lonely)}"
-            raise DataError(f"{folder}: {told}")
+            found = ", ".join(lonely)
+            raise DataError(f"{folder}: train and {parts.test.name} must hold the same classes; found {found}")
     unknown = [f"`{name}`" for name in validation.classes if name not in train.classes] if validation else []
     if unknown:
         raise DataError(f"{parts.validation}: holds classes that train has not: {', '.join(unknown)}")

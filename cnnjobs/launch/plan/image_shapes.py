@@ -16,10 +16,10 @@ def decoded_shape(config: RunConfig, contents: Contents) -> tuple[int, int, int]
     with concerning("augment"):
         fitting = fitting_of(config.augment)
         if fitting is None:
-            found = f"data set `{config.dataset.name}`: its images have {sizes(contents)}, and networks take one square"
+            name, found = config.dataset.name, sizes(contents)
             later = next((step.name for step in config.augment if step.name in FITTING), None)
             remedy = f"write `{later}` before `{config.augment[0].name}`" if later else TO_ONE_SIZE
-            raise DataError(f"{found} size; {remedy}")
+            raise DataError(f"data set `{name}`: its images have {found}, and networks take one square size; {remedy}")
         return contents.channels, fitting.size, fitting.size
 
 
