@@ -6,7 +6,7 @@ import codecs
 import difflib
 import re
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,19 +41,26 @@ _MISTAKEN_SPACE: Final = re.compile(
 Tell = Callable[[int | None, str], None]
 
 
-def read_text(path: Path, near: Iterable[Path] = (), tell: Tell | None = None) -> str:
+def read_text(path: Path, near: Iterable[Path] = (), tell: Tell | None = None, *, others: Collection[str] = ()) -> str:
     """The file's text, lines ending with a line feed. Raises one InputError for a path that is no readable text.
 
-    `near` are files to suggest; `tell` hears, with a line, of what was read otherwise than it stands there.
+    `near` are files to suggest; `tell` hears, with a line, of what was read otherwise than it stands there; `others`
+    are endings of files that are no YAML, and are read all the same.
     """
     content = _content(path, near)
     tell = tell or (lambda *_: None)
     text = _decoded(path, content, tell)
     if re.match(r"\s*<(!doctype|html|\?xml)", text, re.IGNORECASE):
         raise InputError(f"{path}: is a web page, no YAML file; fetch the file itself (on GitHub: its `raw` link)")
+    if path.suffix not in others:
+        refuse_other_kinds(path)
+    return _with_plain_spaces(text.replace("\r\n", "\n").replace("\r", "\n"), tell)
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Raise InputError for a file whose ending tells that it is no YAML file."""
     if path.suffix in _NO_SWEEPS:
         raise InputError(f"{path}: is {_NO_SWEEPS[path.suffix]}; name a YAML file")
-    return _with_plain_spaces(text.replace("\r\n", "\n").replace("\r", "\n"), tell)
 
 
 def _content(path: Path, near: Iterable[Path]) -> bytes:

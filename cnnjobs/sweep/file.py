@@ -27,12 +27,12 @@ from typing import Final
 from cnnjobs.config.documents import read_yaml
 from cnnjobs.config.program import ProgramConfig
 from cnnjobs.config.run import RunConfig, our_name
-from cnnjobs.config.text_files import read_text, yaml_files
+from cnnjobs.config.text_files import read_text, refuse_other_kinds, yaml_files
 from cnnjobs.config.yaml import Findings, Node, is_list, shown
 from cnnjobs.errors import InputError, suggest
 from cnnjobs.sweep.consistency import measured_metric
 from cnnjobs.sweep.labels import SweepRun
-from cnnjobs.sweep.other_tools import recognise
+from cnnjobs.sweep.other_tools import FORMS, recognise, recognise_text
 from cnnjobs.sweep.overrides import Naming, nest
 from cnnjobs.sweep.program import PROGRAM_KEYS, ProgramReader, names_program, read_program, read_program_metric
 from cnnjobs.sweep.report_settings import ReportSettings, read_report
@@ -71,6 +71,7 @@ _PASSED_OVER: Final = {
     "apiVersion": "no server is needed",
     "kind": "no server is needed",
 }
+_TELLING: Final = frozenset({*_KEYS, *PROGRAM_KEYS, *_PASSED_OVER})
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     Of one that `is_started`, by an earlier version perhaps, runs that contradict themselves are no mistake.
     """
     findings = Findings(path, is_started=is_started)
-    content = read_text(path, yaml_files(path.parent, Path("sweeps")), findings.tell)
+    content = read_text(path, yaml_files(path.parent, Path("sweeps")), findings.tell, others=FORMS)
+    if path.suffix in FORMS:
+        _refuse_other_form(path, content, findings)
     keys = _top_level(read_yaml(content, findings), findings)
     name = _read_name(keys, path, findings)
     description = text(keys["description"], "description", findings) if "description" in keys else ""
@@ -187,11 +190,7 @@ def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
 
 def _refuse_other_files(root: Node, findings: Findings) -> None:
     """Raise SpecError for an empty file, for what is no mapping, and for another tool's file."""
-    foreign = (
-        recognise(root, frozenset({*_KEYS, *PROGRAM_KEYS, *_PASSED_OVER}))
-        if root.value and isinstance(root.value, dict | list)
-        else None
-    )
+    foreign = recognise(root.plain, _TELLING) if root.value and isinstance(root.value, dict | list) else None
     if foreign:
         findings.mistake(root.line, "", foreign[0], _offer(foreign[1]))
     elif isinstance(root.value, dict) and root.value:
@@ -206,6 +205,17 @@ def _refuse_other_files(root: Node, findings: Findings) -> None:
         found = "a list" if isinstance(root.value, list) else shown(root.plain)
         findings.mistake(root.line, "", f"found {found}", f"a sweep is a mapping of keys: {', '.join(_KEYS)}")
     findings.stop_at_mistakes()
+
+
+def _refuse_other_form(path: Path, content: str, findings: Findings) -> None:
+    """Raise SpecError, or InputError, for a file that is no YAML, with the sweep that it holds where it has one."""
+    foreign, ours = recognise_text(path, content, _TELLING)
+    if foreign:
+        findings.mistake(None, "", foreign[0], _offer(foreign[1]))
+    elif ours:
+        findings.mistake(None, "", "is a TOML file", f"the same in YAML:\n{ours}")
+    findings.stop_at_mistakes()
+    refuse_other_kinds(path)
 
 
 def _refuse_lost_indentation(root: Node, findings: Findings) -> None:

@@ -257,7 +257,7 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
         searcher: {name: random, metric: val_loss, max_trials: 10}
         """,
         "another tool's search space",
-        ["  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}", "# left out: name, entrypoint, searcher: "],
+        ["  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}", "# left out: name, entrypoint, searcher.name, searcher.metric: "],
         [10],
     ),
     "Katib": (
@@ -296,7 +296,7 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
         limits: {max_total_trials: 9}
         """,
         "another tool's search space",
-        ["  lr: {distribution: log_uniform, min: -6, max: -1}", "# left out: type, sampling_algorithm, limits: "],
+        ["  lr: {distribution: log_uniform, min: -6, max: -1}", "# left out: type, sampling_algorithm: "],
         [9],
     ),
     "NNI, with forms of its own": (
@@ -477,7 +477,7 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
             "  weight_decay: {distribution: q_normal, mu: 0.1, sigma: 0.01, q: 0.001}",
             "  epochs: {values: [2, 4, 6, 8]}",
             "# left out: seed: its form is known to the other tool alone",
-            "# left out: component, matrix.concurrency: cnnjobs runs no operations",
+            "# left out: component: cnnjobs runs no operations",
         ],
         [7],
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +15,11 @@ from cnnjobs.config.run import COMPONENTS, RunConfig, our_name
 # What a range is drawn for, where the file does not say how often.
 USUAL_DRAWS: Final = 20
 MOST_DRAWS: Final = 10_001
+# How many runs at once, in the words of other tools, as `plainly` has them.
+PARALLEL: Final = (
+    "maxparalleltrainingjobs", "maxparalleljobs", "paralleltrialcount", "trialconcurrency", "maxconcurrenttrials",
+    "maxconcurrent", "maxparallel", "concurrency", "maxnumberofconcurrenttasks", "maxconcurrentruns", "paralleltrials",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Foreign:
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
     exclude: list[dict[str, Any]] = field(default_factory=list)
     run_cap: int | None = None
+    max_parallel: int | None = None
     seed: int | None = None
     at_random: bool = False
     ablate: bool = False
@@ -102,6 +109,7 @@ class Foreign:
             lines.append(f"zip: [{', '.join(f'[{group}]' for group in groups)}]")
         lines += ["exclude:", *(f"  - {_settings(each)}" for each in self.exclude)] if self.exclude else []
         lines += ["ablate: true"] if self.ablate else []
+        lines += [f"job: {{max_parallel: {self.max_parallel}}}"] if self.max_parallel else []
         return "\n".join((*lines, *(f"# {each}" for each in self.said), *self._left_out()))
 
     def _left_out(self) -> list[str]:
@@ -124,6 +132,19 @@ def beside(keys: Mapping[str, Any], places: Collection[Place], above: Place = ()
         elif here not in leads and isinstance(value, dict):
             names += beside(value, places, here)
     return names
+
+
+def places_of(keys: Any, names: Collection[str], above: Place = ()) -> list[Place]:
+    """Where keys of these names stand, at whatever depth and in whatever spelling."""
+    if not isinstance(keys, dict):
+        return []
+    here = [(*above, str(key)) for key in keys if plainly(key) in names]
+    return here + [place for key, inner in keys.items() for place in places_of(inner, names, (*above, str(key)))]
+
+
+def plainly(key: Any) -> str:
+    """A key without the signs between its words, in small letters: tools spell the same one in several ways."""
+    return re.sub(r"[-_]", "", str(key)).lower()
 
 
 def unused(name: str, taken: Collection[str]) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from cnnjobs.sweep.other_tools.form import MOST_DRAWS, Foreign, Place, beside, flow, unused
+from cnnjobs.sweep.other_tools.form import MOST_DRAWS, PARALLEL, Foreign, Place, beside, flow, places_of, unused
 
 _TABLES: Final = ("matrix", "foreach", "withItems", "param_grid")
 _ITEMS: Final = ("foreach", "withItems")
@@ -28,7 +28,8 @@ def read_matrices(keys: Mapping[str, Any]) -> dict[str, Foreign]:
     sweeps: dict[str, Foreign] = {}
     for path, table in tables:
         sweep = _read(path[-1], table)
-        sweep.left_out.update(dict.fromkeys(beside(keys, [way for way, _ in tables]), _ABOUT))
+        told = [way for way, _ in tables] + places_of(keys, PARALLEL)
+        sweep.left_out.update(dict.fromkeys(beside(keys, told), _ABOUT))
         name = ".".join(part for part in path if part not in (*_TABLES, "jobs", "stages", "strategy", "parallel"))
         sweeps["" if len(tables) == 1 else unused(name, sweeps)] = sweep
     return sweeps

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cnnjobs.sweep.other_tools.form import (
+    PARALLEL,
     Foreign,
     Form,
     exponents,
@@ -56,7 +57,7 @@ def read_polyaxon(keys: Mapping[str, Any]) -> dict[str, Foreign]:
         sweep.run_cap = _count({**matrix, **(matrix.get(old) or {})})
     if kind not in ("mapping", "grid", "random"):
         sweep.left_out[f"{place}.{kind}"] = "configurations are drawn at random"
-    rest = [f"{place}.{key}" for key in matrix if key not in (*_READ, old)]
+    rest = [f"{place}.{key}" for key in matrix if key not in (*_READ, *PARALLEL, old)]
     sweep.left_out.update(dict.fromkeys(rest, _ELSEWHERE))
     return {"": sweep}
 

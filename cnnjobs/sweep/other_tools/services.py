@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from cnnjobs.sweep.other_tools.form import Foreign, Form, Place, Range, beside, flow, guarded, parsed, stepped, uniform
+from cnnjobs.sweep.other_tools.form import (
+    PARALLEL,
+    Foreign,
+    Form,
+    Place,
+    Range,
+    beside,
+    flow,
+    guarded,
+    parsed,
+    places_of,
+    plainly,
+    stepped,
+    uniform,
+)
 
 _COUNTS: Final = ("maxnumberoftrainingjobs", "maxtrialcount", "totalmaxjobs", "maxtrials")
 _STATIC: Final = "statichyperparameters"
@@ -52,20 +66,16 @@ def read_service(keys: Mapping[str, Any]) -> dict[str, Foreign]:
     if isinstance(again, int) and again > 1:
         sweep.left_out["executions_per_trial"] = f"each configuration is run {again} times there: write seeds: {again}"
     known = (*_COUNTS, *_SEARCHES, _STATIC, _AGAIN)
-    rest = [name for name in beside(keys, found.places) if _plain(name.rpartition(".")[2]) not in known]
+    rest = beside(keys, [*found.places, *places_of(keys, (*known, *PARALLEL))])
     sweep.left_out.update(dict.fromkeys(rest, "see docs/sweep-file.md for what stands in its place"))
     return {"": sweep}
-
-
-def _plain(key: Any) -> str:
-    return str(key).replace("_", "").lower()
 
 
 def _deep(keys: Any, name: str) -> Any:
     """The value of a key at whatever depth, in whatever spelling; None where there is none."""
     if not isinstance(keys, dict):
         return None
-    here = next((value for key, value in keys.items() if _plain(key) == name), None)
+    here = next((value for key, value in keys.items() if plainly(key) == name), None)
     return (
         here
         if here is not None
@@ -108,7 +118,7 @@ def _sagemaker_form(entry: Mapping[str, Any]) -> Form | None:
 
 
 def _vertex(entry: Any) -> _Entry | None:
-    keys = {_plain(key): value for key, value in entry.items()} if isinstance(entry, dict) else {}
+    keys = {plainly(key): value for key, value in entry.items()} if isinstance(entry, dict) else {}
     return _Entry(str(keys["parameterid"]), guarded(_vertex_form, keys), entry) if "parameterid" in keys else None
 
 
@@ -116,7 +126,7 @@ def _vertex_form(keys: Mapping[str, Any]) -> Form | None:
     if "conditionalparameterspecs" in keys:
         return None
     kind = next(key for key in keys if key.endswith("valuespec"))
-    inner = {_plain(key): value for key, value in keys[kind].items()}
+    inner = {plainly(key): value for key, value in keys[kind].items()}
     if "values" in inner:
         return list(inner["values"])
     scale = str(keys.get("scaletype", ""))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cnnjobs.sweep.other_tools.calls import is_call, kind_of, number, spelled
 from cnnjobs.sweep.other_tools.form import (
+    PARALLEL,
     Foreign,
     Form,
     Range,
@@ -14,8 +16,8 @@ from cnnjobs.sweep.other_tools.form import (
     flow,
     guarded,
     normal,
-    parsed,
-    split,
+    places_of,
+    plainly,
     spread,
     stepped,
     uniform,
@@ -23,11 +25,11 @@ from cnnjobs.sweep.other_tools.form import (
 
 _SPACES: Final = (
     "search_space", "searchSpace", "param_space", "space", "hyperparameters", "hyperparams", "hparams", "config",
-    "params", "parameters", "flags",
+    "params", "parameters", "flags", "hyperparameter_ranges",
 )  # fmt: skip
 _COUNTS: Final = (
     "n_trials", "num_samples", "num_trials", "max_trials", "maxTrialNumber", "max_trial_number", "trials", "n_iter",
-    "maxTrialCount", "max_total_trials", "max-trials",
+    "maxTrialCount", "max_total_trials", "max-trials", "max_jobs", "max_evals", "n_calls",
 )  # fmt: skip
 _SEARCHERS: Final = ("searcher", "tuner", "sampler", "algorithm", "sampling_algorithm")
 _LOW: Final = ("low", "min", "minval", "lower", "min_value")
@@ -38,7 +40,10 @@ _PAIRS: Final = ("uniform", "loguniform", "randint", "lograndint", "quniform", *
 _KINDS: Final = (
     "float", "int", "categorical", "uniform", "loguniform", "log", "double", "const", "range", "choice", *_NORMALS,
 )  # fmt: skip
-_GUILD: Final = re.compile(r"(uniform|loguniform|range|linspace|logspace)?\[([^\]]*)\]")
+# Spaces whose lists are values: Optuna's GridSampler and the like.
+_GRIDS: Final = ("search_space", "searchSpace", "param_space")
+_NAMES: Final = ("name", "param", "parameter", "param_name", "parameter_name", "key")
+_TYPES: Final = ("suggest", "suggest_type", "kind", "distribution", "type")
 
 
 def space_of(keys: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -47,12 +52,38 @@ def space_of(keys: Mapping[str, Any]) -> Mapping[str, Any] | None:
         inner = keys.get(name)
         if isinstance(inner, dict) and (any(_is_form(form) for form in inner.values()) or name == "flags"):
             return inner
-        if isinstance(inner, list) and inner and all(isinstance(each, dict) and "name" in each for each in inner):
-            return {str(each["name"]): {key: each[key] for key in each if key != "name"} for each in inner}
+        if (
+            isinstance(inner, dict)
+            and inner
+            and name in _GRIDS
+            and all(isinstance(each, list) for each in inner.values())
+        ):
+            return inner
+        listed = named_forms(inner)
+        if listed is not None:
+            return listed
     if any(_is_form(form) for form in keys.values()):
         return keys
     found = (space_of(inner) for inner in keys.values() if isinstance(inner, dict))
     return next((space for space in found if space is not None), None)
+
+
+def named_forms(entries: Any) -> dict[str, Any] | None:
+    """`[{name: lr, type: float, ...}]`, or `[{lr: {type: float, ...}}]`, by name; None for what is none."""
+    if not isinstance(entries, list) or not entries or not all(isinstance(each, dict) for each in entries):
+        return None
+    keys = [next((key for key in _NAMES if isinstance(each.get(key), str) and len(each) > 1), None) for each in entries]
+    if all(keys):
+        pairs = zip(keys, entries, strict=True)
+        return {each[key]: {inner: each[inner] for inner in each if inner != key} for key, each in pairs if key}
+    if all(len(each) == 1 and _is_form(next(iter(each.values()))) for each in entries):
+        return {name: form for each in entries for name, form in each.items()}
+    return None
+
+
+def is_space(forms: Mapping[str, Any] | None) -> bool:
+    """Check whether a form of a search space is among these."""
+    return forms is not None and any(_is_form(form) for form in forms.values())
 
 
 def read_space(keys: Mapping[str, Any]) -> dict[str, Foreign]:
@@ -80,8 +111,13 @@ def read_space(keys: Mapping[str, Any]) -> dict[str, Foreign]:
         sweep.draw([key for key in sweep.parameters if key not in grids], count or 1)
     elif grids and count:
         sweep.left_out["num_samples"] = f"each configuration is run {count} times there: write seeds: {count}"
-    elif count or ranges:
+    elif ranges or (count and not _is_whole(sweep, count)):
         sweep.at_random, sweep.run_cap = bool(ranges) or not _is_grid(keys), count
+    if any(name in _GRIDS and keys.get(name) == space for name in keys) and not any(map(_is_form, space.values())):
+        sweep.said.append("lists are read as values; a range is {min: ..., max: ...}")
+    usual = {key: form["default"] for key, form in space.items() if isinstance(form, dict) and "default" in form}
+    if usual and (ranges or len(usual) < len(sweep.parameters)):
+        sweep.said.append(f"the file's defaults, for a run without a search: {flow(usual)}")
     outside = _outside(keys, space) if space is not keys else []
     sweep.left_out.update(dict.fromkeys(outside, "see docs/sweep-file.md for what stands in its place"))
     return {"": sweep}
@@ -93,9 +129,10 @@ def _outside(keys: Mapping[str, Any], space: Mapping[str, Any]) -> list[str]:
     for key, value in keys.items():
         if key in _SPACES and space_of({key: value}) == space:
             continue
-        if isinstance(value, dict) and value != space and space_of(value) == space:
+        counts = places_of(value, tuple(map(plainly, _COUNTS)))
+        if isinstance(value, dict) and value != space and (space_of(value) == space or counts):
             names += [f"{key}.{inner}" for inner in _outside(value, space)]
-        elif value != space and key not in _COUNTS:
+        elif value != space and key not in _COUNTS and plainly(key) not in PARALLEL:
             names.append(key)
     return names
 
@@ -103,6 +140,12 @@ def _outside(keys: Mapping[str, Any], space: Mapping[str, Any]) -> list[str]:
 def _is_grid(keys: Mapping[str, Any]) -> bool:
     searcher = " ".join(f"{given}" for given in _found(keys, _SEARCHERS).values())
     return "grid" in searcher.lower()
+
+
+def _is_whole(sweep: Foreign, count: int) -> bool:
+    """Check whether so many draws are all combinations of plain lists."""
+    values = [form for form in sweep.parameters.values() if isinstance(form, list)]
+    return count >= math.prod(map(len, values))
 
 
 def _is_gridded(form: Any) -> bool:
@@ -121,8 +164,20 @@ def _found(keys: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+def _usual(form: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A form whose kind stands under `type`, as `float`: Optuna's own files and people's have other keys."""
+    if isinstance(form.get("attributes"), dict) and "name" in form:
+        return _usual({**form["attributes"], "type": form["name"]})
+    key = next((key for key in _TYPES if isinstance(form.get(key), str)), None)
+    kind = kind_of(str(form[key])) if key else ""
+    # `distribution: uniform` is ours.
+    is_theirs = key is not None and kind in _KINDS and not (key == "distribution" and kind == form[key])
+    return {**{each: form[each] for each in form if each != key}, "type": kind} if is_theirs else form
+
+
 def _is_form(form: Any) -> bool:
     if isinstance(form, dict):
+        form = _usual(form)
         is_typed = "_type" in form or (form.get("type") in _KINDS and len(form) > 1)
         return (
             is_typed
@@ -130,15 +185,16 @@ def _is_form(form: Any) -> bool:
             or "feasibleSpace" in form
             or (len(form) == 1 and next(iter(form)) in (*_PAIRS, "choice"))
         )
-    return isinstance(form, str) and form.startswith(("tune.", "trial.suggest_", "hp."))
+    return isinstance(form, str) and is_call(form)
 
 
 def read_form(form: Any) -> Form | None:
     """Values of one parameter of a search space; None for another form."""
     if isinstance(form, str):
-        return _spelled(form)
+        return spelled(form)
     if not isinstance(form, dict):
         return None
+    form = _usual(form)
     if isinstance(form.get("feasibleSpace"), dict):
         feasible = {key: _plain(value) for key, value in form["feasibleSpace"].items()}
         return read_form({**feasible, "type": form.get("parameterType")})
@@ -154,12 +210,6 @@ def read_form(form: Any) -> Form | None:
         if is_normal
         else _bounded(form)
     )
-
-
-def _spelled(text: str) -> Form | None:
-    if guild := _GUILD.fullmatch(text):
-        return _guild(guild[1] or "uniform", [_number(part) for part in guild[2].split(":")])
-    return _called(text) if text.startswith(("tune.", "trial.suggest_", "hp.")) else None
 
 
 def _bounded(form: Mapping[str, Any]) -> Form | None:
@@ -210,42 +260,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     try:
-        return _number(value) if isinstance(value, str) else value
+        return number(value) if isinstance(value, str) else value
     except ValueError:
         return value
-
-
-def _number(text: str) -> int | float:
-    return int(text) if text.strip().lstrip("+-").isdigit() else float(text)
-
-
-def _guild(kind: str, numbers: list[int | float]) -> Form:
-    low, high, *rest = numbers
-    if kind == "range":
-        return stepped(low, high, rest[0] if rest else 1, closed=True)
-    if kind.endswith("space"):
-        count = int(rest[0]) if rest else 5
-        return [10**each for each in spread(low, high, count)] if kind == "logspace" else spread(low, high, count)
-    whole = isinstance(low, int) and isinstance(high, int) and kind == "uniform"
-    return uniform(low, high, logarithmic=kind == "loguniform", whole=whole)
-
-
-def _called(text: str) -> Form | None:
-    """`tune.loguniform(1e-4, 1e-1)`, `trial.suggest_float("lr", 1e-4, 1e-1, log=True)`."""
-    name, _, inner = text.partition("(")
-    parts = split(inner.rstrip(") "))
-    plain = [parsed(part) for part in parts if "=" not in part]
-    if plain and isinstance(plain[0], str) and not isinstance(plain[-1], str):
-        plain = plain[1:]
-    kind = name.rpartition(".")[2].removeprefix("suggest_")
-    if kind in ("choice", "categorical", "grid_search"):
-        return list(plain[0])
-    if kind == "loguniform" and name.startswith("hp."):
-        return exponents(plain[0], plain[1])
-    logarithmic = "log" in kind or any(re.fullmatch(r"log\s*=\s*True", part) for part in parts)
-    named = next((found[1] for part in parts if (found := re.fullmatch(r"step\s*=\s*(.+)", part))), None)
-    step = parsed(named) if named else plain[2] if kind.startswith("q") else None
-    if step and not logarithmic:
-        return stepped(plain[0], plain[1], step, closed=True)
-    whole = "int" in kind
-    return uniform(plain[0], plain[1] - (kind == "randint"), logarithmic=logarithmic, whole=whole, step=step)
