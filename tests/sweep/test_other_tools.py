@@ -257,7 +257,10 @@ FILES: dict[str, tuple[str, str, list[str], list[int]]] = {
         searcher: {name: random, metric: val_loss, max_trials: 10}
         """,
         "another tool's search space",
-        ["  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}", "# left out: name, entrypoint, searcher.name, searcher.metric: "],
+        [
+            "  lr: {distribution: log_uniform_values, min: 0.0001, max: 0.1}",
+            "# left out: name, entrypoint, searcher.name, searcher.metric: ",
+        ],
         [10],
     ),
     "Katib": (

@@ -125,7 +125,7 @@ def _in_ours(convert: Callable[[Any], dict[str, Foreign]], keys: Any) -> dict[st
 
 
 def _parallel(keys: Any) -> int | None:
-    """How many runs the other tool has at once, where its file says so."""
+    """Number of runs that the other tool has at once, where its file says so."""
     for place in places_of(keys, PARALLEL):
         value = keys
         for key in place:
