@@ -96,7 +96,8 @@ def resolved(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]
     """The options of a component with defaults filled in. Raises UnknownNameError, ValidationError."""
     parameters = component(kind, name).parameters
     found = dict(schema(kind, name, own_modules.place_of(name)).model_validate(dict(options)))
-    return {key: value for key, value in found.items() if value is not None or not parameters[key].was_added}
+    added = {key for key, each in parameters.items() if each.was_added and found[key] == each.default}
+    return {key: value for key, value in found.items() if key not in added}
 
 
 def _named_here(kind: str, target: str) -> str:

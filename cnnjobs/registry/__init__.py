@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from cnnjobs.errors import InputError, UnknownNameError, suggest
 from cnnjobs.registry.annotations import (
     REQUIRED,
+    BadImages,
     Fraction,
     Later,
     NonNegativeFloat,
@@ -44,8 +45,7 @@ from cnnjobs.system.unattended import unattended
 __all__ = [
     "KINDS",
     "REQUIRED",
-    "Component",
-    "Fraction",
+    "BadImages", "Component", "Fraction",
     "Kind",
     "Later",
     "NonNegativeFloat",

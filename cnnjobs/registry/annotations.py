@@ -21,10 +21,11 @@ Subset = PositiveInt | Annotated[dict[Literal["train", "validation", "test"], Po
 
 
 class _Added:
-    """Mark of a key that its component got after runs had been trained with it: unset, it is not part of them."""
+    """Mark of a key that its component got after runs had been trained: with its default it is not part of them."""
 
 
 Later = Annotated[PositiveInt | None, _Added()]
+BadImages = Annotated[Literal["stop", "skip"], _Added()]
 
 REQUIRED: Final = inspect.Parameter.empty
 _VARIABLE: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -43,7 +44,7 @@ class Parameter:
 
     @property
     def was_added(self) -> bool:
-        """True if the key is left out of a configuration where it is not set, so that older ones stay the same."""
+        """True if the key is left out of a configuration where it has its default, so that older ones stay the same."""
         return any(isinstance(each, _Added) for each in typing.get_args(self.annotation))
 
 
@@ -56,6 +57,7 @@ _NAMES: Final[dict[str, Any]] = {
     "Fraction": Fraction,
     "Subset": Subset,
     "Later": Later,
+    "BadImages": BadImages,
     "Any": Any,
     "Literal": Literal,
 }

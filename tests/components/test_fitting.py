@@ -36,7 +36,7 @@ def photos(folder: Path) -> list[Path]:
 
 def read(folder: Path, fitting: Fitting) -> dict[str, np.ndarray]:
     """Decoded training images by the names of their files."""
-    images = read_splits(folder, None, fitting)[0]
+    images = read_splits(folder, None, fitting).images["train"]
     files = [*sorted((folder / "train" / "cat").iterdir()), *sorted((folder / "train" / "dog").iterdir())]
     return dict(zip((path.name for path in files), images, strict=True))
 

@@ -36,7 +36,9 @@ def failure(folder: Path) -> str:
 
 def test_images_are_read_in_the_order_of_classes_and_names(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets", classes=("dog", "cat"))
-    train_images, train_labels, test_images, test_labels, classes, _ = read_splits(folder)
+    found = read_splits(folder)
+    train_images, test_images = found.images["train"], found.images["test"]
+    train_labels, test_labels, classes = found.labels["train"], found.labels["test"], found.classes
     assert classes == ("cat", "dog")
     assert train_labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert test_labels.tolist() == [0, 0, 1, 1]
@@ -52,7 +54,7 @@ def test_many_images_are_shared_out_among_threads(tmp_path: Path, monkeypatch: p
         (tmp_path / split / "only").mkdir(parents=True)
         for index in range(count):
             Image.new("L", (2, 2), index).save(tmp_path / split / "only" / f"{index:02}.png")
-    images = read_splits(tmp_path)[0]
+    images = read_splits(tmp_path).images["train"]
     assert images[:, 0, 0, 0].tolist() == list(range(20))
 
 
@@ -60,14 +62,14 @@ def test_many_images_are_shared_out_among_threads(tmp_path: Path, monkeypatch: p
 def test_gray_images_have_one_channel_and_all_others_three(
     tmp_path: Path, write_images: Writer, mode: str, channels: int
 ) -> None:
-    assert read_splits(write_images(tmp_path / "pets", mode=mode))[0].shape == (8, 6, 6, channels)
+    assert read_splits(write_images(tmp_path / "pets", mode=mode)).images["train"].shape == (8, 6, 6, channels)
 
 
 def test_one_colour_image_makes_all_colour(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets", mode="L")
-    gray = read_splits(folder)[0]
+    gray = read_splits(folder).images["train"]
     Image.new("RGB", (6, 6), (1, 2, 3)).save(folder / "test" / "dog" / "1.png")
-    train_images, _, test_images, *_ = read_splits(folder)
+    train_images, test_images = read_splits(folder).images.values()
     assert np.array_equal(train_images, np.repeat(gray, 3, axis=3))
     assert test_images[3, 0, 0].tolist() == [1, 2, 3]
 
@@ -132,7 +134,7 @@ def test_deep_pixels_become_8_bits_as_in_predictions(tmp_path: Path, write_image
     pixels = (np.arange(36, dtype=np.uint16) * 1820).reshape(6, 6)
     path = folder / "test" / "cat" / "0.png"
     Image.fromarray(pixels).save(path)
-    found = read_splits(folder)[2][0]
+    found = read_splits(folder).images["test"][0]
     assert np.array_equal(found[..., 0], (pixels / 257).round())
     assert np.array_equal(found, read_picture(path, channels=1, size=6).pixels)
     assert look(place(folder), ()).contents.channels == 1
@@ -173,15 +175,15 @@ def test_other_files_are_passed_over_and_told(tmp_path: Path, write_images: Writ
     first = folder / "train" / "cat" / "README.txt"
     told = f"{folder}: 2 files are not images and were passed over (1 .txt, 1 .csv), the first is {first}"
     assert source_of(place(folder)).notes == look(place(folder), ()).notes == (told,)
-    assert len(read_splits(folder)[0]) == 8
+    assert len(read_splits(folder).images["train"]) == 8
 
 
 def test_folders_that_systems_leave_are_no_classes(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets")
-    before = read_splits(folder)[0].shape
+    before = read_splits(folder).images["train"].shape
     for name in ("__MACOSX", "@eaDir", ".ipynb_checkpoints"):
         (folder / "train" / name).mkdir()
-    assert read_splits(folder)[0].shape == before
+    assert read_splits(folder).images["train"].shape == before
     first = folder / "train" / "@eaDir"
     told = f"{folder}: 2 files are not images and were passed over (2 folders), the first is {first}"
     assert look(place(folder), ()).notes == (told,)
@@ -193,7 +195,7 @@ def test_jfif_is_jpeg_and_kinds_that_mix_are_told(tmp_path: Path, write_images: 
         Image.open(path).save(path.with_suffix(".jpg"), format="JPEG")
         path.with_suffix(".jpg").rename(path.with_suffix(".jfif"))
         path.unlink()
-    assert read_splits(folder)[0].shape == (8, 6, 6, 3)
+    assert read_splits(folder).images["train"].shape == (8, 6, 6, 3)
     kinds = "9 .png, 3 .jfif"
     assert source_of(place(folder)).notes == (
         f"{folder}: its images are of several kinds, {kinds}: what tells classes apart may be that",
@@ -208,7 +210,7 @@ def test_images_lie_as_their_orientation_says(tmp_path: Path, write_images: Writ
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(folder / "train" / "cat" / "0.png", exif=exif)
-    train_images = read_splits(folder)[0]
+    train_images = read_splits(folder).images["train"]
     # A quarter turn to the right: what was above is at the right.
     assert train_images[0, 0, :, 0].tolist() == [0, 0, 0, 0, 255, 255]
     predicted = read_picture(folder / "train" / "cat" / "0.png", channels=3, size=6).pixels
@@ -221,7 +223,8 @@ def test_class_names_in_two_unicode_forms_are_one_class(tmp_path: Path, write_im
     composed, parted = unicodedata.normalize("NFC", "Käse"), unicodedata.normalize("NFD", "Käse")
     folder = write_images(tmp_path / "food", classes=("Kuchen", parted))
     (folder / "test" / parted).rename(folder / "test" / composed)
-    _, train_labels, _, test_labels, classes, _ = read_splits(folder)
+    found = read_splits(folder)
+    (train_labels, test_labels), classes = found.labels.values(), found.classes
     assert classes == ("Kuchen", composed)
     assert (train_labels.tolist(), test_labels.tolist()) == ([0] * 4 + [1] * 4, [0, 0, 1, 1])
     told = f"{folder}: folders called {composed} in two Unicode forms (NFC and NFD) are one class"
@@ -229,7 +232,7 @@ def test_class_names_in_two_unicode_forms_are_one_class(tmp_path: Path, write_im
     # Both forms in one split, too, and the same order for a copy in the other form.
     (folder / "train" / composed).mkdir()
     (folder / "train" / parted / "0.png").rename(folder / "train" / composed / "0.png")
-    assert read_splits(folder)[1].tolist() == train_labels.tolist()
+    assert read_splits(folder).labels["train"].tolist() == train_labels.tolist()
 
 
 @pytest.mark.parametrize("below", ["train/bird", "test/cat/9.png"])
@@ -243,7 +246,7 @@ def test_links_to_nothing_are_named(tmp_path: Path, write_images: Writer, below:
 def test_pipe_called_like_an_image_is_passed_over(tmp_path: Path, write_images: Writer) -> None:
     folder = write_images(tmp_path / "pets")
     os.mkfifo(folder / "train" / "cat" / "9.png")
-    assert len(read_splits(folder)[0]) == 8
+    assert len(read_splits(folder).images["train"]) == 8
 
 
 @pytest.mark.parametrize("colourful", [False, True])
@@ -270,8 +273,8 @@ def test_what_another_process_has_decoded_is_gone_on_with(
     monkeypatch.setattr(image_folders, "_pixels", lambda *given: (opened.append(given[0]), pixels(*given))[1])
     found = read_splits(folder, work)
     assert len(opened) == 1 + 2 * 2
-    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
-    assert isinstance(found[0], np.memmap)
+    assert all(np.array_equal(found.images[name], expected.images[name]) for name in ("train", "test"))
+    assert isinstance(found.images["train"], np.memmap)
 
 
 def test_headers_tell_before_the_start_what_cannot_serve(tmp_path: Path, write_images: Writer) -> None:

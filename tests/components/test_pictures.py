@@ -78,7 +78,7 @@ def test_an_image_of_a_data_set_is_what_training_saw(tmp_path: Path) -> None:
         folder = tmp_path / split / "noise"
         folder.mkdir(parents=True)
         Image.fromarray(noise(16, 16, 3)).save(folder / "0.jpg")
-    images, *_ = read_splits(tmp_path)
+    images = read_splits(tmp_path).images["train"]
     seen = read_picture(tmp_path / "train" / "noise" / "0.jpg", channels=3, size=16).pixels
     assert np.array_equal(seen, images[0])
 

@@ -153,7 +153,7 @@ def test_a_data_set_is_looked_at_once_for_all_its_options(
 ) -> None:
     looked: list[object] = []
     look = data_sets.look_into
-    monkeypatch.setattr(data_sets, "look_into", lambda place: (looked.append(place), look(place))[1])
+    monkeypatch.setattr(data_sets, "look_into", lambda place, **how: (looked.append(place), look(place, **how))[1])
     text = "method: grid\nbase: {model: lenet5, batch_size: 4, dataset: pets}\n"
     sweep.path.write_text(f"{text}parameters: {{dataset.subset: {{values: [4, 5, 6]}}}}\n")
     assert check_data(read_sweep(sweep.path).runs, [pets.parent])

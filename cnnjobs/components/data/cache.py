@@ -47,9 +47,10 @@ class Remembered:
     folder: Path
     plain: Path
     notes: tuple[str, ...]
+    are_fitted: bool
 
 
-_ENTRIES: Final[dict[tuple[Place, Fitting | None], Remembered]] = {}
+_ENTRIES: Final[dict[tuple[Place, Fitting | None, bool], Remembered]] = {}
 
 
 def cache_folder() -> Path:
@@ -83,24 +84,25 @@ def cached(folder: Path, decode: Callable[[Path | None], Decoded]) -> Decoded:
         return decoded or decode(None)
 
 
-def remember(place: Place, source: Source, fitting: Fitting | None = None) -> None:
+def remember(place: Place, source: Source, fitting: Fitting | None = None, *, skip: bool = False) -> None:
     """Have `remembered` find what these files were decoded to, in this process and in those forked from it."""
-    for fitted in (None, fitting):
-        folder = entry(place, source, fitted)
+    for fitted, skipping in ((None, False), (fitting, False), (None, skip), (fitting, skip)):
+        folder = entry(place, source, fitted, skip=skipping)
         if folder.is_dir():
-            _ENTRIES[place, fitting] = Remembered(folder, entry(place, source), source.notes)
+            are_fitted = fitted is not None
+            _ENTRIES[place, fitting, skip] = Remembered(folder, entry(place, source), source.notes, are_fitted)
             return
 
 
-def remembered(place: Place, fitting: Fitting | None = None) -> Remembered | None:
+def remembered(place: Place, fitting: Fitting | None = None, *, skip: bool = False) -> Remembered | None:
     """Memory of a place, without a look at its files, which may be many."""
-    found = _ENTRIES.get((place, fitting))
+    found = _ENTRIES.get((place, fitting, skip))
     return found if found is not None and found.folder.is_dir() else None
 
 
-def entry(place: Place, source: Source, fitting: Fitting | None = None) -> Path:
+def entry(place: Place, source: Source, fitting: Fitting | None = None, *, skip: bool = False) -> Path:
     """The folder of what these files are decoded to: other paths, sizes or times have another one. Raises DataError."""
-    fitted = f" {fitting.word}" if fitting else ""
+    fitted = (f" {fitting.word}" if fitting else "") + (" skip" if skip else "")
     digest = hashlib.sha256(f"{source.form}{fitted}\n{place.name}\n".encode())
     for path in source.files:
         try:

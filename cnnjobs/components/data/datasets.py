@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from cnnjobs.components.data.class_names import classes_of
 from cnnjobs.components.data.splits import DataSet, Part, Split
-from cnnjobs.components.data.surveys import draw, notes_on
+from cnnjobs.components.data.surveys import draw, notes_on, skips
 from cnnjobs.components.files.fitting import Fitting
 from cnnjobs.components.files.places import EMNIST_SPLIT, Place, place_of
-from cnnjobs.registry import Fraction, NonNegativeInt, Subset, register
+from cnnjobs.registry import BadImages, Fraction, NonNegativeInt, Subset, register
 
 __all__ = ["DataSet", "Part", "Split", "data_folders", "find_data", "place_of_data", "remember_data"]
 
@@ -50,7 +50,7 @@ def remember_data(
 
     place = place_of_data(name, folders, options)
     if place is not None:
-        remember(place, source_of(place), fitting)
+        remember(place, source_of(place), fitting, skip=skips(options))
 
 
 @register("dataset", "cifar10")
@@ -210,12 +210,14 @@ def image_folder(
     validation: Fraction = 0.1,
     split_seed: NonNegativeInt = 0,
     subset: Subset | None = None,
+    on_bad_image: BadImages = "stop",
 ) -> DataSet:
     """The images of `<data folder>/<name>/{train,test}/<class>/*`, gray if all are gray.
 
     Those of one square size are read as they are, others by the `resize` or `letterbox` that `augment` begins with.
     """
-    return _build(name, folders, validation, split_seed, subset, fitting=fitting)
+    skip = on_bad_image == "skip"
+    return _build(name, folders, validation, split_seed, subset, reading=(fitting, skip))
 
 
 def _build(
@@ -227,15 +229,15 @@ def _build(
     *,
     split: str = EMNIST_SPLIT,
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
-    fitting: Fitting | None = None,
+    reading: tuple[Fitting | None, bool] = (None, False),
 ) -> DataSet:
-    """Read it or take it from the cache; draw the splits from it."""
+    """Read it or take it from the cache, with a fitting, or without what is bad; draw the splits from it."""
     from cnnjobs.components.data.fingerprints import fingerprint
     from cnnjobs.components.data.reading import read
 
     place = place_of(name, folders, split)
-    reading = read(place, classes_of(name, split), fitting)
-    data = reading.decoded
+    found = read(place, classes_of(name, split), reading[0], skip=reading[1])
+    data = found.decoded
     options = {"validation": validation, "split_seed": split_seed, "subset": subset}
     drawn = draw(name, data, options)
     train, held_out = (
@@ -247,9 +249,9 @@ def _build(
     elif len(drawn.test) < len(test):
         test = Part(data.test_images, drawn.test, data.test_labels[drawn.test])
     mean, std = statistics or (data.mean, data.std)
-    told = (*reading.notes, *notes_on(name, data.classes))
-    sha256 = fingerprint(place, reading.entry)
-    return DataSet(name, train, held_out, test, data.classes, mean, std, sha256, told, reading.are_fitted)
+    told = (*found.notes, *notes_on(name, data.classes))
+    sha256 = fingerprint(place, found.entry)
+    return DataSet(name, train, held_out, test, data.classes, mean, std, sha256, told, found.are_fitted)
 
 
 def _emnist_split(name: str, options: Mapping[str, Any]) -> str:

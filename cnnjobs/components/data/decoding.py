@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.components.files.places import Place
 from cnnjobs.components.files.raw_splits import Contents
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnnjobs.components.files.fitting import Fitting
+    from cnnjobs.components.files.image_folders import FolderContents
 
 _PIXELS_PER_COUNT: Final = 1 << 20
 # The form of images that lie as their EXIF orientation says.
@@ -27,7 +28,8 @@ _UPRIGHT: Final = 2
 class Decoded:
     """Images (N, H, W, C) uint8 and labels (N,) int64 of both splits; `mean` and `std` as in DataSet.
 
-    The last `held_out` training images are the user's own for validation.
+    The last `held_out` training images are the user's own for validation. Rows that are bad are black: the number of
+    each, and what is wrong with it.
     """
 
     train_images: NDArray[np.uint8]
@@ -38,6 +40,8 @@ class Decoded:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     held_out: int = 0
+    bad_train: tuple[tuple[int, str], ...] = ()
+    bad_test: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,26 +75,51 @@ def source_of(place: Place) -> Source:
     return Source(splits.entries, notes_of(place.path, splits), form=_UPRIGHT)
 
 
-def decode(place: Place, classes: tuple[str, ...], work: Path | None = None, fitting: Fitting | None = None) -> Decoded:
+def decode(
+    place: Place,
+    classes: tuple[str, ...],
+    work: Path | None = None,
+    fitting: Fitting | None = None,
+    *,
+    skip: bool = False,
+) -> Decoded:
     """Read the whole data set; a folder of images names its own classes. Raises DataError with the file at fault.
 
     Images of a folder become files in `work`, where there is one: they may be too many for memory.
     """
-    import numpy as np
-
-    held_out = 0
     if place.layout == "image_folder":
         from cnnjobs.components.files import image_folders
 
-        *arrays, classes, held_out = image_folders.read_splits(place.path, work, fitting)
-    else:
-        arrays = _reader(place).read_splits(place, len(classes))
-    train_images, train_labels, test_images, test_labels = map(np.ascontiguousarray, arrays)
-    statistics = channel_statistics(train_images[: len(train_images) - held_out])
-    return Decoded(train_images, train_labels, test_images, test_labels, classes, *statistics, held_out)
+        return _of_folder(image_folders.read_splits(place.path, work, fitting, skip=skip))
+    train_images, train_labels, test_images, test_labels = _in_one_piece(
+        _reader(place).read_splits(place, len(classes))
+    )
+    statistics = channel_statistics(train_images)
+    return Decoded(train_images, train_labels, test_images, test_labels, classes, *statistics)
 
 
-def look(place: Place, classes: tuple[str, ...]) -> Survey:
+def _of_folder(found: FolderContents) -> Decoded:
+    images, labels = found.images, found.labels
+    train, train_labels, test, test_labels = _in_one_piece(
+        [images["train"], labels["train"], images["test"], labels["test"]]
+    )
+    own = train[: len(train) - found.held_out]
+    bad_train, bad_test = (
+        tuple((each.row, each.told) for each in found.bad if each.split == name) for name in ("train", "test")
+    )
+    statistics = channel_statistics(own, black=sum(row < len(own) for row, _ in bad_train))
+    return Decoded(
+        train, train_labels, test, test_labels, found.classes, *statistics, found.held_out, bad_train, bad_test
+    )
+
+
+def _in_one_piece(arrays: Sequence[Any]) -> list[Any]:
+    import numpy as np
+
+    return [np.ascontiguousarray(array) for array in arrays]
+
+
+def look(place: Place, classes: tuple[str, ...], *, skip: bool = False) -> Survey:
     """Survey of a data set by its names, headers and labels, without reading its images. Raises DataError."""
     if place.layout != "image_folder":
         contents: Contents = _reader(place).look(place, len(classes))
@@ -99,7 +128,8 @@ def look(place: Place, classes: tuple[str, ...]) -> Survey:
     from cnnjobs.components.files.image_listing import list_splits, notes_of
 
     splits = list_splits(place.path)
-    return Survey(image_folders.look(place.path, splits), splits.classes, notes_of(place.path, splits))
+    contents, told = image_folders.look(place.path, splits, skip=skip)
+    return Survey(contents, splits.classes, (*notes_of(place.path, splits), *told))
 
 
 def _reader(place: Place) -> ModuleType:
@@ -117,8 +147,11 @@ def _reader(place: Place) -> ModuleType:
     }[place.layout]
 
 
-def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel of images (N, H, W, C), of pixel values in [0, 1]."""
+def channel_statistics(images: NDArray[np.uint8], black: int = 0) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of images (N, H, W, C), of pixel values in [0, 1].
+
+    So many `black` ones among them do not count.
+    """
     import numpy as np
 
     counts = np.zeros((images.shape[3], 256), np.int64)
@@ -126,6 +159,7 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tu
     for start in range(0, len(images), number):
         for channel, pixels in enumerate(np.moveaxis(images[start : start + number], 3, 0)):
             counts[channel] += np.bincount(pixels.ravel(), minlength=256)
+    counts[:, 0] -= black * images.shape[1] * images.shape[2]
     values, shares = np.arange(256) / 255, counts / counts.sum(axis=1, keepdims=True)
     means = shares @ values
     deviations = [np.sqrt(share @ (values - mean) ** 2) for share, mean in zip(shares, means, strict=True)]

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from cnnjobs.components.data.splitting import Drawn, SplitName
 
 
-def look_into(place: Place) -> Survey:
-    """Survey of a data set by its names, headers and labels. Raises DataError."""
+def look_into(place: Place, *, skip: bool = False) -> Survey:
+    """Survey of a data set by its names, headers and labels; bad images may be skipped. Raises DataError."""
     from cnnjobs.components.data.decoding import look
 
-    return look(place, classes_of(place.name, place.split))
+    return look(place, classes_of(place.name, place.split), skip=skip)
+
+
+def skips(options: Mapping[str, Any]) -> bool:
+    """Check whether the options of a data set say that images which cannot be read are left out."""
+    return bool(options.get("on_bad_image") == "skip")
 
 
 def survey(place: Place, options: Mapping[str, Any]) -> tuple[Survey, dict[SplitName, int]]:
@@ -27,7 +32,7 @@ def survey(place: Place, options: Mapping[str, Any]) -> tuple[Survey, dict[Split
 
     Raises DataError for what no run could be trained on.
     """
-    found = look_into(place)
+    found = look_into(place, skip=skips(options))
     return found, sizes_from(found, place.name, options)
 
 
@@ -56,12 +61,24 @@ def fingerprint_of(place: Place) -> str:
 
 
 def draw(name: str, data: Decoded, options: Mapping[str, Any]) -> Drawn:
-    """The rows of each split of what was decoded. Raises DataError that names the data set."""
-    from cnnjobs.components.data.splitting import draw_splits
+    """The rows of each split of what was decoded, without those that are bad. Raises DataError, with the name."""
+    import numpy as np
 
-    labels = data.train_labels, data.test_labels
+    from cnnjobs.components.data.splitting import Drawn, draw_splits
+
+    train, test = (
+        np.setdiff1d(np.arange(len(labels)), np.array([row for row, _ in bad], np.int64))
+        for labels, bad in ((data.train_labels, data.bad_train), (data.test_labels, data.bad_test))
+    )
+    own = len(data.train_labels) - data.held_out
+    labels = data.train_labels[train], data.test_labels[test]
     with _naming(name):
-        return draw_splits(*labels, data.classes, held_out=data.held_out, **_drawing(options))
+        lost = [data.classes[label] for label in np.setdiff1d(data.train_labels, labels[0]).tolist()]
+        if lost or (len(data.test_labels) and not len(test)):
+            raise DataError(f"no image of {f'class `{lost[0]}`' if lost else 'the test split'} can be read; mend some")
+        found = draw_splits(*labels, data.classes, held_out=int((train >= own).sum()), **_drawing(options))
+    of_test = train if found.of_train else test
+    return Drawn(train[found.train], train[found.validation], of_test[found.test], found.of_train)
 
 
 def _drawing(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    NamedSplits = tuple[
-        NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], tuple[str, ...], int
-    ]
+    Decoded = tuple[dict[str, NDArray[np.uint8]], list["Bad"]]
 
 _IMAGES_PER_TASK: Final = 256
 _BYTES_PER_TASK: Final = 8 << 20
@@ -37,17 +35,44 @@ TO_ONE_SIZE: Final = (
 )
 
 
-def read_splits(folder: Path, work: Path | None = None, fitting: Fitting | None = None) -> NamedSplits:
-    """Images and labels of `train`, those of `test`, the classes in the order of their names, and a number.
+@dataclass(frozen=True)
+class Bad:
+    """An image that cannot be read: the `row` of its split that stays black, and in words what is wrong with it."""
 
-    So many images at the end of `train` are the user's own for validation; where `test` is to be drawn, it has none.
-    Images are gray (one channel) when every file is, else colour; transparency is dropped. In a folder `work` they
-    become files, `train_images.npy` and `test_images.npy`, and what is there already is not read again. Without a
-    `fitting` they must have one square size.
+    split: str
+    row: int
+    told: str
+
+
+@dataclass(frozen=True, eq=False)
+class FolderContents:
+    """A decoded folder: images (N, H, W, C) and labels (N,) of `train` and `test`, and the classes in order.
+
+    The last `held_out` images of `train` are the user's own for validation; where `test` is to be drawn, it has none.
+    """
+
+    images: Mapping[str, NDArray[np.uint8]]
+    labels: Mapping[str, NDArray[np.int64]]
+    classes: tuple[str, ...]
+    held_out: int
+    bad: tuple[Bad, ...]
+
+
+def read_splits(
+    folder: Path, work: Path | None = None, fitting: Fitting | None = None, *, skip: bool = False
+) -> FolderContents:
+    """Decode a folder: gray (one channel) when every file is, else in colour; transparency is dropped.
+
+    In a folder `work` images become files, `train_images.npy` and `test_images.npy`, and what is there already is not
+    read again. Without a `fitting` they must have one square size. Raises DataError that names what cannot be read,
+    unless that is to be skipped.
     """
     splits = list_splits(folder)
-    images, labels = _read_images(folder, splits.files, work, fitting), splits.labels
-    return images["train"], labels["train"], images["test"], labels["test"], splits.classes, splits.held_out
+    images, bad = _read_images(splits.files, work, fitting)
+    total = sum(map(len, images.values()))
+    if bad and (not skip or len(bad) == total):
+        raise DataError(told_of(folder, [each.told for each in bad], total))
+    return FolderContents(images, splits.labels, splits.classes, splits.held_out, tuple(bad))
 
 
 def have_one_size(folder: Path) -> bool:
@@ -65,10 +90,10 @@ def have_one_size(folder: Path) -> bool:
     return len(sizes) <= 1 and all(each is None or each[0] == each[1] for each in sizes)
 
 
-def look(folder: Path, splits: Splits) -> Contents:
-    """Contents by the names of the files and the headers of a thousand that are spread over all.
+def look(folder: Path, splits: Splits, *, skip: bool = False) -> tuple[Contents, tuple[str, ...]]:
+    """Contents by the names of the files and the headers of a thousand that are spread over all, and a note.
 
-    Raises DataError that names those of them that cannot serve.
+    Raises DataError that names those of them that cannot serve, unless they are to be skipped: that is the note.
     """
     paths = [path for files in splits.files.values() for path in files]
     some = paths[:: -(-len(paths) // _HEADERS)]
@@ -78,22 +103,16 @@ def look(folder: Path, splits: Splits) -> Contents:
             headers.append(header_of(path, whole=True))
         except DataError as error:
             problems.append(str(error))
-    if problems:
-        raise DataError(_told(folder, problems, len(some)))
+    told = told_of(folder, problems, len(some)) if problems else ""
+    if problems and (not skip or not headers):
+        raise DataError(told)
     channels = 1 if all(header.is_gray for header in headers) else 3
     widths, heights = zip(*{header.size for header in headers}, strict=True)
     largest = (max(heights), max(widths)) if len(widths) > 1 else None
     number, labels = len(splits.classes), splits.labels
-    return Contents(
-        min(heights),
-        min(widths),
-        channels,
-        number,
-        labels["train"],
-        labels["test"],
-        largest=largest,
-        held_out=splits.held_out,
-    )
+    shape = min(heights), min(widths), channels, number
+    contents = Contents(*shape, labels["train"], labels["test"], largest=largest, held_out=splits.held_out)
+    return contents, (f"{told}\n  on_bad_image: skip leaves them out",) if told else ()
 
 
 @dataclass(frozen=True)
@@ -129,16 +148,14 @@ def _tail(path: Path) -> bytes:
         return file.read()
 
 
-def _read_images(
-    folder: Path, splits: Mapping[str, Sequence[Path]], work: Path | None, fitting: Fitting | None
-) -> dict[str, NDArray[np.uint8]]:
-    """All images (N, H, W, C), of one square size or with a fitting. Raises DataError that names what cannot serve."""
+def _read_images(splits: Mapping[str, Sequence[Path]], work: Path | None, fitting: Fitting | None) -> Decoded:
+    """All images (N, H, W, C), of one square size or with a fitting, and those that cannot serve. Raises DataError."""
     paths = [path for some in splits.values() for path in some]
     form = _first_form(paths, fitting)
     try:
-        return _decode_all(folder, splits, replace(form, channels=channels_begun(work) or form.channels), work)
+        return _decode_all(splits, replace(form, channels=channels_begun(work) or form.channels), work)
     except _ColourError:
-        return _decode_all(folder, splits, replace(form, channels=3), work)
+        return _decode_all(splits, replace(form, channels=3), work)
 
 
 @dataclass(frozen=True)
@@ -155,10 +172,8 @@ class _ColourError(Exception):
     """There is a colour image, though the first one is gray."""
 
 
-def _decode_all(
-    folder: Path, splits: Mapping[str, Sequence[Path]], form: _Form, work: Path | None
-) -> dict[str, NDArray[np.uint8]]:
-    """Images of a form, decoded by several threads at once. Raises _ColourError, DataError."""
+def _decode_all(splits: Mapping[str, Sequence[Path]], form: _Form, work: Path | None) -> Decoded:
+    """Images of a form, decoded by several threads at once. Raises _ColourError."""
     size, channels = form.size, form.channels
     number = max(1, min(_IMAGES_PER_TASK, _BYTES_PER_TASK // max(1, size * size * channels)))
     tasks = [
@@ -170,35 +185,33 @@ def _decode_all(
     shapes = {name: (len(paths), size, size, channels) for name, paths in splits.items()}
     with ImageStore(work, shapes) as store, ThreadPoolExecutor(_num_cores()) as pool:
 
-        def put(task: tuple[str, int, Sequence[Path]]) -> list[str]:
+        def put(task: tuple[str, int, Sequence[Path]]) -> list[Bad]:
             name, start, some = task
             if store.has(name, start, len(some)):
                 return []
             images, problems = _decode(some, form)
-            if not problems:
-                store.put(name, start, images)
-            return problems
+            # Those with a problem are looked at again by a process that goes on from here.
+            store.put(name, start, images, counts=not problems)
+            return [Bad(name, start + row, told) for row, told in problems]
 
-        problems = [problem for some in pool.map(put, tasks) for problem in some]
-        if problems:
-            raise DataError(_told(folder, problems, sum(map(len, splits.values()))))
-        return store.arrays()
+        bad = [each for some in pool.map(put, tasks) for each in some]
+        return store.arrays(), bad
 
 
-def _decode(paths: Sequence[Path], form: _Form) -> tuple[NDArray[np.uint8], list[str]]:
-    """Images (n, H, W, C) of files, and what is wrong with some of them. Raises _ColourError."""
+def _decode(paths: Sequence[Path], form: _Form) -> tuple[NDArray[np.uint8], list[tuple[int, str]]]:
+    """Images (n, H, W, C) of files, and what is wrong with some rows, which are black. Raises _ColourError."""
     import numpy as np
 
     size, channels = form.size, form.channels
-    images, problems = np.empty((len(paths), size, size, channels), np.uint8), []
-    for image, path in zip(images, paths, strict=True):
+    images, problems = np.zeros((len(paths), size, size, channels), np.uint8), []
+    for row, (image, path) in enumerate(zip(images, paths, strict=True)):
         try:
             pixels = _pixels(path, form.fitting)
         except DataError as error:
-            problems.append(str(error))
+            problems.append((row, str(error)))
             continue
         if pixels.shape[:2] != (size, size):
-            problems.append(_other_size(path, (pixels.shape[1], pixels.shape[0]), size, form.first))
+            problems.append((row, _other_size(path, (pixels.shape[1], pixels.shape[0]), size, form.first)))
             continue
         if pixels.ndim > 2 and channels == 1:
             raise _ColourError
@@ -220,7 +233,8 @@ def _first_form(paths: Sequence[Path], fitting: Fitting | None) -> _Form:
     return _Form(fitting.size if fitting else 0, 3, paths[0], fitting)
 
 
-def _told(folder: Path, problems: Sequence[str], total: int) -> str:
+def told_of(folder: Path, problems: Sequence[str], total: int) -> str:
+    """Faults of some images of a folder: all of it for one, the first few of more, a line each."""
     if len(problems) == 1:
         return problems[0]
     listed = [f"  {problem}" for problem in problems[:_PROBLEMS_TOLD]]

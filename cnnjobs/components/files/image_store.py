@@ -56,8 +56,8 @@ class ImageStore:
         crc = self._before.get((name, start))
         return crc is not None and zlib.crc32(self._read(name, start, number)) == crc
 
-    def put(self, name: str, start: int, images: NDArray[np.uint8]) -> None:
-        """Keep a chunk, the images from `start` on. Raises OSError."""
+    def put(self, name: str, start: int, images: NDArray[np.uint8], *, counts: bool = True) -> None:
+        """Keep a chunk, the images from `start` on; where it `counts`, for a later process, too. Raises OSError."""
         if self._folder is None:
             self._arrays[name][start : start + len(images)] = images
             return
@@ -67,6 +67,8 @@ class ImageStore:
         while left:
             written = os.pwrite(file.fileno(), left, place)
             left, place = left[written:], place + written
+        if not counts:
+            return
         with self._lock, (self._folder / CHUNKS).open("a", encoding="ascii") as chunks:
             chunks.write(line)
 

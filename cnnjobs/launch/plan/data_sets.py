@@ -14,7 +14,7 @@ from cnnjobs.components.augment import output_shape
 from cnnjobs.components.data.datasets import place_of_data
 from cnnjobs.components.data.decoding import source_of
 from cnnjobs.components.data.fingerprints import OTHER_DATA_REMEDY, changed
-from cnnjobs.components.data.surveys import fingerprint_of, look_into, notes_on, sizes_from, survey
+from cnnjobs.components.data.surveys import fingerprint_of, look_into, notes_on, sizes_from, skips, survey
 from cnnjobs.components.files.places import Place, image_folders, place_of
 from cnnjobs.components.files.raw_splits import Contents
 from cnnjobs.config.fitting import without_fitting
@@ -88,7 +88,7 @@ def check_data(runs: Iterable[SweepRun], folders: Sequence[Path], file: Path | N
         users.setdefault(run.network.dataset.model_dump_json(), []).append(run)
     problems: dict[str, None] = {}
     notices: dict[str, None] = {}
-    looked: dict[Place, Survey] = {}
+    looked: dict[tuple[Place, bool], Survey] = {}
     for alike in users.values():
         try:
             notices |= dict.fromkeys(_check(alike, folders, looked))
@@ -110,13 +110,16 @@ def check_choices(choices: Iterable[Choice], folders: Sequence[Path]) -> tuple[s
     return tuple(notices)
 
 
-def _check(runs: Sequence[SweepRun], folders: Sequence[Path], looked: dict[Place, Survey]) -> Iterator[str]:
+def _check(
+    runs: Sequence[SweepRun], folders: Sequence[Path], looked: dict[tuple[Place, bool], Survey]
+) -> Iterator[str]:
     """Notes on the data set of these runs; those in `looked` are not read again."""
     data, configs = runs[0].network.dataset, [run.network for run in runs]
     place = place_of_data(data.name, folders, data.options)
     if place is None:
         return
-    found = looked[place] = looked.get(place) or look_into(place)
+    skip = skips(data.options)
+    found = looked[place, skip] = looked.get((place, skip)) or look_into(place, skip=skip)
     sizes = sizes_from(found, data.name, data.options)
     for config in {str(config.augment): config for config in configs}.values():
         _check_shapes(config, found.contents)
