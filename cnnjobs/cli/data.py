@@ -57,8 +57,9 @@ def data(
 def _show(what: str, folders: tuple[Path, ...], picture: Path | None) -> None:
     """One data set, and its picture."""
     from cnnjobs.components.data.datasets import place_of_data
-    from cnnjobs.components.data.surveys import look_into
+    from cnnjobs.components.data.surveys import look_into, skips
     from cnnjobs.components.files.fitting import Fitting
+    from cnnjobs.components.files.image_facts import facts_of
     from cnnjobs.console.data import show_data, show_picture
     from cnnjobs.disk.files import write_new
     from cnnjobs.launch.plan.data_sets import megabytes_of
@@ -68,12 +69,13 @@ def _show(what: str, folders: tuple[Path, ...], picture: Path | None) -> None:
     if picture is not None:
         check_figure(picture)
     place = place_of_data(choice.name, folders, choice.options)
-    contents = look_into(place).contents if place else None
+    contents = look_into(place, skip=skips(choice.options)).contents if place else None
     # Shown whole; a run has them as its `augment` says.
     fitting = Fitting("letterbox", _SHOWN_SIZE) if contents and contents.needs_fitting else None
     data_set: DataSet = choice.build(name=choice.name, folders=folders, fitting=fitting)
     own = sizes(contents) if contents and fitting else ""
-    show_data(data_set, place.path if place else None, megabytes_of(place) if place else None, own)
+    facts = facts_of(place.path) if place and place.layout == "image_folder" else None
+    show_data(data_set, place.path if place else None, megabytes_of(place) if place else None, own, facts)
     path = picture or Path(f"{re.sub('[^A-Za-z0-9_.]+', '_', choice.name)}-samples.png")
     content = _drawn(data_set, path)
     is_new = picture is not None or not path.is_file() or path.read_bytes() != content

@@ -14,6 +14,7 @@ from cnnjobs.console.terminal import error, notice, say, show
 
 if TYPE_CHECKING:
     from cnnjobs.components.data.datasets import DataSet
+    from cnnjobs.components.files.image_facts import ImageFacts
     from cnnjobs.components.files.raw_splits import Contents
     from cnnjobs.launch.plan.data_sets import Listed
 
@@ -75,8 +76,13 @@ def _download_size(name: str) -> str:
     return in_megabytes(sum(original.megabytes or 0 for original in SOURCES[name]))
 
 
-def show_data(data: DataSet, place: Path | None, megabytes: float | None, sizes: str = "") -> None:
-    """Pixels, place, statistics, and the images of each class in each split; `sizes` where images have their own."""
+def show_data(
+    data: DataSet, place: Path | None, megabytes: float | None, sizes: str = "", files: ImageFacts | None = None
+) -> None:
+    """Pixels, place, statistics, and the images of each class in each split; `sizes` where images have their own.
+
+    Of a folder of images also facts of its files.
+    """
     height, width = data.train.take(slice(0)).shape[1:3]
     shown = f"{sizes}, {_colour(data.in_channels)}" if sizes else pixels(height, width, data.in_channels)
     say(f"{data.name}: {shown}, {data.num_classes} classes", style="bold")
@@ -85,6 +91,9 @@ def show_data(data: DataSet, place: Path | None, megabytes: float | None, sizes:
         facts.add_row("place", str(place))
     if megabytes is not None:
         facts.add_row("size", in_megabytes(megabytes))
+    if files is not None:
+        facts.add_row("sizes", files.sizes)
+        facts.add_row("modes", files.modes)
     facts.add_row("mean", " ".join(f"{value:.4f}" for value in data.mean))
     facts.add_row("std", " ".join(f"{value:.4f}" for value in data.std))
     show(facts)
@@ -97,7 +106,7 @@ def show_data(data: DataSet, place: Path | None, megabytes: float | None, sizes:
         table.add_row(name, *(f"{count:,}" for count in counts))
     table.add_row("all", *(f"{sum(counts):,}" for counts in splits), style="bold")
     show(table)
-    for text in data.notes:
+    for text in (*data.notes, *(files.notes if files else ())):
         notice(text)
 
 

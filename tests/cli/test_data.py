@@ -67,10 +67,11 @@ def test_data_set_that_is_damaged_is_told_with_the_others(call: Call, pets: Path
 def test_one_data_set_is_told_class_by_class_and_drawn(call: Call, tmp_path: Path, pets: Path) -> None:
     code, out, _ = call("data", "pets")
     assert code == 0
-    title, place, size, mean, _, *table, picture = rows(out)
+    title, place, size, sizes, modes, mean, _, *table, picture = rows(out)
     assert " ".join(title) == "pets: 8×8 colour, 2 classes"
     assert place == ["place", str(pets)]
     assert size[2] == "kB"
+    assert (sizes, modes) == (["sizes", "8×8,", "all"], ["modes", "39", "RGB"])
     assert len(mean) == 4
     assert table == [
         ["class", "train", "validation", "test"],
@@ -87,7 +88,7 @@ def test_one_data_set_is_told_class_by_class_and_drawn(call: Call, tmp_path: Pat
     (tmp_path / "pets-samples.png").write_bytes(b"mine")
     code, _, err = call("data", "pets")
     assert (code, (tmp_path / "pets-samples.png").read_bytes()) == (2, b"mine")
-    assert err.startswith("error: pets-samples.png exists already and stays as it is; ")
+    assert err.splitlines()[-1].startswith("error: pets-samples.png exists already and stays as it is; ")
     code, _, _ = call("data", "pets", "--picture", "other.png")
     assert (code, (tmp_path / "other.png").read_bytes()) == (0, before)
 

@@ -1,0 +1,113 @@
+"""Facts of a folder of images that only its files tell: sizes, modes, and images that are there more than once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median_low
+from typing import Final
+
+from cnnjobs.components.files.image_folders import Header, header_of, spread
+from cnnjobs.components.files.image_listing import Splits, list_splits
+from cnnjobs.errors import DataError
+
+_TOLD: Final = 5
+_UNEVEN: Final = 3
+_Where = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """Sizes and modes of images in words, and notes on what a user should look at, a line each."""
+
+    sizes: str
+    modes: str
+    notes: tuple[str, ...]
+
+
+def facts_of(folder: Path) -> ImageFacts:
+    """Facts of a folder: sizes and modes by the headers of a thousand images, doubles of all. Raises DataError."""
+    splits = list_splits(folder)
+    paths = [path for files in splits.files.values() for path in files]
+    headers = []
+    for path in spread(paths):
+        with suppress(DataError):
+            headers.append(header_of(path))
+    looked = f" (of {len(headers):,} files looked at)" if len(headers) < len(paths) else ""
+    modes = Counter(header.mode for header in headers)
+    listed = ", ".join(f"{number:,} {mode}" for mode, number in modes.most_common())
+    notes = (*_notes_on_doubles(folder, splits), *_note_on_balance(folder, splits))
+    return ImageFacts(_sizes(headers) + looked, listed + looked, notes)
+
+
+def _sizes(headers: Sequence[Header]) -> str:
+    sizes = Counter(header.size for header in headers)
+    if len(sizes) == 1:
+        width, height = next(iter(sizes))
+        return f"{width}×{height}, all"
+    every = [header.size for header in headers]
+    smallest, largest = (pick(every, key=lambda size: size[0] * size[1]) for pick in (min, max))
+    middle = median_low(width for width, _ in every), median_low(height for _, height in every)
+    different = f"{len(sizes):,} different ones, {_written(smallest)} to {_written(largest)}"
+    return f"{different}, median {_written(middle)}"
+
+
+def _written(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def _note_on_balance(folder: Path, splits: Splits) -> Iterator[str]:
+    counts = dict(zip(splits.classes, splits.train.counts, strict=True))
+    most, fewest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if counts[most] >= _UNEVEN * counts[fewest]:
+        found = f"{counts[most]:,} training images of `{most}`, {counts[fewest]:,} of `{fewest}`"
+        yield f"{folder}: its classes are of uneven size, {found}: accuracy tells little of the rare ones"
+
+
+def _notes_on_doubles(folder: Path, splits: Splits) -> Iterator[str]:
+    groups = list(_doubles(splits))
+    across = [group for group in groups if len({split for split, _, _ in group}) > 1]
+    if across:
+        between = " and ".join(sorted({split for group in across for split, _, _ in group}))
+        yield _told(folder, across, f"in {between} both, byte for byte: the metrics count what was trained on")
+    unclear = [group for group in groups if len({name for _, name, _ in group}) > 1]
+    if unclear:
+        yield _told(folder, unclear, "in several classes, byte for byte: one of them is wrong")
+    if not splits.test and (plain := [group for group in groups if group not in unclear]):
+        yield _told(folder, plain, "there more than once, byte for byte: they may be trained on and tested on")
+
+
+def _told(folder: Path, groups: Sequence[Sequence[_Where]], where: str) -> str:
+    lines = [f"  {' = '.join(path for _, _, path in group)}" for group in groups[:_TOLD]]
+    more = [f"  and {len(groups) - _TOLD} more"] if len(groups) > _TOLD else []
+    are = "1 image is" if len(groups) == 1 else f"{len(groups):,} images are"
+    return "\n".join([f"{folder}: {are} {where}", *lines, *more])
+
+
+def _doubles(splits: Splits) -> Iterator[Sequence[_Where]]:
+    """Groups of equal files, each with its split and class: only files of the same length are read."""
+    by_length: dict[int, list[_Where]] = defaultdict(list)
+    for split, listing in {"train": splits.train, "validation": splits.validation, "test": splits.test}.items():
+        for name, entries in listing.classes.items() if listing else ():
+            for entry in entries:
+                by_length[entry.stat().st_size].append((split, name, os.fspath(entry)))
+    for length, found in by_length.items():
+        if length and len(found) > 1:
+            yield from (group for group in _equal(found).values() if len(group) > 1)
+
+
+def _equal(found: Sequence[_Where]) -> Mapping[bytes, list[_Where]]:
+    groups: dict[bytes, list[_Where]] = defaultdict(list)
+    for each in found:
+        try:
+            with Path(each[2]).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
+        except OSError:
+            continue
+        groups[digest].append(each)
+    return groups
