@@ -101,6 +101,7 @@ def _wrong_value(key: str, details: Any) -> KeyMistake:
     if meant is not None:
         return KeyMistake(key, found, f"write {meant}")
     allowed = _ALLOWED[kind].format(**context) if kind in _ALLOWED else details["msg"]
+    allowed = "a share, from 0 to 1" if kind == "less_than_equal" and context["le"] == 1 else allowed
     allowed = "one value or more" if kind == "too_short" and context["min_length"] == 1 else allowed
     if kind in ("list_type", "tuple_type") and isinstance(value, str) and value.startswith("("):
         return KeyMistake(key, f"found the text {shown(value)}", f"write a list: [{value.strip('()').strip(', ')}]")

@@ -131,6 +131,7 @@ def is_list(node: Node, place: str, findings: Findings, example: str) -> bool:
         findings.mistake(node.line, place, "empty list", f"fill it or leave the key out, for example {example}")
     else:
         flat = shown(node.plain)
-        remedy = f"write [{flat}]" if isinstance(node.value, dict) else f"allowed: a list, for example {example}"
+        inner = f"write [{flat}]" if isinstance(node.value, dict) and not example.startswith("zip:") else ""
+        remedy = inner or f"allowed: a list, for example {example}"
         findings.mistake(node.line, place, f"found {flat}", remedy)
     return False

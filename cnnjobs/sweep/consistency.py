@@ -16,6 +16,7 @@ from cnnjobs.sweep.settings import Metric
 
 Told = tuple[str, str]
 
+_MOST_EPOCHS: Final = 1_000_000
 _LR: Final = "torch.optim.lr_scheduler:"
 _PLATEAU: Final = f"{_LR}ReduceLROnPlateau"
 _MORE_IMAGES: Final = "set dataset.validation above 0, or choose another schedule"
@@ -32,7 +33,13 @@ def contradictions(config: RunConfig) -> list[KeyMistake]:
     """Contradictions that keep the run from working, as mistakes."""
     return [
         KeyMistake(*each)
-        for each in (*_early_stopping(config), *_optimizer(config), *_schedule(config), *_augmentations(config))
+        for each in (
+            *_length(config),
+            *_early_stopping(config),
+            *_optimizer(config),
+            *_schedule(config),
+            *_augmentations(config),
+        )
     ]
 
 
@@ -61,6 +68,12 @@ def measured_metric(metric: Metric, runs: Sequence[RunConfig], node: Node | None
 
 def _has_no_validation(config: RunConfig) -> bool:
     return bool(config.dataset.options.get("validation") == 0)
+
+
+def _length(config: RunConfig) -> Iterator[tuple[str, str, str]]:
+    if config.epochs > _MOST_EPOCHS:
+        found = f"{config.epochs:,} epochs are more than any run can end"
+        yield "epochs", found, f"give at most {_MOST_EPOCHS:,}; early_stopping ends a run sooner"
 
 
 def _early_stopping(config: RunConfig) -> Iterator[tuple[str, str, str]]:

@@ -33,7 +33,7 @@ from cnnjobs.errors import InputError, suggest
 from cnnjobs.sweep.consistency import measured_metric
 from cnnjobs.sweep.labels import SweepRun
 from cnnjobs.sweep.other_tools import FORMS, recognise, recognise_text
-from cnnjobs.sweep.overrides import Naming, nest
+from cnnjobs.sweep.overrides import Naming, names_values, nest
 from cnnjobs.sweep.program import PROGRAM_KEYS, ProgramReader, names_program, read_program, read_program_metric
 from cnnjobs.sweep.report_settings import ReportSettings, read_report
 from cnnjobs.sweep.settings import JobSettings, Metric, read_early_terminate, read_job, read_metric, text
@@ -179,6 +179,8 @@ def _top_level(root: Node, findings: Findings) -> dict[str, Node]:
         elif our_name(key) in RunConfig.model_fields:
             ours, varied = our_name(key), isinstance(node.value, list) and len(node.value) > 1
             remedy = f"parameters: {{{ours}: {{values: {shown(node.plain)}}}}}" if varied else f"base: {{{ours}: ...}}"
+            if names_values(node):
+                remedy = f"parameters: {{{ours}: {shown(node.plain)}}}"
             findings.mistake(node.line, key, "stands at the top of the file", f"write {remedy}")
         elif key in PROGRAM_KEYS and not is_program:
             remedy = "it belongs to a program: write program: train.py, or leave it out"

@@ -83,14 +83,18 @@ class Naming:
 OF_NETWORKS: Final = Naming()
 
 
+def names_values(node: Node) -> bool:
+    """Check whether it says which values are to be tried, as only `parameters` may."""
+    return isinstance(node.value, dict) and "name" not in node.value and not _VARIED.isdisjoint(node.value)
+
+
 def read_layer(node: Node, place: str, findings: Findings, names: Naming) -> Layer:
     """A mapping of nested or dotted run keys; a key that is set twice in it is a mistake."""
     layer: Layer = {}
     if not is_mapping(node, place, findings):
         return layer
     for key, value in node.value.items():
-        given = set(value.value) if isinstance(value.value, dict) and "name" not in value.value else set()
-        if given & _VARIED:
+        if names_values(value):
             forms = ", ".join(f"`{name}`" for name in value.value)
             remedy = f"write parameters: {{{key}: {shown(value.plain)}}}, or here {key} with one value"
             findings.mistake(value.line, f"{place}.{key}", f"found {forms}, as in `parameters`", remedy)

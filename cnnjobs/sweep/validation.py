@@ -119,12 +119,15 @@ def _report(
             continue
         node = node_at(candidate.settings, mistake.key)
         of_name = mistake.found == "unknown key" or " has no `" in mistake.found
+        is_drawn = any(axis.rows is None and mistake.key in axis.names for axis in space.axes)
         told[mistake.key] += 1
-        if told[mistake.key] > (1 if of_name else _MOST_VALUES):
+        if told[mistake.key] > (1 if of_name or is_drawn else _MOST_VALUES):
             continue
         line = node.line if node else space.lines.get("base")
         varied = mistake.key in candidate.changed
         remedy = mistake.remedy if node is None or varied else _remedy(node, mistake)
+        if is_drawn and mistake.remedy.endswith("a whole number"):
+            remedy += "; min and max that are whole draw such, or a distribution whose name begins with q_"
         if option and varied and "has no" in mistake.found:
             owners = _owners(kind, option, candidates)
             remedy += f"; or only where it exists: when: {{{mistake.key}: {{{kind}: {owners[0]}}}}}" if owners else ""

@@ -79,3 +79,10 @@ def test_seeds_needed_would_tell(mean: float, sd: float, n: int) -> None:
 
 def test_one_seed_cannot_tell_how_many_it_takes() -> None:
     assert seeds_needed(summarise([0.1])) is None
+
+
+def test_twenty_pairs_are_counted_out_and_more_are_drawn_with_the_seen_one_among_them() -> None:
+    assert sign_flip_p([1.0] * 20) == 2 / 2**20
+    assert sign_flip_p([1.0] * 15 + [-1.0] * 2) == 2 * (1 + 17 + 136) / 2**17
+    # None of the draws is as far out as what was seen, which counts itself: never zero.
+    assert sign_flip_p([1.0] * 60) == 1 / 100_001

@@ -68,7 +68,8 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "draws without end": (
         f"{RANDOM}parameters: {{lr: {{distribution: log_normal, mu: 1000}}}}\n",
-        "4: lr: found Infinity; allowed: a finite number",
+        "4: parameters.lr: mu 1000 and sigma 1 are those of exponents of e; no number is larger "
+        "than e to the power of 700",
     ),
     # encodings
     "half a letter": (UMLAUT.encode()[:-1] + b"\xc3", "3: not a text file: byte 0xc3 at position 77 is not UTF-8"),

@@ -28,7 +28,7 @@ FILES: Cases = {
         [
             '3: model.filters: found the text "(8, 8)"; write a list: [8, 8]',
             '3: model.batch_norm: found "yes"; allowed: true or false',
-            "3: model.dropout: found 2; allowed: at most 1",
+            "3: model.dropout: found 2; allowed: a share, from 0 to 1",
             '4: lr: found the text "1e-4"; write 1e-4 without quotes',
             "5: batch_size: found 12.5; allowed: a whole number",
             "6: epochs: found 0; allowed: a number above 0",

@@ -99,3 +99,14 @@ def test_the_first_step_whose_loss_is_no_number_is_named(value: float) -> None:
         curve.add(torch.tensor(loss), logits_for([0]), torch.tensor([0]))
     with pytest.raises(DivergedError, match="diverged at step 19: the loss is no longer a number; try a smaller lr"):
         curve.close_window(20)
+
+
+def test_a_window_holds_the_mean_of_its_steps_and_not_the_middle_one() -> None:
+    curve = TrainingCurve()
+    for loss in (1.0, 2.0, 9.0):
+        curve.add(torch.tensor(loss), logits_for([0]), torch.tensor([0]))
+    curve.close_window(3)
+    curve.seconds = 1.0
+    windows = curve.line()["windows"]
+    assert windows["loss"] == [4.0]
+    assert windows["sd"] == [pytest.approx(math.sqrt(38 / 3))]

@@ -122,6 +122,19 @@ def test_one_less_than_the_starter_codes_count_stops_at_the_same_validation(
     assert len(lines) == starter_stops_at(losses, count)
 
 
+def test_a_run_that_stops_early_within_an_epoch_trains_no_step_more(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([0.5, 0.4, 0.6, 0.7, 0.8, 0.9])
+    monkeypatch.setattr(
+        "cnnjobs.training.loop.trainer.evaluate", lambda *given, **settings: {"loss": next(found), "accuracy": 0.1}
+    )
+    run, whole = toy.config(epochs=3, validate_every=0.25, early_stopping=1), []
+    trainer, lines = toy.trainer(run), []
+    trainer.train(lines.append, lambda: whole.append(trainer.epoch))
+    assert [line["step"] for line in lines] == [3, 6, 9]
+    assert (trainer.step, trainer.epoch, trainer.epochs_done, whole) == (9, 0, 0.75, [])
+    assert trainer.stopped_early
+
+
 def test_validations_without_a_better_one_are_counted_across_an_interruption(
     toy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +151,22 @@ def test_validations_without_a_better_one_are_counted_across_an_interruption(
     second.train(lines.append, lambda: None)
     assert [line["validation.loss"] for line in lines] == [0.7, 0.8]
     assert second.stopped_early
+
+
+def test_windows_end_where_the_curve_says(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnjobs.training.loop.curve.WINDOWS_PER_EPOCH", 3)
+    _, lines = toy.trained(toy.config(epochs=2))
+    assert [line["windows"]["step"] for line in lines] == [[4, 8, 12], [16, 20, 24]]
+
+
+def test_the_time_of_earlier_attempts_counts_on(toy: Any) -> None:
+    run, states = toy.config(epochs=2), []
+    first = toy.trainer(run)
+    first.train(lambda line: None, lambda: states.append(copied(first.state())))
+    second, lines = toy.trainer(run), []
+    second.restore({**states[0], "seconds": 5000.0})
+    second.train(lines.append, lambda: None)
+    assert 5000.0 < lines[-1]["seconds"] < 6000.0
 
 
 def test_a_validation_between_two_windows_closes_one(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,13 +138,15 @@ def q_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0, q: PositiveInt |
 @register("distribution", "log_normal")
 def log_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0) -> Distribution:
     """e to the power of a normal number."""
-    return Distribution(lambda random: random.lognormvariate(mu, sigma))
+    told = _median(mu, sigma, "log_normal")
+    return Distribution(lambda random: random.lognormvariate(mu, sigma), told=told)
 
 
 @register("distribution", "q_log_normal")
 def q_log_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0, q: PositiveInt | PositiveFloat = 1) -> Distribution:
     """`log_normal`, rounded to multiples of `q`."""
-    return Distribution(_rounded(lambda random: random.lognormvariate(mu, sigma), q))
+    told = _median(mu, sigma, "q_log_normal")
+    return Distribution(_rounded(lambda random: random.lognormvariate(mu, sigma), q), told=told)
 
 
 @register("distribution", "beta")
@@ -178,6 +180,18 @@ def _exponents(low: float, high: float, name: str, sign: int = 1) -> str:
     if 0 < low < high <= 1:
         raise ValueError(f"{told}; did you mean `{name}_values`?")
     return f"{told}; `{name}_values` takes the values themselves"
+
+
+def _median(mu: float, sigma: float, name: str) -> str:
+    """The values that mean and deviation of the exponent give, in words."""
+    if abs(mu) + 2 * sigma > _LARGEST_EXPONENT:
+        largest = f"e to the power of {_LARGEST_EXPONENT}"
+        raise ValueError(
+            f"mu {mu:g} and sigma {sigma:g} are those of exponents of e; no number is larger than {largest}"
+        )
+    low, median, high = (math.exp(mu + side * sigma) for side in (-2, 0, 2))
+    values = f"{median:.4g}, most between {low:.4g} and {high:.4g}"
+    return f"mu and sigma of `{name}` are those of the exponent of e: half of the values are below {values}"
 
 
 def _between_values(low: float, high: float) -> Callable[[Random], float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cnnjobs import registry
 from cnnjobs.config.run import COMPONENTS
-from cnnjobs.config.yaml import Findings, Node, is_list, is_mapping, shown
+from cnnjobs.config.yaml import Findings, Node, is_list, is_mapping, number_in, shown
 from cnnjobs.errors import InputError, suggest
 from cnnjobs.sweep.overrides import Layer, Naming, read_layer
 from cnnjobs.sweep.settings import text, whole_number
@@ -117,15 +117,7 @@ def _read_seeds(keys: dict[str, Node], findings: Findings) -> tuple[Node, ...]:
         return ()
     node = keys["seeds"]
     if not isinstance(node.value, list):
-        if node.value == 0 and node.value is not False:
-            findings.mistake(node.line, "seeds", "found 0", "write how many, or seeds: [0] for one run with seed 0")
-            return ()
-        count = whole_number(node, "seeds", findings, low=1) or 0
-        if count > MOST_RUNS:
-            remedy = f"a sweep has at most {MOST_RUNS:,} runs: give fewer, or the seed itself as a list: [{count}]"
-            findings.mistake(node.line, "seeds", f"found {count:,} seeds", remedy)
-            return ()
-        return tuple(Node(seed, node.line) for seed in range(count))
+        return tuple(Node(seed, node.line) for seed in range(_number_of_seeds(node, findings)))
     if not is_list(node, "seeds", findings, "[0, 1, 2]"):
         return ()
     items = enumerate(node.value)
@@ -133,6 +125,21 @@ def _read_seeds(keys: dict[str, Node], findings: Findings) -> tuple[Node, ...]:
     if len({each.value for each in seeds}) < len(seeds):
         findings.mistake(node.line, "seeds", f"found {shown(node.plain)}", "give each seed once")
     return tuple(seeds)
+
+
+def _number_of_seeds(node: Node, findings: Findings) -> int:
+    found, remedy = f"found {shown(node.plain)}", ""
+    if node.value == 0 and node.value is not False:
+        remedy = "write how many, or seeds: [0] for one run with seed 0"
+    elif not isinstance(node.value, int | float | None) and number_in(node.value) is None:
+        remedy = "write how many, for example 3, or the seeds themselves: [0, 1, 2]"
+    elif type(node.value) is int and node.value > MOST_RUNS:
+        found = f"found {node.value:,} seeds"
+        remedy = f"a sweep has at most {MOST_RUNS:,} runs: give fewer, or the seed itself as a list: [{node.value}]"
+    if remedy:
+        findings.mistake(node.line, "seeds", found, remedy)
+        return 0
+    return whole_number(node, "seeds", findings, low=1) or 0
 
 
 def _read_ablate(keys: dict[str, Node], findings: Findings) -> bool:
