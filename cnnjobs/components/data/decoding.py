@@ -69,10 +69,11 @@ def source_of(place: Place) -> Source:
     """The files of a data set. Raises DataError for folders of images that cannot be trained on."""
     if place.layout != "image_folder":
         return Source(place.files)
-    from cnnjobs.components.files.image_listing import list_splits, notes_of
+    from cnnjobs.components.files.image_facts import notes_of
+    from cnnjobs.components.files.image_listing import list_splits, tables_of
 
     splits = list_splits(place.path)
-    return Source(splits.entries, notes_of(place.path, splits), form=_UPRIGHT)
+    return Source([*splits.entries, *tables_of(place.path)], notes_of(place.path, splits), form=_UPRIGHT)
 
 
 def decode(
@@ -125,7 +126,8 @@ def look(place: Place, classes: tuple[str, ...], *, skip: bool = False) -> Surve
         contents: Contents = _reader(place).look(place, len(classes))
         return Survey(contents, classes)
     from cnnjobs.components.files import image_folders
-    from cnnjobs.components.files.image_listing import list_splits, notes_of
+    from cnnjobs.components.files.image_facts import notes_of
+    from cnnjobs.components.files.image_listing import list_splits
 
     splits = list_splits(place.path)
     contents, told = image_folders.look(place.path, splits, skip=skip)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,18 @@ from statistics import median_low
 from typing import Final
 
 from cnnjobs.components.files.image_folders import Header, header_of, spread
-from cnnjobs.components.files.image_listing import Splits, list_splits
+from cnnjobs.components.files.image_listing import ImageFile, Splits, is_image_file, list_splits, tables_of
+from cnnjobs.components.files.image_names import kind_of
+from cnnjobs.components.files.places import Parts, parts_of
 from cnnjobs.errors import DataError
 
 _TOLD: Final = 5
 _UNEVEN: Final = 3
+_SINGLES_TOLD: Final = 3
+_KINDS_TOLD: Final = 4
+_FOLDER: Final = "folder"
+_LIE: Final = "{} images lie in no class's folder and were"
+_DRAWN: Final = "a fifth of each class are the test images, drawn by split_seed"
 _Where = tuple[str, str, str]
 
 
@@ -111,3 +118,68 @@ def _equal(found: Sequence[_Where]) -> Mapping[bytes, list[_Where]]:
             continue
         groups[digest].append(each)
     return groups
+
+
+def notes_of(folder: Path, splits: Splits) -> tuple[str, ...]:
+    """Notes on a folder of images that can be trained on, a line each."""
+    told = [*_on_the_splits(folder, splits)]
+    listings = splits.listings
+    listed = [entry for listing in listings for entry in listing.others]
+    parts = {*vars(parts_of(folder) or Parts(folder)).values()}
+    loose = [entry for entry in listed if Path(entry).parent in parts and is_image_file(entry)]
+    if loose:
+        lie = "1 image lies in no class's folder and was" if len(loose) == 1 else _LIE.format(len(loose))
+        told.append(f"{folder}: {lie} passed over, the first is {loose[0].path}")
+    if others := [entry for entry in listed if entry not in loose]:
+        first = others[0].path
+        are = "1 file is not an image and was" if len(others) == 1 else f"{len(others)} files are not images and were"
+        told.append(f"{folder}: {are} passed over ({_kinds(others)}), the first is {first}")
+    kinds = Counter(_suffix(entry) for entry in splits.entries)
+    if len({kind_of(suffix) for suffix in kinds}) > 1:
+        told.append(
+            f"{folder}: its images are of several kinds, {_listed(kinds)}: what tells classes apart may be that"
+        )
+    names = {name: {each for listing in listings for each in listing.folders.get(name, ())} for name in splits.classes}
+    for name in sorted(name for name, written in names.items() if len(written) > 1):
+        told.append(f"{folder}: folders called {name} in two Unicode forms (NFC and NFD) are one class")
+    return tuple(told)
+
+
+def _on_the_splits(folder: Path, splits: Splits) -> Iterator[str]:
+    """Lines on where validation and test images come from, where it is not from train and test."""
+    tables = tables_of(folder)
+    parts = None if tables else parts_of(folder)
+    if tables:
+        others = f"; so is {tables[1].name}" if len(tables) > 1 else ""
+        yield f"{tables[0]}: tells the labels{others}" + ("" if splits.test else f"; {_DRAWN}")
+    elif parts and parts.validation:
+        yield f"{parts.validation}: holds the validation images, none are drawn from train (validation: 0 for none)"
+    elif parts and parts.test and parts.test.name != "test":
+        yield f"{parts.test}: holds the test images; validation images are drawn from train"
+    elif parts and not parts.test:
+        yield f"{folder}: holds no train and test: {_DRAWN}"
+    single = [name for name, entries in splits.train.classes.items() if len(entries) == 1]
+    if single:
+        more = ", ..." if len(single) > _SINGLES_TOLD else ""
+        names = ", ".join(f"`{name}`" for name in single[:_SINGLES_TOLD])
+        have = "1 class has" if len(single) == 1 else f"{len(single)} classes have"
+        yield f"{folder}: {have} one image to train on, {names}{more}: once it is drawn for validation, none is left"
+
+
+def _kinds(entries: Collection[ImageFile]) -> str:
+    return _listed(Counter(_suffix(entry) for entry in entries))
+
+
+def _listed(kinds: Counter[str]) -> str:
+    told = [
+        f"{number:,} {suffix}{'s' if suffix == _FOLDER and number > 1 else ''}"
+        for suffix, number in kinds.most_common(_KINDS_TOLD)
+    ]
+    rest = kinds.total() - sum(number for _, number in kinds.most_common(_KINDS_TOLD))
+    return ", ".join([*told, *([f"{rest:,} others"] if rest else [])])
+
+
+def _suffix(entry: ImageFile) -> str:
+    if entry.is_dir():
+        return _FOLDER
+    return Path(entry.name).suffix.lower() or "without a suffix"

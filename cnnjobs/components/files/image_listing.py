@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from cnnjobs.components.files.image_names import OF_SYSTEMS, SUFFIXES, is_image_name, kind_of
+from cnnjobs.components.files.image_names import OF_SYSTEMS, SUFFIXES, folders_in, is_image_name
+from cnnjobs.components.files.label_tables import read_tables, tables_in
 from cnnjobs.components.files.places import parts_of
 from cnnjobs.errors import DataError
 
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_KINDS_TOLD: Final = 4
-_FOLDER: Final = "folder"
-_SINGLES_TOLD: Final = 3
-_LIE: Final = "{} images lie in no class's folder and were"
+
+ImageFile = os.DirEntry[str] | Path
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,12 @@ class Listing:
     Classes are named and ordered in the Unicode form NFC, whatever the form of their folders' names.
     """
 
-    classes: dict[str, list[os.DirEntry[str]]]
+    classes: dict[str, list[ImageFile]]
     others: list[os.DirEntry[str]]
     folders: dict[str, list[str]]
 
     @property
-    def entries(self) -> list[os.DirEntry[str]]:
+    def entries(self) -> list[ImageFile]:
         """The image files of all classes, in order, as their folders list them."""
         return [entry for entries in self.classes.values() for entry in entries]
 
@@ -78,7 +76,7 @@ class Splits:
         return [each for each in (self.train, self.validation, self.test) if each]
 
     @property
-    def entries(self) -> list[os.DirEntry[str]]:
+    def entries(self) -> list[ImageFile]:
         """All image files: those of validation follow those of train."""
         return [entry for listing in self.listings for entry in listing.entries]
 
@@ -111,23 +109,47 @@ class Splits:
 
 def list_splits(folder: Path) -> Splits:
     """The listings of a folder. Raises DataError where they do not hold the same classes, or one is empty."""
+    tables = tables_of(folder)
+    if tables:
+        named = {
+            split: Listing({name: [*files] for name, files in classes.items()}, [], {})
+            for split, classes in read_tables(tables).items()
+        }
+        names = {split: f"`{split}` of {tables[0].name}" for split in named}
+    else:
+        parts = parts_of(folder)
+        if parts is None:
+            raise DataError(f"{folder}: train or test is missing; it was there a moment ago")
+        paths = {split: path for split, path in vars(parts).items() if path}
+        named = {split: list_images(path) for split, path in paths.items()}
+        names = {split: path.name for split, path in paths.items()}
+    if "test" not in named and "validation" in named:
+        # Runs are tested on what was not trained on.
+        named["test"], names["test"] = named.pop("validation"), names["validation"]
+    if "train" not in named:
+        raise DataError(f"{tables[0]}: has no training images; leave `split` out, or give some `train`")
+    _check_classes(folder, named, names)
+    return Splits(named["train"], named.get("validation"), named.get("test"))
+
+
+def tables_of(folder: Path) -> tuple[Path, ...]:
+    """The tables that tell labels, where the folders of a data set do not."""
     parts = parts_of(folder)
-    if parts is None:
-        raise DataError(f"{folder}: train or test is missing; it was there a moment ago")
-    train, validation, test = (
-        list_images(path) if path else None for path in (parts.train, parts.validation, parts.test)
-    )
-    assert train is not None
-    if test and parts.test:
+    tell = parts is not None and parts.train != folder and folders_in(parts.train)
+    return () if tell else tables_in(folder)
+
+
+def _check_classes(folder: Path, named: Mapping[str, Listing], names: Mapping[str, str]) -> None:
+    train, test, validation = named["train"], named.get("test"), named.get("validation")
+    if test:
         lonely = [f"`{name}` (in train alone)" for name in train.classes if name not in test.classes]
-        lonely += [f"`{name}` (in {parts.test.name} alone)" for name in test.classes if name not in train.classes]
+        lonely += [f"`{name}` (in {names['test']} alone)" for name in test.classes if name not in train.classes]
         if lonely:
             found = ", ".join(lonely)
-            raise DataError(f"{folder}: train and {parts.test.name} must hold the same classes; found {found}")
+            raise DataError(f"{folder}: train and {names['test']} must hold the same classes; found {found}")
     unknown = [f"`{name}`" for name in validation.classes if name not in train.classes] if validation else []
     if unknown:
-        raise DataError(f"{parts.validation}: holds classes that train has not: {', '.join(unknown)}")
-    return Splits(train, validation, test)
+        raise DataError(f"{folder / names['validation']}: holds classes that train has not: {', '.join(unknown)}")
 
 
 def list_images(split: Path) -> Listing:
@@ -150,7 +172,7 @@ def _list(split: Path) -> Listing:
         images: list[os.DirEntry[str]] = []
         others: list[os.DirEntry[str]] = []
         for entry in _below(folder, frozenset([os.path.realpath(folder)])):
-            (images if _is_image(entry) else others).append(entry)
+            (images if is_image_file(entry) else others).append(entry)
         if not images:
             raise DataError(
                 f"{folder.path}: holds no image; put images there ({' '.join(SUFFIXES)}) or remove the folder"
@@ -191,12 +213,12 @@ def _order(entry: os.DirEntry[str]) -> str:
     return _composed(entry.name)
 
 
-def _place_below(split: Path) -> Callable[[os.DirEntry[str]], str]:
+def _place_below(split: Path) -> Callable[[ImageFile], str]:
     """The order of images: by their names, those of folders below a class's by theirs."""
     depth = len(os.fspath(split).rstrip(os.sep)) + 1
 
-    def place(entry: os.DirEntry[str]) -> str:
-        return _composed(entry.path[depth:].partition(os.sep)[2])
+    def place(entry: ImageFile) -> str:
+        return _composed(os.fspath(entry)[depth:].partition(os.sep)[2])
 
     return place
 
@@ -213,66 +235,6 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def notes_of(folder: Path, splits: Splits) -> tuple[str, ...]:
-    """Notes on a folder of images that can be trained on, a line each."""
-    told = [*_on_the_splits(folder, splits)]
-    listings = splits.listings
-    listed = [entry for listing in listings for entry in listing.others]
-    parts = {each for part in vars(parts_of(folder) or folder).values() if (each := part)}
-    loose = [entry for entry in listed if Path(entry).parent in parts and _is_image(entry)]
-    if loose:
-        lie = "1 image lies in no class's folder and was" if len(loose) == 1 else _LIE.format(len(loose))
-        told.append(f"{folder}: {lie} passed over, the first is {loose[0].path}")
-    if others := [entry for entry in listed if entry not in loose]:
-        first = others[0].path
-        are = "1 file is not an image and was" if len(others) == 1 else f"{len(others)} files are not images and were"
-        told.append(f"{folder}: {are} passed over ({_kinds(others)}), the first is {first}")
-    kinds = Counter(_suffix(entry) for entry in splits.entries)
-    if len({kind_of(suffix) for suffix in kinds}) > 1:
-        told.append(
-            f"{folder}: its images are of several kinds, {_listed(kinds)}: what tells classes apart may be that"
-        )
-    names = {name: {each for listing in listings for each in listing.folders.get(name, ())} for name in splits.classes}
-    for name in sorted(name for name, written in names.items() if len(written) > 1):
-        told.append(f"{folder}: folders called {name} in two Unicode forms (NFC and NFD) are one class")
-    return tuple(told)
-
-
-def _on_the_splits(folder: Path, splits: Splits) -> Iterator[str]:
-    """Lines on where validation and test images come from, where it is not from train and test."""
-    parts = parts_of(folder)
-    if parts and parts.validation:
-        yield f"{parts.validation}: holds the validation images, none are drawn from train (validation: 0 for none)"
-    elif parts and parts.test and parts.test.name != "test":
-        yield f"{parts.test}: holds the test images; validation images are drawn from train"
-    elif parts and not parts.test:
-        yield f"{folder}: holds no train and test: a fifth of each class are the test images, drawn by split_seed"
-    single = [name for name, entries in splits.train.classes.items() if len(entries) == 1]
-    if single:
-        more = ", ..." if len(single) > _SINGLES_TOLD else ""
-        names = ", ".join(f"`{name}`" for name in single[:_SINGLES_TOLD])
-        have = "1 class has" if len(single) == 1 else f"{len(single)} classes have"
-        yield f"{folder}: {have} one image to train on, {names}{more}: once it is drawn for validation, none is left"
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
+def is_image_file(entry: os.DirEntry[str]) -> bool:
+    """Check whether an entry is a file that is called as an image is."""
     return is_image_name(entry.name) and entry.is_file()
-
-
-def _kinds(entries: Collection[os.DirEntry[str]]) -> str:
-    return _listed(Counter(_suffix(entry) for entry in entries))
-
-
-def _listed(kinds: Counter[str]) -> str:
-    told = [
-        f"{number:,} {suffix}{'s' if suffix == _FOLDER and number > 1 else ''}"
-        for suffix, number in kinds.most_common(_KINDS_TOLD)
-    ]
-    rest = kinds.total() - sum(number for _, number in kinds.most_common(_KINDS_TOLD))
-    return ", ".join([*told, *([f"{rest:,} others"] if rest else [])])
-
-
-def _suffix(entry: os.DirEntry[str]) -> str:
-    if entry.is_dir():
-        return _FOLDER
-    return Path(entry.name).suffix.lower() or "without a suffix"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from cnnjobs.components.files.image_names import folders_in, holds_images
+from cnnjobs.components.files.label_tables import tables_in
 from cnnjobs.errors import DataError, suggest
 from cnnjobs.system.package import BUNDLED
 
@@ -84,7 +85,7 @@ class Place:
         try:
             if not self.path.is_dir():
                 return ["no such folder"]
-            if self.layout == "image_folder" and parts_of(self.path):
+            if self.layout == "image_folder" and (parts_of(self.path) or tables_in(self.path)):
                 return []
             missing = [f"no {name}" for name in self.names if _find(self, name) is None]
             return [*missing, *self._in_their_place()] if missing and self.layout == "image_folder" else missing
