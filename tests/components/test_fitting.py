@@ -70,7 +70,9 @@ def test_predictions_see_what_training_saw(tmp_path: Path, fitting: Fitting) -> 
     paths = photos(tmp_path)[: len(SIZES)]
     found = read(tmp_path, fitting)
     for path in paths:
-        assert np.array_equal(read_picture(path, channels=3, size=16, fitting=fitting).pixels, found[path.name])
+        seen = read_picture(path, channels=3, size=16, fitting=fitting)
+        assert np.array_equal(seen.pixels, found[path.name])
+        assert seen.notes == ()
 
 
 @pytest.mark.parametrize("fitting", [STRETCH, CROP, LETTERBOX])

@@ -46,7 +46,7 @@ class Picture:
 def read_picture(path: Path, *, channels: int, size: int, fitting: Fitting | None = None) -> Picture:
     """The image, upright, in gray (1 channel) or RGB (3), scaled to size; of an oblong one the middle square.
 
-    With the `fitting` of a run's images it is what training would have made of it.
+    With the `fitting` of a run's images it is what training would have made of it, which is no news.
 
     Raises InputError for what is no image.
     """
@@ -66,9 +66,6 @@ def read_picture(path: Path, *, channels: int, size: int, fitting: Fitting | Non
             notes = _mode_notes(image, channels)
             image = _eight_bits(image).convert("L" if channels == 1 else "RGB")
             if fitting is not None:
-                notes += [f"{image.width}×{image.height} pixels brought to {size}×{size}"] * (
-                    image.size != (size, size)
-                )
                 image = fitting.of_image(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: has too many pixels ({error}); make it smaller first") from None
