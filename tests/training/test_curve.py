@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnnjobs.config.intervals import Steps
 from cnnjobs.errors import DivergedError
 from cnnjobs.training.loop.curve import TrainingCurve, validation_steps, window_ends
 
@@ -24,6 +25,14 @@ def test_twice_an_epoch_of_703_steps_is_at_351_and_703() -> None:
 )
 def test_validations_fall_on_the_nearest_step_and_on_the_last(every: float, expected: list[int]) -> None:
     assert sorted(validation_steps(every, 10, 30)) == expected
+
+
+def test_a_half_goes_down_at_every_decimal_interval() -> None:
+    assert sorted(validation_steps(0.1, 45, 45)) == [4, 9, 13, 18, 22, 27, 31, 36, 40, 45]
+
+
+def test_after_so_many_steps_and_after_the_last() -> None:
+    assert validation_steps(Steps(steps=5), 4, 12) == {5, 10, 12}
 
 
 def test_more_often_than_every_step_is_every_step() -> None:
