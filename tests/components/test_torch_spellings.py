@@ -135,5 +135,5 @@ def test_modules_of_ones_own_with_such_names_are_ones_own(folder: Path) -> None:
 
 
 def test_a_folder_of_images_may_have_dots_and_brackets() -> None:
-    for name in ("flowers.v2", "flowers(1)", "mnist.small"):
+    for name in ("flowers.v2", "flowers(1)", "mnist.small", "datasets.csv", "datasets.v2"):
         assert not isinstance(read_config({**BASE, "dataset": name}), list)

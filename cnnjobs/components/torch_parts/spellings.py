@@ -99,7 +99,8 @@ def _data_set(head: str, word: str, call: str) -> Meant | None:
     near = _alike(word, known)
     if near is not None and (head or call):
         return _goes_by("dataset", near)
-    if not set(head.split(".")) & set(_DATA):
+    # `datasets.csv` is a table of images, and a folder may be called `datasets.v2`.
+    if not set(head.split(".")) & set(_DATA) or (word.islower() and not call):
         return None
     if _plainly(word) in _FOLDERS:
         return Meant(None, "images in data/NAME/{train,test}/<class>/* are the data set NAME: write dataset: NAME")
