@@ -9,19 +9,18 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from cnnjobs.disk import locks
-from cnnjobs.disk.metric_lines import whole_lines
 from cnnjobs.errors import InputError, NotAFileError, StorageError, storage_error
-from cnnjobs.system.opening import open_to_read, to_write
+from cnnjobs.system.opening import open_to_read, read_bytes, to_write
 
 # What tells that a file's place is taken by something else, or the file by someone else.
 NO_FILE: Final = (NotAFileError, IsADirectoryError, PermissionError)
@@ -69,6 +68,30 @@ def write_whole(
         if isinstance(error, OSError):
             raise storage_error(path, error) from error
         raise
+
+
+def write_once(path: Path, content: bytes) -> bytes:
+    """Write a file unless it is there; what it holds then, the same for all. Raises StorageError."""
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb", opener=to_write) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            pass
+        except OSError:
+            # Some file systems have no links: there the last of those that are equally fast counts.
+            if not path.exists():
+                temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return read_bytes(path)
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def set_aside(files: Iterable[Path], folder: Path) -> None:
@@ -190,78 +213,6 @@ def _csv_cell(value: Any) -> str:
 def _csv_text(value: str) -> str:
     text = " ".join(value.split())
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-class MetricsLog:
-    """The append-only metrics of a run; holding it open is the claim on the run."""
-
-    def __init__(self, hold: locks.Hold) -> None:
-        self._hold = hold
-        self._refused = False
-        self.locked = hold.by_kernel
-
-    @property
-    def _file(self) -> BinaryIO:
-        return self._hold.file
-
-    @property
-    def is_alone(self) -> bool:
-        """True if no other process has the lock that this one has gone on without."""
-        return self._hold.taken
-
-    def keep(self) -> None:
-        """Take the lock if another process had it and has let go."""
-        self._hold.retake()
-
-    def touch(self) -> None:
-        """Say that the run is at work. Raises OSError."""
-        os.utime(self._file.fileno())
-
-    def append(self, *lines: Mapping[str, Any]) -> None:
-        """Add lines. Raises StorageError; what was there stays whole, and they may be added again."""
-        content = b"".join(json.dumps(line, allow_nan=False).encode() + b"\n" for line in lines)
-        with self._mended():
-            start = self._file.seek(0, os.SEEK_END)
-            try:
-                # One unbuffered write; a disk that fills up takes a part of it and refuses the rest.
-                written = self._file.write(content)
-                if written < len(content):
-                    self._file.write(content[written:])
-                os.fsync(self._file.fileno())
-            except OSError:
-                with suppress(OSError):
-                    self._file.truncate(start)
-                raise
-
-    def keep_up_to(self, step: float) -> list[dict[str, Any]]:
-        """Keep and return the lines up to a checkpoint's `step`; later ones and a torn last one go.
-
-        It is one cut, so that no crash costs a line; lines before it that do not count stay and go on not counting. A
-        damaged file is copied before. Raises StorageError; then it may be done again.
-        """
-        with self._mended():
-            self._file.seek(0)
-            content = self._file.read()
-            lines, damage = whole_lines(content)
-            if damage is not None:
-                write_whole(damaged_name(Path(self._file.name)), content, make_folder=False)
-            kept = [(end, line) for end, line in lines if line["step"] <= step]
-            self._file.truncate(kept[-1][0] if kept else 0)
-        return [line for _, line in kept]
-
-    @contextmanager
-    def _mended(self) -> Iterator[None]:
-        """After a refusal the next attempt has a new opening of the file, without a line that was begun."""
-        try:
-            if self._refused:
-                self._hold.renew()
-                self._file.seek(0)
-                self._file.truncate(self._file.read().rfind(b"\n") + 1)
-                self._refused = False
-            yield
-        except OSError as error:
-            self._refused = True
-            raise storage_error(Path(self._file.name), error) from error
 
 
 def map_at_once(write: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

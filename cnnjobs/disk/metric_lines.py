@@ -15,6 +15,7 @@ from typing import Any, Final
 _WINDOWS: Final = re.compile(rb'"windows": \{("[a-z]+": \[[-+.0-9e, ]*\](, )?)*\}, ')
 _NUMBERS: Final = ("attempt", "step", "epoch", "seconds", "images_per_s", "lr")
 _PROGRAM_NUMBERS: Final = ("attempt", "step", "seconds")
+SUMMARY: Final = "wandb.summary"
 # What is no metric in a line of a program.
 PROGRAM_FRAME: Final = frozenset({"attempt", "step", "epoch", "seconds", "source", "anew", "nan"})
 

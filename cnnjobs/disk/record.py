@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class RunState(enum.StrEnum):
-    """State of a run."""
+    """State of a run; one that is stopped was ended early by its search, with the metrics that it had then."""
 
     PENDING = "pending"
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
+    STOPPED = "stopped"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     LOST = "lost"
@@ -22,7 +23,7 @@ class RunState(enum.StrEnum):
     @property
     def is_settled(self) -> bool:
         """True if nothing more is to be done for the run."""
-        return self in (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+        return self in (RunState.FINISHED, RunState.STOPPED, RunState.FAILED, RunState.CANCELLED)
 
 
 class Attempt(BaseModel):
@@ -90,7 +91,8 @@ class RunRecord(BaseModel):
     their names. `choices` tell how its steps are computed, each with a reason. `weights_sha256` is that of the file
     which it started from, `data_sha256` that of all images and labels of its data set, `code` the copy of the user's
     own code that it trains with: None where there is none, or where an earlier version began it. The first `forgiven`
-    attempts count no longer against it: it was retried since.
+    attempts count no longer against it: it was retried since. One that is `trained` waits for the verdict of its search
+    alone.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -100,6 +102,7 @@ class RunRecord(BaseModel):
     traceback: str | None = None
     attempts: tuple[Attempt, ...] = ()
     forgiven: int = 0
+    trained: bool = False
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
     choices: dict[str, str] = Field(default_factory=dict)

@@ -66,6 +66,7 @@ class RunFiles:
         self.cancel_file = path / "cancelled.txt"
         self.successor_file = path / ".successor"
         self.metrics_file = path / "metrics.jsonl"
+        self.cut_file = path / "metrics.cut.jsonl"
         self.checkpoint_file = path / "checkpoint.pt"
         self.previous_checkpoint_file = path / "checkpoint.previous.pt"
         self.model_file = path / "model.pt"
@@ -209,7 +210,7 @@ class RunFiles:
     def reset(self) -> None:
         """Forget all that was trained, before a run starts again from nothing; only for who holds the claim."""
         self.drop_checkpoints()
-        for file in (self.model_file, self.predictions_file, *self.event_files()):
+        for file in (self.model_file, self.predictions_file, self.cut_file, *self.event_files()):
             file.unlink(missing_ok=True)
         for folder in (self.outputs_folder, self.checkpoints_folder, self.program_folder):
             kept = self.earlier_folder / folder.name

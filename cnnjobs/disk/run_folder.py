@@ -12,8 +12,9 @@ from typing import Final
 from cnnjobs.config.kinds import AnyConfig, network
 from cnnjobs.disk import locks
 from cnnjobs.disk.code_copies import CodeCopies
-from cnnjobs.disk.files import NO_FILE, MetricsLog, remove_mark, write_whole
+from cnnjobs.disk.files import NO_FILE, remove_mark, write_whole
 from cnnjobs.disk.layer_tables import LayerTables
+from cnnjobs.disk.metrics_log import MetricsLog
 from cnnjobs.disk.record import Attempt, Evaluation, RunRecord, RunState
 from cnnjobs.disk.run_files import RunFiles
 from cnnjobs.errors import InputError, storage_error

@@ -7,13 +7,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from cnnjobs.disk.metric_lines import PROGRAM_FRAME
+from cnnjobs.disk.metric_lines import PROGRAM_FRAME, SUMMARY
 from cnnjobs.programs.reported import Reported
 
 Line = dict[str, Any]
 
 # Of W&B's summary: what it says of a metric is its result.
-SUMMARY: Final = "wandb.summary"
 # Where a program stands, by the names that are usual; the first of them that it reports tells where it goes on.
 _PROGRESS: Final = (
     *("global_step", "trainer/global_step", "train/global_step", "iteration", "iter", "epoch"),

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from cnnjobs.disk.metric_lines import PROGRAM_FRAME
-from cnnjobs.programs.lines import SUMMARY
+from cnnjobs.disk.metric_lines import PROGRAM_FRAME, SUMMARY
 
 NO_METRIC: Final = (
     "no metric was reported: call wandb.log({...}) or cnnjobs.log(...), append a JSON object a line to"

@@ -107,6 +107,8 @@ class ProgramWorkload:
     def train(self, on_metrics: Callable[..., None], on_checkpoint: Callable[[], None]) -> None:
         """Start the program and stay with it to its end. Raises ProgramError, Stopped."""
         del on_checkpoint
+        if self._start.before.trained:
+            return
         kills = memory_kills()
         self._take_over(on_metrics)
         asked_at: float | None = None

@@ -64,7 +64,7 @@ class RunStatus:
     @property
     def is_over(self) -> bool:
         """True if nothing more happens to it by itself."""
-        return self.state in (RunState.FINISHED, RunState.FAILED, RunState.CANCELLED)
+        return self.state.is_settled
 
     @property
     def label(self) -> str:

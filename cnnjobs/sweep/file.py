@@ -1,8 +1,8 @@
 """A sweep file -> every run of it, checked before anything is started.
 
 The format is W&B's, read strictly: `name description method metric parameters early_terminate run_cap`. Beside it stand
-our own keys, each optional: `base seeds sampling_seed zip when exclude variants ablate compare report job code`. Each
-is described where it is read: parameters.py, spaces.py, expansion.py, comparison.py, settings.py.
+our own keys, each optional: `base seeds sampling_seed zip when exclude variants ablate compare report job code search`.
+Each is described where it is read: parameters.py, spaces.py, expansion.py, compare.py, settings.py, search.py.
 
     name: task3
     method: grid                       # or random, with run_cap and sampling_seed
@@ -36,7 +36,8 @@ from cnnjobs.sweep.other_tools import FORMS, recognise, recognise_text
 from cnnjobs.sweep.overrides import Naming, names_values, nest
 from cnnjobs.sweep.program import PROGRAM_KEYS, ProgramReader, names_program, read_program, read_program_metric
 from cnnjobs.sweep.report_settings import ReportSettings, read_report
-from cnnjobs.sweep.settings import JobSettings, Metric, read_early_terminate, read_job, read_metric, text
+from cnnjobs.sweep.search import EarlyTerminate, SearchSettings, read_early_terminate, read_search
+from cnnjobs.sweep.settings import JobSettings, Metric, read_job, read_metric, text
 from cnnjobs.sweep.space.compare import Comparison, Pair, pair_runs
 from cnnjobs.sweep.space.expansion import expand
 from cnnjobs.sweep.space.space import Space
@@ -48,7 +49,7 @@ __all__ = ["JobSettings", "Metric", "Pair", "ReportSettings", "Sweep", "SweepRun
 _KEYS: Final = (
     "name", "description", "method", "metric", "parameters", "early_terminate", "run_cap",
     "base", "seeds", "sampling_seed", "zip", "when", "exclude", "variants", "ablate", "compare", "report", "job",
-    "code",
+    "code", "search",
 )  # fmt: skip
 
 _LONGEST_NAME: Final = 100
@@ -91,6 +92,8 @@ class Sweep:
     job: JobSettings
     notices: tuple[str, ...]
     code: Mapping[str, str] = field(default_factory=dict)
+    early_terminate: EarlyTerminate | None = None
+    search: SearchSettings = field(default_factory=SearchSettings)
 
     @property
     def is_of_program(self) -> bool:
@@ -112,8 +115,8 @@ def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     description = text(keys["description"], "description", findings) if "description" in keys else ""
     is_program = names_program(keys)
     metric = _metric(keys, findings, is_program=is_program)
-    if "early_terminate" in keys:
-        read_early_terminate(keys["early_terminate"], findings, is_program=is_program)
+    early = read_early_terminate(keys["early_terminate"], metric, findings) if "early_terminate" in keys else None
+    search = read_search(keys["search"], findings) if "search" in keys else SearchSettings()
     report = ReportSettings()
     if "report" in keys:
         report = read_report(keys["report"], path.parent, findings, any_metric=is_program)
@@ -130,7 +133,9 @@ def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     pairs = pair_runs(comparisons, runs, space.variants, findings) if runs and complete else ()
     findings.stop_at_mistakes()
     told = findings.notices
-    return Sweep(name, path, content, description, space.method, metric, runs, pairs, report, job, told, code)
+    return Sweep(
+        name, path, content, description, space.method, metric, runs, pairs, report, job, told, code, early, search
+    )
 
 
 def _metric(keys: dict[str, Node], findings: Findings, *, is_program: bool) -> Metric:

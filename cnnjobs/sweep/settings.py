@@ -1,4 +1,4 @@
-"""The parts of a sweep file beside its runs: the metric, early_terminate, the job.
+"""The parts of a sweep file beside its runs: the metric, the job.
 
 metric: {name: validation.accuracy, goal: maximize}        # these are the defaults
 job: {profile: slurm-gpu, max_parallel: 8}                 # jobs/slurm-gpu.yaml, and settings over it
@@ -142,34 +142,6 @@ def read_metric(node: Node, findings: Findings) -> Metric:
     found = "shown in the report; every run trains to its end, also when it is reached"
     findings.notice(keys["target"].line, "metric.target", found)
     return Metric(name, best, target)
-
-
-def read_early_terminate(node: Node, findings: Findings, *, is_program: bool = False) -> None:
-    """Check W&B's `early_terminate`, and say that it is not applied."""
-    allowed = ("type", "min_iter", "max_iter", "s", "eta", "strict")
-    if isinstance(node.value, str):
-        remedy = "write early_terminate: {type: hyperband, min_iter: 3}"
-        findings.mistake(node.line, "early_terminate", f"found {shown(node.value)}", remedy)
-        return
-    keys = known_keys(node, "early_terminate", allowed, findings)
-    if not keys:
-        return
-    if keys.get("type", Node(None, None)).value != "hyperband":
-        line = keys["type"].line if "type" in keys else node.line
-        found = f"found {shown(keys['type'].plain)}" if "type" in keys else "missing"
-        findings.mistake(line, "early_terminate.type", found, "allowed: hyperband")
-    if "min_iter" not in keys and not {"max_iter", "s"} <= keys.keys():
-        findings.mistake(node.line, "early_terminate", "neither min_iter nor max_iter with s", "give one of the two")
-    for key, low in (("min_iter", 1), ("max_iter", 1)):
-        if key in keys:
-            whole_number(keys[key], f"early_terminate.{key}", findings, low=low)
-    if "s" in keys:
-        number(keys["s"], "early_terminate.s", findings, low=0)
-    if "eta" in keys and number(keys["eta"], "early_terminate.eta", findings, low=1) == 1:
-        findings.mistake(keys["eta"].line, "early_terminate.eta", "found 1", "allowed: a number above 1")
-    told = "not applied: every run trains to its end"
-    told += "" if is_program else "; `early_stopping` ends a run that no longer gets better"
-    findings.notice(node.line, "early_terminate", told)
 
 
 def read_job(node: Node, findings: Findings) -> JobSettings:

@@ -21,9 +21,10 @@ from cnnjobs.system import origin
 from cnnjobs.system.failure import cause_of
 from cnnjobs.system.stop_request import GoesOnLater, Stopped
 from cnnjobs.training.data.ranks import RankLost, same_sums
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.takeover import why_hopeless
 from cnnjobs.worker.environment import JobEnvironment
-from cnnjobs.worker.takeover import why_hopeless
+from cnnjobs.worker.search.band_watch import BandWatch, LeavesAtBand
 from cnnjobs.worker.workload import Workload
 
 NO_LOCKS_NOTE: Final = "this file system has no file locks: a mark in the run folder kept other processes away instead"
@@ -55,6 +56,7 @@ class RunAttempt:
         self._ranks = self._environment.ranks
         self._clock = time.perf_counter()
         self._before = self._storage.look(run.folder.read_record)
+        self._bands = BandWatch(self._environment.early_stopping, run)
         self._attempt = Attempt(
             number=max(len(self._before.attempts), self._storage.look(run.folder.last_attempt)) + 1,
             host=origin.host(),
@@ -130,6 +132,7 @@ class RunAttempt:
         self._workload.open(start)
         self._is_open = True
         self._write_record()
+        self._bands.begin(lines)
 
     def wait(self) -> None:
         """Note that others of its stack go ahead of it: where it gets nowhere now, that is no fault of its own."""
@@ -146,6 +149,7 @@ class RunAttempt:
         self._storage.retry(lambda: self._add(lines))
         for line in lines:
             self._tell(line)
+        self._bands.measured(lines)
         self._storage.retry(lambda: self._environment.validated(self._folder))
 
     def _tell(self, line: Mapping[str, Any]) -> None:
@@ -159,13 +163,15 @@ class RunAttempt:
         save, check = self._workload.save, not self._has_saved
         self._storage.retry(lambda: save(self._folder, given, check=check, guard=self._fence.check))
         self._has_saved = True
+        self._bands.at_checkpoint()
 
     def _add(self, lines: Sequence[Mapping[str, Any]]) -> None:
         self._fence.check()
         self._log.append(*lines)
 
     def finish(self) -> None:
-        """Keep what has been learned, and how well."""
+        """Keep what has been learned, and how well. Raises LeavesAtBand where a search has the run wait."""
+        self._bands.at_end()
         result = self._workload.finish()
         for file, content in result.files.items():
             self._keep(file, content)
@@ -244,7 +250,8 @@ class RunAttempt:
         if self._is_open:
             # Only whole epochs are on disk when a run does not finish.
             finished = state is RunState.FINISHED
-            changes["epochs_done"] = self._workload.epochs_done if finished else float(self._workload.epoch)
+            done = self._workload.epochs_done if finished else float(self._workload.epoch)
+            changes.setdefault("epochs_done", done)
         attempts = (*self._before.attempts, self._attempt.model_copy(update=ended))
         self._update(state=state, cause=cause, attempts=attempts, **changes)
         self._write_record(at_the_end=True)
@@ -257,6 +264,8 @@ class RunAttempt:
         standing = self._workload.standing(max(trained, self._attempt.from_epoch))
         if cause is not None:
             self._end(RunState.CANCELLED, cause)
+        elif (changes := self._bands.end(trained=isinstance(stop, LeavesAtBand))) is not None:
+            self._end(**changes)
         elif isinstance(stop, GoesOnLater):
             self._end_to_go_on(f"{stop}: {standing.goes_on}", standing)
         else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cnnjobs.disk.files import MetricsLog
+from cnnjobs.disk.metrics_log import MetricsLog
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
 from cnnjobs.disk.start import Standing
 from cnnjobs.programs.process import GRACE_S
+from cnnjobs.search.early_stopping import EarlyStopping
 from cnnjobs.training.data.ranks import ALONE, Ranks
 
 
@@ -17,12 +19,17 @@ class JobEnvironment:
 
     `restart` counts how often the job was started again, `submitted` is when it began to wait for its first start.
     The process trains with its `ranks`. `code` is the copy of the user's own code that the job was submitted with.
+    `early_stopping` is that of the sweep's search, if it has one; for runs of other jobs that decide about its own ones
+    the job waits `patience_s`, and looks every `look_s`.
     """
 
     restart: int | None = None
     submitted: str | None = None
     ranks: Ranks = ALONE
     code: str | None = None
+    early_stopping: EarlyStopping | None = None
+    patience_s: float = math.inf
+    look_s: float = 0.5
 
     @property
     def grace_s(self) -> float:

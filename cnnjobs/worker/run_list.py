@@ -7,7 +7,6 @@ Ctrl-C end the worker at the next step, a second Ctrl-C at once. Whoever launche
 from __future__ import annotations
 
 import signal
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -17,14 +16,16 @@ from cnnjobs.disk.fence import Superseded
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.disk.submission_folder import SubmissionFolder
+from cnnjobs.search.early_stopping import EarlyStopping
 from cnnjobs.system.log import say
 from cnnjobs.system.opening import read_bytes
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.training.data.ranks import RankLost
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun, is_open
+from cnnjobs.worker.claim.claimed_run import ClaimedRun, is_open
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.job import Job
+from cnnjobs.worker.search.turns import Turn, turns
 from cnnjobs.worker.workload import Workload
 from cnnjobs.worker.workloads import Workloads, are_of_program
 
@@ -61,17 +62,14 @@ def train_runs(job: Job, stop: StopRequest, environment: JobEnvironment) -> bool
     """
     workloads = Workloads(job, stop)
     environment.code = job.code
+    environment.early_stopping = EarlyStopping.of(RunStore(job.store))
     unwritten: Exception | None = None
     is_newest = True
-    waiting = deque((unit, "") for unit in job.stacks.units(job.run_ids))
-    while waiting:
-        unit, note = waiting.popleft()
+    waiting = turns(job, stop, environment)
+    for unit, note in waiting:
         run_id = unit[0]
-        if stop():
-            say("worker", "stopped")
-            break
         try:
-            waiting.extendleft(reversed(_train(unit, job, workloads, stop, environment, note=note)))
+            waiting.put_first(_train(unit, job, workloads, stop, environment, note=note))
         except Superseded:
             say(run_id, "a newer attempt has it: this copy of the job ends")
             is_newest = False
@@ -93,7 +91,7 @@ def train_runs(job: Job, stop: StopRequest, environment: JobEnvironment) -> bool
 
 def _train(
     run_ids: Sequence[str], job: Job, workloads: Workloads, stop: StopRequest, environment: JobEnvironment, *, note: str
-) -> list[tuple[tuple[str, ...], str]]:
+) -> list[Turn]:
     """Train a run, with a `note` for its record, or several as one network; what is to be trained next, and why so."""
     runs = [Storage(RunStore(job.store).run(run_id), stop, partial(say, run_id)) for run_id in run_ids]
     runs = [run for run in runs if is_open(run)]

@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from cnnjobs.config.resolved_profile import told_ahead_s
-from cnnjobs.disk.files import MetricsLog, write_whole
+from cnnjobs.disk.files import write_whole
+from cnnjobs.disk.metrics_log import MetricsLog
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.disk.start import Standing
 from cnnjobs.disk.submission_folder import BREAKER_FAILURES, EvaluationRequest, JobArray, SubmissionFolder
@@ -24,9 +25,9 @@ from cnnjobs.slurm.scontrol import scontrol, squeue
 from cnnjobs.slurm.upkeep import keep_up
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import StopRequest
+from cnnjobs.worker.claim.takeover import Takeover
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.job import Job
-from cnnjobs.worker.takeover import Takeover
 
 # Longer than the controller takes to save its state.
 FORGETS_S: Final = 15

@@ -12,7 +12,7 @@ from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import StopRequest
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.job import Job
 from cnnjobs.worker.workload import Workload

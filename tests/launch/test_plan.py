@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cnnjobs.components.pretrained.places import file_hash
-from cnnjobs.disk.files import MetricsLog
+from cnnjobs.disk.metrics_log import MetricsLog
 from cnnjobs.disk.record import RunRecord
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.errors import DataError, InputError, StorageError

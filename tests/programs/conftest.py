@@ -16,7 +16,7 @@ from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
 from cnnjobs.disk.start import Start
 from cnnjobs.programs.workload import ProgramWorkload
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 from cnnjobs.worker.environment import JobEnvironment
 
 

@@ -18,7 +18,7 @@ from cnnjobs.training.loop.provenance import keep_layers
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.networks.layer_table import layer_table
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 
 
 def trained(folder: RunFolder) -> RunRecord:

@@ -19,7 +19,7 @@ from cnnjobs.training.loop.trainer import Trainer
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.networks import precision
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.stacks.trainer import StackedTrainer
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 
 if TYPE_CHECKING:
     from toy_runs import Toy

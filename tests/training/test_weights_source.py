@@ -17,7 +17,7 @@ from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.weights.source import Normalisation, find_weights
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 
 STEPS = ({"name": "resize", "size": 8}, {"name": "normalise", "mean": [0.5], "std": [0.25]})
 

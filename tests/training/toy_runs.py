@@ -19,7 +19,7 @@ from cnnjobs.training.data.pipeline import DataSets, DeviceData, to_device
 from cnnjobs.training.loop.trainer import Trainer
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 
 
 @pytest.fixture(scope="session", autouse=True)

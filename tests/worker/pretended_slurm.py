@@ -42,7 +42,7 @@ for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
         os.environ.update(asked["environment"])
-        cnnjobs.worker.takeover.PATIENCE_S = asked["patience_s"]
+        cnnjobs.worker.claim.takeover.PATIENCE_S = asked["patience_s"]
         log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)

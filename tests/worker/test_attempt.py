@@ -22,8 +22,8 @@ from cnnjobs.training.data.test_predictions import read_outcome
 from cnnjobs.training.loop.trainer import Trainer
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
-from cnnjobs.worker.heartbeat import Heartbeat
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.heartbeat import Heartbeat
 
 
 class Runs:
@@ -119,7 +119,7 @@ def test_a_run_that_was_cancelled_on_a_host_that_sees_no_lock_stays_cancelled(ru
 def test_a_run_that_is_cancelled_while_it_trains_ends_at_the_next_heartbeat(
     runs: Runs, toy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnjobs.worker.claimed_run.Heartbeat", partial(Heartbeat, look_s=0.001))
+    monkeypatch.setattr("cnnjobs.worker.claim.claimed_run.Heartbeat", partial(Heartbeat, look_s=0.001))
     run = toy.config(epochs=1_000_000)
     folder = runs.folder(run)
 

@@ -9,7 +9,7 @@ from cnnjobs.disk import fence
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState
 from cnnjobs.system.log import TAKEN
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 
 
 @pytest.fixture

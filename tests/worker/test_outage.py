@@ -14,7 +14,8 @@ import pytest
 from waiting import until
 
 from cnnjobs.disk import outage as storage
-from cnnjobs.disk.files import MetricsLog, write_whole
+from cnnjobs.disk.files import write_whole
+from cnnjobs.disk.metrics_log import MetricsLog
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunState, RunStore
 from cnnjobs.errors import StorageError

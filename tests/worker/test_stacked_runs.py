@@ -22,7 +22,7 @@ from cnnjobs.training.loop import checkpoint
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.training.stacks.trainer import Stack, StackedTrainer
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.parallel.stacked_runs import Member, StackedRuns
 from cnnjobs.worker.run_list import run_job

@@ -23,7 +23,7 @@ from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.training.data.pipeline import DataSets
 from cnnjobs.training.loop.workload import NetworkWorkload
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 
 PROGRAM = """
 import os, signal, time

@@ -15,7 +15,7 @@ from waiting import until
 
 from cnnjobs.disk import fence
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
-from cnnjobs.worker.heartbeat import Heartbeat
+from cnnjobs.worker.claim.heartbeat import Heartbeat
 
 
 def test_the_older_of_two_copies_lets_go_and_the_newer_ends_the_same(

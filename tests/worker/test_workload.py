@@ -20,7 +20,7 @@ from cnnjobs.disk.run_folder import RunFolder, RunState
 from cnnjobs.disk.start import Result, Standing, Start
 from cnnjobs.system.stop_request import Stopped
 from cnnjobs.worker.attempt import RunAttempt
-from cnnjobs.worker.claimed_run import ClaimedRun
+from cnnjobs.worker.claim.claimed_run import ClaimedRun
 from cnnjobs.worker.workload import Workload
 
 EPOCHS = 3

@@ -180,6 +180,7 @@ def _action(folder: RunFolder, record: RunRecord, selection: Selection, job: str
     known = {
         RunState.RUNNING: (Action.RUNNING, f"held by {_holder(record)}"),
         RunState.FINISHED: (Action.FINISHED, "kept"),
+        RunState.STOPPED: (Action.FINISHED, "kept, stopped early"),
         RunState.CANCELLED: (Action.AGAIN, "was cancelled"),
         RunState.FAILED: (Action.AGAIN, f"--retry-failed: {cause}") if selection.is_retry else (Action.FAILED, cause),
     }

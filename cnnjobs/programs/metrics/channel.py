@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from cnnjobs.programs.lines import SUMMARY
+from cnnjobs.disk.metric_lines import SUMMARY
 from cnnjobs.programs.metrics.source import Notes
 from cnnjobs.programs.metrics.tail import Tail
 from cnnjobs.programs.reported import Reported

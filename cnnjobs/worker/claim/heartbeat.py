@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Self
 
-from cnnjobs.disk.files import MetricsLog
+from cnnjobs.disk.metrics_log import MetricsLog
 
 TOUCH_S: Final = 30.0
 LOOK_S: Final = 2.0

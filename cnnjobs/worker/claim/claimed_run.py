@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from typing import Self
 
 from cnnjobs.disk.fence import Fence
-from cnnjobs.disk.files import MetricsLog
+from cnnjobs.disk.metrics_log import MetricsLog
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunFolder, RunState
 from cnnjobs.system.log import TAKEN
+from cnnjobs.worker.claim.heartbeat import Heartbeat
 from cnnjobs.worker.environment import JobEnvironment
-from cnnjobs.worker.heartbeat import Heartbeat
 
 
 class ClaimedRun:

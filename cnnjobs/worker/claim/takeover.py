@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from cnnjobs.disk import fence
-from cnnjobs.disk.files import MetricsLog
+from cnnjobs.disk.metrics_log import MetricsLog
 from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState
 from cnnjobs.disk.start import Standing
 from cnnjobs.errors import StorageError
 from cnnjobs.slurm.commands import SlurmError, run
-from cnnjobs.worker.heartbeat import TOUCH_S
+from cnnjobs.worker.claim.heartbeat import TOUCH_S
 
 PATIENCE_S: Final = 3 * TOUCH_S
 SILENT_ENDS: Final = 3
