@@ -96,9 +96,9 @@ def test_no_two_files_import_each_other_lazily_or_not() -> None:
 def test_plans_states_and_attempts_load_no_torch() -> None:
     program = (
         "import importlib, pkgutil, sys\n"
-        "named = ['attempt', 'claimed_run', 'environment', 'heartbeat', 'takeover', 'workload', 'run_list']\n"
+        "named = ['attempt', 'claim', 'search', 'environment', 'workload', 'run_list']\n"
         "names = ['cnnjobs.report.loaded', *(f'cnnjobs.worker.{name}' for name in named)]\n"
-        "for room in ('status', 'sweep', 'launch'):\n"
+        "for room in ('status', 'sweep', 'launch', 'search', 'worker.claim', 'worker.search'):\n"
         "    package = importlib.import_module(f'cnnjobs.{room}')\n"
         "    names += [each.name for each in pkgutil.walk_packages(package.__path__, f'{package.__name__}.')]\n"
         "assert len(names) > 60, names\n"

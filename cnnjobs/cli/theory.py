@@ -9,8 +9,8 @@ import typer
 from cnnjobs.errors import InputError
 
 if TYPE_CHECKING:
-    from cnnjobs.theory.convolution import Border, Cell, Kind, Size
-    from cnnjobs.theory.windows import Unknown
+    from cnnjobs.components.theory.convolution import Border, Cell, Kind, Size
+    from cnnjobs.components.theory.windows import Unknown
 
 app = typer.Typer(
     no_args_is_help=True, help="Calculators that show their working: convolution, sizes, parameters, steps."
@@ -51,8 +51,8 @@ def conv2d(
 ) -> None:
     """Convolve an image with a kernel: true convolution and cross-correlation."""
     from cnnjobs.console.theory import show_convolution, show_how_kinds_differ, show_uneven, show_workings
-    from cnnjobs.theory.convolution import cross_correlation, turned, values
-    from cnnjobs.theory.matrices import read_kernel, read_matrix
+    from cnnjobs.components.theory.convolution import cross_correlation, turned, values
+    from cnnjobs.components.theory.matrices import read_kernel, read_matrix
 
     pixels, weights = read_matrix(image, "image"), read_kernel(kernel)
     rule, extent = _border_and_size(border, size)
@@ -111,8 +111,8 @@ def shape(
     With --output the kernel is found, or with --kernel the padding, or with --padding too the stride.
     """
     from cnnjobs.console.theory import show_shapes, show_windows
-    from cnnjobs.theory.networks import follow, read_shape
-    from cnnjobs.theory.windows import Window, solve
+    from cnnjobs.components.theory.networks import follow, read_shape
+    from cnnjobs.components.theory.windows import Window, solve
 
     given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     known = {key: value for key, value in given.items() if value is not None}
@@ -154,7 +154,7 @@ def params(
 ) -> None:
     """Count the parameters of layers: per filter, with biases and without."""
     from cnnjobs.console.theory import show_parameters
-    from cnnjobs.theory.networks import follow, read_shape
+    from cnnjobs.components.theory.networks import follow, read_shape
 
     if not layers:
         raise InputError("name the layers, for example: cnnjobs theory params 3,32,32 conv:32,k=5,p=2 flatten fc:10")
@@ -180,6 +180,6 @@ def shift(
 ) -> None:
     """Measure which layers reduce the sensitivity to a shift of one pixel, on the bundled images."""
     from cnnjobs.console.theory import show_shifts
-    from cnnjobs.theory.shifts import shift_changes
+    from cnnjobs.components.theory.shifts import shift_changes
 
     show_shifts(shift_changes(seeds))

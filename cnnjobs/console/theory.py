@@ -8,12 +8,12 @@ from typing import Final
 from rich.table import Table
 
 from cnnjobs.console.terminal import say, show
-from cnnjobs.theory.convolution import Cell, Kind, turned
-from cnnjobs.theory.matrices import Matrix, Number, number_text, size_text
-from cnnjobs.theory.networks import LayerStep, shape_text
-from cnnjobs.theory.shifts import ShiftChange
-from cnnjobs.theory.steps import Steps
-from cnnjobs.theory.windows import Window
+from cnnjobs.components.theory.convolution import Cell, Kind, turned
+from cnnjobs.components.theory.matrices import Matrix, Number, number_text, size_text
+from cnnjobs.components.theory.networks import LayerStep, shape_text
+from cnnjobs.components.theory.shifts import ShiftChange
+from cnnjobs.components.theory.steps import Steps
+from cnnjobs.components.theory.windows import Window
 
 _MOST: Final = 8
 _KINDS: Final[dict[Kind, str]] = {

@@ -16,7 +16,7 @@ _FAR = 10**9
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of a run at the `band` that it has reached: it goes on, waits for a verdict, or is stopped."""
+    """Decision on a run at the `band` that it has reached: it goes on, waits for a verdict, or is stopped."""
 
     band: int = 0
     waits: bool = False
@@ -94,10 +94,14 @@ class EarlyStopping:
     def _verdict(self, stopping: Stopping, band: int, block: int) -> Verdict | None:
         """The verdict on a block at a band; None while a value is missing."""
         chain: list[Verdict] = []
+        before = stopping.rule.bands(band - 1)[-1:]
         for number in range(block + 1):
             found = self._known(band, number)
             if found is None:
-                seen = self._seen(stopping, band, number)
+                last = self._verdict(stopping, before[0], number) if before else None
+                if before and last is None:
+                    return None
+                seen = self._seen(stopping, band, number, last)
                 if seen is None:
                     return None
                 earlier = [each.value for past in chain for each in past.seen.values() if each is not None]
@@ -114,10 +118,14 @@ class EarlyStopping:
             self._verdicts[band, block] = found
         return self._verdicts[band, block]
 
-    def _seen(self, stopping: Stopping, band: int, block: int) -> dict[int, Seen | None] | None:
-        """Values of a block at a band; None while one may still come."""
+    def _seen(self, stopping: Stopping, band: int, block: int, last: Verdict | None) -> dict[int, Seen | None] | None:
+        """Values of a block at a band, of those that were kept at the `last` one; None while one may still come."""
         seen: dict[int, Seen | None] = {}
         for index, configuration in stopping.members(block).items():
+            if last is not None and (index in last.stopped or last.seen.get(index) is None):
+                # Also one that has trained on before it was stopped there.
+                seen[index] = None
+                continue
             runs: dict[str, Sequence[float] | None] = {}
             for run_id in configuration:
                 values = self._reported(stopping, self._store.run(run_id), band)

@@ -26,7 +26,7 @@ Block = tuple[Configuration, ...]
 """Configurations that are judged together."""
 
 Values = Mapping[str, Sequence[float] | None]
-"""What each run has reported, in order; None for one that is neither over nor far enough yet."""
+"""Values that each run has reported, in order; None for one that is neither over nor far enough yet."""
 
 
 class StoppingRule(BaseModel):
@@ -49,7 +49,7 @@ class StoppingRule(BaseModel):
 
     @property
     def block_size(self) -> int:
-        """How many configurations are judged together."""
+        """Number of configurations that are judged together."""
         return 1 if self.order == "wandb" else max(2, round(self.eta**2))
 
     def bands(self, most: int) -> list[int]:

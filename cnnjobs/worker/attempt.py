@@ -108,7 +108,7 @@ class RunAttempt:
             self._end_stopped(stop)
         except Exception as error:
             told = error.output if isinstance(error, ProgramError) else traceback.format_exc()
-            self._end(RunState.FAILED, cause=cause_of(error), traceback=told)
+            self._end_failed(cause_of(error), told)
 
     def prepare(self) -> None:
         """Open the workload, at its last whole epoch."""
@@ -257,6 +257,14 @@ class RunAttempt:
         self._write_record(at_the_end=True)
         results = [f"{name} {value:.4f}" for name, value in self._record.metrics.items()]
         self._say(" ".join(filter(None, (f"{state}:", self._record.cause, *results))))
+
+    def _end_failed(self, cause: str, told: str) -> None:
+        """End as failed, unless a verdict is missing: what it has trained since its band does not count yet."""
+        if self._bands.decision.waits:
+            self.note(f"attempt {self._attempt.number}: failed while its verdict was missing ({cause})")
+            self._end(RunState.PENDING, self._bands.decision.words)
+        else:
+            self._end(RunState.FAILED, cause=cause, traceback=told)
 
     def _end_stopped(self, stop: BaseException) -> None:
         cause = self._storage.look(self._folder.cancellation, at_the_end=True)

@@ -31,7 +31,7 @@ JOB = ", ".join(sorted(("profile", *PROFILE_KEYS)))
 SECTION_NAMES = ", ".join(sorted(SECTIONS))
 TOP = (
     "ablate, base, code, compare, description, early_terminate, exclude, job, method, metric, name, parameters, "
-    "report, run_cap, sampling_seed, seeds, variants, when, zip"
+    "report, run_cap, sampling_seed, search, seeds, variants, when, zip"
 )
 FORMS = "a, b, distribution, max, min, mu, parameters, probabilities, q, sigma, value, values"
 BASE = "base: {dataset: mnist, model: cnn}\n"

@@ -118,7 +118,7 @@ FILES: Cases = {
         [
             "1: found a list; a sweep is a mapping of keys: name, description, method, metric, parameters, "
             "early_terminate, run_cap, base, seeds, sampling_seed, zip, when, exclude, variants, ablate, compare, "
-            "report, job, code"
+            "report, job, code, search"
         ],
     ),
     "doubled keys": (

@@ -30,7 +30,7 @@ FILES: Cases = {
             '6: ablate: found "yes"; allowed: true or false',
             '7: early_terminate.type: found "median"; allowed: hyperband',
             "7: early_terminate.min_iter: found 0; allowed: a whole number, 1 or more",
-            '7: early_terminate.s: found "x"; allowed: a number, 0 or more',
+            '7: early_terminate.s: found "x"; allowed: a whole number, 1 or more',
             "7: early_terminate.eta: found 1; allowed: a number above 1",
             "8: variants: found [1]; allowed: a mapping of keys",
         ],

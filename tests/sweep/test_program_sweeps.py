@@ -10,7 +10,9 @@ import pytest
 from cnnjobs.config.kinds import read_any_config
 from cnnjobs.config.program import DEFAULT_COMMAND, ProgramConfig, ProgramMetric
 from cnnjobs.disk.run_folder import RunStore
+from cnnjobs.errors import SpecError
 from cnnjobs.sweep.file import Sweep
+from cnnjobs.sweep.search import EarlyTerminate
 
 Read = Callable[[str], Sweep]
 Answered = Callable[[str, list[str]], None]
@@ -117,10 +119,12 @@ def test_a_run_on_disk_is_read_back(read: Read, tmp_path: Path) -> None:
     assert folder.read_config() == changed
 
 
-def test_early_termination_offers_nothing_that_programs_do_not_have(read: Read) -> None:
+def test_early_termination_of_programs_needs_a_metric(read: Read) -> None:
     text = "program: train.py\nmethod: grid\nparameters: {lr: {value: 1}}\n"
     text += "early_terminate: {type: hyperband, min_iter: 3}\n"
-    assert read(text).notices == ("sweep.yaml:4: early_terminate: not applied: every run trains to its end",)
+    with pytest.raises(SpecError, match=r"sweep.yaml:4: early_terminate: needs a metric to judge runs by"):
+        read(text)
+    assert read(f"{text}metric: {{name: loss, goal: minimize}}\n").early_terminate == EarlyTerminate(min_iter=3)
 
 
 def test_a_goal_that_is_not_given_is_wandbs(read: Read) -> None:

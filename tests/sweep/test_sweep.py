@@ -10,6 +10,7 @@ import pytest
 
 from cnnjobs.errors import InputError, UnknownNameError
 from cnnjobs.sweep.file import Sweep, read_sweep
+from cnnjobs.sweep.search import EarlyTerminate
 
 ROOT = Path(__file__).parents[2]
 BASE = "base: {dataset: mnist, model: cnn}\n"
@@ -105,6 +106,7 @@ def test_categorical_with_probabilities_and_a_strict_hyperband_are_read(read: Ca
           lr: {min: 0.1, max: 0.2}
         """)
     assert [run.config.optimizer.name for run in sweep.runs] == ["sgd", "sgd"]
+    assert sweep.early_terminate == EarlyTerminate(min_iter=3, strict=True)
 
 
 def test_a_folded_name_has_no_dash_at_its_end(read: Callable[[str], Sweep]) -> None:

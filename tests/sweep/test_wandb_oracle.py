@@ -165,6 +165,5 @@ def test_a_whole_file_of_wandb_needs_only_what_is_trained(read: Callable[[str], 
         "sweep.yaml:8: kind: passed over: no server is needed",
         "sweep.yaml:16: metric.impute: passed over: failed runs are listed and never ranked",
         "sweep.yaml:15: metric.target: shown in the report; every run trains to its end, also when it is reached",
-        "sweep.yaml:18: early_terminate: not applied: every run trains to its end; "
-        "`early_stopping` ends a run that no longer gets better",
+        "sweep.yaml:22: early_terminate.s: passed over: min_iter counts; these two go together, as with W&B",
     )

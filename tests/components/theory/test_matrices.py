@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cnnjobs.components.theory.matrices import KERNELS, Number, number_text, read_kernel, read_matrix
 from cnnjobs.errors import InputError
-from cnnjobs.theory.matrices import KERNELS, Number, number_text, read_kernel, read_matrix
 
 ROWS = ((1, 0, -2), (3, Fraction(1, 2), 0))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cnnjobs.errors import InputError
-from cnnjobs.theory.matrices import Matrix, Number, size_text
+from cnnjobs.components.theory.matrices import Matrix, Number, size_text
 
 Kind = Literal["convolution", "correlation"]
 Border = Literal["zero", "reflect", "symmetric", "edge", "wrap"]

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from cnnjobs.components.theory.windows import Window, same_padding, solve
 from cnnjobs.errors import InputError
-from cnnjobs.theory.windows import Window, same_padding, solve
 
 torch.set_num_threads(1)
 

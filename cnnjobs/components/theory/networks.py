@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnnjobs.errors import InputError, suggest
-from cnnjobs.theory.windows import Window, same_padding
+from cnnjobs.components.theory.windows import Window, same_padding
 
 Shape = tuple[int, ...]
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from cnnjobs.components.theory.networks import follow, read_shape
 from cnnjobs.errors import InputError
-from cnnjobs.theory.networks import follow, read_shape
 
 torch.set_num_threads(1)
 

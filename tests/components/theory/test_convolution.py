@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from cnnjobs.components.theory.convolution import Border, Size, cross_correlation, turned, values
+from cnnjobs.components.theory.matrices import Matrix, read_kernel, read_matrix
 from cnnjobs.errors import InputError
-from cnnjobs.theory.convolution import Border, Size, cross_correlation, turned, values
-from cnnjobs.theory.matrices import Matrix, read_kernel, read_matrix
 
 torch.set_num_threads(1)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnnjobs.theory.steps import Steps
+from cnnjobs.components.theory.steps import Steps
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from cnnjobs.components.models.mnist_cnn import mnist_cnn
-from cnnjobs.theory.shifts import shift_changes
+from cnnjobs.components.theory.shifts import shift_changes
 
 torch.set_num_threads(1)
 
