@@ -50,9 +50,9 @@ def conv2d(
     ] = None,
 ) -> None:
     """Convolve an image with a kernel: true convolution and cross-correlation."""
-    from cnnjobs.console.theory import show_convolution, show_how_kinds_differ, show_uneven, show_workings
     from cnnjobs.components.theory.convolution import cross_correlation, turned, values
     from cnnjobs.components.theory.matrices import read_kernel, read_matrix
+    from cnnjobs.console.theory import show_convolution, show_how_kinds_differ, show_uneven, show_workings
 
     pixels, weights = read_matrix(image, "image"), read_kernel(kernel)
     rule, extent = _border_and_size(border, size)
@@ -110,9 +110,9 @@ def shape(
 
     With --output the kernel is found, or with --kernel the padding, or with --padding too the stride.
     """
-    from cnnjobs.console.theory import show_shapes, show_windows
     from cnnjobs.components.theory.networks import follow, read_shape
     from cnnjobs.components.theory.windows import Window, solve
+    from cnnjobs.console.theory import show_shapes, show_windows
 
     given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     known = {key: value for key, value in given.items() if value is not None}
@@ -153,8 +153,8 @@ def params(
     layers: _Layers = None,
 ) -> None:
     """Count the parameters of layers: per filter, with biases and without."""
-    from cnnjobs.console.theory import show_parameters
     from cnnjobs.components.theory.networks import follow, read_shape
+    from cnnjobs.console.theory import show_parameters
 
     if not layers:
         raise InputError("name the layers, for example: cnnjobs theory params 3,32,32 conv:32,k=5,p=2 flatten fc:10")
@@ -179,7 +179,7 @@ def shift(
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Over how many untrained networks.")] = 5,
 ) -> None:
     """Measure which layers reduce the sensitivity to a shift of one pixel, on the bundled images."""
-    from cnnjobs.console.theory import show_shifts
     from cnnjobs.components.theory.shifts import shift_changes
+    from cnnjobs.console.theory import show_shifts
 
     show_shifts(shift_changes(seeds))

@@ -7,13 +7,13 @@ from typing import Final
 
 from rich.table import Table
 
-from cnnjobs.console.terminal import say, show
 from cnnjobs.components.theory.convolution import Cell, Kind, turned
 from cnnjobs.components.theory.matrices import Matrix, Number, number_text, size_text
 from cnnjobs.components.theory.networks import LayerStep, shape_text
 from cnnjobs.components.theory.shifts import ShiftChange
 from cnnjobs.components.theory.steps import Steps
 from cnnjobs.components.theory.windows import Window
+from cnnjobs.console.terminal import say, show
 
 _MOST: Final = 8
 _KINDS: Final[dict[Kind, str]] = {

@@ -25,6 +25,11 @@ class RunState(enum.StrEnum):
         """True if nothing more is to be done for the run."""
         return self in (RunState.FINISHED, RunState.STOPPED, RunState.FAILED, RunState.CANCELLED)
 
+    @property
+    def has_passed(self) -> bool:
+        """True if it has trained for sure, and ended well."""
+        return self in (RunState.FINISHED, RunState.STOPPED)
+
 
 class Attempt(BaseModel):
     """One start of a run. Times are ISO 8601 in UTC; `restart` counts Slurm's restarts of the job `job_id`, which

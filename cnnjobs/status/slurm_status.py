@@ -83,6 +83,11 @@ class SlurmFacts:
             return self.is_here or not self.status.attempts or not self.is_silent
         return self.is_dead and not self.is_here and not self.is_silent
 
+    @property
+    def waits_for_verdict(self) -> bool:
+        """True if its search has it wait at a band."""
+        return self.status.state is RunState.PENDING and bool(self.status.attempts) and self.status.cause is not None
+
     def with_state(self, state: RunState, cause: str | None) -> RunStatus:
         """The verdict."""
         return replace(self.status, state=state, cause=cause, job=self.position.name(self.view))
@@ -97,7 +102,16 @@ def run_state(facts: SlurmFacts) -> RunStatus:
     array_task = facts.position.submission.queued(facts.view, facts.position.index)
     if array_task is not None:
         return _waiting(facts, array_task) if array_task.state in WAITING else _active(facts, array_task)
-    return facts.status if facts.is_elsewhere else _not_queued(facts, facts.job_id)
+    if facts.is_elsewhere:
+        return facts.status
+    return _left_waiting(facts) if facts.waits_for_verdict else _not_queued(facts, facts.job_id)
+
+
+def _left_waiting(facts: SlurmFacts) -> RunStatus:
+    """A run whose job has ended before its search knew what becomes of it: another job of the array goes on with it."""
+    if any(facts.position.submission.array_tasks(facts.view)) or not facts.view.knows_queue:
+        return facts.with_state(RunState.PENDING, facts.status.cause)
+    return facts.with_state(RunState.INTERRUPTED, f"{facts.status.cause}; no job is left: start the sweep again")
 
 
 def _not_queued(facts: SlurmFacts, job_id: int) -> RunStatus:
@@ -234,6 +248,8 @@ def _unasked(facts: SlurmFacts) -> RunStatus:
 
 
 def _onwards(facts: SlurmFacts, words: str) -> str:
+    if facts.waits_for_verdict:
+        return str(facts.status.cause)
     onwards = goes_on(facts.folder) if facts.status.attempts else ""
     return f"{onwards}: {words}" if onwards else words
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from cnnjobs.worker.parallel.at_once import Allotment, ShownProcess
 from cnnjobs.worker.parallel.rank_processes import RankStarts, by_srun
 from cnnjobs.worker.parallel.side_by_side import SUPERSEDED_CODE, SideBySide, preload
 from cnnjobs.worker.run_list import train_runs
+from cnnjobs.worker.search.turns import turns
 from cnnjobs.worker.slurm_environment import SlurmEnvironment
 from cnnjobs.worker.workloads import are_of_program
 
@@ -54,7 +55,8 @@ def train_array_task(path: Path, stop: StopRequest) -> int:
 
 
 def _train(task: SlurmEnvironment, stop: StopRequest) -> bool:
-    array, job = task.array, _job(task, task.run_ids, stacks=task.array.stacks.among(task.run_ids))
+    array, run_ids = task.array, task.listed_runs()
+    job = _job(task, run_ids, stacks=array.stacks.among(run_ids))
     if array.ranks > 1 and not are_of_program(job, stop):
         return _train_in_ranks(task, stop)
     if len(task.run_ids) > 1 and (array.runs_at_once > 1 or array.measured):
@@ -100,7 +102,8 @@ def _train_side_by_side(task: SlurmEnvironment, job: Job, stop: StopRequest) -> 
     def train(run_id: str) -> int:
         own = StopRequest()
         own.listen_to_slurm()
-        return _train_alone(SlurmEnvironment(task.folder, array, own, shown.show), run_id, at_once.notes, own)
+        first = [run_id, *(task.listed_runs() if task.early_stopping else ())]
+        return _train_alone(SlurmEnvironment(task.folder, array, own, shown.show), first, at_once.notes, own)
 
     def now(training: Collection[int]) -> int:
         return 1 if task.waits_for_first() else at_once.number(shown.among(training))
@@ -108,10 +111,10 @@ def _train_side_by_side(task: SlurmEnvironment, job: Job, stop: StopRequest) -> 
     return SideBySide(run_ids, train, at_once=now, gpus=gpus, stop=stop).train()
 
 
-def _train_alone(task: SlurmEnvironment, run_id: str, notes: Sequence[str], stop: StopRequest) -> int:
-    """Train one run in a process of its own; what that exits with."""
+def _train_alone(task: SlurmEnvironment, run_ids: Sequence[str], notes: Sequence[str], stop: StopRequest) -> int:
+    """Train one run, and those behind it in a search, in a process of its own; what that exits with."""
     try:
-        is_newest = train_runs(_job(task, [run_id], notes=notes), stop, task)
+        is_newest = train_runs(_job(task, [*dict.fromkeys(run_ids)], notes=notes), stop, task)
     except Exception as error:
         say("worker", f"{type(error).__name__}: {error}")
         return 1
@@ -127,4 +130,13 @@ def _train_in_ranks(task: SlurmEnvironment, stop: StopRequest) -> bool:
     starts = RankStarts(
         lambda run_id: by_srun(path, run_id, nodes=nodes, ranks=ranks), stop=stop, passed_on=[signal.SIGUSR2]
     )
-    return starts.train(map(task.store.run, task.open_runs()))
+    return starts.train(_rank_folders(task, stop), task.early_stopping)
+
+
+def _rank_folders(task: SlurmEnvironment, stop: StopRequest) -> Iterator[RunFolder]:
+    """The runs that go on in ranks, one after the other."""
+    if task.early_stopping is None:
+        yield from map(task.store.run, task.open_runs())
+        return
+    for unit, _ in turns(_job(task, task.listed_runs()), stop, task):
+        yield task.store.run(unit[0])

@@ -51,8 +51,11 @@ def _train_in_ranks(job_file: Path, job: Job, stop: StopRequest) -> None:
     starts = RankStarts(
         lambda run_id: as_processes(str(job_file), run_id, ranks=job.ranks), stop=stop, passed_on=[signal.SIGTERM]
     )
+    store, environment = RunStore(job.store), JobEnvironment()
+    environment.early_stopping = EarlyStopping.of(store)
     # Looked at one after the other: by its turn another worker may have the run.
-    starts.train(folder for folder in map(RunStore(job.store).run, job.run_ids) if not folder.is_claimed())
+    folders = (store.run(unit[0]) for unit, _ in turns(job, stop, environment))
+    starts.train((folder for folder in folders if not folder.is_claimed()), environment.early_stopping)
 
 
 def train_runs(job: Job, stop: StopRequest, environment: JobEnvironment) -> bool:

@@ -21,6 +21,7 @@ from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, Run
 from cnnjobs.disk.start import Standing
 from cnnjobs.disk.submission_folder import BREAKER_FAILURES, EvaluationRequest, JobArray, SubmissionFolder
 from cnnjobs.errors import InputError, StorageError
+from cnnjobs.search.early_stopping import EarlyStopping
 from cnnjobs.slurm.scontrol import scontrol, squeue
 from cnnjobs.slurm.upkeep import keep_up
 from cnnjobs.system.log import say
@@ -37,7 +38,12 @@ _REQUEUE_PAUSES_S: Final = (1, 10, 0)
 
 
 class SlurmEnvironment(JobEnvironment):
-    """Slurm, as one array task meets it; `when_validated` is called after each validation of a run."""
+    """Slurm, as one array task meets it; `when_validated` is called after each validation of a run.
+
+    In a search it trains runs of other array tasks, too, when its own ones wait for a verdict or are done.
+    """
+
+    patience_s, look_s = 600.0, 2.0
 
     def __init__(
         self,
@@ -62,6 +68,7 @@ class SlurmEnvironment(JobEnvironment):
         self.folder, self._stop = folder, stop
         self._when_validated = when_validated
         self._looks_at: float | None = None
+        self.early_stopping = EarlyStopping.of(self.store)
         self.max_requeues = array.profile.max_requeues
 
     @property
@@ -146,7 +153,7 @@ class SlurmEnvironment(JobEnvironment):
 
     def look_at_first(self) -> None:
         """Let the rest go where the first run has finished elsewhere, or in a start that was killed too soon."""
-        if self.waits_for_first() and self._record(self.run_ids[0]).state is RunState.FINISHED:
+        if self.waits_for_first() and self._record(self.run_ids[0]).state.has_passed:
             try:
                 self.release_the_rest()
             except StorageError as error:
@@ -154,7 +161,7 @@ class SlurmEnvironment(JobEnvironment):
 
     def own_ends(self) -> set[RunState]:
         """The ends that runs have found in this start of the array task."""
-        records = [self._record(run_id) for run_id in self.run_ids]
+        records = [self._record(run_id) for run_id in self.listed_runs()]
         lasts = [(record.state, record.attempts[-1]) for record in records if record.attempts]
         return {state for state, last in lasts if last.ended and self._is_own(last) and last.restart == self.restart}
 
@@ -199,7 +206,8 @@ class SlurmEnvironment(JobEnvironment):
             " retry with a higher timeout_min"
         )
         say("worker", f"{cause}: not requeued")
-        for folder in map(self.store.run, self.open_runs()):
+        own = (run_id for run_id in self.open_runs() if run_id in self.run_ids)
+        for folder in map(self.store.run, own):
             with folder.claim() as log:
                 if log is not None and not folder.read_record().state.is_settled:
                     changes = {"state": RunState.FAILED, "cause": cause}
@@ -231,9 +239,22 @@ class SlurmEnvironment(JobEnvironment):
         all_good = all(outcomes[run_id][0] == "finished" for run_id in self.run_ids if run_id in outcomes)
         return 0 if handed_back and all_good else 1
 
+    def listed_runs(self) -> list[str]:
+        """The runs of this array task, and in a search those of all others behind them."""
+        if self.early_stopping is None:
+            return list(self.run_ids)
+        return list(dict.fromkeys([*self.run_ids, *(run_id for task in self.array.tasks for run_id in task)]))
+
     def open_runs(self) -> list[str]:
-        """The runs of this array task that are not settled."""
-        return [run_id for run_id in self.run_ids if not self._record(run_id).state.is_settled]
+        """The runs of this array task that are not settled; in a search those of others that nobody trains, too."""
+        found = [run_id for run_id in self.run_ids if not self._record(run_id).state.is_settled]
+        others = (run_id for run_id in self.listed_runs() if run_id not in self.run_ids)
+        return found + [run_id for run_id in others if self._is_left(run_id)]
+
+    def _is_left(self, run_id: str) -> bool:
+        """Check whether a run was begun, is not done, and has nobody now."""
+        record = self._record(run_id)
+        return bool(record.attempts) and not record.state.is_settled and record.state is not RunState.RUNNING
 
     def _requeues(self, before: RunRecord) -> int:
         """In how many earlier starts of this array task the run has begun."""

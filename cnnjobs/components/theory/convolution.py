@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cnnjobs.errors import InputError
 from cnnjobs.components.theory.matrices import Matrix, Number, size_text
+from cnnjobs.errors import InputError
 
 Kind = Literal["convolution", "correlation"]
 Border = Literal["zero", "reflect", "symmetric", "edge", "wrap"]

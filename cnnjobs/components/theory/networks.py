@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cnnjobs.errors import InputError, suggest
 from cnnjobs.components.theory.windows import Window, same_padding
+from cnnjobs.errors import InputError, suggest
 
 Shape = tuple[int, ...]
 

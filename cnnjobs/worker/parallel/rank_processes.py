@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cnnjobs.disk.run_folder import RunFolder
+from cnnjobs.search.early_stopping import EarlyStopping
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import StopRequest, blocking
 from cnnjobs.worker.parallel.side_by_side import SUPERSEDED_CODE
@@ -24,6 +25,12 @@ MOST_FRUITLESS: Final = 3
 # How long the ranks have to end by themselves when one has.
 GRACE_S: Final = 30
 _LOOK_S: Final = 0.1
+
+
+def _goes_on(folder: RunFolder, search: EarlyStopping | None) -> bool:
+    if folder.read_record().state.is_settled:
+        return False
+    return search is None or search.decide(folder.run_id).goes_on
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,12 @@ class RankStarts:
     ) -> None:
         self._starts, self._stop, self._passed_on = starts, stop, passed_on
 
-    def train(self, folders: Iterable[RunFolder]) -> bool:
-        """Train the runs until the job is to end; whether every one has come to an end of its own."""
+    def train(self, folders: Iterable[RunFolder], search: EarlyStopping | None = None) -> bool:
+        """Train the runs until the job is to end, or their `search` has them wait; False when one did not end well."""
         went_well = True
         for folder in folders:
             fruitless = 0
-            while fruitless < MOST_FRUITLESS and not self._stop() and not folder.read_record().state.is_settled:
+            while fruitless < MOST_FRUITLESS and not self._stop() and _goes_on(folder, search):
                 before = len(folder.read_record().attempts)
                 code = self._train_once(folder.run_id)
                 if code == SUPERSEDED_CODE:

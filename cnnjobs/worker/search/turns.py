@@ -88,7 +88,8 @@ class SearchTurns:
                 if self._starts(turn[0]) == before:
                     self._refused.update(dict.fromkeys(turn[0], time.monotonic() + _REFUSED_S))
                 continue
-            if not self._others_train():
+            # Ranks train one run, and whoever started them looks for the next.
+            if self._environment.ranks.number > 1 or not self._others_train():
                 return
             since = time.monotonic() if since is None else since
             if time.monotonic() - since > self._environment.patience_s:
