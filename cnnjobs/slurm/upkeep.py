@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.disk.submission_folder import JobArray, SubmissionFolder
 from cnnjobs.slurm.scontrol import QueuedTask, scontrol, squeue
 from cnnjobs.system.log import say
@@ -47,7 +47,7 @@ def _release(store: RunStore, folder: SubmissionFolder, array: JobArray, own: Se
         return
     waiting = {each.index: each.reason for each in own if each.state in _WAITING}
     at_work = [each.index for each in own if each.state == "RUNNING"]
-    first_done = store.run(array.first_run).read_record().state is RunState.FINISHED
+    first_done = store.run(array.first_run).read_record().state.has_passed
     if folder.release_is_due(waiting, at_work, first_done=first_done):
         job = str(own[0].job_id)
         say("worker", f"the first run of job {job} has passed, and the rest is still held: released again")

@@ -16,7 +16,9 @@ from cnnjobs.status.sweep_status import SweepStatus
 
 _LAST_LINES: Final = 8
 _SIGNED: Final = re.compile(r"([\w.=+-]+-[0-9a-f]{8}): (.*)")
-_ENDS: Final = tuple(map(str, (RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED, RunState.CANCELLED)))
+_ENDS: Final = tuple(
+    str(state) for state in RunState if state not in (RunState.PENDING, RunState.RUNNING, RunState.LOST)
+)
 
 
 @dataclass(frozen=True)

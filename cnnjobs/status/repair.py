@@ -12,7 +12,7 @@ from typing import Final
 
 from cnnjobs.disk import locks
 from cnnjobs.disk.files import set_aside_damaged
-from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.disk.submission_folder import SubmissionFolder
 from cnnjobs.errors import InputError
 from cnnjobs.slurm.batch_script import OWN_BEGIN_S
@@ -160,7 +160,7 @@ def _repeat(store: RunStore, submission: Submission, view: QueueView) -> str | N
     reasons = {each.index: each.reason for each in array_tasks if each.state in WAITING}
     at_work = {each.index for each in array_tasks} - reasons.keys()
     first = submission.array.first_run if submission.array.canary else None
-    first_done = first is not None and store.run(first).read_record().state is RunState.FINISHED
+    first_done = first is not None and store.run(first).read_record().state.has_passed
     if submission.folder.release_is_due(reasons, at_work, first_done=first_done):
         # Of the whole array Slurm refuses what has ended.
         ask("scontrol", "release", named(submission.job_id or 0, reasons))
@@ -213,5 +213,5 @@ def _is_collected(store: RunStore, submission: Submission) -> bool:
     """Check whether nobody needs to see its logs any more: its runs are trained, or evaluated or past it."""
     folders = [store.run(run_id) for task in submission.array.tasks for run_id in task]
     if submission.array.evaluation is None:
-        return all(folder.read_record().state is RunState.FINISHED for folder in folders)
+        return all(folder.read_record().state.has_passed for folder in folders)
     return all(is_settled(submission, folder) for folder in folders)

@@ -30,6 +30,8 @@ def show_stop(snapshot: RunStatuses, why: str, command: str) -> None:
     begun = sum(status.epoch >= 1 for status in snapshot.open)
     fresh, failed = len(snapshot.open) - begun, snapshot.count(RunState.FAILED)
     parts = [f"{snapshot.count(RunState.FINISHED)} of {len(snapshot.runs)} runs are finished"]
+    if early := snapshot.count(RunState.STOPPED):
+        parts.append("1 was stopped early" if early == 1 else f"{early} were stopped early")
     if begun:
         parts.append(
             "1 goes on from its last whole epoch" if begun == 1 else f"{begun} go on from their last whole epoch"

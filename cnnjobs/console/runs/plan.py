@@ -11,6 +11,7 @@ from cnnjobs.console.terminal import notice, say
 from cnnjobs.disk.submission_folder import Stacks
 from cnnjobs.launch.plan.plan import Action, Plan
 from cnnjobs.launch.plan.resources import Resources
+from cnnjobs.launch.plan.stopping import in_words
 from cnnjobs.status.run_status import label
 
 _WORDS: Final = {
@@ -43,6 +44,10 @@ def show_plan(plan: Plan) -> None:
         )
         say(f"{which} not in the file any more and {stay}, under {plan.store.path}")
     show_code(plan)
+    if words := in_words(plan.sweep, plan.stopping):
+        say(words)
+    if plan.stopping.told:
+        notice(plan.stopping.told)
 
 
 def show_notes(notes: Iterable[str]) -> None:

@@ -70,14 +70,23 @@ def _event(before: RunStatus | None, now: RunStatus) -> str | None:
     """Line about a run, when there is something to report."""
     if before is None or before.state is not now.state:
         if now.state is RunState.FINISHED:
-            return f"finished: {metrics_in_words(now)}"
+            return _ended(now)
         if now.state is RunState.RUNNING:
             from_epoch = now.attempts[-1].from_epoch if now.attempts and now.epochs is not None else 0
             return f"running, from epoch {from_epoch}" if from_epoch else "running"
-        return f"{now.state}: {now.cause}" if now.cause else str(now.state)
+        return _ended(now)
     if now.state is RunState.RUNNING and int(now.epoch) > int(before.epoch):
         return f"{'' if now.epochs is None else 'epoch '}{now.progress}, {metrics_in_words(now)}"
     return None
+
+
+def _ended(status: RunStatus) -> str:
+    """State of a run that is not at work, and what is to be known of that."""
+    if status.state is RunState.FINISHED:
+        return f"finished: {metrics_in_words(status)}"
+    if status.state is RunState.STOPPED:
+        return str(status.cause)
+    return f"{status.state}: {status.cause}" if status.cause else str(status.state)
 
 
 def metrics_in_words(status: RunStatus) -> str:
@@ -119,9 +128,8 @@ class LiveView:
         if self._before is not None and not self._watched:
             for before, now in zip(self._before.runs, snapshot.runs, strict=True):
                 if now.is_over and not before.is_over:
-                    text = metrics_in_words(now) if now.state is RunState.FINISHED else now.cause
-                    style = None if now.state is RunState.FINISHED else "red"
-                    self._live.console.print(f"{now.label}: {now.state}: {text}", style=style, soft_wrap=True)
+                    style = None if now.state.has_passed else "red"
+                    self._live.console.print(f"{now.label}: {_ended(now)}", style=style, soft_wrap=True)
         over = [status for status in snapshot.runs if status.is_over] if self._watched else []
         shown = [*snapshot.having(RunState.RUNNING), *over]
         tables = [runs_table(shown, self._live.console.height - 4)] if shown else []
@@ -140,7 +148,7 @@ class LiveView:
         return heading
 
     def _words(self, snapshot: RunStatuses) -> str:
-        states = (RunState.FINISHED, RunState.RUNNING, RunState.FAILED)
+        states = (RunState.FINISHED, RunState.STOPPED, RunState.RUNNING, RunState.FAILED)
         words = [f"{snapshot.count(state)} {state}" for state in states if snapshot.count(state)]
         waiting = len(snapshot.open) - snapshot.count(RunState.RUNNING)
         words += [f"{waiting} waiting"] if waiting else []

@@ -21,6 +21,7 @@ from cnnjobs.sweep.settings import SHARES
 
 _STYLES: Final[Mapping[RunState, str]] = {
     RunState.FINISHED: "green",
+    RunState.STOPPED: "dim green",
     RunState.RUNNING: "cyan",
     RunState.FAILED: "red",
     RunState.INTERRUPTED: "yellow",
@@ -34,7 +35,7 @@ _NAMED: Final = 3
 # What a short table shows first.
 _URGENCY: Final = (
     RunState.FAILED, RunState.LOST, RunState.RUNNING, RunState.INTERRUPTED, RunState.CANCELLED, RunState.FINISHED,
-    RunState.PENDING,
+    RunState.STOPPED, RunState.PENDING,
 )  # fmt: skip
 
 
@@ -107,7 +108,7 @@ def _causes(overview: Overview, every_run: bool) -> Iterator[str]:
     alike: dict[tuple[RunState, str], list[RunStatus]] = {}
     noted: dict[str, list[RunStatus]] = {}
     for status in overview.snapshot.runs:
-        if status.cause and status.state is not RunState.FINISHED:
+        if status.cause and not status.state.has_passed:
             # Elements of one array wait alike; another job is another cause.
             alike.setdefault((status.state, _ELEMENT.sub(r"\1", status.cause)), []).append(status)
         for note in status.notes if every_run or len(overview.snapshot.runs) <= _ROWS else ():

@@ -24,7 +24,7 @@ from cnnjobs.launch.plan.carrying_out import held, take_up_again, write_down
 from cnnjobs.launch.plan.plan import Plan
 from cnnjobs.launch.plan.preparing import PreparedForSlurm
 from cnnjobs.launch.plan.ranks import check_batches
-from cnnjobs.launch.plan.stacks import gather
+from cnnjobs.launch.plan.stacks import gather, stack_setting
 from cnnjobs.slurm.commands import SlurmError, ask
 from cnnjobs.slurm.queue import ArrayTask, look_at_queue, scancel
 from cnnjobs.slurm.submissions import Submission
@@ -69,7 +69,8 @@ def order_for(prepared: PreparedForSlurm) -> Order:
     configs = networks(run.config for run in plan.to_run)
     check_batches(configs, profile.ranks)
     runs = [run.run_id for run in plan.to_run]
-    tasks, stacks = gather(configs, split_runs(runs, profile), profile)
+    stacked = profile.model_copy(update={"stack": stack_setting(plan.sweep, profile.stack)})
+    tasks, stacks = gather(configs, split_runs(runs, profile), stacked)
     order = make_order(
         plan.store, plan.sweep.name, tasks, profile, prepared.folders, queue=prepared.queue,
         canary=_has_canary(plan, profile, len(tasks)), stacks=stacks, code=plan.code.hash,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnjobs.disk.files import write_whole
-from cnnjobs.disk.run_folder import RunState, RunStore
+from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import storage_error
 from cnnjobs.status.kept_logs import collect
 from cnnjobs.system.opening import read_bytes, read_words
@@ -156,7 +156,7 @@ def prune(store: RunStore) -> None:
     for folder in _folders(store):
         asked = {run_id for file in folder.glob("job-*.json") for run_id in _mapping(file).get("run_ids", ())}
         runs = (folder for folder in map(store.run, asked) if folder.config_file.exists())
-        if all(run.read_record().state is RunState.FINISHED for run in runs):
+        if all(run.read_record().state.has_passed for run in runs):
             collect(store, folder)
     with suppress(OSError):
         store.jobs_folder.rmdir()

@@ -11,7 +11,6 @@ from cnnjobs.disk.files import NO_FILE, map_at_once, remove_mark
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import InputError, StorageError
 from cnnjobs.launch.plan.plan import ALL_MISSING, Action, Plan, Selection, make_plan
-from cnnjobs.launch.plan.stopping import keep_stopping
 from cnnjobs.status.repair import queued_runs
 from cnnjobs.sweep.file import Sweep
 from cnnjobs.system.opening import read_bytes
@@ -58,7 +57,7 @@ def write_down(plan: Plan) -> None:
     is_own_copy = plan.sweep.path.resolve() == plan.store.sweep_file.resolve()
     plan.store.keep_sweep_file(plan.sweep.text, None if is_own_copy else plan.sweep.path)
     plan.store.codes.keep(plan.code.given)
-    keep_stopping(plan.sweep, plan.store)
+    plan.stopping.write_down(plan.store)
     map_at_once(lambda run: plan.store.run(run.run_id).create(run.config), plan.to_run)
     for planned in plan.runs:
         if planned.action is Action.FAILED:

@@ -12,6 +12,7 @@ from typing import Final
 from cnnjobs.disk.code_copies import have_changed
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import DataError, UnknownNameError
+from cnnjobs.launch.plan.stopping import PlannedStopping, plan_stopping
 from cnnjobs.status.own_code import CodeChoice, OwnCode
 from cnnjobs.status.sweep_status import failed_on_slurm
 from cnnjobs.sweep.file import Sweep, SweepRun
@@ -88,7 +89,7 @@ class PlannedRun:
 class Plan:
     """The action of every run of the sweep; `left` are runs on disk that the file asks for no longer.
 
-    Runs that begin train with `code`. `is_retry` where the user asked for what has ended to be taken up again.
+    Runs that begin train with `code` and are ended early by `stopping`. `is_retry` where the user asked for what has ended to be taken up again.
     """
 
     sweep: Sweep
@@ -97,6 +98,7 @@ class Plan:
     left: tuple[str, ...]
     is_retry: bool
     code: OwnCode
+    stopping: PlannedStopping
 
     @property
     def to_run(self) -> tuple[SweepRun, ...]:
@@ -134,7 +136,8 @@ def make_plan(
     )
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
-    return Plan(sweep, store, runs, left, is_retry=selection.is_retry, code=own_code)
+    stopping = plan_stopping(sweep, store)
+    return Plan(sweep, store, runs, left, is_retry=selection.is_retry, code=own_code, stopping=stopping)
 
 
 def _if_asked_for(planned: PlannedRun, selection: Selection) -> PlannedRun:
@@ -180,7 +183,7 @@ def _action(folder: RunFolder, record: RunRecord, selection: Selection, job: str
     known = {
         RunState.RUNNING: (Action.RUNNING, f"held by {_holder(record)}"),
         RunState.FINISHED: (Action.FINISHED, "kept"),
-        RunState.STOPPED: (Action.FINISHED, "kept, stopped early"),
+        RunState.STOPPED: (Action.FINISHED, "kept: stopped early"),
         RunState.CANCELLED: (Action.AGAIN, "was cancelled"),
         RunState.FAILED: (Action.AGAIN, f"--retry-failed: {cause}") if selection.is_retry else (Action.FAILED, cause),
     }

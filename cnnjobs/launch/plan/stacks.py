@@ -49,10 +49,20 @@ def _alike(runs: Iterable[RunConfig], setting: StackSetting, *, on_gpu: bool) ->
     return [tuple(group) for group in alike.values() if len(group) > 1]
 
 
+def stack_setting(sweep: Sweep, setting: StackSetting) -> StackSetting:
+    """Setting of a sweep: where runs are stopped early it decides which ones train together, to the last bit.
+
+    So that a search finds the same for any number of workers, its runs train alone, unless stacks are asked for.
+    """
+    return "off" if sweep.early_terminate is not None and setting == "auto" else setting
+
+
 def stacks_here(sweep: Sweep, profile: JobProfile, resources: Resources) -> Stacks:
     """The stacks of a sweep on this machine: of all its runs, so that what goes on tomorrow meets the same ones."""
     runs = networks(run.config for run in sweep.runs)
-    return choose_stacks(runs, profile.stack, workers=resources.workers, on_gpu=bool(resources.gpus))
+    return choose_stacks(
+        runs, stack_setting(sweep, profile.stack), workers=resources.workers, on_gpu=bool(resources.gpus)
+    )
 
 
 def gather(

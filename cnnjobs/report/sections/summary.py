@@ -15,6 +15,7 @@ _SHOWN: Final = 16
 # In the order in which they are told.
 _STATE_WORDS: Final = {
     RunState.FINISHED: "finished",
+    RunState.STOPPED: "stopped early",
     RunState.RUNNING: "running",
     RunState.FAILED: "failed",
     RunState.INTERRUPTED: "interrupted",
@@ -56,8 +57,8 @@ def state_word(state: RunState) -> str:
 
 
 def is_complete(table: ResultsTable) -> bool:
-    """Check whether every run has finished."""
-    return all(record.state is RunState.FINISHED for record in table.records.values())
+    """Check whether every run has finished, or was stopped early."""
+    return all(record.state.has_passed for record in table.records.values())
 
 
 def best(table: ResultsTable, ranked: list[Choice]) -> Best | None:

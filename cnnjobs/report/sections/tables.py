@@ -8,7 +8,6 @@ from typing import Any
 
 from cnnjobs.config.kinds import AnyConfig
 from cnnjobs.config.run import RunConfig
-from cnnjobs.disk.run_folder import RunState
 from cnnjobs.report.analysis.fitting import fit_of, fit_row
 from cnnjobs.report.analysis.pairs import ENOUGH_SEEDS, PairedResult, by_gain
 from cnnjobs.report.results.files import Grid
@@ -98,7 +97,7 @@ def unfinished_grid(table: ResultsTable) -> Grid:
     for configuration in table.configurations:
         for run in configuration.runs:
             record = table.records[run.run_id]
-            if record.state is not RunState.FINISHED:
+            if not record.state.has_passed:
                 cause = record.cause or ""
                 rows.append(
                     (*label(configuration, run), str(run.config.seed), state_word(record.state), cause, run.run_id)
@@ -109,7 +108,7 @@ def unfinished_grid(table: ResultsTable) -> Grid:
 
 def causes_grid(table: ResultsTable) -> Grid:
     """Number of runs without a result by state and cause, the most first."""
-    records = [record for record in table.records.values() if record.state is not RunState.FINISHED]
+    records = [record for record in table.records.values() if not record.state.has_passed]
     counts = Counter((state_word(record.state), record.cause or "") for record in records)
     rows = tuple((state, cause, f"{count:,}") for (state, cause), count in counts.most_common())
     return Grid(("state", "cause", "runs"), rows, labels=2)
