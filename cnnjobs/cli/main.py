@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cnnjobs.cli import bundle, cancel, data, doctor, fetch, init, logs, report, status, tensorboard, theory
+from cnnjobs.cli import bundle, cancel, data, doctor, fetch, init, logs, report, search, status, tensorboard, theory
 from cnnjobs.cli.network import evaluate, export, figures, predict, show
 from cnnjobs.cli.start import local, retry, sweep
 from cnnjobs.console.streams import UNREAD, prepare
@@ -22,8 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    local.local, sweep.sweep, status.status, logs.logs, cancel.cancel, retry.retry, report.report, show.show,
-    bundle.bundle, tensorboard.tensorboard,
+    local.local, sweep.sweep, status.status, logs.logs, cancel.cancel, retry.retry, report.report, search.search,
+    show.show, bundle.bundle, tensorboard.tensorboard,
     figures.figures, evaluate.evaluate, predict.predict, export.export, data.data, fetch.fetch,
     doctor.doctor, init.init,
 ):  # fmt: skip

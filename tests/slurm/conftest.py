@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cluster import Cluster, end_abandoned
 from cluster_packages import obstacle
 from cluster_settings import ClusterSettings
-from faulty_project import FaultyProject
+from fault_schedule import run_quietly
+from faulty_project import SWEEP, FaultyProject
 from project import QUICK_WORKER, Shades
 
 _running: list[Cluster] = []
@@ -110,12 +111,15 @@ def faulty(tmp_path: Path) -> FaultyProject:
 
 
 @pytest.fixture(scope="session")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The table of that sweep as this machine trains it undisturbed."""
-    project = FaultyProject(tmp_path_factory.mktemp("quiet") / "project")
-    project.hurry()
-    project.call("local", "faults.yaml", "--no-report", "--set", "job.cpus_per_run=1")
-    return project.table()
+def quiet_project(tmp_path_factory: pytest.TempPathFactory) -> FaultyProject:
+    """That sweep as this machine trains it undisturbed."""
+    return run_quietly(tmp_path_factory.mktemp("quiet"), SWEEP)
+
+
+@pytest.fixture(scope="session")
+def quiet(quiet_project: FaultyProject) -> bytes:
+    """Its table."""
+    return quiet_project.table()
 
 
 @pytest.fixture

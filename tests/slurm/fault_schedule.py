@@ -1,6 +1,7 @@
 """A seeded schedule of faults on a sweep that trains on a real Slurm, and what has to hold while it goes on.
 
-python tests/slurm/fault_schedule.py 1 2 3      # these seeds, one after the other, on a cluster of their own
+python tests/slurm/fault_schedule.py 1 2 3             # these seeds, one after the other, on a cluster of their own
+python tests/slurm/fault_schedule.py --search 1 2 3    # the same for a search that stops runs early
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, Final
 from cluster import Cluster
 from cluster_daemons import ClusterError, wait_until
 from cluster_settings import ClusterSettings
-from faulty_project import FaultyProject
+from faulty_project import SEARCH, SWEEP, FaultyProject
 
 from cnnjobs.disk.run_folder import RunState
 
@@ -126,7 +127,7 @@ class Schedule:
         return status
 
     def _judge(self, run: dict[str, Any]) -> None:
-        state, cause, run_id = run["state"], str(run["cause"]), run["run_id"]
+        state, cause, run_id = RunState(run["state"]), str(run["cause"]), run["run_id"]
         told = f"{run_id} is {state} ({cause}) after {', '.join(self.done)}"
         if state == RunState.FAILED and not (self.full and re.search("disk is full", cause)):
             raise WrongStateError(told)
@@ -137,7 +138,7 @@ class Schedule:
         if state == RunState.CANCELLED and run["job"] not in self.cancelled:
             raise WrongStateError(told)
         record = self.project.store.run(run_id).read_record()
-        if state == RunState.FINISHED:
+        if state.has_passed:
             before = self.finished.setdefault(run_id, record.metrics)
             if before != record.metrics or not record.metrics:
                 raise WrongStateError(f"{told}, with other metrics than before")
@@ -248,27 +249,35 @@ class Schedule:
         wait_until(f"{job} has ended", lambda: self.slurm.queue().get(job) not in ("RUNNING", "COMPLETING"))
 
 
-def run_schedule(seed: int, slurm: Cluster, folder: Path, quiet: bytes, say: Callable[[str], None] = print) -> None:
-    """One seed, to its end. Raises AssertionError where the table is not that of an undisturbed sweep."""
-    project = FaultyProject(folder / f"seed {seed}")
+def run_quietly(folder: Path, sweep: str) -> FaultyProject:
+    """The sweep on this machine, undisturbed."""
+    project = FaultyProject(folder / "quiet", sweep)
+    project.hurry()
+    project.call("local", "faults.yaml", "--no-report", "--set", "job.cpus_per_run=1")
+    return project
+
+
+def run_schedule(
+    seed: int, slurm: Cluster, folder: Path, quiet: FaultyProject, say: Callable[[str], None] = print
+) -> None:
+    """One seed, to its end. Raises AssertionError where what is left is not that of an undisturbed sweep."""
+    project = FaultyProject(folder / f"seed {seed}", quiet.sweep_file.read_text())
     with small_disk(project.path / "results") as is_small:
         schedule = Schedule(seed, slurm, project, say)
         schedule.carry_out(fills=is_small)
-        assert project.table() == quiet, f"another table after {', '.join(schedule.done)}"
+        assert project.table() == quiet.table(), f"another table after {', '.join(schedule.done)}"
+        assert project.decisions() == quiet.decisions(), f"other decisions after {', '.join(schedule.done)}"
         assert project.lost() == []
 
 
-def main(seeds: list[int]) -> int:
+def main(seeds: list[int], sweep: str) -> int:
     """The number of seeds that fell short."""
     wrong = 0
     with tempfile.TemporaryDirectory() as place, Cluster(
         ClusterSettings(nodes=2, gpus=0, cred_expire_s=5)
     ) as slurm:  # fmt: skip
         os.environ.update(SLURM_CONF=slurm.environment["SLURM_CONF"], PATH=slurm.environment["PATH"])
-        project = FaultyProject(Path(place) / "quiet")
-        project.hurry()
-        project.call("local", "faults.yaml", "--no-report", "--set", "job.cpus_per_run=1")
-        quiet = project.table()
+        quiet = run_quietly(Path(place), sweep)
         for seed in seeds:
             started, said = time.monotonic(), list[str]()
             try:
@@ -283,4 +292,6 @@ def main(seeds: list[int]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main([int(word) for word in sys.argv[1:]]))
+    words = sys.argv[1:]
+    is_search = "--search" in words
+    sys.exit(main([int(word) for word in words if word != "--search"], SEARCH if is_search else SWEEP))

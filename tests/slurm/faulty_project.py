@@ -23,9 +23,19 @@ seeds: 3
 job: {gpus_per_run: 0, mem_gb: 0.5}
 """
 
+SEARCH = """\
+name: faults
+method: random
+run_cap: 11
+base: {dataset: "striped:stripes", model: "striped:Slow", augment: [flip], batch_size: 8, epochs: 10}
+parameters: {lr: {distribution: log_uniform_values, min: 0.0001, max: 0.5}}
+early_terminate: {type: hyperband, min_iter: 1}
+job: {gpus_per_run: 0, mem_gb: 0.5}
+"""
+
 
 class FaultyProject(Project):
-    """A sweep of three runs, which train slowly until `hurry`."""
+    """A sweep of a few runs, which train slowly until `hurry`."""
 
     def __init__(self, path: Path, sweep: str = SWEEP) -> None:
         super().__init__(path, "faults", sweep)
@@ -108,6 +118,10 @@ class FaultyProject(Project):
             if began[attempts : attempts + 1] not in ([], [told]):
                 found.append(f"run {index}: told {told} after {attempts} attempts, went on from {began}")
         return found
+
+    def decisions(self) -> dict[str, bytes]:
+        """All that a search has written down, to the byte."""
+        return {file.name: file.read_bytes() for file in sorted((self.store.path / "search").glob("*.json"))}
 
     def finish(self, slurm: Cluster, expected: bytes) -> None:
         """Let everything end; the runs have finished and their table is the one of an undisturbed sweep."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from fault_schedule import run_schedule
+from fault_schedule import run_quietly, run_schedule
+from faulty_project import SEARCH, FaultyProject
 
 pytestmark = pytest.mark.slurm
 
@@ -15,5 +16,19 @@ SEEDS = int(os.environ.get("CNNJOBS_FAULT_SEEDS", "1"))
 
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
-def test_a_schedule_of_faults(quick_slurm: Cluster, quiet: bytes, tmp_path: Path, seed: int) -> None:
-    run_schedule(seed, quick_slurm, tmp_path, quiet)
+def test_a_schedule_of_faults(quick_slurm: Cluster, quiet_project: FaultyProject, tmp_path: Path, seed: int) -> None:
+    run_schedule(seed, quick_slurm, tmp_path, quiet_project)
+
+
+@pytest.fixture(scope="module")
+def quiet_search(tmp_path_factory: pytest.TempPathFactory) -> FaultyProject:
+    return run_quietly(tmp_path_factory.mktemp("search"), SEARCH)
+
+
+@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+def test_a_search_decides_the_same_whatever_happens(
+    quick_slurm: Cluster, quiet_search: FaultyProject, tmp_path: Path, seed: int
+) -> None:
+    assert "stopped" in quiet_search.table().decode()
+    assert len(quiet_search.decisions()) > 3
+    run_schedule(seed, quick_slurm, tmp_path, quiet_search)
