@@ -89,7 +89,8 @@ class PlannedRun:
 class Plan:
     """The action of every run of the sweep; `left` are runs on disk that the file asks for no longer.
 
-    Runs that begin train with `code` and are ended early by `stopping`. `is_retry` where the user asked for what has ended to be taken up again.
+    Runs that begin train with `code`, and are ended early by `stopping`. `is_retry` where the user asked for what has
+    ended to be taken up again.
     """
 
     sweep: Sweep
