@@ -79,15 +79,16 @@ def _snapshots(opened: OpenSweep) -> Iterator[RunStatuses]:
 
     from cnnjobs.disk import locks
     from cnnjobs.disk.run_folder import RunState
+    from cnnjobs.status.known_runs import KnownRuns
     from cnnjobs.status.sweep_status import SweepWatcher
 
-    watcher = SweepWatcher(opened.store, opened.sweep.runs)
+    watcher = SweepWatcher(opened.store, KnownRuns(opened.sweep, opened.store))
     while True:
         launching = locks.is_held(opened.store.launcher_file)
         truth = watcher.look()
         yield truth.snapshot
         at_work = launching or truth.is_queued or truth.snapshot.count(RunState.RUNNING)
-        if not (truth.snapshot.open and at_work):
+        if not (truth.snapshot.is_open and at_work):
             return
         # A controller serves many: it is asked seldom.
         time.sleep(10 if truth.positions else 2)

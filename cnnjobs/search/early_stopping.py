@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnjobs.disk.run_folder import RunFolder, RunStore
 from cnnjobs.errors import InputError
-from cnnjobs.search.folder import SearchFolder, Stopping
+from cnnjobs.search.folder import Proposal, SearchFolder, Stopping
 from cnnjobs.search.rule import Seen, Verdict, is_worse, judge, seen_at
 
 _FAR = 10**9
@@ -37,6 +37,7 @@ class EarlyStopping:
 
     def __init__(self, store: RunStore) -> None:
         self._store, self._folder = store, SearchFolder(store)
+        self._proposals: list[Proposal] = []
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._values: dict[str, list[float]] = {}
 
@@ -51,7 +52,20 @@ class EarlyStopping:
         found = self._folder.read_stopping()
         if found is None:
             raise InputError(f"{self._folder.stopping_file}: removed while runs are trained by it")
-        return found
+        rule = self._folder.read_proposing() if found.sizes else None
+        if rule is None:
+            return found
+        self._proposals = self._folder.look_at_proposals(len(rule.first), self._proposals)
+        made = [each for each in self._proposals if each.ended is None]
+        known = [each.configuration for each in (*rule.first, *made)]
+        is_over = len(made) < len(self._proposals)
+        return found.filled(known, len(known) if is_over else max(rule.most, len(known)))
+
+    def verdict_on(self, index: int, band: int) -> Verdict | None:
+        """The verdict on the block of a configuration at a band; None while it is missing."""
+        stopping = self.stopping()
+        ends = [sum(len(block) for block in stopping.blocks[: number + 1]) for number in range(len(stopping.blocks))]
+        return self._verdict(stopping, band, next(number for number, end in enumerate(ends) if index < end))
 
     def decide(self, run_id: str, lines: Sequence[Mapping[str, Any]] | None = None) -> Decision:
         """Decide on a run by its lines of metrics, or by those on disk. Raises InputError, OSError, StorageError."""
@@ -121,6 +135,8 @@ class EarlyStopping:
     def _seen(self, stopping: Stopping, band: int, block: int, last: Verdict | None) -> dict[int, Seen | None] | None:
         """Values of a block at a band, of those that were kept at the `last` one; None while one may still come."""
         seen: dict[int, Seen | None] = {}
+        if not stopping.is_complete(block):
+            return None
         for index, configuration in stopping.members(block).items():
             if last is not None and (index in last.stopped or last.seen.get(index) is None):
                 # Also one that has trained on before it was stopped there.

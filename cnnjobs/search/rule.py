@@ -107,6 +107,19 @@ class Verdict(BaseModel):
     stopped: tuple[int, ...]
 
 
+class Told(BaseModel):
+    """Part of a configuration's results that a proposal is made from.
+
+    One that was stopped, or of which only the values at a band are used, has its value there; one that failed counts
+    as the worst of all that finished; one that is pending has none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    state: Literal["finished", "partial", "failed", "pending"]
+    value: float | None = None
+    band: int | None = None
+
+
 def seen_at(rule: StoppingRule, band: int, runs: Values) -> Seen | None:
     """Values of a configuration at a band; None where none of its runs got there."""
     there = [values[:band] for values in runs.values() if values is not None and len(values) >= band]

@@ -9,6 +9,7 @@ from cnnjobs.disk import locks
 from cnnjobs.disk.code_copies import MEND
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.status.evaluations import EvaluationStatus
+from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.reasons import next_command
 from cnnjobs.status.run_status import RunStatus, RunStatuses, best_so_far
 from cnnjobs.status.sweep_status import SweepStatus, SweepWatcher
@@ -51,7 +52,7 @@ class Overview:
 def overview(opened: OpenSweep, options: str = "") -> Overview:
     """Look at a sweep and write nothing; `options` are those that every next command needs."""
     sweep, store = opened.sweep, opened.store
-    truth = SweepWatcher(store, sweep.runs).look()
+    truth = SweepWatcher(store, KnownRuns(sweep, store)).look()
     snapshot = truth.snapshot
     damaged: list[str] = []
     reached = {status.run_id: _best(status, store, sweep.metric, damaged.append) for status in snapshot.runs}
@@ -98,11 +99,11 @@ def _damaged_copies(snapshot: RunStatuses, store: RunStore) -> Iterator[str]:
 
 def _next(truth: SweepStatus, launcher: str | None, verb: str) -> str:
     snapshot = truth.snapshot
-    if snapshot.open and (launcher is not None or truth.is_queued):
+    if snapshot.is_open and (launcher is not None or truth.is_queued):
         return "cnnjobs status {sweep} --watch"
     if snapshot.open and truth.release is not None:
         return truth.release
-    if snapshot.count(RunState.PENDING, RunState.INTERRUPTED, RunState.RUNNING):
+    if snapshot.count(RunState.PENDING, RunState.INTERRUPTED, RunState.RUNNING) or snapshot.to_come:
         return f"cnnjobs {verb} {{sweep}}"
     if snapshot.count(RunState.FAILED, RunState.CANCELLED, RunState.LOST):
         return "cnnjobs retry {sweep}"

@@ -8,13 +8,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from cnnjobs.disk.files import NO_FILE
 from cnnjobs.disk.metric_lines import PROGRAM_FRAME, read_line
 from cnnjobs.disk.run_folder import Attempt, Evaluation, RunFolder, RunState, RunStore
+from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.startup_time import Starts, measured_starts, only_attempt
 from cnnjobs.sweep.file import SweepRun
 from cnnjobs.system.opening import open_to_read
@@ -84,12 +85,18 @@ class RunStatuses:
     """All runs of a sweep at one moment, in the order of its file.
 
     `processes` is how many processes start for each run that waits: workers of this machine are there already. `slots`
-    is how many runs Slurm has a place for now.
+    is how many runs Slurm has a place for now. So many runs are `to_come` as a search proposes them.
     """
 
     runs: tuple[RunStatus, ...]
     processes: float = 0.0
     slots: int = 0
+    to_come: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """True if a run is not over, or still to come."""
+        return bool(self.open) or self.to_come > 0
 
     def count(self, *states: RunState) -> int:
         """Number of runs in one of these states."""
@@ -147,18 +154,23 @@ def _mean(values: Sequence[float]) -> float:
 class RunFilesWatcher:
     """Looks at the same runs again and again; what is over is read once."""
 
-    def __init__(self, store: RunStore, runs: Iterable[SweepRun]) -> None:
+    def __init__(self, store: RunStore, runs: Iterable[SweepRun] | KnownRuns) -> None:
         self._store = store
-        self._runs = tuple(runs)
+        self._known = runs if isinstance(runs, KnownRuns) else None
+        self._runs = () if isinstance(runs, KnownRuns) else tuple(runs)
         self._over: dict[str, RunStatus] = {}
 
     def look(self) -> RunStatuses:
-        """Every run now."""
+        """Every run that is known now."""
+        runs = self._runs if self._known is None else self._known()
         statuses = tuple(
-            self._over.get(run.run_id) or read_status(self._store.run(run.run_id), run) for run in self._runs
+            replace(over, run=run)
+            if (over := self._over.get(run.run_id))
+            else read_status(self._store.run(run.run_id), run)
+            for run in runs
         )
         self._over.update({status.run_id: status for status in statuses if status.is_over})
-        return RunStatuses(statuses)
+        return RunStatuses(statuses, to_come=0 if self._known is None else self._known.to_come())
 
 
 def read_status(folder: RunFolder, run: SweepRun) -> RunStatus:

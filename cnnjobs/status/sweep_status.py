@@ -14,6 +14,7 @@ from cnnjobs.disk.submission_folder import SubmissionFolder
 from cnnjobs.slurm.queue import WAITING, ArrayTask, QueueView, look_at_ends, look_at_queue, named
 from cnnjobs.slurm.submissions import Position, Submission, damages, positions, submissions
 from cnnjobs.status.evaluations import EvaluationStatus, evaluations
+from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.repair import repeat
 from cnnjobs.status.run_status import RunFilesWatcher, RunStatus, RunStatuses
 from cnnjobs.status.slurm_status import SlurmFacts, held_by, needs_user, run_state
@@ -77,7 +78,7 @@ def failed_on_slurm(store: RunStore, runs: Sequence[SweepRun], queued: Container
 class SweepWatcher:
     """Looks at a sweep again and again; what is over is read once."""
 
-    def __init__(self, store: RunStore, runs: Iterable[SweepRun]) -> None:
+    def __init__(self, store: RunStore, runs: Iterable[SweepRun] | KnownRuns) -> None:
         self._store = store
         self._watch = RunFilesWatcher(store, runs)
 
@@ -88,7 +89,7 @@ class SweepWatcher:
         # The queue before the marks: what ends in between has left its mark.
         view = look_at_queue({submission.array.job_name for submission in found})
         marks = self._watch.look()
-        places = positions(found)
+        places = followed(positions(found), marks.runs, found)
         view = look_at_ends(view, _to_account(marks, places, view))
         judged = {status.run_id: status for status in marks.runs}
         is_launching = locks.is_held(self._store.launcher_file)
@@ -100,12 +101,31 @@ class SweepWatcher:
                 folder = self._store.run(run_id)
                 judged[run_id] = run_state(SlurmFacts(judged[run_id], places[run_id], view, judged, folder, at_launch))
         processes = fmean(position.processes for position in places.values()) if places else 0.0
-        snapshot = RunStatuses(tuple(judged.values()), processes, _slots(places.values(), view))
+        slots = _slots(places.values(), view)
+        snapshot = RunStatuses(tuple(judged.values()), processes, slots, marks.to_come)
         asked = evaluations(snapshot.runs, found, view)
         said = () if is_launching else repeat(self._store, found, view)
         view = replace(view, notices=(*view.notices, *said))
         held, release = tuple(_held(found, judged, view)), _release(found, judged, view)
         return SweepStatus(snapshot, places, view, held, asked, damages(damaged), release)
+
+
+def followed(
+    places: Mapping[str, Position], runs: Iterable[RunStatus], found: Sequence[Submission]
+) -> dict[str, Position]:
+    """The same, with the place where a run of a search was taken up last: any job of its array may have done so."""
+    by_name = {each.array.job_name: each for each in found if each.array.evaluation is None}
+    there = dict(places)
+    for status in runs:
+        last = status.attempts[-1] if status.attempts else None
+        submission = by_name.get(last.job_name or "") if last is not None else None
+        index = (last.job_id or "").rpartition("_")[2] if last is not None else ""
+        if submission is None or not index.isdigit() or int(index) >= len(submission.array.tasks):
+            continue
+        own = there.get(status.run_id)
+        if own is None or own.submission.array.created <= submission.array.created:
+            there[status.run_id] = Position(submission, int(index))
+    return there
 
 
 def _slots(places: Iterable[Position], view: QueueView) -> int:

@@ -13,6 +13,7 @@ from cnnjobs.disk.code_copies import MEND
 from cnnjobs.disk.run_folder import RunStore, stores
 from cnnjobs.errors import InputError, SpecError, StorageError, UnknownNameError, suggest
 from cnnjobs.slurm.queue import jobs_of
+from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.own_code import CodeChoice, kept_code
 from cnnjobs.sweep.file import Sweep, name_in, read_sweep
 from cnnjobs.system import own_modules
@@ -95,7 +96,12 @@ def open_file(path: Path, results: Path) -> OpenSweep:
             f" over the runs and the report of the other; give one of them another `name:`, or, where {path.name} takes"
             " the place of the other file, move that one away"
         )
-    return OpenSweep(sweep, store, shlex.quote(str(path)))
+    return OpenSweep(_with_known(sweep, store), store, shlex.quote(str(path)))
+
+
+def _with_known(sweep: Sweep, store: RunStore) -> Sweep:
+    """The sweep with all runs that a search has proposed."""
+    return sweep if sweep.proposing is None else replace(sweep, runs=KnownRuns(sweep, store)())
 
 
 def _other_file(sweep: Sweep, store: RunStore) -> Path | None:
@@ -145,4 +151,4 @@ def open_started(store: RunStore) -> OpenSweep:
 def _read(store: RunStore) -> OpenSweep:
     # Its name stays, whatever the copy of its file is called.
     sweep = replace(read_sweep(store.sweep_file, is_started=True), name=store.path.name)
-    return OpenSweep(sweep, store, shlex.quote(store.path.name))
+    return OpenSweep(_with_known(sweep, store), store, shlex.quote(store.path.name))

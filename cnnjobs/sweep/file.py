@@ -18,7 +18,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,8 +39,9 @@ from cnnjobs.sweep.report_settings import ReportSettings, read_report
 from cnnjobs.sweep.search import EarlyTerminate, SearchSettings, read_early_terminate, read_search
 from cnnjobs.sweep.settings import JobSettings, Metric, read_job, read_metric, text
 from cnnjobs.sweep.space.compare import Comparison, Pair, pair_runs
-from cnnjobs.sweep.space.expansion import expand
-from cnnjobs.sweep.space.space import Space
+from cnnjobs.sweep.space.coordinates import Located, first_configurations
+from cnnjobs.sweep.space.expansion import Candidate, expand
+from cnnjobs.sweep.space.space import BAYES, Space
 from cnnjobs.sweep.space.spaces import read_space
 from cnnjobs.sweep.validation import check_base, check_runs
 
@@ -76,9 +77,24 @@ _TELLING: Final = frozenset({*_KEYS, *PROGRAM_KEYS, *_PASSED_OVER})
 
 
 @dataclass(frozen=True)
+class Proposing:
+    """The space of a search by `method: bayes`, and the configurations with which it begins."""
+
+    space: Space
+    first: tuple[Located, ...]
+
+    @property
+    def most(self) -> int:
+        """Number of configurations that are tried at most."""
+        return self.space.run_cap or len(self.first)
+
+
+@dataclass(frozen=True)
 class Sweep:
-    """One sweep file and every run that it asks for; `code` are files to be copied with the user's own modules, each
-    with its place in the file."""
+    """One sweep file and every run that it asks for, or those that are known of a search that is `proposing`.
+
+    `code` are files to be copied with the user's own modules, each with its place in the file.
+    """
 
     name: str
     path: Path
@@ -94,6 +110,7 @@ class Sweep:
     code: Mapping[str, str] = field(default_factory=dict)
     early_terminate: EarlyTerminate | None = None
     search: SearchSettings = field(default_factory=SearchSettings)
+    proposing: Proposing | None = None
 
     @property
     def is_of_program(self) -> bool:
@@ -126,22 +143,47 @@ def read_sweep(path: Path, *, is_started: bool = False) -> Sweep:
     code = _read_code(keys, findings) if "code" in keys else {}
     program = read_program(keys, metric, findings) if is_program else None
     space, comparisons, unread = _space(keys, program, findings)
-    candidates, complete = expand(space, unread, findings)
+    space, search = _begin(space, search, keys, metric, findings)
+    first = first_configurations(space, unread, findings) if space.method == BAYES else []
+    candidates, complete = expand(space, unread, findings) if not first else ([*_runs_of(first)], True)
     runs = check_runs(space, candidates, unread, findings)
     networks = [run.config for run in runs if isinstance(run.config, RunConfig)]
     metric = measured_metric(metric, networks, keys.get("metric"), findings)
     pairs = pair_runs(comparisons, runs, space.variants, findings) if runs and complete else ()
     findings.stop_at_mistakes()
     told = findings.notices
+    proposing = Proposing(space, tuple(first)) if first else None
     return Sweep(
-        name, path, content, description, space.method, metric, runs, pairs, report, job, told, code, early, search
-    )
+        name, path, content, description, space.method, metric, runs, pairs, report, job, told, code, early, search,
+        proposing,
+    )  # fmt: skip
 
 
 def _metric(keys: dict[str, Node], findings: Findings, *, is_program: bool) -> Metric:
     if "metric" not in keys:
         return Metric("", "minimize") if is_program else Metric()
     return read_program_metric(keys["metric"], findings) if is_program else read_metric(keys["metric"], findings)
+
+
+def _begin(
+    space: Space, search: SearchSettings, keys: Mapping[str, Node], metric: Metric, findings: Findings
+) -> tuple[Space, SearchSettings]:
+    """The space of a search with its beginning; what has no effect without one is told."""
+    if space.method == BAYES:
+        if not metric.name:
+            remedy = "write metric: {name: the name that the program reports, goal: minimize or maximize}"
+            findings.mistake(space.lines.get("method"), "method", "bayes needs a metric to learn from", remedy)
+        return replace(space, startup=search.startup), search
+    for key in ("engine", "startup", "parallel"):
+        if "search" in keys and isinstance(keys["search"].value, dict) and key in keys["search"].value:
+            line = keys["search"].value[key].line
+            findings.notice(line, f"search.{key}", "passed over: it is for method: bayes")
+    return space, search
+
+
+def _runs_of(located: Sequence[Located]) -> Iterator[Candidate]:
+    for each in located:
+        yield from each.candidates
 
 
 def _space(

@@ -2,18 +2,21 @@
 
 early_terminate: {type: hyperband, min_iter: 3, eta: 3}    # W&B's keys; also max_iter with s, and strict
 search: {order: wandb}                                     # each run judged alone, as by W&B; else in blocks of eta^2
+search: {engine: tpe, startup: 10, parallel: 8}            # for method: bayes
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
 from cnnjobs.config.yaml import Findings, Node, known_keys, shown
 from cnnjobs.errors import suggest
 from cnnjobs.sweep.settings import Metric, number, whole_number
 
-ORDERS: Final = ("blocks", "wandb")
+Engine = Literal["tpe", "gp", "cmaes", "qmc"]
+_CHOICES: Final = (("engine", ("tpe", "gp", "cmaes", "qmc")), ("order", ("blocks", "wandb")))
 _KEYS: Final = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 
 
@@ -30,20 +33,35 @@ class EarlyTerminate:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """Settings of the search; `order` is None where the file leaves it open."""
+    """Settings of the search; `order` and `parallel` are None where the file leaves them open.
+
+    The first `startup` configurations are drawn at random; the others are proposed by `engine`, each from the results
+    of those that are `parallel` behind it.
+    """
 
     order: Literal["blocks", "wandb"] | None = None
+    engine: Engine = "tpe"
+    startup: int = 10
+    parallel: int | None = None
 
 
 def read_search(node: Node, findings: Findings) -> SearchSettings:
-    """`search: {order}`."""
-    keys = known_keys(node, "search", ("order",), findings)
-    if "order" not in keys:
-        return SearchSettings()
-    value = keys["order"].value
-    if value not in ORDERS:
-        findings.mistake(keys["order"].line, "search.order", f"found {shown(value)}", suggest(str(value), ORDERS))
-    return SearchSettings(order="wandb" if value == "wandb" else "blocks")
+    """`search: {engine, startup, parallel, order}`."""
+    keys = known_keys(node, "search", ("engine", "startup", "parallel", "order"), findings)
+    chosen = {key: _one_of(keys[key], f"search.{key}", allowed, findings) for key, allowed in _CHOICES if key in keys}
+    given: dict[str, Any] = dict(chosen)
+    for key in ("startup", "parallel"):
+        if key in keys:
+            given[key] = whole_number(keys[key], f"search.{key}", findings, low=1)
+    given = {key: value for key, value in given.items() if value is not None}
+    return replace(SearchSettings(), **given)
+
+
+def _one_of(node: Node, place: str, allowed: Sequence[str], findings: Findings) -> str | None:
+    if node.value in allowed:
+        return str(node.value)
+    findings.mistake(node.line, place, f"found {shown(node.plain)}", suggest(str(node.value), allowed))
+    return None
 
 
 def read_early_terminate(node: Node, metric: Metric, findings: Findings) -> EarlyTerminate | None:

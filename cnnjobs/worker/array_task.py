@@ -102,7 +102,7 @@ def _train_side_by_side(task: SlurmEnvironment, job: Job, stop: StopRequest) -> 
     def train(run_id: str) -> int:
         own = StopRequest()
         own.listen_to_slurm()
-        first = [run_id, *(task.listed_runs() if task.early_stopping else ())]
+        first = [run_id, *(task.listed_runs() if task.is_search else ())]
         return _train_alone(SlurmEnvironment(task.folder, array, own, shown.show), first, at_once.notes, own)
 
     def now(training: Collection[int]) -> int:
@@ -135,7 +135,7 @@ def _train_in_ranks(task: SlurmEnvironment, stop: StopRequest) -> bool:
 
 def _rank_folders(task: SlurmEnvironment, stop: StopRequest) -> Iterator[RunFolder]:
     """The runs that go on in ranks, one after the other."""
-    if task.early_stopping is None:
+    if not task.is_search:
         yield from map(task.store.run, task.open_runs())
         return
     for unit, _ in turns(_job(task, task.listed_runs()), stop, task):

@@ -16,7 +16,6 @@ from cnnjobs.disk.fence import Superseded
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.disk.submission_folder import SubmissionFolder
-from cnnjobs.search.early_stopping import EarlyStopping
 from cnnjobs.system.log import say
 from cnnjobs.system.opening import read_bytes
 from cnnjobs.system.stop_request import Stopped, StopRequest
@@ -52,7 +51,8 @@ def _train_in_ranks(job_file: Path, job: Job, stop: StopRequest) -> None:
         lambda run_id: as_processes(str(job_file), run_id, ranks=job.ranks), stop=stop, passed_on=[signal.SIGTERM]
     )
     store, environment = RunStore(job.store), JobEnvironment()
-    environment.early_stopping = EarlyStopping.of(store)
+    environment.code = job.code
+    environment.join_search(store)
     # Looked at one after the other: by its turn another worker may have the run.
     folders = (store.run(unit[0]) for unit, _ in turns(job, stop, environment))
     starts.train((folder for folder in folders if not folder.is_claimed()), environment.early_stopping)
@@ -65,7 +65,7 @@ def train_runs(job: Job, stop: StopRequest, environment: JobEnvironment) -> bool
     """
     workloads = Workloads(job, stop)
     environment.code = job.code
-    environment.early_stopping = EarlyStopping.of(RunStore(job.store))
+    environment.join_search(RunStore(job.store))
     unwritten: Exception | None = None
     is_newest = True
     waiting = turns(job, stop, environment)

@@ -21,7 +21,6 @@ from cnnjobs.disk.run_folder import Attempt, RunFolder, RunRecord, RunState, Run
 from cnnjobs.disk.start import Standing
 from cnnjobs.disk.submission_folder import BREAKER_FAILURES, EvaluationRequest, JobArray, SubmissionFolder
 from cnnjobs.errors import InputError, StorageError
-from cnnjobs.search.early_stopping import EarlyStopping
 from cnnjobs.slurm.scontrol import scontrol, squeue
 from cnnjobs.slurm.upkeep import keep_up
 from cnnjobs.system.log import say
@@ -68,7 +67,8 @@ class SlurmEnvironment(JobEnvironment):
         self.folder, self._stop = folder, stop
         self._when_validated = when_validated
         self._looks_at: float | None = None
-        self.early_stopping = EarlyStopping.of(self.store)
+        self.code = array.code
+        self.join_search(self.store)
         self.max_requeues = array.profile.max_requeues
 
     @property
@@ -241,9 +241,13 @@ class SlurmEnvironment(JobEnvironment):
 
     def listed_runs(self) -> list[str]:
         """The runs of this array task, and in a search those of all others behind them."""
-        if self.early_stopping is None:
+        if not self.is_search:
             return list(self.run_ids)
-        return list(dict.fromkeys([*self.run_ids, *(run_id for task in self.array.tasks for run_id in task)]))
+        others = [run_id for task in self.array.tasks for run_id in task]
+        if self.proposals is not None:
+            with suppress(OSError, InputError):
+                others += [run_id for each in self.proposals.known() for run_id in each.runs]
+        return list(dict.fromkeys([*self.run_ids, *others]))
 
     def open_runs(self) -> list[str]:
         """The runs of this array task that are not settled; in a search those of others that nobody trains, too."""

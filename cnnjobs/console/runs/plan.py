@@ -11,7 +11,7 @@ from cnnjobs.console.terminal import notice, say
 from cnnjobs.disk.submission_folder import Stacks
 from cnnjobs.launch.plan.plan import Action, Plan
 from cnnjobs.launch.plan.resources import Resources
-from cnnjobs.launch.plan.stopping import in_words
+from cnnjobs.launch.plan.search import in_words, proposals_in_words
 from cnnjobs.status.run_status import label
 
 _WORDS: Final = {
@@ -33,7 +33,9 @@ def show_plan(plan: Plan) -> None:
     for text in plan.sweep.notices:
         notice(text)
     counts = [f"{plan.count(action)} {word}" for action, word in _WORDS.items() if plan.count(action)]
-    runs = "1 run" if len(plan.runs) == 1 else f"{len(plan.runs)} runs"
+    counts += [f"{plan.search.to_come} to be proposed"] if plan.search.to_come else []
+    number = len(plan.runs) + plan.search.to_come
+    runs = "1 run" if number == 1 else f"{number} runs"
     say(f"{plan.sweep.name}: {runs}: {', '.join(counts)}", style="bold")
     if plan.left:
         one = len(plan.left) == 1
@@ -44,10 +46,10 @@ def show_plan(plan: Plan) -> None:
         )
         say(f"{which} not in the file any more and {stay}, under {plan.store.path}")
     show_code(plan)
-    if words := in_words(plan.sweep, plan.stopping):
+    for words in filter(None, (proposals_in_words(plan.search), in_words(plan.sweep, plan.search))):
         say(words)
-    if plan.stopping.told:
-        notice(plan.stopping.told)
+    for text in plan.search.told:
+        notice(text)
 
 
 def show_notes(notes: Iterable[str]) -> None:

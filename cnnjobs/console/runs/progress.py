@@ -62,8 +62,8 @@ class PlainView:
                 continue
             text = _event(before, status)
             if text is not None:
-                over = sum(each.is_over for each in snapshot.runs)
-                say(f"[{over}/{len(snapshot.runs)}] {status.label}: {text}{_left(snapshot, self._workers)}")
+                over, number = sum(each.is_over for each in snapshot.runs), len(snapshot.runs) + snapshot.to_come
+                say(f"[{over}/{number}] {status.label}: {text}{_left(snapshot, self._workers)}")
 
 
 def _event(before: RunStatus | None, now: RunStatus) -> str | None:
@@ -126,7 +126,7 @@ class LiveView:
     def update(self, snapshot: RunStatuses) -> None:
         """Draw."""
         if self._before is not None and not self._watched:
-            for before, now in zip(self._before.runs, snapshot.runs, strict=True):
+            for before, now in zip(self._before.runs, snapshot.runs, strict=False):
                 if now.is_over and not before.is_over:
                     style = None if now.state.has_passed else "red"
                     self._live.console.print(f"{now.label}: {_ended(now)}", style=style, soft_wrap=True)

@@ -50,7 +50,9 @@ def counts(overview: Overview) -> str:
     """`6 runs: 4 finished, 1 running, 1 failed`."""
     snapshot = overview.snapshot
     parts = [f"{snapshot.count(state)} {state}" for state in RunState if snapshot.count(state)]
-    runs = "1 run" if len(snapshot.runs) == 1 else f"{len(snapshot.runs)} runs"
+    parts += [f"{snapshot.to_come} to be proposed"] if snapshot.to_come else []
+    number = len(snapshot.runs) + snapshot.to_come
+    runs = "1 run" if number == 1 else f"{number} runs"
     return f"{runs}: {', '.join(parts)}"
 
 

@@ -18,6 +18,7 @@ from cnnjobs.errors import RunError
 from cnnjobs.launch.local.workers import JobFolder, Worker, ends_in_time, is_worker, living_workers, prune
 from cnnjobs.launch.plan.plan import Plan
 from cnnjobs.launch.plan.resources import Resources
+from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.run_status import RunFilesWatcher, RunStatus, RunStatuses
 from cnnjobs.system.capacity import AtOnce
 
@@ -56,7 +57,8 @@ class LocalPool:
         self._tell = tell
         self._code = plan.code.hash
         self._folders = [str(folder) for folder in folders]
-        self._watch = RunFilesWatcher(plan.store, plan.here)
+        search = plan.search.proposing is not None
+        self._watch = RunFilesWatcher(plan.store, KnownRuns(plan.sweep, plan.store) if search else plan.here)
         self._jobs = JobFolder(plan.store)
         self._adopted = living_workers(plan.store)
         self._own: list[Worker] = []
@@ -101,7 +103,7 @@ class LocalPool:
             self._adopted = [worker for worker in self._adopted if worker.is_alive()]
             self.snapshot = self._watch.look()
             yield self.snapshot
-            if not self.snapshot.open:
+            if not self.snapshot.is_open:
                 return
             self._judge_ends(ended)
             if self._fruitless < _MAX_FRUITLESS:
@@ -128,15 +130,15 @@ class LocalPool:
 
     def _top_up(self) -> None:
         """Start as many workers as there is room and work for."""
-        free = [status for status in self.snapshot.open if status.state is not RunState.RUNNING]
+        free = sum(status.state is not RunState.RUNNING for status in self.snapshot.open) + self.snapshot.to_come
         living = len(self._own) + len(self._adopted) + len(self._strays())
         stacks = self._stacks.among([status.run_id for status in self.snapshot.open])
         units = stacks.units([status.run_id for status in self.snapshot.open])
         room = min(self._at_once.number(_shown(self.snapshot)), self._num_units(stacks)) - living
-        for _ in range(min(room, len(free))):
+        for _ in range(min(room, free)):
             slot = self._free_slot()
             # Workers that start together begin with different stacks.
-            first = slot % len(units) if stacks.groups else 0
+            first = slot % len(units) if stacks.groups and units else 0
             worker = self._jobs.submit(
                 slot,
                 {
@@ -159,7 +161,7 @@ class LocalPool:
         alone = {status.run_id for status in self.snapshot.having(RunState.RUNNING) if _is_alone(status)}
         whole = tuple(group for group in stacks.groups if alone.isdisjoint(group))
         stacks = stacks.model_copy(update={"groups": whole})
-        return len(stacks.units([status.run_id for status in self.snapshot.open]))
+        return len(stacks.units([status.run_id for status in self.snapshot.open])) + self.snapshot.to_come
 
     def _free_slot(self) -> int:
         taken = {worker.slot for worker in (*self._own, *self._adopted)}
@@ -177,9 +179,9 @@ class LocalPool:
 
     def _judge_ends(self, ended: Sequence[Worker]) -> None:
         """Workers that end while runs wait, and have started none, are not replaced for ever. Raises RunError."""
-        waiting = any(status.state is not RunState.RUNNING for status in self.snapshot.open)
+        waiting = any(status.state is not RunState.RUNNING for status in self.snapshot.open) or self.snapshot.to_come
         for worker in ended:
-            fruitless = waiting and self._num_starts() == self._starts_at[worker.job_id]
+            fruitless = bool(waiting) and self._num_starts() == self._starts_at[worker.job_id]
             self._fruitless = self._fruitless + 1 if fruitless else 0
             if self._fruitless >= _MAX_FRUITLESS:
                 self._last_words = f"{worker.last_words()}; all they said: {worker.log}"

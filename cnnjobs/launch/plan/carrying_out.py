@@ -57,7 +57,7 @@ def write_down(plan: Plan) -> None:
     is_own_copy = plan.sweep.path.resolve() == plan.store.sweep_file.resolve()
     plan.store.keep_sweep_file(plan.sweep.text, None if is_own_copy else plan.sweep.path)
     plan.store.codes.keep(plan.code.given)
-    plan.stopping.write_down(plan.store)
+    plan.search.write_down(plan.store)
     map_at_once(lambda run: plan.store.run(run.run_id).create(run.config), plan.to_run)
     for planned in plan.runs:
         if planned.action is Action.FAILED:

@@ -12,7 +12,7 @@ from typing import Final
 from cnnjobs.disk.code_copies import have_changed
 from cnnjobs.disk.run_folder import RunFolder, RunRecord, RunState, RunStore
 from cnnjobs.errors import DataError, UnknownNameError
-from cnnjobs.launch.plan.stopping import PlannedStopping, plan_stopping
+from cnnjobs.launch.plan.search import PlannedSearch, plan_search
 from cnnjobs.status.own_code import CodeChoice, OwnCode
 from cnnjobs.status.sweep_status import failed_on_slurm
 from cnnjobs.sweep.file import Sweep, SweepRun
@@ -38,13 +38,15 @@ class Selection:
     """The part of a sweep that is asked for: all that is missing, and more where the user says so.
 
     `retry_failed` takes failed runs up again, `force` every run and from nothing. With `only` nothing but the runs of
-    these ids is taken up, the failed ones among them too. `code` is what becomes of runs whose own code has changed.
+    these ids is taken up, the failed ones among them too. `code` is what becomes of runs whose own code has changed,
+    `parallel` how many runs go on at a time.
     """
 
     retry_failed: bool = False
     force: bool = False
     only: frozenset[str] | None = None
     code: CodeChoice | None = None
+    parallel: int | None = None
 
     @property
     def is_retry(self) -> bool:
@@ -89,7 +91,7 @@ class PlannedRun:
 class Plan:
     """The action of every run of the sweep; `left` are runs on disk that the file asks for no longer.
 
-    Runs that begin train with `code`, and are ended early by `stopping`. `is_retry` where the user asked for what has
+    Runs that begin train with `code`; a `search` ends some early, and proposes more. `is_retry` where the user asked for what has
     ended to be taken up again.
     """
 
@@ -99,7 +101,7 @@ class Plan:
     left: tuple[str, ...]
     is_retry: bool
     code: OwnCode
-    stopping: PlannedStopping
+    search: PlannedSearch
 
     @property
     def to_run(self) -> tuple[SweepRun, ...]:
@@ -109,7 +111,7 @@ class Plan:
     @property
     def is_open(self) -> bool:
         """True if any run is still to come or under way."""
-        return bool(self.to_run) or self.count(Action.RUNNING) > 0
+        return bool(self.to_run) or self.count(Action.RUNNING) > 0 or self.search.to_come > 0
 
     @property
     def here(self) -> tuple[SweepRun, ...]:
@@ -137,8 +139,8 @@ def make_plan(
     )
     asked = {run.run_id for run in sweep.runs}
     left = tuple(folder.run_id for folder in store.runs() if folder.run_id not in asked)
-    stopping = plan_stopping(sweep, store)
-    return Plan(sweep, store, runs, left, is_retry=selection.is_retry, code=own_code, stopping=stopping)
+    search = plan_search(sweep, store, parallel=selection.parallel)
+    return Plan(sweep, store, runs, left, is_retry=selection.is_retry, code=own_code, search=search)
 
 
 def _if_asked_for(planned: PlannedRun, selection: Selection) -> PlannedRun:

@@ -69,6 +69,7 @@ def prepare_here(opened: OpenSweep, selection: Selection, job: JobSettings, data
     """Share this machine out for the whole sweep and plan what is selected of it; writes nothing. Raises InputError."""
     sweep, profile = opened.sweep, profile_here(job)
     resources = share_out(profile, len(sweep.runs))
+    selection = replace(selection, parallel=resources.workers)
     return PreparedHere(
         selection,
         make_plan(sweep, opened.store, selection, queued=look_at(opened.store).runs()),
@@ -84,6 +85,7 @@ def prepare_for_slurm(
 ) -> PreparedForSlurm:
     """Resolve the profile and plan what is selected of a sweep; writes nothing. Raises InputError."""
     profile, queue = resolve(profile_for_slurm(job)), look_at(opened.store)
+    selection = replace(selection, parallel=profile.max_parallel)
     return PreparedForSlurm(
         selection,
         make_plan(opened.sweep, opened.store, selection, queued=queue.runs()),

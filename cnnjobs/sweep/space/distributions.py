@@ -7,27 +7,35 @@ forms are the values themselves. `q` rounds to its multiples; a whole `q` gives 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
+from statistics import NormalDist
 from typing import Any, Final
 
 from cnnjobs.registry import NonNegativeFloat, PositiveFloat, PositiveInt, register
 
 _MOST_POINTS: Final = 100_000
 _LARGEST_EXPONENT: Final = 700
+_TAIL: Final = 1e-9
+_BETA_DRAWS: Final = 10_001
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Distribution of one parameter, and its values in a grid: None where a grid cannot list them."""
+    """Distribution of one parameter, and its values in a grid: None where a grid cannot list them.
+
+    `quantile` gives the value below which a share of all draws lies; None where its values have no order.
+    """
 
     draw: Callable[[Random], Any]
     points: Sequence[Any] | None = None
     why_no_grid: str = "is a continuous range"
     told: str = ""
     """What the bounds come to, where that is easily taken for something else."""
+    quantile: Callable[[float], Any] | None = None
 
 
 @register("distribution", "constant")
@@ -53,6 +61,7 @@ def categorical_w_probabilities(*, values: list[Any], probabilities: list[NonNeg
     return Distribution(
         lambda random: random.choices(values, cum_weights=limits)[0],
         why_no_grid="has probabilities, and a grid tries every value once",
+        quantile=lambda share: values[min(bisect_right(limits, share * limits[-1]), len(values) - 1)],
     )
 
 
@@ -62,14 +71,19 @@ def int_uniform(*, min: int, max: int) -> Distribution:
     _below(min, max)
     count = max - min + 1
     points = range(min, max + 1) if count <= _MOST_POINTS else None
-    return Distribution(lambda random: random.randint(min, max), points, f"has {count:,} values")
+    return Distribution(
+        lambda random: random.randint(min, max),
+        points,
+        f"has {count:,} values",
+        quantile=lambda share: min + _part(share, count),
+    )
 
 
 @register("distribution", "uniform")
 def uniform(*, min: float, max: float) -> Distribution:
     """Any number between the two."""
     _below(min, max)
-    return Distribution(lambda random: random.uniform(min, max))
+    return Distribution(lambda random: random.uniform(min, max), quantile=_line(min, max))
 
 
 @register("distribution", "q_uniform")
@@ -78,87 +92,102 @@ def q_uniform(*, min: int | float, max: int | float, q: PositiveInt | PositiveFl
     _below(min, max)
     steps = (max - min) / q
     points = [_tidy(min + step * q) for step in range(math.ceil(steps))] if steps <= _MOST_POINTS else None
-    return Distribution(_rounded(lambda random: random.uniform(min, max), q), points, f"has {steps:,.0f} values")
+    return Distribution(
+        _rounded(lambda random: random.uniform(min, max), q),
+        points,
+        f"has {steps:,.0f} values",
+        quantile=_at_multiples(_line(min, max), q),
+    )
 
 
 @register("distribution", "log_uniform")
 def log_uniform(*, min: float, max: float) -> Distribution:
     """e to the power of a uniform number between the two exponents."""
     told = _exponents(min, max, "log_uniform")
-    return Distribution(lambda random: math.exp(random.uniform(min, max)), told=told)
+    quantile = _exponential(_line(min, max))
+    return Distribution(lambda random: math.exp(random.uniform(min, max)), told=told, quantile=quantile)
 
 
 @register("distribution", "log_uniform_values")
 def log_uniform_values(*, min: PositiveFloat, max: PositiveFloat) -> Distribution:
     """Between the two values, uniform in the logarithm."""
     _below(min, max)
-    return Distribution(_between_values(min, max))
+    return Distribution(_between_values(min, max), quantile=_exponential(_line(math.log(min), math.log(max))))
 
 
 @register("distribution", "q_log_uniform")
 def q_log_uniform(*, min: float, max: float, q: PositiveInt | PositiveFloat = 1) -> Distribution:
     """`log_uniform`, rounded to multiples of `q`."""
     told = _exponents(min, max, "q_log_uniform")
-    return Distribution(_rounded(lambda random: math.exp(random.uniform(min, max)), q), told=told)
+    quantile = _at_multiples(_exponential(_line(min, max)), q)
+    return Distribution(_rounded(lambda random: math.exp(random.uniform(min, max)), q), told=told, quantile=quantile)
 
 
 @register("distribution", "q_log_uniform_values")
 def q_log_uniform_values(*, min: PositiveFloat, max: PositiveFloat, q: PositiveInt | PositiveFloat = 1) -> Distribution:
     """`log_uniform_values`, rounded to multiples of `q`."""
     _below(min, max)
-    return Distribution(_rounded(_between_values(min, max), q))
+    quantile = _at_multiples(_exponential(_line(math.log(min), math.log(max))), q)
+    return Distribution(_rounded(_between_values(min, max), q), quantile=quantile)
 
 
 @register("distribution", "inv_log_uniform")
 def inv_log_uniform(*, min: float, max: float) -> Distribution:
     """One divided by a `log_uniform` number."""
     told = _exponents(min, max, "inv_log_uniform", sign=-1)
-    return Distribution(lambda random: math.exp(-random.uniform(min, max)), told=told)
+    quantile = _exponential(_line(-max, -min))
+    return Distribution(lambda random: math.exp(-random.uniform(min, max)), told=told, quantile=quantile)
 
 
 @register("distribution", "inv_log_uniform_values")
 def inv_log_uniform_values(*, min: PositiveFloat, max: PositiveFloat) -> Distribution:
     """Between the two values, one divided by it uniform in the logarithm."""
     _below(min, max)
-    return Distribution(lambda random: math.exp(-random.uniform(-math.log(max), -math.log(min))))
+    quantile = _exponential(_line(math.log(min), math.log(max)))
+    return Distribution(lambda random: math.exp(-random.uniform(-math.log(max), -math.log(min))), quantile=quantile)
 
 
 @register("distribution", "normal")
 def normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0) -> Distribution:
     """Normal with mean `mu` and standard deviation `sigma`."""
-    return Distribution(lambda random: random.normalvariate(mu, sigma))
+    return Distribution(lambda random: random.normalvariate(mu, sigma), quantile=_normal(mu, sigma))
 
 
 @register("distribution", "q_normal")
 def q_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0, q: PositiveInt | PositiveFloat = 1) -> Distribution:
     """`normal`, rounded to multiples of `q`."""
-    return Distribution(_rounded(lambda random: random.normalvariate(mu, sigma), q))
+    quantile = _at_multiples(_normal(mu, sigma), q)
+    return Distribution(_rounded(lambda random: random.normalvariate(mu, sigma), q), quantile=quantile)
 
 
 @register("distribution", "log_normal")
 def log_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0) -> Distribution:
     """e to the power of a normal number."""
-    told = _median(mu, sigma, "log_normal")
-    return Distribution(lambda random: random.lognormvariate(mu, sigma), told=told)
+    told, quantile = _median(mu, sigma, "log_normal"), _exponential(_normal(mu, sigma))
+    return Distribution(lambda random: random.lognormvariate(mu, sigma), told=told, quantile=quantile)
 
 
 @register("distribution", "q_log_normal")
 def q_log_normal(*, mu: float = 0.0, sigma: NonNegativeFloat = 1.0, q: PositiveInt | PositiveFloat = 1) -> Distribution:
     """`log_normal`, rounded to multiples of `q`."""
-    told = _median(mu, sigma, "q_log_normal")
-    return Distribution(_rounded(lambda random: random.lognormvariate(mu, sigma), q), told=told)
+    told, quantile = _median(mu, sigma, "q_log_normal"), _at_multiples(_exponential(_normal(mu, sigma)), q)
+    return Distribution(_rounded(lambda random: random.lognormvariate(mu, sigma), q), told=told, quantile=quantile)
 
 
 @register("distribution", "beta")
 def beta(*, a: PositiveFloat = 1.0, b: PositiveFloat = 1.0) -> Distribution:
     """Beta on [0, 1] with shapes `a` and `b`."""
-    return Distribution(lambda random: random.betavariate(a, b))
+    return Distribution(lambda random: random.betavariate(a, b), quantile=_beta(a, b))
 
 
 @register("distribution", "q_beta")
 def q_beta(*, a: PositiveFloat = 1.0, b: PositiveFloat = 1.0, q: PositiveInt | PositiveFloat = 1) -> Distribution:
     """`beta`, rounded to multiples of `q`."""
-    return Distribution(_rounded(lambda random: random.betavariate(a, b), q))
+    quantile = _at_multiples(_beta(a, b), q)
+    return Distribution(_rounded(lambda random: random.betavariate(a, b), q), quantile=quantile)
+
+
+Quantile = Callable[[float], float]
 
 
 def _below(low: float, high: float) -> None:
@@ -205,3 +234,32 @@ def _rounded(draw: Callable[[Random], float], q: int | float) -> Callable[[Rando
 def _tidy(value: int | float) -> int | float:
     """3 times 0.1 is 0.3 here, so that `exclude` and `compare` can name it."""
     return value if isinstance(value, int) else float(f"{value:.12g}")
+
+
+def _line(low: float, high: float) -> Quantile:
+    return lambda share: low + share * (high - low)
+
+
+def _exponential(quantile: Quantile) -> Quantile:
+    return lambda share: math.exp(quantile(share))
+
+
+def _at_multiples(quantile: Quantile, q: int | float) -> Callable[[float], int | float]:
+    return lambda share: _tidy(round(quantile(share) / q) * q)
+
+
+def _part(share: float, count: int) -> int:
+    """The part that a share lies in, of so many equal ones from 0 on."""
+    return min(int(share * count), count - 1)
+
+
+def _normal(mu: float, sigma: float) -> Quantile:
+    inner = NormalDist(mu, sigma) if sigma else None
+    return lambda share: mu if inner is None else inner.inv_cdf(min(max(share, _TAIL), 1 - _TAIL))
+
+
+def _beta(a: float, b: float) -> Quantile:
+    """By draws: it has no closed form."""
+    random = Random(0)
+    drawn = sorted(random.betavariate(a, b) for _ in range(_BETA_DRAWS))
+    return lambda share: drawn[_part(share, _BETA_DRAWS)]

@@ -79,7 +79,7 @@ def expand(space: Space, unread: frozenset[str], findings: Findings) -> tuple[li
             findings.notice(space.lines.get("run_cap"), "run_cap", left)
             break
         tried += 1
-        chosen = [run for run in _with_seeds(space, variant, point) if not _excluded(space, run, used)]
+        chosen = [run for run in with_seeds(space, variant, point) if not is_excluded(space, run, used)]
         kept += chosen
         configurations += bool(chosen)
     complete = findings.num_mistakes == before and not unread
@@ -110,7 +110,7 @@ def _once(
 ) -> Iterator[tuple[str | None, Point]]:
     seen = set()
     for variant, point in sampled:
-        active = _active(space, variant, point, used)
+        active = active_part(space, variant, point, used)
         identity = (variant, tuple(sorted((name, id(node)) for name, node in active.items())))
         if identity not in seen:
             seen.add(identity)
@@ -155,11 +155,11 @@ def _different(
     tries, last, sound = 0, 0, not findings.num_mistakes
     for point in _sample(space):
         tries += 1
-        active = _active(space, variant, point, used)
+        active = active_part(space, variant, point, used)
         plain = json.dumps({name: active[name].plain for name in sorted(active)}, default=str)
         if plain not in drawn:
             drawn.add(plain)
-            config = next(_with_seeds(space, variant, active)).config
+            config = next(with_seeds(space, variant, active)).config
             identity = plain if isinstance(config, list) else config.run_id
             sound &= not isinstance(config, list)
             if identity not in found:
@@ -210,7 +210,7 @@ def _ablation(space: Space) -> Iterator[tuple[str | None, Point]]:
                 yield None, point
 
 
-def _active(space: Space, variant: str | None, point: Point, used: set[str]) -> Point:
+def active_part(space: Space, variant: str | None, point: Point, used: set[str]) -> Point:
     """The part of a point whose conditions hold; `when` is in an order in which none depends on a later one."""
     if not space.when:
         return point
@@ -237,7 +237,8 @@ def _values(space: Space, settings: Layer, variant: str | None) -> Any:
     return lambda key: variant if key == "variant" else space.names.lookup(settings, key)
 
 
-def _with_seeds(space: Space, variant: str | None, point: Point) -> Iterator[Candidate]:
+def with_seeds(space: Space, variant: str | None, point: Point) -> Iterator[Candidate]:
+    """The runs of a configuration, one for each seed."""
     settings = _settings(space, variant, point)
     changed = tuple(key for name, node in point.items() for key in space.names.flat(name, node))
     if not space.seeds:
@@ -246,7 +247,8 @@ def _with_seeds(space: Space, variant: str | None, point: Point) -> Iterator[Can
         yield Candidate({**settings, "seed": seed}, variant, changed, space.read)
 
 
-def _excluded(space: Space, run: Candidate, used: set[str]) -> bool:
+def is_excluded(space: Space, run: Candidate, used: set[str]) -> bool:
+    """Check whether the file leaves a run out; the conditions that do so are `used`."""
     value_of = _values(space, run.settings, run.variant)
     matching = [f"exclude.{number}" for number, each in enumerate(space.exclude) if each.holds(value_of)]
     used.update(matching)

@@ -110,7 +110,9 @@ def _axis(name: str, node: Node, distribution: Distribution) -> Axis:
             return row(math.inf)
 
     rows = None if distribution.points is None else [row(value) for value in distribution.points]
-    return Axis((name,), node.line, rows, draw, distribution.why_no_grid)
+    quantile = distribution.quantile
+    at = None if quantile is None else lambda share: row(quantile(share))
+    return Axis((name,), node.line, rows, draw, distribution.why_no_grid, at)
 
 
 def _read_parameter(place: str, node: Node, findings: Findings) -> Distribution | None:

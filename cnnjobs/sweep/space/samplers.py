@@ -16,13 +16,17 @@ Point = dict[str, Node]
 
 @dataclass(frozen=True)
 class Axis:
-    """One parameter, or several that move together; `rows` are all its values, None where a grid cannot list them."""
+    """One parameter, or several that move together; `rows` are all its values, None where a grid cannot list them.
+
+    `at` gives the value below which a share of all draws lies, None where its values have no order.
+    """
 
     names: tuple[str, ...]
     line: int | None
     rows: Sequence[tuple[Node, ...]] | None
     draw: Callable[[random.Random], tuple[Node, ...]]
     why_no_grid: str = ""
+    at: Callable[[float], tuple[Node, ...]] | None = None
 
     @property
     def key(self) -> str:

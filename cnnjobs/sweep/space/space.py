@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from cnnjobs.config.kinds import AnyConfig
 from cnnjobs.config.mistakes import KeyMistake
@@ -12,6 +13,9 @@ from cnnjobs.config.yaml import Node
 from cnnjobs.sweep.overrides import OF_NETWORKS, Layer, Naming, nest
 from cnnjobs.sweep.space.conditions import Condition
 from cnnjobs.sweep.space.samplers import Axis
+
+BAYES: Final = "bayes"
+"""The method by which configurations are proposed one by one, from results."""
 
 Reader = Callable[[Layer], AnyConfig | list[KeyMistake]]
 
@@ -35,6 +39,8 @@ class Space:
     when: Mapping[str, Condition] = field(default_factory=dict)
     exclude: Sequence[Condition] = ()
     ablate: bool = False
+    startup: int = 0
+    """Number of configurations with which a search begins."""
     lines: Mapping[str, int | None] = field(default_factory=dict)
     """Where the keys of the file stand."""
     names: Naming = OF_NETWORKS

@@ -16,7 +16,7 @@ from cnnjobs.sweep.space.compare import Comparison, read_comparisons
 from cnnjobs.sweep.space.conditions import Condition, Vocabulary, order_by_need, read_condition
 from cnnjobs.sweep.space.parameters import read_parameters, tie
 from cnnjobs.sweep.space.samplers import Axis
-from cnnjobs.sweep.space.space import Reader, Space, read_network
+from cnnjobs.sweep.space.space import BAYES, Reader, Space, read_network
 
 
 def read_space(
@@ -97,12 +97,13 @@ def _read_method(keys: dict[str, Node], findings: Findings) -> str:
         if "parameters" not in keys:
             return "grid"
         line = keys["parameters"].line
-        findings.mistake(line, "method", "missing", f"allowed: {', '.join(sorted(methods))}")
+        findings.mistake(line, "method", "missing", f"allowed: {', '.join(sorted({BAYES, *methods}))}")
         return ""
     node = keys["method"]
-    if node.value == "bayes":
-        remedy = "use method: random with the same parameters, and run_cap for how many to draw"
-        findings.mistake(node.line, "method", "`bayes` comes later", remedy)
+    if node.value == BAYES:
+        return _bayes(keys, findings)
+    if isinstance(node.value, str) and node.value.lower() in ("tpe", "bayesian", "optuna", "bo"):
+        findings.mistake(node.line, "method", f"found {shown(node.value)}", "write method: bayes")
         return ""
     try:
         return registry.find("sampler", text(node, "method", findings)).name if node.value else ""
@@ -110,6 +111,22 @@ def _read_method(keys: dict[str, Node], findings: Findings) -> str:
         found, _, remedy = str(error).partition("; ")
         findings.mistake(node.line, "method", found, remedy)
         return ""
+
+
+def _bayes(keys: dict[str, Node], findings: Findings) -> str:
+    """The name of the search, or "" where something keeps it from being one."""
+    before = findings.num_mistakes
+    if "run_cap" not in keys:
+        remedy = "say how many configurations to try, for example run_cap: 40"
+        findings.mistake(keys["method"].line, "run_cap", "missing, and method: bayes goes on without end", remedy)
+    if "parameters" not in keys:
+        findings.mistake(keys["method"].line, "method", "found bayes without `parameters`", "give it some to search")
+    if "ablate" in keys and keys["ablate"].value:
+        findings.mistake(keys["ablate"].line, "ablate", "found method: bayes", "ablate: true needs method: grid")
+    if "compare" in keys:
+        remedy = "use method: grid, or leave compare out"
+        findings.mistake(keys["compare"].line, "compare", "found method: bayes, whose runs come as it goes on", remedy)
+    return BAYES if findings.num_mistakes == before else ""
 
 
 def _read_seeds(keys: dict[str, Node], findings: Findings) -> tuple[Node, ...]:

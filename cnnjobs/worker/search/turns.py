@@ -1,8 +1,8 @@
 """The order in which a job takes its runs up.
 
 Without a search it is that of its list. With one, runs that were kept at a band go first, then those that nobody has
-begun, by their index; runs whose verdict is missing are left until it has come. A job waits only for runs that others
-train at this moment: one that was preempted or killed it takes up itself.
+begun, by their index, then those that it proposes; runs whose verdict is missing are left until it has come. A job
+waits only for runs that others train at this moment: one that was preempted or killed it takes up itself.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from cnnjobs.config.kinds import read_any_config
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import KILLED_CAUSE, RunFolder, RunState, RunStore
-from cnnjobs.search.early_stopping import EarlyStopping
+from cnnjobs.errors import RunError
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.worker.claim.claimed_run import ClaimedRun, is_open
@@ -37,8 +38,7 @@ _REFUSED_S: Final = 5.0
 
 def turns(job: Job, stop: StopRequest, environment: JobEnvironment) -> ListedTurns | SearchTurns:
     """The turns of a job."""
-    search = environment.early_stopping
-    return ListedTurns(job, stop) if search is None else SearchTurns(job, stop, environment, search)
+    return SearchTurns(job, stop, environment) if environment.is_search else ListedTurns(job, stop)
 
 
 class ListedTurns:
@@ -68,19 +68,19 @@ class SearchTurns:
         job: Job,
         stop: StopRequest,
         environment: JobEnvironment,
-        search: EarlyStopping,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._units = job.stacks.units(job.run_ids)
-        self._next: deque[Turn] = deque()
-        self._store, self._search = RunStore(job.store), search
+        self._job, self._next = job, deque[Turn]()
+        self._store, self._search = RunStore(job.store), environment.early_stopping
+        # Ranks train one run, and whoever started them looks for the next.
+        self._proposals = environment.proposals if environment.ranks.number == 1 else None
         self._stop, self._environment, self._pause = stop, environment, pause
         self._refused: dict[str, float] = {}
 
     def __iter__(self) -> Iterator[Turn]:
         since: float | None = None
         while not self._stop():
-            turn = self._next.popleft() if self._next else self._ready()
+            turn = self._next.popleft() if self._next else self._ready() or self._proposed()
             if turn is not None:
                 since = None
                 before = self._starts(turn[0])
@@ -88,13 +88,16 @@ class SearchTurns:
                 if self._starts(turn[0]) == before:
                     self._refused.update(dict.fromkeys(turn[0], time.monotonic() + _REFUSED_S))
                 continue
-            # Ranks train one run, and whoever started them looks for the next.
-            if self._environment.ranks.number > 1 or not self._others_train():
+            if self._environment.ranks.number > 1 or not (self._refused_now() or self._others_train()):
                 return
             since = time.monotonic() if since is None else since
             if time.monotonic() - since > self._environment.patience_s:
-                say("worker", "the runs that are left wait for others, which train in other jobs: this one ends")
-                return
+                turn = self._proposed(waited=True)
+                if turn is None:
+                    say("worker", "the runs that are left wait for others, which train in other jobs: this one ends")
+                    return
+                self._next.append(turn)
+                continue
             self._pause(self._environment.look_s)
         say("worker", "stopped")
 
@@ -105,7 +108,7 @@ class SearchTurns:
     def _ready(self) -> Turn | None:
         """The unit to go next; those that are to be stopped are ended on the way."""
         fresh: Turn | None = None
-        for unit in self._units:
+        for unit in self._units():
             runs = [run for run_id in unit if (run := self._free(run_id)) is not None]
             ready = tuple(run.folder.run_id for run in runs if self._goes_on(run))
             if ready and any(self._store.run(run_id).read_record().attempts for run_id in ready):
@@ -114,6 +117,35 @@ class SearchTurns:
                 fresh = ready, ""
         return fresh
 
+    def _units(self) -> list[Unit]:
+        """All units that are known now: those of the list, and what was proposed."""
+        known = [] if self._proposals is None else [run_id for each in self._proposals.known() for run_id in each.runs]
+        return self._job.stacks.units([*dict.fromkeys([*self._job.run_ids, *known])])
+
+    def _proposed(self, *, waited: bool = False) -> Turn | None:
+        """The first run of a configuration that is proposed now, if one can be."""
+        if self._proposals is None:
+            return None
+        try:
+            proposal = self._proposals.next(waited=waited)
+        except RunError as error:
+            say("worker", str(error))
+            return None
+        if proposal is None:
+            return None
+        if proposal.ended:
+            say("worker", f"the search has come to its end: {proposal.ended}")
+            return None
+        say("worker", f"configuration {proposal.index + 1} is proposed by {proposal.engine}")
+        for run_id, nested in proposal.runs.items():
+            config = read_any_config(nested)
+            if not isinstance(config, list):
+                self._store.run(run_id).create(config)
+        return (next(iter(proposal.runs)),), ""
+
+    def _refused_now(self) -> bool:
+        return any(until > time.monotonic() for until in self._refused.values())
+
     def _free(self, run_id: str) -> Storage | None:
         """A run that is open and, as far as can be seen, held by nobody."""
         storage = Storage(self._store.run(run_id), self._stop, partial(say, run_id))
@@ -121,21 +153,24 @@ class SearchTurns:
         return storage if not refused and is_open(storage) and not _is_held(storage.folder) else None
 
     def _goes_on(self, storage: Storage) -> bool:
-        folder = storage.folder
-        if not folder.read_record().attempts:
+        folder, search = storage.folder, self._search
+        if search is None or not folder.read_record().attempts:
             return True
-        decision = storage.retry(lambda: self._search.decide(folder.run_id))
+        decision = storage.retry(lambda: search.decide(folder.run_id))
         if decision.stops:
             with suppress(Stopped):
                 run = ClaimedRun.take(storage, self._environment)
                 if run is not None:
                     with run:
-                        self._environment.ended(settle(run, self._search, decision))
+                        self._environment.ended(settle(run, search, decision))
         return decision.goes_on
 
     def _others_train(self) -> bool:
-        blocks = self._search.stopping().blocks
-        return any(_is_held(self._store.run(run_id)) for block in blocks for each in block for run_id in each)
+        known = {run_id for unit in self._units() for run_id in unit}
+        if self._search is not None:
+            blocks = self._search.stopping().blocks
+            known |= {run_id for block in blocks for each in block for run_id in each}
+        return any(_is_held(self._store.run(run_id)) for run_id in known)
 
     def _starts(self, unit: Unit) -> list[int]:
         return [len(self._store.run(run_id).read_record().attempts) for run_id in unit]
