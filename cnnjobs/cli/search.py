@@ -31,9 +31,13 @@ def search(
     if not check:
         show_search(found)
         return
-    from cnnjobs.search.check import differences
+    from cnnjobs.search.check import different_proposals, different_verdicts
+    from cnnjobs.search.proposals import Proposals
 
-    different = list(differences(opened.store))
+    different = list(different_verdicts(opened.store))
+    proposing = opened.sweep.proposing
+    if proposing is not None and (proposals := Proposals.of(opened.store, lambda: proposing.space)):
+        different += different_proposals(proposals)
     show_check(found, different)
     if different:
         raise typer.Exit(1)

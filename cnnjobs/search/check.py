@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnnjobs.disk.run_folder import RunStore
-from cnnjobs.errors import InputError
+from cnnjobs.search.early_stopping import EarlyStopping
 from cnnjobs.search.folder import SearchFolder, Stopping
+from cnnjobs.search.proposals import Proposals
 from cnnjobs.search.rule import Seen, Verdict, judge, seen_at
 
 
-def differences(store: RunStore) -> Iterator[str]:
-    """A line for each decision that does not follow from what it saw, and for each value that no record has.
-
-    Raises InputError where there is no search, or none of it can be read.
-    """
-    folder = SearchFolder(store)
-    stopping = folder.read_stopping()
-    if stopping is None:
-        raise InputError(f"{store.path.name} is no search: no run of it is stopped early")
+def different_verdicts(store: RunStore) -> Iterator[str]:
+    """A line for each verdict that does not follow from what it saw, and for each value that no record has."""
+    folder, search = SearchFolder(store), EarlyStopping.of(store)
+    if search is None:
+        return
+    stopping = search.stopping()
     verdicts = {(each.band, each.block): each for each in folder.verdicts()}
     for verdict in verdicts.values():
         name = folder.verdict_file(verdict.band, verdict.block).name
@@ -33,6 +31,16 @@ def differences(store: RunStore) -> Iterator[str]:
             now = _now(store, stopping, verdict, index)
             if seen != now:
                 yield f"{name}: configuration {index + 1} was seen with {_words(seen)}, its records have {_words(now)}"
+
+
+def different_proposals(proposals: Proposals) -> Iterator[str]:
+    """A line for each proposal that does not follow from what it saw, or that another release has made."""
+    for made, again in proposals.again():
+        name = f"proposal-{made.index:04d}.json"
+        if made.engine != again.engine:
+            yield f"{name}: made by {made.engine or 'no engine'}, here it is {again.engine or 'none'}"
+        elif made != again:
+            yield f"{name}: another proposal follows from what it saw"
 
 
 def _now(store: RunStore, stopping: Stopping, verdict: Verdict, index: int) -> Seen | None:

@@ -72,6 +72,13 @@ class Proposals:
         self._look(rule)
         return proposal
 
+    def again(self) -> Iterator[tuple[Proposal, Proposal]]:
+        """Each proposal, and what follows now from what it saw. Raises InputError, OSError, RunError."""
+        rule = self._rule()
+        self._look(rule)
+        for made in self._proposals:
+            yield made, self._made(rule, made.index, made.saw, waited=made.waited)
+
     def _rule(self) -> ProposingRule:
         found = self._folder.read_proposing()
         assert found is not None, self._folder.proposing_file
@@ -86,7 +93,7 @@ class Proposals:
         ended = _target_reached(rule, saw)
         if ended:
             return Proposal(index=index, coordinates={}, runs={}, saw=saw, ended=ended)
-        known = self.known()
+        known = self.known()[:index]
         told = [(known[each].coordinates, value) for each, value in saw.items() if known[each].space == rule.space]
         seen = {run_id for each in known for run_id in each.runs}
         space = self._space = self._space or self._read_space()

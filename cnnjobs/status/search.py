@@ -1,4 +1,4 @@
-"""State of a search: its bands, who was stopped at which, and who waits."""
+"""State of a search: its bands, who was stopped at which, who waits, and what was proposed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from cnnjobs.disk.run_folder import RunState
 from cnnjobs.errors import InputError
-from cnnjobs.search.folder import SearchFolder, Stopping
+from cnnjobs.search.early_stopping import EarlyStopping
+from cnnjobs.search.folder import Proposal, ProposingRule, SearchFolder, Stopping
 from cnnjobs.search.rule import Verdict
-from cnnjobs.status.run_status import RunStatus
+from cnnjobs.status.known_runs import KnownRuns
+from cnnjobs.status.run_status import RunStatuses
 from cnnjobs.status.sweep_status import SweepWatcher
 from cnnjobs.status.sweeps import OpenSweep
 
 
 @dataclass(frozen=True)
 class BandStatus:
-    """A band: numbers of configurations that were judged there and stopped, and the mean epoch of its values."""
+    """A band: numbers of configurations that were judged and stopped there, and the last threshold."""
 
     band: int
     judged: int
@@ -34,38 +36,31 @@ class SearchStatus:
     """A search at one moment."""
 
     name: str
-    stopping: Stopping
+    stopping: Stopping | None
+    proposing: ProposingRule | None
     bands: tuple[BandStatus, ...]
     verdicts: tuple[Verdict, ...]
-    runs: tuple[RunStatus, ...]
-
-    @property
-    def waiting(self) -> Sequence[RunStatus]:
-        """Runs that rest at a band until their verdict comes."""
-        return [each for each in self.runs if each.state is RunState.PENDING and each.attempts and each.cause]
-
-    @property
-    def stopped(self) -> Sequence[RunStatus]:
-        """Runs that were stopped early."""
-        return [each for each in self.runs if each.state is RunState.STOPPED]
+    proposals: tuple[Proposal, ...]
+    snapshot: RunStatuses
 
 
 def look_at_search(opened: OpenSweep) -> SearchStatus:
     """Look at the search of a sweep. Raises InputError where it has none."""
-    folder = SearchFolder(opened.store)
-    stopping = folder.read_stopping()
-    if stopping is None:
+    folder, search = SearchFolder(opened.store), EarlyStopping.of(opened.store)
+    stopping, proposing = search.stopping() if search else None, folder.read_proposing()
+    if stopping is None and proposing is None:
         raise InputError(
-            f"{opened.sweep.name} is no search, or not started: no run of it is stopped early; add for example"
-            " early_terminate: {type: hyperband, min_iter: 3}"
+            f"{opened.sweep.name} is no search, or was not started: it has neither method: bayes nor early_terminate,"
+            " as in early_terminate: {type: hyperband, min_iter: 3}"
         )
     verdicts = tuple(folder.verdicts())
-    runs = SweepWatcher(opened.store, opened.sweep.runs).look().snapshot.runs
-    return SearchStatus(opened.sweep.name, stopping, bands_of(verdicts), verdicts, runs)
+    proposals = tuple(folder.look_at_proposals(len(proposing.first), [])) if proposing else ()
+    snapshot = SweepWatcher(opened.store, KnownRuns(opened.sweep, opened.store)).look().snapshot
+    return SearchStatus(opened.sweep.name, stopping, proposing, bands_of(verdicts), verdicts, proposals, snapshot)
 
 
 def bands_of(verdicts: Sequence[Verdict]) -> tuple[BandStatus, ...]:
-    """The bands with a verdict, first to last; the threshold is the last one."""
+    """The bands with a verdict, first to last."""
     found = []
     for band in sorted({each.band for each in verdicts}):
         own = sorted((each for each in verdicts if each.band == band), key=lambda each: each.block)
@@ -73,3 +68,9 @@ def bands_of(verdicts: Sequence[Verdict]) -> tuple[BandStatus, ...]:
         last = next((each.threshold for each in reversed(own) if each.threshold is not None), None)
         found.append(BandStatus(band, judged, sum(len(each.stopped) for each in own), last))
     return tuple(found)
+
+
+def waiting_or_stopped(snapshot: RunStatuses) -> Sequence[tuple[str, str]]:
+    """Label and reason of each run that was stopped early or waits for its verdict."""
+    found = (status for status in snapshot.runs if status.cause and status.attempts)
+    return [(each.label, str(each.cause)) for each in found if each.state in (RunState.STOPPED, RunState.PENDING)]

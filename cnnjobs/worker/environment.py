@@ -23,8 +23,8 @@ class JobEnvironment:
 
     `restart` counts how often the job was started again, `submitted` is when it began to wait for its first start.
     The process trains with its `ranks`. `code` is the copy of the user's own code that the job was submitted with.
-    `early_stopping` and `proposals` are those of the sweep's search, if it has some; for runs of other jobs that decide about its own ones
-    the job waits `patience_s`, and looks every `look_s`.
+    `early_stopping` and `proposals` are those of the sweep's search, if it has some; for runs of other jobs that decide
+    about its own ones the job waits `patience_s`, and looks every `look_s`.
     """
 
     restart: int | None = None

@@ -91,8 +91,8 @@ class PlannedRun:
 class Plan:
     """The action of every run of the sweep; `left` are runs on disk that the file asks for no longer.
 
-    Runs that begin train with `code`; a `search` ends some early, and proposes more. `is_retry` where the user asked for what has
-    ended to be taken up again.
+    Runs that begin train with `code`; a `search` ends some early, and proposes more. `is_retry` where the user asked
+    for what has ended to be taken up again.
     """
 
     sweep: Sweep
