@@ -33,7 +33,7 @@ def logs(
     """Show the log of a run; with --failed the ends of all failed runs of a sweep, the latest without its name."""
     from cnnjobs.console.runs.logs import show_failed
     from cnnjobs.errors import InputError
-    from cnnjobs.status.job_logs import failures
+    from cnnjobs.status.logs.job_logs import failures
     from cnnjobs.status.named_runs import Target, find_target
     from cnnjobs.status.sweep_status import SweepWatcher
     from cnnjobs.status.sweeps import latest_sweep
@@ -58,8 +58,8 @@ def _show(target: Target, *, follow: bool) -> None:
     from cnnjobs.console.runs.logs import show_end, show_news, show_run, show_waiting
     from cnnjobs.console.terminal import shown_as_long_as_read
     from cnnjobs.disk.run_folder import RunState
-    from cnnjobs.status.job_logs import find_log
-    from cnnjobs.status.kept_logs import kept_logs
+    from cnnjobs.status.logs.job_logs import find_log
+    from cnnjobs.status.logs.kept_logs import kept_logs
     from cnnjobs.status.run_status import read_status
     from cnnjobs.status.sweep_status import SweepWatcher
 

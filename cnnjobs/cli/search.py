@@ -23,7 +23,7 @@ def search(
 ) -> None:
     """Show which runs a search has stopped, where and by what; with --check whether that follows from the records."""
     from cnnjobs.console.runs.search import show_check, show_search
-    from cnnjobs.status.search import look_at_search
+    from cnnjobs.status.search.decisions import look_at_search
     from cnnjobs.status.sweeps import open_sweep
 
     opened = open_sweep(sweep, results)

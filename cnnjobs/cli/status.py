@@ -79,7 +79,7 @@ def _snapshots(opened: OpenSweep) -> Iterator[RunStatuses]:
 
     from cnnjobs.disk import locks
     from cnnjobs.disk.run_folder import RunState
-    from cnnjobs.status.known_runs import KnownRuns
+    from cnnjobs.status.search.known_runs import KnownRuns
     from cnnjobs.status.sweep_status import SweepWatcher
 
     watcher = SweepWatcher(opened.store, KnownRuns(opened.sweep, opened.store))

@@ -120,7 +120,7 @@ class SearchFolder:
         """The rule of early stopping, if there is one. Raises InputError where it is damaged, OSError."""
         try:
             return Stopping.model_validate_json(read_bytes(self.stopping_file))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (*NO_FILE, ValidationError) as error:
             raise InputError(f"{self.stopping_file}: damaged ({why_damaged(error)})") from error
@@ -137,7 +137,7 @@ class SearchFolder:
         """The way of the search, if configurations are proposed. Raises InputError where it is damaged, OSError."""
         try:
             return ProposingRule.model_validate_json(read_bytes(self.proposing_file))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (*NO_FILE, ValidationError) as error:
             raise InputError(f"{self.proposing_file}: damaged ({why_damaged(error)})") from error
@@ -155,7 +155,7 @@ class SearchFolder:
         file = self.proposal_file(index)
         try:
             return Proposal.model_validate_json(read_bytes(file))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (*NO_FILE, ValidationError) as error:
             raise InputError(f"{file}: damaged ({why_damaged(error)}); move it away to have it made anew") from error
@@ -184,7 +184,7 @@ class SearchFolder:
         file = self.verdict_file(band, block)
         try:
             return Verdict.model_validate_json(read_bytes(file))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (*NO_FILE, ValidationError):
             set_aside_damaged(file)

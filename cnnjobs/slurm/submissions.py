@@ -73,7 +73,7 @@ class Position:
     @property
     def processes(self) -> float:
         """Number of processes that start for each of them."""
-        return 1 / len(self.run_ids)
+        return 1 / max(1, len(self.run_ids))
 
 
 def submissions(store: RunStore, damaged: list[SubmissionFolder] | None = None) -> list[Submission]:

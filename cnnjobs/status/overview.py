@@ -9,9 +9,9 @@ from cnnjobs.disk import locks
 from cnnjobs.disk.code_copies import MEND
 from cnnjobs.disk.run_folder import RunState, RunStore
 from cnnjobs.status.evaluations import EvaluationStatus
-from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.reasons import next_command
 from cnnjobs.status.run_status import RunStatus, RunStatuses, best_so_far
+from cnnjobs.status.search.known_runs import KnownRuns
 from cnnjobs.status.sweep_status import SweepStatus, SweepWatcher
 from cnnjobs.status.sweeps import OpenSweep
 from cnnjobs.sweep.file import Metric

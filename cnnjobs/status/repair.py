@@ -20,7 +20,7 @@ from cnnjobs.slurm.commands import SlurmError, ask
 from cnnjobs.slurm.queue import PATIENCE_S, WAITING, ArrayTask, QueueView, look_at_queue, named
 from cnnjobs.slurm.submissions import Submission, submissions
 from cnnjobs.status.evaluations import is_settled
-from cnnjobs.status.kept_logs import collect
+from cnnjobs.status.logs.kept_logs import collect
 
 _HELD: Final = "JobHeld"
 # sbatch itself tries for two minutes to get into a queue that is full.

@@ -15,7 +15,7 @@ from typing import Any, Final
 from cnnjobs.disk.files import NO_FILE
 from cnnjobs.disk.metric_lines import PROGRAM_FRAME, read_line
 from cnnjobs.disk.run_folder import Attempt, Evaluation, RunFolder, RunState, RunStore
-from cnnjobs.status.known_runs import KnownRuns
+from cnnjobs.status.search.known_runs import KnownRuns
 from cnnjobs.status.startup_time import Starts, measured_starts, only_attempt
 from cnnjobs.sweep.file import SweepRun
 from cnnjobs.system.opening import open_to_read

@@ -23,7 +23,7 @@ class Starts:
     def job_s(self, trained_s: Sequence[float], runs_at_once: int) -> float:
         """Seconds of a job whose runs train so long, so many at a time: only the first loads torch."""
         own = [self.later_s + each for each in trained_s]
-        return self.first_s - self.later_s + max(sum(own) / runs_at_once, *own)
+        return self.first_s - self.later_s + max([sum(own) / runs_at_once, *own])
 
 
 def only_attempt(state: RunState, attempts: tuple[Attempt, ...]) -> Attempt | None:

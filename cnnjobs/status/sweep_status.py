@@ -14,9 +14,9 @@ from cnnjobs.disk.submission_folder import SubmissionFolder
 from cnnjobs.slurm.queue import WAITING, ArrayTask, QueueView, look_at_ends, look_at_queue, named
 from cnnjobs.slurm.submissions import Position, Submission, damages, positions, submissions
 from cnnjobs.status.evaluations import EvaluationStatus, evaluations
-from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.repair import repeat
 from cnnjobs.status.run_status import RunFilesWatcher, RunStatus, RunStatuses
+from cnnjobs.status.search.known_runs import KnownRuns
 from cnnjobs.status.slurm_status import SlurmFacts, held_by, needs_user, run_state
 from cnnjobs.sweep.file import SweepRun
 

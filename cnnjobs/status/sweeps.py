@@ -13,8 +13,8 @@ from cnnjobs.disk.code_copies import MEND
 from cnnjobs.disk.run_folder import RunStore, stores
 from cnnjobs.errors import InputError, SpecError, StorageError, UnknownNameError, suggest
 from cnnjobs.slurm.queue import jobs_of
-from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.own_code import CodeChoice, kept_code
+from cnnjobs.status.search.known_runs import KnownRuns
 from cnnjobs.sweep.file import Sweep, name_in, read_sweep
 from cnnjobs.system import own_modules
 from cnnjobs.system.package import BUNDLED

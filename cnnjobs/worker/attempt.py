@@ -22,7 +22,7 @@ from cnnjobs.system.failure import cause_of
 from cnnjobs.system.stop_request import GoesOnLater, Stopped
 from cnnjobs.training.data.ranks import RankLost, same_sums
 from cnnjobs.worker.claim.claimed_run import ClaimedRun
-from cnnjobs.worker.claim.takeover import why_hopeless
+from cnnjobs.worker.claim.takeover import code_notes, why_hopeless
 from cnnjobs.worker.environment import JobEnvironment
 from cnnjobs.worker.search.band_watch import BandWatch, LeavesAtBand
 from cnnjobs.worker.workload import Workload
@@ -114,7 +114,7 @@ class RunAttempt:
         """Open the workload, at its last whole epoch."""
         code, config = self._storage.look(lambda: self._folder.read_to_start(self._environment.code))
         self._update(planned_epochs=config.budget or 0, code=code)
-        for note in _code_notes(self._before, code):
+        for note in code_notes(self._before, code):
             self.note(note)
         state, lines = self._resumed()
         if state is not None:
@@ -298,10 +298,3 @@ class RunAttempt:
         if note and note not in self._record.notes:
             self._update(notes=(*self._record.notes, note))
             self._say(f"note: {note}")
-
-
-def _code_notes(before: RunRecord, code: str | None) -> tuple[str, ...]:
-    """Notes on the own code of a run that an earlier version has begun."""
-    if code is None or before.code is not None or not before.epochs_done:
-        return ()
-    return (f"an earlier version began it and copied no code: it goes on with the copy {code}",)

@@ -180,7 +180,7 @@ class SlurmEnvironment(JobEnvironment):
 
         The same where preemption cancels it: Slurm itself requeues no such job.
         """
-        if not self._stop() or not self.open_runs():
+        if not self._stop() or not (self.open_runs() or self._has_to_propose()):
             return True
         if not self._stop.time_limit_ahead:
             if self._is_preempted() and self._restarts < self.max_requeues:
@@ -254,6 +254,12 @@ class SlurmEnvironment(JobEnvironment):
         found = [run_id for run_id in self.run_ids if not self._record(run_id).state.is_settled]
         others = (run_id for run_id in self.listed_runs() if run_id not in self.run_ids)
         return found + [run_id for run_id in others if self._is_left(run_id)]
+
+    def _has_to_propose(self) -> bool:
+        """Check whether a search goes on with configurations that are not known yet."""
+        with suppress(OSError, InputError):
+            return self.proposals is not None and self.proposals.left() > 0
+        return False
 
     def _is_left(self, run_id: str) -> bool:
         """Check whether a run was begun, is not done, and has nobody now."""

@@ -24,7 +24,7 @@ from cnnjobs.slurm.queue import ArrayTask, QueueView
 from cnnjobs.slurm.submissions import positions, submissions
 from cnnjobs.status import sweep_status as truth
 from cnnjobs.status.evaluations import evaluations
-from cnnjobs.status.job_logs import find_log
+from cnnjobs.status.logs.job_logs import find_log
 from cnnjobs.status.named_runs import Target
 from cnnjobs.status.repair import Queue, prune
 from cnnjobs.status.run_status import RunFilesWatcher, RunStatuses

@@ -112,7 +112,7 @@ def faulty(tmp_path: Path) -> FaultyProject:
 
 @pytest.fixture(scope="session")
 def quiet_project(tmp_path_factory: pytest.TempPathFactory) -> FaultyProject:
-    """That sweep as this machine trains it undisturbed."""
+    """The sweep of test_faults as this machine trains it undisturbed."""
     return run_quietly(tmp_path_factory.mktemp("quiet"), SWEEP)
 
 

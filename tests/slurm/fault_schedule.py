@@ -2,6 +2,7 @@
 
 python tests/slurm/fault_schedule.py 1 2 3             # these seeds, one after the other, on a cluster of their own
 python tests/slurm/fault_schedule.py --search 1 2 3    # the same for a search that stops runs early
+python tests/slurm/fault_schedule.py --bayes 1 2 3     # and for one that proposes them, too
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, Final
 from cluster import Cluster
 from cluster_daemons import ClusterError, wait_until
 from cluster_settings import ClusterSettings
-from faulty_project import SEARCH, SWEEP, FaultyProject
+from faulty_project import BAYES, SEARCH, SWEEP, FaultyProject
 
 from cnnjobs.disk.run_folder import RunState
 
@@ -293,5 +294,5 @@ def main(seeds: list[int], sweep: str) -> int:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    is_search = "--search" in words
-    sys.exit(main([int(word) for word in words if word != "--search"], SEARCH if is_search else SWEEP))
+    sweep = {"--search": SEARCH, "--bayes": BAYES}.get(words[0] if words else "", SWEEP)
+    sys.exit(main([int(word) for word in words if word.isdigit()], sweep))

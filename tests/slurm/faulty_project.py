@@ -33,6 +33,10 @@ early_terminate: {type: hyperband, min_iter: 1}
 job: {gpus_per_run: 0, mem_gb: 0.5}
 """
 
+BAYES = SEARCH.replace("method: random\nrun_cap: 11", "method: bayes\nrun_cap: 12").replace(
+    "job:", "search: {startup: 4, parallel: 3}\njob:"
+)
+
 
 class FaultyProject(Project):
     """A sweep of a few runs, which train slowly until `hurry`."""
@@ -57,7 +61,8 @@ class FaultyProject(Project):
         numbers = {folder.run_id: index for index, folder in enumerate(self.folders)}
         for run in runs:
             onwards = re.search(r"goes on from epoch (\d+)", str(run["cause"]))
-            if onwards and run["state"] in ("pending", "interrupted"):
+            # A run that was proposed has no place of its own in the array.
+            if onwards and run["state"] in ("pending", "interrupted") and run["run_id"] in numbers:
                 self._told[numbers[run["run_id"]]] = (run["attempts"], int(onwards[1]))
         return [(run["state"], run["cause"]) for run in runs]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 from fault_schedule import run_quietly, run_schedule
-from faulty_project import SEARCH, FaultyProject
+from faulty_project import BAYES, SEARCH, FaultyProject
 
 pytestmark = pytest.mark.slurm
 
@@ -20,9 +20,9 @@ def test_a_schedule_of_faults(quick_slurm: Cluster, quiet_project: FaultyProject
     run_schedule(seed, quick_slurm, tmp_path, quiet_project)
 
 
-@pytest.fixture(scope="module")
-def quiet_search(tmp_path_factory: pytest.TempPathFactory) -> FaultyProject:
-    return run_quietly(tmp_path_factory.mktemp("search"), SEARCH)
+@pytest.fixture(scope="module", params=[SEARCH, BAYES], ids=["early", "bayes"])
+def quiet_search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FaultyProject:
+    return run_quietly(tmp_path_factory.mktemp("search"), request.param)
 
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))

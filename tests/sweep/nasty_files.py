@@ -121,7 +121,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "a tag with another value": (GRID.replace("epochs: 1", "drop_last: !!bool banana"), '2: drop_last: found "banana"'),
     "yes and no": (GRID.replace("epochs: 1", "drop_last: no"), '2: drop_last: found "no"; allowed: true or false'),
-    "no method": (f"{BASE}parameters: {{lr: {{values: [1]}}}}\n", "2: method: missing; allowed: grid, random"),
+    "no method": (f"{BASE}parameters: {{lr: {{values: [1]}}}}\n", "2: method: missing; allowed: bayes, grid, random"),
     # habits
     "no seeds": (f"{GRID}seeds: 0\n", "3: seeds: found 0; write how many, or seeds: [0] for one run with seed 0"),
     "values in base": (

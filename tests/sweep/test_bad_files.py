@@ -159,7 +159,7 @@ FILES: Cases = {
             f"allowed: {options('augmentation', 'crop')}",
             "8: optimizer.nestrov: optimizer `sgd` has no `nestrov`; did you mean `nesterov`? "
             f"allowed: {options('optimizer', 'sgd')}",
-            f"9: method: missing; allowed: {names('sampler')}",
+            "9: method: missing; allowed: bayes, grid, random",
             f"10: parameters.lr.vales: unknown key; did you mean `values`? allowed: {FORMS}",
             "11: parameters.weight_decay.sigma: distribution `uniform` has no `sigma`; allowed: max, min",
             "12: metric.nam: unknown key; did you mean `name`? allowed: goal, impute, name, target",

@@ -191,8 +191,8 @@ FILES: Cases = {
     "bayes": (
         f"method: bayes\n{BASE}parameters: {{lr: {{min: 0.1, max: 0.2}}}}\n",
         [
-            "1: method: `bayes` comes later; "
-            "use method: random with the same parameters, and run_cap for how many to draw"
+            "1: run_cap: missing, and method: bayes goes on without end; "
+            "say how many configurations to try, for example run_cap: 40"
         ],
     ),
     "random without a bound": (

@@ -35,7 +35,7 @@ def submit(opened: OpenSweep, options: LaunchOptions, *, reason: str) -> None:
     if options.dry_run:
         show_held(SweepWatcher(plan.store, plan.sweep.runs).look().held_for_user)
         show_planned_runs(plan)
-        if plan.to_run:
+        if plan.has_work:
             order = order_for(prepared)
             show(plan, order)
             show_script(order)

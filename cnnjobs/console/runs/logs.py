@@ -10,7 +10,7 @@ from typing import Final
 from cnnjobs.console.runs.progress import metrics_in_words
 from cnnjobs.console.terminal import notice, say
 from cnnjobs.disk.files import NO_FILE
-from cnnjobs.status.job_logs import Failure, RunLog
+from cnnjobs.status.logs.job_logs import Failure, RunLog
 from cnnjobs.status.run_status import RunStatus
 from cnnjobs.system.opening import open_to_read
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cnnjobs.console.terminal import say, show
 from cnnjobs.search.folder import ProposingRule, Stopping
-from cnnjobs.status.search import SearchStatus, waiting_or_stopped
+from cnnjobs.status.search.decisions import SearchStatus, waiting_or_stopped
 
 
 def show_search(found: SearchStatus) -> None:

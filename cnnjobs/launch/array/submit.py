@@ -71,6 +71,11 @@ def order_for(prepared: PreparedForSlurm) -> Order:
     runs = [run.run_id for run in plan.to_run]
     stacked = profile.model_copy(update={"stack": stack_setting(plan.sweep, profile.stack)})
     tasks, stacks = gather(configs, split_runs(runs, profile), stacked)
+    if plan.search.lag:
+        # Whatever is proposed, so many jobs train at a time: each goes on with what comes.
+        tasks += ((),) * max(0, min(plan.search.lag, len(runs) + plan.search.to_come) - len(tasks))
+        most = min(filter(None, (plan.search.lag, profile.max_parallel)))
+        profile = profile.model_copy(update={"max_parallel": most})
     order = make_order(
         plan.store, plan.sweep.name, tasks, profile, prepared.folders, queue=prepared.queue,
         canary=_has_canary(plan, profile, len(tasks)), stacks=stacks, code=plan.code.hash,
@@ -162,7 +167,7 @@ def launch(prepared: PreparedForSlurm, tell: Callable[[Plan, Order], None]) -> S
                 )
                 prepared = prepared.again(queue, also=before.keys() - queue.runs().keys())
             plan = prepared.plan
-            if not plan.to_run:
+            if not plan.has_work:
                 return Submitted(plan, notices=queue.notices)
             order = order_for(prepared)
             tell(plan, order)

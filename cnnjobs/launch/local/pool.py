@@ -18,8 +18,8 @@ from cnnjobs.errors import RunError
 from cnnjobs.launch.local.workers import JobFolder, Worker, ends_in_time, is_worker, living_workers, prune
 from cnnjobs.launch.plan.plan import Plan
 from cnnjobs.launch.plan.resources import Resources
-from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.run_status import RunFilesWatcher, RunStatus, RunStatuses
+from cnnjobs.status.search.known_runs import KnownRuns
 from cnnjobs.system.capacity import AtOnce
 
 _LOOK_EVERY_S: Final = 0.5

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cnnjobs.disk.files import write_whole
 from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import storage_error
-from cnnjobs.status.kept_logs import collect
+from cnnjobs.status.logs.kept_logs import collect
 from cnnjobs.system.opening import read_bytes, read_words
 from cnnjobs.system.stop_request import blocking
 from cnnjobs.worker.run_list import run_job

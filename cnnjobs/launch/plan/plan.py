@@ -109,6 +109,11 @@ class Plan:
         return tuple(planned.run for planned in self.runs if planned.starts)
 
     @property
+    def has_work(self) -> bool:
+        """True if a worker is to take something up, or to propose it."""
+        return bool(self.to_run) or (self.search.to_come > 0 and not self.count(Action.QUEUED, Action.RUNNING))
+
+    @property
     def is_open(self) -> bool:
         """True if any run is still to come or under way."""
         return bool(self.to_run) or self.count(Action.RUNNING) > 0 or self.search.to_come > 0

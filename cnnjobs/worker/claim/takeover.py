@@ -127,3 +127,10 @@ def why_hopeless(before: RunRecord, epoch: int, standing: Standing) -> str | Non
         f"the last {SILENT_ENDS} starts all ended without an error message before {standing.next}: killed, out of"
         " memory, or the machine went down; give the job more memory, then use --retry-failed"
     )
+
+
+def code_notes(before: RunRecord, code: str | None) -> tuple[str, ...]:
+    """Notes on the own code of a run that an earlier version has begun."""
+    if code is None or before.code is not None or not before.epochs_done:
+        return ()
+    return (f"an earlier version began it and copied no code: it goes on with the copy {code}",)

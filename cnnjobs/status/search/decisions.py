@@ -10,8 +10,8 @@ from cnnjobs.errors import InputError
 from cnnjobs.search.early_stopping import EarlyStopping
 from cnnjobs.search.folder import Proposal, ProposingRule, SearchFolder, Stopping
 from cnnjobs.search.rule import Verdict
-from cnnjobs.status.known_runs import KnownRuns
 from cnnjobs.status.run_status import RunStatuses
+from cnnjobs.status.search.known_runs import KnownRuns
 from cnnjobs.status.sweep_status import SweepWatcher
 from cnnjobs.status.sweeps import OpenSweep
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cnnjobs.disk.run_folder import RunStore
-from cnnjobs.status import kept_logs
-from cnnjobs.status.job_logs import RunLog
+from cnnjobs.status.logs import kept_logs
+from cnnjobs.status.logs.job_logs import RunLog
 
 ONE, OTHER = "lenet5-mnist-sgd-lr0.1-s0-0123abcd", "lenet5-mnist-sgd-lr0.1-s1-4567abcd"
 

@@ -1,0 +1,1 @@
+"""A search as it stands. Nouns: KnownRuns, SearchStatus. Decides nothing."""
