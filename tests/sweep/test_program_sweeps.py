@@ -184,8 +184,8 @@ def test_a_goal_that_is_not_given_is_wandbs(read: Read) -> None:
         (
             "program: train.py\nmethod: bayes\nrun_cap: 3\nparameters: {lr: {value: 1}}\n",
             [
-                "2: method: bayes needs a metric to learn from; write metric: {name: the name that the program reports, "
-                "goal: minimize or maximize}"
+                "2: method: bayes needs a metric to learn from; write metric: {name: the name that the program "
+                "reports, goal: minimize or maximize}"
             ],
         ),
     ],
