@@ -99,6 +99,11 @@ def open_file(path: Path, results: Path) -> OpenSweep:
     return OpenSweep(_with_known(sweep, store), store, shlex.quote(str(path)))
 
 
+def with_known_runs(opened: OpenSweep) -> OpenSweep:
+    """The same sweep with all runs that its search has proposed since."""
+    return replace(opened, sweep=_with_known(opened.sweep, opened.store))
+
+
 def _with_known(sweep: Sweep, store: RunStore) -> Sweep:
     """The sweep with all runs that a search has proposed."""
     return sweep if sweep.proposing is None else replace(sweep, runs=KnownRuns(sweep, store)())

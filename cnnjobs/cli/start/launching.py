@@ -23,6 +23,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
     from cnnjobs.console.runs.plan import show_idle, show_planned_runs
     from cnnjobs.launch.plan.preparing import prepare_here
     from cnnjobs.status.run_status import RunFilesWatcher
+    from cnnjobs.status.sweeps import with_known_runs
 
     prepared = prepare_here(opened, options.selection(), options.job(opened.sweep), options.data_dir)
     plan = prepared.plan
@@ -40,7 +41,7 @@ def launch(opened: OpenSweep, options: LaunchOptions, *, verb: str, reason: str)
         tell_restored(plan)
         snapshot = RunFilesWatcher(plan.store, plan.sweep.runs).look()
     if options.report:
-        make_report([opened], results=options.results)
+        make_report([with_known_runs(opened)], results=options.results)
     _tell_failures(opened, snapshot, command)
 
 
