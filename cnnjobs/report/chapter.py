@@ -19,6 +19,7 @@ from cnnjobs.report.sections.codes import remarks_on_code
 from cnnjobs.report.sections.figures import learned
 from cnnjobs.report.sections.programs import REPORTED, nothing_best, reported
 from cnnjobs.report.sections.reached import targets, targets_grid
+from cnnjobs.report.sections.search import search
 from cnnjobs.report.text import numbers
 from cnnjobs.report.text.blocks import (
     Block,
@@ -108,6 +109,7 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
         networks = architectures(table)
         parts: dict[str, Iterator[Block]] = {
             "results": _results(table, ranked),
+            "search": search(table),
             "changes": _changes(table, pairs),
             "fitting": _fitting(table, ranked),
             "scores": _scores(table, ranked),

@@ -30,6 +30,7 @@ FIGURES: Final = ("overview", "parallel", "parameters", "curves", "rates", "comp
 SECTIONS: Final[Mapping[str, str]] = {
     "unfinished": "Runs without a result",
     "results": "Results",
+    "search": "Search",
     "parameters": "Parameters",
     "changes": "What each change brings",
     "compare": "Before and after",

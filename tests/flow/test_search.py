@@ -81,6 +81,14 @@ def test_runs_are_proposed_stopped_and_told(done: Folder) -> None:
     assert "each follows from what it saw" in done.call("search", "sweep", "--check")
 
 
+def test_the_report_has_a_section_on_the_search(done: Folder) -> None:
+    page = (done.path / "results/sweep/report/report.md").read_text()
+    section = page.partition("\n## Search\n")[2].partition("\n## ")[0]
+    assert "4 configurations were drawn at random, 5 proposed by tpe (optuna" in section
+    assert "| iteration | epoch | judged | stopped | kept | threshold |" in section
+    assert "Runs that were stopped early" in section
+
+
 def test_what_was_trained_after_the_band_is_cut_from_the_record_and_kept_beside_it(done: Folder) -> None:
     for folder in done.store.runs():
         record = folder.read_record()

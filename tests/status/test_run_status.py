@@ -118,7 +118,7 @@ def test_the_best_validation_so_far(sweep: Sweep, store: RunStore, put: Put) -> 
 
 @pytest.mark.parametrize("state", RunState)
 def test_nothing_more_happens_to_what_ended_was_given_up_or_was_cancelled(sweep: Sweep, state: RunState) -> None:
-    over = {RunState.FINISHED, RunState.FAILED, RunState.CANCELLED}
+    over = {RunState.FINISHED, RunState.STOPPED, RunState.FAILED, RunState.CANCELLED}
     status = RunStatus(sweep.runs[0], state)
     assert status.is_over == (state in over)
     assert RunStatuses((status,)).open == (() if state in over else (status,))

@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from cnnjobs.config.kinds import read_any_config
 from cnnjobs.disk.outage import Storage
 from cnnjobs.disk.run_folder import KILLED_CAUSE, RunFolder, RunState, RunStore
-from cnnjobs.errors import RunError
+from cnnjobs.errors import RunError, StorageError
 from cnnjobs.system.log import say
 from cnnjobs.system.stop_request import Stopped, StopRequest
 from cnnjobs.worker.claim.claimed_run import ClaimedRun, is_open
@@ -119,7 +119,8 @@ class SearchTurns:
 
     def _units(self) -> list[Unit]:
         """All units that are known now: those of the list, and what was proposed."""
-        known = [] if self._proposals is None else [run_id for each in self._proposals.known() for run_id in each.runs]
+        proposed = () if self._proposals is None else self._proposals.known()
+        known = [run_id for each in proposed for run_id, nested in each.runs.items() if self._is_there(run_id, nested)]
         return self._job.stacks.units([*dict.fromkeys([*self._job.run_ids, *known])])
 
     def _proposed(self, *, waited: bool = False) -> Turn | None:
@@ -137,11 +138,19 @@ class SearchTurns:
             say("worker", f"the search has come to its end: {proposal.ended}")
             return None
         say("worker", f"configuration {proposal.index + 1} is proposed by {proposal.engine}")
-        for run_id, nested in proposal.runs.items():
+        there = [run_id for run_id, nested in proposal.runs.items() if self._is_there(run_id, nested)]
+        return ((there[0],), "") if there else None
+
+    def _is_there(self, run_id: str, nested: dict[str, Any]) -> bool:
+        """Check whether a proposed run has its folder; whoever has proposed it may have died before it was made."""
+        folder = self._store.run(run_id)
+        if not folder.config_file.exists():
             config = read_any_config(nested)
-            if not isinstance(config, list):
-                self._store.run(run_id).create(config)
-        return (next(iter(proposal.runs)),), ""
+            # Who claims a run that another has just made clears what is half written in its folder.
+            with suppress(StorageError):
+                if not isinstance(config, list):
+                    folder.create(config)
+        return folder.config_file.exists()
 
     def _refused_now(self) -> bool:
         return any(until > time.monotonic() for until in self._refused.values())
