@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from cnnjobs.components.pretrained import torchvision
 from cnnjobs.components.torch_parts.catalogue import FUNCTIONS, HOMES, class_names, classes, import_path
 from cnnjobs.components.torch_parts.refusals import why_refused
-from cnnjobs.errors import suggest, suggest_nearest
+from cnnjobs.errors import InputError, suggest, suggest_nearest
 from cnnjobs.registry import components
 from cnnjobs.system import own_modules
 
@@ -38,7 +38,7 @@ def meant(kind: str, text: str) -> Meant | None:
     head, _, word = found["path"].replace(":", ".").rpartition(".")
     call = found["call"] or ""
     is_path = ":" in found["path"]
-    if head and own_modules.find_file(head) is not None:
+    if head and _is_own(head):
         # The user's own, written with a dot.
         return None if is_path and not call else _here(f"{head}:{word}", call)
     if is_path and head.partition(".")[0] not in (*_PACKAGES, head if call else "models"):
@@ -48,6 +48,14 @@ def meant(kind: str, text: str) -> Meant | None:
     if kind == "dataset":
         return _data_set(head, word, call)
     return _part(kind, head, word, call) if kind in {home.kind for home in HOMES} else None
+
+
+def _is_own(module: str) -> bool:
+    """Check whether a module is the user's own; one with a name of Python's is refused where it is imported."""
+    try:
+        return own_modules.find_file(module) is not None
+    except InputError:
+        return True
 
 
 def _here(name: str, call: str) -> Meant:
