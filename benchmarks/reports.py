@@ -17,7 +17,16 @@ from typing import Any, Final
 REPORTS: Final = Path(__file__).parent / "reports"
 # Before anything is measured: later it is that of the benchmarks themselves.
 _LOAD: Final = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-_PACKAGES: Final = ("cnnjobs", "torch", "torchvision", "lightning", "hydra-core", "hydra-submitit-launcher", "submitit")
+_PACKAGES: Final = (
+    "cnnjobs",
+    "torch",
+    "torchvision",
+    "lightning",
+    "hydra-core",
+    "hydra-submitit-launcher",
+    "submitit",
+    "optuna",
+)
 
 
 def machine() -> dict[str, Any]:
