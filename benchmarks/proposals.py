@@ -1,11 +1,11 @@
 """Proposals of `method: bayes` against optuna's own loop with as many workers: the best of so many configurations.
 
     python -m benchmarks.proposals                       # two synthetic spaces
-    python -m benchmarks.proposals --table curves.jsonl  # and a real one: the configuration of a table nearest to a point
+    python -m benchmarks.proposals --table curves.jsonl  # and a real one: the nearest configurations of a table
 
 Ours: configuration i is proposed from the results up to i - 8. Optuna's: eight trials are open at any time, results
-come in the order of random durations. Both have the same random beginning of ten. Quoted is the mean difference of the best
-value after each number of configurations, over the seeds, with its 95 % interval (Student's t); above 0 ours is better.
+come in the order of random durations. Both have the same random beginning of ten. Quoted is the mean difference of
+the best value after so many configurations, over 30 seeds, with its 95 % interval (Student's t); above 0 ours is better.
 """
 
 from __future__ import annotations
