@@ -56,7 +56,7 @@ _COMPARE: Final = (
 _CURVES: Final = (
     "{lines} Training is measured as the network is trained, with its augmentation and dropout; "
     "validation and test over whole splits. The test point stands at the epoch whose weights it is measured with. Thin "
-    "lines: runs that did not finish{others}."
+    "lines: runs that did not finish{early}{others}."
 )
 _NOT_ALL: Final = (
     "Of {count} configurations the best {best} drawn one by one; history.csv has all. `report: {{curves: all}}` in the "
@@ -102,6 +102,7 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
     read = {
         "parameters": tuple(_parameters(table, ranked, drawings)),
         "compare": tuple(_compare(table, pairs, drawings)),
+        "search": tuple(search(table, drawings)),
         "curves": tuple(reported(ranked, drawings) if is_program else _curves(table, ranked, drawings)),
     }
     speed = drawings.speed()
@@ -109,7 +110,6 @@ def chapter(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> Ch
         networks = architectures(table)
         parts: dict[str, Iterator[Block]] = {
             "results": _results(table, ranked),
-            "search": search(table),
             "changes": _changes(table, pairs),
             "fitting": _fitting(table, ranked),
             "scores": _scores(table, ranked),
@@ -252,7 +252,8 @@ def _curves(table: ResultsTable, ranked: list[Choice], drawings: Drawings) -> It
     yield from _pictures(overview)
     if curves:
         lines, others = (_LINES, ", and what some seeds trained beyond the others") if several else (_ONE_LINE, "")
-        yield paragraph(_CURVES.format(lines=lines, others=others))
+        early = " or were stopped early" if any(table.stopped_at(run.run_id) for run in table.sweep.runs) else ""
+        yield paragraph(_CURVES.format(lines=lines, early=early, others=others))
         yield from _pictures(curves)
     yield from _pictures(drawings.rates(ranked))
     count, most = len(table.configurations), table.sweep.report.curves

@@ -55,6 +55,11 @@ class Stopping(BaseModel):
                 index += 1
         return None
 
+    def places(self) -> dict[str, int]:
+        """Index of its configuration for each run."""
+        configurations = (each for block in self.blocks for each in block)
+        return {run_id: index for index, runs in enumerate(configurations) for run_id in runs}
+
     def members(self, block: int) -> dict[int, tuple[str, ...]]:
         """The configurations of a block by their indices."""
         first = sum(len(each) for each in self.blocks[:block])

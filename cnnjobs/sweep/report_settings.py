@@ -26,7 +26,7 @@ from cnnjobs.sweep.settings import known_metric, number, text
 # Configurations whose curves are drawn one by one, the best first, where the file names no number.
 FEW_CURVES: Final = 3
 # What a report has: figures, and sections with their usual titles.
-FIGURES: Final = ("overview", "parallel", "parameters", "curves", "rates", "compare", "speed")
+FIGURES: Final = ("overview", "search", "parallel", "parameters", "curves", "rates", "compare", "speed")
 SECTIONS: Final[Mapping[str, str]] = {
     "unfinished": "Runs without a result",
     "results": "Results",

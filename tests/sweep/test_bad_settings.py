@@ -70,10 +70,10 @@ FILES: Cases = {
         [
             "3: report.figures: found 3; allowed: a text (a number needs quotes)",
             "3: report.figures: no figure is called `confusion`; "
-            "allowed: compare, curves, overview, parallel, parameters, rates, speed",
+            "allowed: compare, curves, overview, parallel, parameters, rates, search, speed",
             "4: report.ylim: no figure is called `curve.loss`; did you mean `curves.loss`? allowed: accuracy, compare, "
             "compare.accuracy, compare.loss, curves, curves.accuracy, curves.loss, loss, overview, overview.accuracy, "
-            "overview.loss, parameters, parameters.accuracy, parameters.loss",
+            "overview.loss, parameters, parameters.accuracy, parameters.loss, search, search.accuracy, search.loss",
             f"5: report.titles: no section is called `result`; did you mean `results`? allowed: {SECTION_NAMES}",
             f"5: report.titles: no section is called `end`; did you mean `learned`? allowed: {SECTION_NAMES}",
             f"6: report.order: no section is called `result`; did you mean `results`? allowed: {SECTION_NAMES}",

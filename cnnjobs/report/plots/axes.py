@@ -104,7 +104,8 @@ class Panel:
                 self.name(label + spread * bool(known and look.tells_spread), look, marker)
         alone = [self._alone(history, split, look, mean) for history in histories]
         if label and mean is None and any(alone):
-            self.name(f"{label}, not finished", look.thin())
+            early = all(history.state is RunState.STOPPED for history in histories)
+            self.name(f"{label}, {'stopped early' if early else 'not finished'}", look.thin())
 
     def _alone(self, history: RunHistory, split: SetName, look: Look, mean: Band | None) -> bool:
         """One run's curve, from where the mean ends when the run is in it; whether it has one."""

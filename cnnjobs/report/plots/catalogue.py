@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from cnnjobs.disk.files import write_whole
 from cnnjobs.figures.drawing.style import svg_and_png
+from cnnjobs.report.analysis.best_so_far import BestSoFar
 from cnnjobs.report.analysis.importance import Parameters
 from cnnjobs.report.analysis.pairs import PairedResult
 from cnnjobs.report.analysis.rates import changing_rates
@@ -23,6 +24,7 @@ from cnnjobs.report.plots.drawers import Drawers
 from cnnjobs.report.plots.marginals import marginal
 from cnnjobs.report.plots.metric_curves import curve_metrics, metric_figure, series_of
 from cnnjobs.report.plots.parallel import parallel, parallel_lines
+from cnnjobs.report.plots.search import search_figure
 from cnnjobs.report.plots.throughput import speeds, throughput
 from cnnjobs.report.results.histories import Quantity
 from cnnjobs.report.results.table import Choice, Configuration, ResultsTable, Tell, tell_nobody
@@ -131,6 +133,16 @@ class Drawings:
         if not found:
             return []
         return [self._keep("rates-all", partial(curves.rates, found), "Learning rate over epochs, at each validation")]
+
+    def search(self, course: BestSoFar) -> list[Picture]:
+        """The best of a search over what it has trained."""
+        if not self.wants("search"):
+            return []
+        quantity: Quantity = "accuracy" if numbers.is_share(course.metric) else "loss"
+        figure = partial(search_figure, course, self._limits("search", quantity))
+        than = " and what random search would come to" if course.expected else ""
+        caption = f"The best {numbers.metric_name(course.metric)} so far over {course.unit} spent{than}"
+        return [self._keep("search-best", figure, caption)]
 
     def speed(self) -> list[Picture]:
         """Images per second, where the batch size differs."""

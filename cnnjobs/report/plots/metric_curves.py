@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,14 +14,22 @@ from cnnjobs.report.results.table import Configuration, ResultsTable
 
 Curve = list[tuple[float, float]]
 """(step, value) of one run."""
-Series = list[tuple[str, list[Curve]]]
-"""Each configuration's label, and the curves of its runs."""
+
+
+class Series(NamedTuple):
+    """Curves of the runs of a configuration; `ended` says how they ended, where none of them has finished."""
+
+    label: str
+    curves: list[Curve]
+    ended: str = ""
+
 
 MOST_METRICS: Final = 6
 _MOST_SERIES: Final = 8
 _HEIGHT: Final = 2.65
 _LEGEND_LINE: Final = 0.19
 _LABEL_LETTERS: Final = 44
+_THIN: Final = 0.9
 
 
 def curve_metrics(table: ResultsTable) -> list[str]:
@@ -33,24 +41,27 @@ def curve_metrics(table: ResultsTable) -> list[str]:
     return [name for name in table.metrics if counts.get(name, 0) > 1][:MOST_METRICS]
 
 
-def series_of(table: ResultsTable, configurations: Sequence[Configuration], metric: str) -> Series:
+def series_of(table: ResultsTable, configurations: Sequence[Configuration], metric: str) -> list[Series]:
     """The curves of these configurations that have any, as many as can be told apart."""
     found = []
     for configuration in configurations:
         curves = [_curve(table.lines[run.run_id], metric) for run in configuration.runs]
         if any(curves):
-            found.append((configuration.label, [curve for curve in curves if curve]))
+            found.append(
+                Series(configuration.label, [curve for curve in curves if curve], _ended(table, configuration))
+            )
     return found[:_MOST_SERIES]
 
 
-def metric_figure(metric: str, series: Series, limits: Limits) -> Figure:
-    """The mean over seeds with ± 1 sd where all seeds report at the same steps, else every seed's own line."""
+def metric_figure(metric: str, series: Sequence[Series], limits: Limits) -> Figure:
+    """Means over seeds with ± 1 sd where all report at the same steps, else each seed's line; unfinished ones thin."""
     with style():
         figure = Figure(figsize=(WIDTH, _HEIGHT + _LEGEND_LINE * len(series)), layout="constrained")
         axes = figure.add_subplot()
-        for number, (label, curves) in enumerate(series):
-            look: dict[str, Any] = {"color": SERIES_COLOURS[number % len(SERIES_COLOURS)], "linewidth": 1.6}
-            name = f"{plain(label)[:_LABEL_LETTERS]}"
+        for number, (label, curves, ended) in enumerate(series):
+            width = _THIN if ended else 1.6
+            look: dict[str, Any] = {"color": SERIES_COLOURS[number % len(SERIES_COLOURS)], "linewidth": width}
+            name = f"{plain(label)[:_LABEL_LETTERS]}{f', {ended}' if ended else ''}"
             steps = [tuple(step for step, _ in curve) for curve in curves]
             if len(curves) > 1 and len(set(steps)) == 1:
                 values = np.array([[value for _, value in curve] for curve in curves])
@@ -59,13 +70,19 @@ def metric_figure(metric: str, series: Series, limits: Limits) -> Figure:
                 axes.fill_between(steps[0], mean - sd, mean + sd, color=look["color"], alpha=0.18, linewidth=0)
                 continue
             for index, curve in enumerate(curves):
-                thin = {**look, "linewidth": 0.9} if len(curves) > 1 else look
+                thin = {**look, "linewidth": _THIN} if len(curves) > 1 else look
                 axes.plot(*zip(*curve, strict=True), label=name if index == 0 else None, **thin)
         axes.set_xlabel("Step")
         axes.set_ylabel(plain(metric))
         axes.set_ylim(limits)
         figure.legend(loc="outside lower left", ncols=1, fontsize=8, handlelength=1.8)
     return figure
+
+
+def _ended(table: ResultsTable, configuration: Configuration) -> str:
+    if table.finished(configuration.runs):
+        return ""
+    return "stopped early" if all(table.stopped_at(run.run_id) for run in configuration.runs) else "not finished"
 
 
 def _curve(lines: Sequence[Mapping[str, Any]], metric: str) -> Curve:

@@ -144,6 +144,15 @@ class ResultsTable:
         """The records of those runs that ended with their final metrics."""
         return [self.records[run.run_id] for run in runs if is_finished(self.records[run.run_id])]
 
+    def stopped_at(self, run_id: str) -> str:
+        """Where a run was stopped early: `epoch 3`, of a program that tells none `step 40`; "" for other runs."""
+        record, lines = self.records[run_id], self.lines[run_id]
+        if record.state is not RunState.STOPPED:
+            return ""
+        if self.sweep.is_of_program and lines and "epoch" not in lines[-1]:
+            return f"step {lines[-1]['step']:g}"
+        return f"epoch {record.epochs_done:.4g}"
+
     def values(self, runs: Sequence[SweepRun], metric: str) -> list[float]:
         """A final metric of those runs that finished with it."""
         return [record.metrics[metric] for record in self.finished(runs) if metric in record.metrics]
@@ -153,12 +162,19 @@ class ResultsTable:
         return summarise(self.values(runs, metric))
 
     def aggregate(self) -> pd.DataFrame:
-        """A row per configuration: what differs, how many seeds ran and finished, mean, sd and n of each metric."""
+        """A row per configuration: what differs, how many seeds ran and finished, mean, sd and n of each metric.
+
+        Where runs were stopped early, `stopped` and `stopped_at` tell how many seeds, and where.
+        """
         keys, rows = self.label_keys, []
+        stopped = {run.run_id: self.stopped_at(run.run_id) for run in self.sweep.runs}
         for configuration in self.configurations:
             row: dict[str, Any] = {"configuration": configuration.label, **_label_parts(configuration.runs[0], keys)}
             row["runs"] = len(configuration.runs)
             row["finished"] = len(self.finished(configuration.runs))
+            if any(stopped.values()):
+                own = [stopped[run.run_id] for run in configuration.runs if stopped[run.run_id]]
+                row |= {"stopped": len(own), "stopped_at": ", ".join(dict.fromkeys(own)) or None}
             for metric in self.metrics:
                 found = self.summary(configuration.runs, metric)
                 row |= {f"{metric}.mean": found.mean, f"{metric}.sd": found.sd, f"{metric}.n": found.n}

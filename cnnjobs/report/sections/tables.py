@@ -28,9 +28,10 @@ def results_grid(table: ResultsTable, ranked: Sequence[Choice]) -> Grid:
     for configuration in table.ordered(ranked):
         finished = len(table.finished(configuration.runs))
         metrics = [numbers.mean_and_sd(name, table.summary(configuration.runs, name)) for name in table.metrics]
-        rows.append(
-            (*label(configuration, configuration.runs[0]), f"{finished} of {len(configuration.runs)}", *metrics)
-        )
+        stopped = dict.fromkeys(filter(None, (table.stopped_at(run.run_id) for run in configuration.runs)))
+        seeds = [f"{finished} of {len(configuration.runs)}"] if finished or not stopped else []
+        seeds += [f"stopped at {place}" for place in stopped]
+        rows.append((*label(configuration, configuration.runs[0]), ", ".join(seeds), *metrics))
     names = [numbers.metric_name(metric) for metric in table.metrics]
     return Grid((*columns, "seeds", *names), tuple(rows), labels=len(columns), marked=0 if ranked else None)
 
@@ -48,7 +49,9 @@ def runs_grid(table: ResultsTable) -> Grid:
             best_epoch = numbers.NOTHING if record.best_epoch is None else f"{record.best_epoch:.4g}"
             metrics = [numbers.number(name, record.metrics.get(name)) for name in table.metrics]
             time = numbers.duration(seconds[run.run_id])
-            words = (*label(configuration, run), run.run_id, state_word(record.state))
+            stopped = table.stopped_at(run.run_id)
+            state = f"stopped at {stopped}" if stopped else state_word(record.state)
+            words = (*label(configuration, run), run.run_id, state)
             seed = numbers.NOTHING if run.config.seed is None else str(run.config.seed)
             epochs = () if is_program else (f"{done[run.run_id]:.4g} of {run.config.budget}", best_epoch)
             rows.append((*words, seed, *epochs, *metrics, time))
