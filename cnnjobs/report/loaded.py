@@ -21,6 +21,7 @@ from cnnjobs.report.plots.marginals import marginal
 from cnnjobs.report.plots.parallel import parallel
 from cnnjobs.report.results.histories import Quantity
 from cnnjobs.report.results.table import Choice, ResultsTable
+from cnnjobs.status.sweeps import OpenSweep, with_known_runs
 from cnnjobs.sweep.file import read_sweep
 from cnnjobs.system import own_modules
 
@@ -157,7 +158,8 @@ def load(folder: Path) -> SweepResults:
         raise InputError(f"{folder}: no sweep.yaml in it, so no sweep was started there{there}")
     with own_modules.used(store.codes.here(store.codes.latest())):
         sweep = replace(read_sweep(store.sweep_file), name=folder.resolve().name)
-    return SweepResults(ResultsTable.load(sweep, store))
+        opened = with_known_runs(OpenSweep(sweep, store, str(folder)))
+    return SweepResults(ResultsTable.load(opened.sweep, store))
 
 
 def _named(name: str, choices: Sequence[Each], names: Sequence[str]) -> Each:

@@ -10,6 +10,7 @@ import cnnjobs
 from cnnjobs.disk.run_folder import RunState
 from cnnjobs.errors import InputError
 from cnnjobs.report.loaded import SweepResults
+from cnnjobs.search.folder import First, Proposal, ProposingRule, SearchFolder
 
 if TYPE_CHECKING:
     from conftest import Results
@@ -72,3 +73,17 @@ def test_before_anything_has_finished(results: Results) -> None:
         with pytest.raises(InputError):
             draw()
     assert isinstance(sweep.curves(sweep.configurations["configuration"][0]), Figure)
+
+
+def test_runs_that_a_search_has_proposed_are_loaded_too(make_results: Callable[..., Results]) -> None:
+    text = "name: proposed\nmethod: bayes\nrun_cap: 2\nsearch: {startup: 1}\nbase: {model: cnn, dataset: mnist}\n"
+    results = make_results(text + "parameters: {lr: {min: 0.01, max: 0.1}}\n")
+    (first,) = results.sweep.runs
+    proposed = type(first.config).model_validate({**first.config.nested(), "lr": 0.05})
+    each = {run.run_id: run.nested() for run in (first.config, proposed)}
+    one, two = ({run_id: nested} for run_id, nested in each.items())
+    folder, common = SearchFolder(results.store), {"metric": "validation.accuracy", "goal": "maximize", "space": ""}
+    begun = First(coordinates={"parameters.lr": 0.03}, runs=one)
+    folder.write_proposing(ProposingRule(engine="tpe", seed=0, lag=1, most=2, first=(begun,), **common))
+    folder.write_proposal(Proposal(coordinates={"parameters.lr": 0.05}, runs=two, index=1))
+    assert list(cnnjobs.load(results.store.path).runs["run_id"]) == [*each]

@@ -20,14 +20,14 @@ Points = tuple[tuple[float, float], ...]
 class RandomSearch:
     """Expected best of random search by epochs spent, each configuration trained to its end.
 
-    `above` takes values from the `n` configurations that finished; `below` from the `stopped` ones, too, as if they had
-    stayed at what they were when they were stopped; none where none was.
+    `better` takes values from the `n` configurations that finished; `worse` from the `stopped` ones, too, as if they
+    had stayed at what they were when they were stopped; none where none was.
     """
 
     n: int
     stopped: int
-    above: Points
-    below: Points
+    better: Points
+    worse: Points
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,13 @@ def _random_search(
         return None
     most = max(1, int(total / cost))
     draws = range(1, most + 1, 1 + most // _MOST_POINTS)
-    above, below = expected_best(finished, draws), expected_best([*finished, *stopped], draws)
+    better, worse = expected_best(finished, draws), expected_best([*finished, *stopped], draws)
     epochs = [draw * cost for draw in draws]
     return RandomSearch(
         len(finished),
         len(stopped),
-        tuple((spent, sign * value) for spent, value in zip(epochs, above, strict=True)),
-        tuple((spent, sign * value) for spent, value in zip(epochs, below, strict=True)) if stopped else (),
+        tuple((spent, sign * value) for spent, value in zip(epochs, better, strict=True)),
+        tuple((spent, sign * value) for spent, value in zip(epochs, worse, strict=True)) if stopped else (),
     )
 
 

@@ -25,15 +25,15 @@ def search_figure(course: BestSoFar, ylim: Limits = None) -> Figure:
         axes.set_title("Best so far")
         if expected is not None:
             grey: dict[str, Any] = {"color": SIDE_COLOURS["before"], "linestyle": "--", "linewidth": 1.2}
-            epochs, above = zip(*expected.above, strict=True)
+            epochs, better = zip(*expected.better, strict=True)
             marker = "." if len(epochs) == 1 else ""
             name = "random search, expected"
-            axes.plot(epochs, above, marker=marker, label=None if expected.below else name, **grey)
-            if expected.below:
-                below = [value for _, value in expected.below]
-                axes.plot(epochs, below, marker=marker, **grey)
+            axes.plot(epochs, better, marker=marker, label=None if expected.worse else name, **grey)
+            if expected.worse:
+                worse = [value for _, value in expected.worse]
+                axes.plot(epochs, worse, marker=marker, **grey)
                 axes.fill_between(
-                    epochs, below, above, color=SIDE_COLOURS["before"], alpha=0.2, linewidth=0, label=name
+                    epochs, worse, better, color=SIDE_COLOURS["before"], alpha=0.2, linewidth=0, label=name
                 )
         epochs, best = zip(*course.points, strict=True)
         axes.step(epochs, best, where="post", color=SERIES_COLOURS[0], label="this search, by index", zorder=3)

@@ -28,8 +28,8 @@ _BANDS: Final = (
     "and with the value that it had."
 )
 _COURSE: Final = (
-    "The best mean over seeds among the configurations up to each, in the order of their indices, over the {unit} that "
-    "all of them have trained. "
+    "The best result (mean over seeds) of the configurations up to each, in the order of their indices, over the "
+    "{unit} that all of them have trained. "
 )
 _RANDOM: Final = (
     "Random search: the expected best of as many draws, with replacement, as these {unit} allow where each "
@@ -37,8 +37,8 @@ _RANDOM: Final = (
     "{range}."
 )
 _RANGE: Final = (
-    " (upper edge: random search is flattered, for the worse ones were stopped), and with them the values that "
-    "{stopped} others had when they were stopped (lower edge)"
+    " (better edge: random search is flattered, for the worse ones were stopped), and with them the values that "
+    "{stopped} others had when they were stopped (worse edge)"
 )
 _NO_RANDOM: Final = "No line for random search: it takes {enough} configurations {drawn}that finished."
 _RANKS: Final = (
@@ -108,7 +108,7 @@ def _explained(course: BestSoFar, proposing: ProposingRule | None) -> str:
     if course.expected is None:
         return told + _NO_RANDOM.format(enough=ENOUGH, drawn=drawn)
     found = course.expected
-    told_range = _RANGE.format(stopped=f"{found.stopped:,}") if found.below else ""
+    told_range = _RANGE.format(stopped=f"{found.stopped:,}") if found.worse else ""
     return told + _RANDOM.format(unit=course.unit, n=f"{found.n:,}", drawn=drawn, range=told_range)
 
 
@@ -121,13 +121,16 @@ def _proposals(folder: SearchFolder, rule: ProposingRule) -> str:
 
 def bands_grid(table: ResultsTable, stopping: Stopping, bands: tuple[BandStatus, ...]) -> Grid:
     """A row for each band: its place, and how many configurations were judged, stopped and kept."""
+    epochs = [_epoch(table, stopping, band.band) for band in bands]
+    tells_epochs = any(each is not None for each in epochs)
     rows = []
-    for band in bands:
+    for band, epoch in zip(bands, epochs, strict=True):
         threshold = "" if band.threshold is None else numbers.number(stopping.rule.metric, band.threshold)
-        epoch = _epoch(table, stopping, band.band)
+        place = ("" if epoch is None else f"{epoch:g}",) if tells_epochs else ()
         counts = map(str, (band.judged, band.stopped, band.kept))
-        rows.append((str(band.band), "" if epoch is None else f"{epoch:g}", *counts, threshold))
-    return Grid(("iteration", "epoch", "judged", "stopped", "kept", "threshold"), tuple(rows), labels=1)
+        rows.append((str(band.band), *place, *counts, threshold))
+    epoch_name = ("epoch",) if tells_epochs else ()
+    return Grid(("iteration", *epoch_name, "judged", "stopped", "kept", "threshold"), tuple(rows), labels=1)
 
 
 def stopped_grid(table: ResultsTable, stopping: Stopping, verdicts: Sequence[Verdict]) -> Grid:
