@@ -72,7 +72,7 @@ def best_so_far(
 
 
 def _spent(table: ResultsTable, reported: Callable[[str], int]) -> tuple[str, dict[str, float]]:
-    """What each run has trained, and its unit."""
+    """Amount that each run has trained, and its unit."""
     if table.sweep.is_of_program:
         return "iterations", {run_id: float(reported(run_id)) for run_id in table.records}
     done = zip(table.runs["run_id"], table.runs["epochs_done"], strict=True)

@@ -145,7 +145,7 @@ class ResultsTable:
         return [self.records[run.run_id] for run in runs if is_finished(self.records[run.run_id])]
 
     def stopped_at(self, run_id: str) -> str:
-        """Where a run was stopped early: `epoch 3`, of a program that tells none `step 40`; "" for other runs."""
+        """Place where a run was stopped early: `epoch 3`, of a program that tells none `step 40`; "" for other runs."""
         record, lines = self.records[run_id], self.lines[run_id]
         if record.state is not RunState.STOPPED:
             return ""
