@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,6 +19,8 @@ from cnnjobs.disk.run_folder import RunStore
 from cnnjobs.errors import InputError
 from cnnjobs.search.rule import Block, Configuration, StoppingRule, Told, Verdict
 from cnnjobs.system.opening import read_bytes
+
+Content = TypeVar("Content", bound=BaseModel)
 
 
 class Stopping(BaseModel):
@@ -123,12 +125,7 @@ class SearchFolder:
 
     def read_stopping(self) -> Stopping | None:
         """The rule of early stopping, if there is one. Raises InputError where it is damaged, OSError."""
-        try:
-            return Stopping.model_validate_json(read_bytes(self.stopping_file))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (*NO_FILE, ValidationError) as error:
-            raise InputError(f"{self.stopping_file}: damaged ({why_damaged(error)})") from error
+        return _read(self.stopping_file, Stopping)
 
     def write_stopping(self, stopping: Stopping) -> None:
         """Keep the rule; only for the launcher. Raises StorageError."""
@@ -140,12 +137,7 @@ class SearchFolder:
 
     def read_proposing(self) -> ProposingRule | None:
         """The way of the search, if configurations are proposed. Raises InputError where it is damaged, OSError."""
-        try:
-            return ProposingRule.model_validate_json(read_bytes(self.proposing_file))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (*NO_FILE, ValidationError) as error:
-            raise InputError(f"{self.proposing_file}: damaged ({why_damaged(error)})") from error
+        return _read(self.proposing_file, ProposingRule)
 
     def write_proposing(self, rule: ProposingRule) -> None:
         """Keep the way of the search; only for the launcher. Raises StorageError."""
@@ -157,13 +149,7 @@ class SearchFolder:
 
     def read_proposal(self, index: int) -> Proposal | None:
         """A proposal, if it was made. Raises InputError where it is damaged, OSError."""
-        file = self.proposal_file(index)
-        try:
-            return Proposal.model_validate_json(read_bytes(file))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (*NO_FILE, ValidationError) as error:
-            raise InputError(f"{file}: damaged ({why_damaged(error)}); move it away to have it made anew") from error
+        return _read(self.proposal_file(index), Proposal, "; move it away to have it made anew")
 
     def look_at_proposals(self, first: int, known: Sequence[Proposal]) -> list[Proposal]:
         """The proposals after the `first` configurations, `known` ones and those that were made since."""
@@ -206,3 +192,13 @@ class SearchFolder:
         places = (file.stem.split("-") for file in files)
         found = (self.read_verdict(int(place[1]), int(place[3])) for place in places)
         return [verdict for verdict in found if verdict is not None]
+
+
+def _read(file: Path, kind: type[Content], remedy: str = "") -> Content | None:
+    """Content of a file; None where it is not there. Raises InputError where it is damaged, OSError."""
+    try:
+        return kind.model_validate_json(read_bytes(file))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (*NO_FILE, ValidationError) as error:
+        raise InputError(f"{file}: damaged ({why_damaged(error)}){remedy}") from error

@@ -69,6 +69,10 @@ class Project:
         assert ("Traceback" in err) is traceback, err
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
+    def said(self, process: subprocess.Popen[str]) -> str:
+        """All that a command has printed so far."""
+        return self._output("stdout", self._numbers[process.pid]).read_text()
+
     def wait(self, condition: Callable[[], bool]) -> None:
         until(condition, PATIENCE_S)
 

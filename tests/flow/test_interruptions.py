@@ -40,7 +40,12 @@ def test_launcher_killed_while_its_worker_lives_on(project: Project, expected: b
     project.finish(launcher)
     (worker,) = project.workers()
 
-    done = project.call("local", "shades.yaml", "--no-report")
+    # A fast machine would train the run to its end before the next launcher looks.
+    os.kill(worker, signal.SIGSTOP)
+    second = project.start("local", "shades.yaml", "--no-report")
+    project.wait(lambda: "still at work" in project.said(second))
+    os.kill(worker, signal.SIGCONT)
+    done = project.finish(second)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "shades: 2 runs: 1 new, 1 running"
